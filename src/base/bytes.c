@@ -1,0 +1,81 @@
+#include "base/bytes.h"
+
+int bytes_cmp(struct bytes a, struct bytes b)
+{
+	size_t n = a.n < b.n ? a.n : b.n;
+	int r = n ? memcmp(a.p, b.p, n) : 0;
+
+	return r ? r : (a.n > b.n) - (a.n < b.n);
+}
+
+bool bytes_eq(struct bytes a, struct bytes b)
+{
+	return a.n == b.n && (!a.n || !memcmp(a.p, b.p, a.n));
+}
+
+bool bytes_starts(struct bytes a, struct bytes prefix)
+{
+	return a.n >= prefix.n && (!prefix.n || !memcmp(a.p, prefix.p, prefix.n));
+}
+
+bool bytes_ends(struct bytes a, struct bytes suffix)
+{
+	return a.n >= suffix.n && (!suffix.n || !memcmp(a.p + a.n - suffix.n, suffix.p, suffix.n));
+}
+
+bool cursor_take(struct cursor *c, uint64_t n, struct bytes *out)
+{
+	if (n > cursor_left(c))
+		return false;
+	*out = bytes_of(c->p, (size_t)n);
+	c->p += n;
+	return true;
+}
+
+bool cursor_u8(struct cursor *c, uint8_t *out)
+{
+	if (c->p == c->end)
+		return false;
+	*out = *c->p++;
+	return true;
+}
+
+bool cursor_le32(struct cursor *c, uint32_t *out)
+{
+	if (cursor_left(c) < 4)
+		return false;
+	*out = get_le32(c->p);
+	c->p += 4;
+	return true;
+}
+
+bool cursor_varint(struct cursor *c, uint64_t *out)
+{
+	uint64_t v = 0;
+
+	for (size_t i = 0; i < 10 && i < cursor_left(c); i++) {
+		uint8_t b = c->p[i];
+
+		if (i == 9 && b > 1)
+			return false;
+		v |= (uint64_t)(b & 0x7f) << 7 * i;
+		if (b < 0x80) {
+			c->p += i + 1;
+			*out = v;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool cursor_varint32(struct cursor *c, uint32_t *out)
+{
+	struct cursor at = *c;
+	uint64_t v;
+
+	if (!cursor_varint(&at, &v) || v > UINT32_MAX)
+		return false;
+	*c = at;
+	*out = (uint32_t)v;
+	return true;
+}

@@ -1,0 +1,83 @@
+/* src/base/bytes.h: borrowed bytes, the bounded cursor over them, and integers in them.
+ *
+ * Integers in checkpoints are little-endian, varints are base 128 with the low group first. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct bytes {
+	const uint8_t *p;
+	size_t n;
+};
+
+static inline struct bytes bytes_of(const void *p, size_t n)
+{
+	return (struct bytes){p, n};
+}
+
+static inline struct bytes bytes_str(const char *s)
+{
+	return bytes_of(s, strlen(s));
+}
+
+/* Unsigned bytes, a prefix first: the order of keys in a table. */
+int bytes_cmp(struct bytes a, struct bytes b);
+bool bytes_eq(struct bytes a, struct bytes b);
+bool bytes_starts(struct bytes a, struct bytes prefix);
+bool bytes_ends(struct bytes a, struct bytes suffix);
+
+/* Reads forward through bytes and cannot pass their end. Each call returns false, and leaves the cursor
+ * where it was, if what is left does not hold the thing. */
+struct cursor {
+	const uint8_t *p, *end;
+};
+
+static inline struct cursor cursor_of(struct bytes b)
+{
+	return (struct cursor){b.p, b.p + b.n};
+}
+
+static inline size_t cursor_left(const struct cursor *c)
+{
+	return (size_t)(c->end - c->p);
+}
+
+bool cursor_take(struct cursor *c, uint64_t n, struct bytes *out);
+bool cursor_u8(struct cursor *c, uint8_t *out);
+bool cursor_le32(struct cursor *c, uint32_t *out);
+bool cursor_varint(struct cursor *c, uint64_t *out); /* at most 10 bytes; no bits beyond 64 */
+bool cursor_varint32(struct cursor *c, uint32_t *out); /* the same, and its value fits */
+
+static inline uint32_t get_le32(const uint8_t *p)
+{
+	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static inline uint64_t get_le64(const uint8_t *p)
+{
+	return get_le32(p) | (uint64_t)get_le32(p + 4) << 32;
+}
+
+static inline void put_le32(uint8_t *p, uint32_t v)
+{
+	for (int i = 0; i < 4; i++)
+		p[i] = (uint8_t)(v >> 8 * i);
+}
+
+static inline void put_le64(uint8_t *p, uint64_t v)
+{
+	for (int i = 0; i < 8; i++)
+		p[i] = (uint8_t)(v >> 8 * i);
+}
+
+static inline void put_be32(uint8_t *p, uint32_t v)
+{
+	put_le32(p, __builtin_bswap32(v));
+}
+
+static inline void put_be64(uint8_t *p, uint64_t v)
+{
+	put_le64(p, __builtin_bswap64(v));
+}

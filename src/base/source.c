@@ -1,0 +1,80 @@
+#include "base/source.h"
+#include "base/cleanup.h"
+#include <inttypes.h>
+#include <sys/stat.h>
+
+struct source source_of_memory(struct bytes b)
+{
+	return (struct source){.fd = -1, .mem = b.p, .size = b.n};
+}
+
+int source_of_fd(int fd, struct source *out, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, -errno, "fstat");
+	if (S_ISDIR(st.st_mode))
+		return err_set(e, -EISDIR, "is a directory, expected a file");
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, -EINVAL, "is not a regular file");
+	*out = (struct source){.fd = fd, .size = (uint64_t)st.st_size};
+	return 0;
+}
+
+static int check_range(const struct source *s, uint64_t off, uint64_t len, struct err *e)
+{
+	if (off <= s->size && len <= s->size - off)
+		return 0;
+	return err_set(e, -EUCLEAN,
+		       "%" PRIu64 " bytes at %" PRIu64 " are beyond the file's %" PRIu64 " bytes",
+		       len, off, s->size);
+}
+
+int source_read_into(const struct source *s, uint64_t off, void *dst, size_t len, struct err *e)
+{
+	uint8_t *p = dst;
+	int r = check_range(s, off, len, e);
+
+	if (r < 0)
+		return r;
+	if (s->fd < 0) {
+		if (len)
+			memcpy(p, s->mem + off, len);
+		return 0;
+	}
+	while (len) {
+		ssize_t n = pread(s->fd, p, len, (off_t)off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(e, -errno, "reading at %" PRIu64, off);
+		if (n == 0)
+			return err_set(e, -EIO,
+				       "the file ends at %" PRIu64 ", it had %" PRIu64 " bytes",
+				       off, s->size);
+		p += n;
+		off += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int source_read(const struct source *s, uint64_t off, uint64_t len, struct buf *out, struct err *e)
+{
+	CLEANUP(buf_release)
+	struct buf b = {0};
+	int r = check_range(s, off, len, e);
+
+	if (r < 0)
+		return r;
+	if (buf_reserve(&b, len ? len : 1) < 0)
+		return err_set(e, -ENOMEM, "no memory for %" PRIu64 " bytes", len);
+	r = source_read_into(s, off, b.p, len, e);
+	if (r < 0)
+		return r;
+	b.n = len;
+	buf_swap(out, &b);
+	return 0;
+}
