@@ -1,0 +1,47 @@
+/* src/format/sstable.h: the table that a V2 index and a V1 checkpoint are, as callers see it.
+ *
+ *   data block*  metaindex block (empty)  index block  footer[48]
+ *   footer:      metaindex handle  index handle  zeros to 40 bytes  magic[8]
+ *   handle:      varint64 offset  varint64 length
+ *   index block: for each data block a key >= its last one and < the next one's first, and its handle
+ *
+ * Source: LevelDB's doc/table_format.md; TensorFlow's tsl/lib/io/{table,format}.cc. */
+#pragma once
+#include "format/sstable_block.h"
+
+struct sstable {
+	struct source src; /* borrowed */
+	struct buf index; /* contents of the index block */
+	uint64_t index_at;
+};
+
+/* Reads footer and index block. -EUCLEAN (not a table, malformed), -EBADMSG (checksum), or of reading. */
+int sstable_open(struct sstable *t, struct source src, struct err *e);
+void sstable_close(struct sstable *t);
+
+/* Walks forward through all entries. Every block is verified before its first entry is given out, keys are
+ * strictly ascending over the whole table, and lie where the index block says. */
+struct sstable_iter {
+	const struct sstable *t;
+	struct block_iter index, data;
+	struct buf block; /* contents of the current data block */
+	struct buf last; /* the last key of the blocks before it */
+	bool has_last;
+};
+
+int sstable_iter_init(struct sstable_iter *it, const struct sstable *t, struct err *e);
+void sstable_iter_release(struct sstable_iter *it);
+
+/* 1: sstable_key and sstable_value are those of the next entry, until the next call; 0: at the end; or as
+ * for block_read. After an error the walk is over. */
+int sstable_next(struct sstable_iter *it, struct err *e);
+
+static inline struct bytes sstable_key(const struct sstable_iter *it)
+{
+	return buf_bytes(&it->data.key);
+}
+
+static inline struct bytes sstable_value(const struct sstable_iter *it)
+{
+	return it->data.value;
+}

@@ -1,0 +1,120 @@
+#include "format/sstable_block.h"
+#include "base/cleanup.h"
+#include "base/crc32c.h"
+#include <inttypes.h>
+#include <snappy-c.h>
+
+enum { TYPE_PLAIN = 0, TYPE_SNAPPY = 1 };
+
+/* A Snappy copy of 3 bytes yields at most 64, so no honest stream claims more than this of its size. */
+enum { SNAPPY_MAX_RATIO = 22 };
+
+static int uncompress(struct bytes in, struct buf *out, struct err *e)
+{
+	CLEANUP(buf_release)
+	struct buf plain = {0};
+	size_t n;
+
+	if (snappy_uncompressed_length((const char *)in.p, in.n, &n) != SNAPPY_OK)
+		return err_set(e, -EUCLEAN, "snappy: no length at its start");
+	if (n / SNAPPY_MAX_RATIO > in.n)
+		return err_set(e, -EUCLEAN, "snappy: %zu bytes claim to hold %zu", in.n, n);
+	if (buf_reserve(&plain, n ? n : 1) < 0)
+		return err_set(e, -ENOMEM, "no memory for %zu bytes", n);
+	if (snappy_uncompress((const char *)in.p, in.n, (char *)plain.p, &n) != SNAPPY_OK)
+		return err_set(e, -EUCLEAN, "snappy: malformed");
+	plain.n = n;
+	buf_swap(out, &plain);
+	return 0;
+}
+
+int block_read(const struct source *src, struct extent at, struct buf *out, struct err *e)
+{
+	CLEANUP(buf_release)
+	struct buf raw = {0};
+	uint64_t size;
+	int r;
+
+	if (__builtin_add_overflow(at.len, BLOCK_TRAILER, &size))
+		return err_set(e, -EUCLEAN, "block at %" PRIu64 ": length %" PRIu64, at.off,
+			       at.len);
+	r = source_read(src, at.off, size, &raw,
+			e); /* bounds are checked there, before it allocates */
+	if (r < 0)
+		return err_wrap(e, r, "block at %" PRIu64, at.off);
+
+	const uint8_t *trailer = raw.p + at.len;
+	uint32_t want = crc32c_unmask(get_le32(trailer + 1));
+	uint32_t have = crc32c(raw.p, at.len + 1);
+
+	/* Checksum first: a damaged type byte must not be reported as an unknown compression. */
+	if (have != want)
+		return err_set(e, -EBADMSG,
+			       "block at %" PRIu64 ": crc32c is %08" PRIx32 ", recorded %08" PRIx32,
+			       at.off, have, want);
+	if (trailer[0] == TYPE_SNAPPY) {
+		r = uncompress(bytes_of(raw.p, at.len), out, e);
+		return r < 0 ? err_wrap(e, r, "block at %" PRIu64, at.off) : 0;
+	}
+	if (trailer[0] != TYPE_PLAIN)
+		return err_set(e, -EUCLEAN, "block at %" PRIu64 ": compression type %u", at.off,
+			       trailer[0]);
+	raw.n = at.len;
+	buf_swap(out, &raw);
+	return 0;
+}
+
+int block_iter_init(struct block_iter *it, struct bytes contents, uint64_t start, struct err *e)
+{
+	uint64_t tail = 4;
+
+	if (contents.n >= 4)
+		tail += 4 * (uint64_t)get_le32(contents.p + contents.n - 4);
+	if (contents.n < tail)
+		return err_set(e, -EUCLEAN,
+			       "block at %" PRIu64
+			       ": %zu bytes can't hold a restart array of %" PRIu64,
+			       start, contents.n, tail);
+	contents.n -= tail;
+	it->at = cursor_of(contents);
+	it->start = start;
+	it->key.n = 0;
+	it->value = bytes_of(NULL, 0);
+	return 0;
+}
+
+void block_iter_release(struct block_iter *it)
+{
+	buf_release(&it->key);
+	*it = (struct block_iter){0};
+}
+
+/* Makes the current key SHARED bytes of the last one and OWN; tells whether it is greater than that. */
+static int set_key(struct buf *key, uint32_t shared, struct bytes own, bool *greater)
+{
+	*greater = bytes_cmp(own, bytes_of(key->p + shared, key->n - shared)) > 0;
+	key->n = shared;
+	return buf_add(key, own.p, own.n);
+}
+
+int block_iter_next(struct block_iter *it, struct err *e)
+{
+	bool first = !it->value.p;
+	uint32_t shared, unshared, value_len;
+	struct bytes own;
+	bool greater;
+
+	if (!cursor_left(&it->at))
+		return 0;
+	if (!cursor_varint32(&it->at, &shared) || !cursor_varint32(&it->at, &unshared) ||
+	    !cursor_varint32(&it->at, &value_len) || shared > it->key.n ||
+	    !cursor_take(&it->at, unshared, &own) || !cursor_take(&it->at, value_len, &it->value))
+		return err_set(e, -EUCLEAN, "block at %" PRIu64 ": malformed entry", it->start);
+	if (set_key(&it->key, shared, own, &greater) < 0)
+		return err_set(e, -ENOMEM, "no memory for a key of %" PRIu32 " bytes", unshared);
+	if (!greater && !first)
+		return err_set(e, -EUCLEAN,
+			       "block at %" PRIu64 ": keys are not in order at \"%.*s\"", it->start,
+			       (int)it->key.n, (const char *)it->key.p);
+	return 1;
+}

@@ -1,0 +1,39 @@
+/* src/format/sstable_block.h: one block of an SSTable, read and verified, and the entries in it.
+ *
+ * On disk:   contents[len]  type[1]  crc32c[4, masked; of contents and type]
+ * Contents, once uncompressed:
+ *            entry*  restart[4] * n  n[4]
+ *   entry:   varint32 shared  varint32 unshared  varint32 value_len  key[unshared]  value[value_len]
+ * A key is the first `shared` bytes of the key before it and then its own. Restarts serve searches from the
+ * middle of a block; blocks here are read from their start, so only their number is looked at.
+ * Source: LevelDB's doc/table_format.md; TensorFlow's tsl/lib/io/{block,format}.cc. */
+#pragma once
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/source.h"
+
+enum { BLOCK_TRAILER = 5 };
+
+struct extent {
+	uint64_t off, len; /* len does not count the trailer */
+};
+
+/* Reads and verifies the block at AT; on success OUT owns its contents, uncompressed. On failure OUT is as it
+ * was, E says which block and why, and the result is -EUCLEAN (malformed), -EBADMSG (wrong checksum) or
+ * what source_read returned. */
+int block_read(const struct source *src, struct extent at, struct buf *out, struct err *e);
+
+struct block_iter {
+	struct cursor at; /* the entries that are still to come */
+	uint64_t start; /* of the block in its file, for messages */
+	struct buf key; /* current, owned */
+	struct bytes value;
+};
+
+/* An iterator before the first entry of CONTENTS, which it borrows. -EUCLEAN. */
+int block_iter_init(struct block_iter *it, struct bytes contents, uint64_t start, struct err *e);
+void block_iter_release(struct block_iter *it);
+
+/* 1: key and value are those of the next entry; 0: there is none; -EUCLEAN: malformed, or a key not greater
+ * than the one before it. */
+int block_iter_next(struct block_iter *it, struct err *e);

@@ -1,0 +1,176 @@
+#include "format/string_tensor.h"
+#include "base/cleanup.h"
+#include "base/crc32c.h"
+#include <inttypes.h>
+
+enum { PIECE = 256 << 10 };
+
+void strings_release(struct strings *s)
+{
+	free(s->ends);
+	*s = (struct strings){0};
+}
+
+static uint32_t crc_length(uint32_t crc, uint64_t len, bool big_endian)
+{
+	uint8_t b[8];
+
+	if (len <= UINT32_MAX) {
+		(big_endian ? put_be32 : put_le32)(b, (uint32_t)len);
+		return crc32c_extend(crc, b, 4);
+	}
+	(big_endian ? put_be64 : put_le64)(b, len);
+	return crc32c_extend(crc, b, 8);
+}
+
+/* Reads forward through a part of a source, a piece at a time. */
+struct reader {
+	const struct source *src;
+	uint64_t off, end; /* what is not yet in the piece */
+	struct buf piece;
+	struct cursor at;
+};
+
+/* Makes the piece hold what is left of it and as much more as fits. */
+static int refill(struct reader *r, struct err *e)
+{
+	size_t left = cursor_left(&r->at);
+	uint64_t more = r->end - r->off;
+	int err;
+
+	if (buf_reserve(&r->piece, PIECE - r->piece.n) < 0)
+		return err_set(e, -ENOMEM, "no memory for %d bytes", PIECE);
+	if (left)
+		memmove(r->piece.p, r->at.p, left);
+	if (more > PIECE - left)
+		more = PIECE - left;
+	err = source_read_into(r->src, r->off, r->piece.p + left, more, e);
+	if (err < 0)
+		return err;
+	r->off += more;
+	r->at = cursor_of(bytes_of(r->piece.p, left + more));
+	return 0;
+}
+
+static int read_lengths(struct reader *r, struct strings *s, bool big_endian, uint32_t *crc,
+			struct err *e)
+{
+	uint64_t total = 0, len;
+
+	*crc = 0;
+	for (uint64_t i = 0; i < s->n; i++) {
+		if (cursor_left(&r->at) < 10 && r->off < r->end) {
+			int err = refill(r, e);
+
+			if (err < 0)
+				return err;
+		}
+		if (!cursor_varint(&r->at, &len) || __builtin_add_overflow(total, len, &total))
+			return err_set(e, -EUCLEAN, "length of string %" PRIu64 " is malformed", i);
+		s->ends[i] = total;
+		if (len > s->longest)
+			s->longest = len;
+		*crc = crc_length(*crc, len, big_endian);
+	}
+	return 0;
+}
+
+/* Reads the checksum behind the lengths, and extends CRC, which is theirs, by it. */
+static int check_lengths(struct reader *r, bool big_endian, uint32_t *crc, struct err *e)
+{
+	uint32_t stored;
+	struct bytes raw;
+	int err;
+
+	if (cursor_left(&r->at) < 4 && r->off < r->end && (err = refill(r, e)) < 0)
+		return err;
+	if (!cursor_take(&r->at, 4, &raw))
+		return err_set(e, -EUCLEAN, "no room for the lengths' checksum");
+	stored = get_le32(raw.p);
+	stored = crc32c_unmask(big_endian ? __builtin_bswap32(stored) : stored);
+	if (stored != *crc)
+		return err_set(e, -EBADMSG,
+			       "crc32c of the lengths is %08" PRIx32 ", recorded %08" PRIx32, *crc,
+			       stored);
+	*crc = crc32c_extend(*crc, raw.p, 4);
+	return 0;
+}
+
+/* Notes whether a string ends with the last byte of one that lies at [from, from + n) of the strings. */
+static void look_for_nuls(struct strings *s, uint64_t *next, uint64_t from, struct bytes b)
+{
+	for (; *next < s->n && s->ends[*next] <= from + b.n; ++*next)
+		if (s->ends[*next] > from && strings_len(s, *next) &&
+		    !b.p[s->ends[*next] - 1 - from])
+			s->ends_in_nul = true;
+}
+
+static int read_strings(struct reader *r, struct strings *s, uint32_t *crc, struct err *e)
+{
+	uint64_t total = s->n ? s->ends[s->n - 1] : 0, next = 0;
+	int err;
+
+	for (uint64_t done = 0; done < total;) {
+		struct bytes b;
+
+		if (!cursor_left(&r->at) && (err = refill(r, e)) < 0)
+			return err;
+		b = bytes_of(r->at.p, cursor_left(&r->at));
+		if (b.n > total - done)
+			b.n = total - done;
+		*crc = crc32c_extend(*crc, b.p, b.n);
+		look_for_nuls(s, &next, done, b);
+		r->at.p += b.n;
+		done += b.n;
+	}
+	return 0;
+}
+
+static int read_all(struct reader *r, const struct strings_place *at, struct strings *s,
+		    struct err *e)
+{
+	uint32_t crc;
+	int err = read_lengths(r, s, at->big_endian, &crc, e);
+
+	if (err < 0)
+		return err;
+	err = check_lengths(r, at->big_endian, &crc, e);
+	if (err < 0)
+		return err;
+	s->data = r->off - cursor_left(&r->at);
+	if (s->n && s->ends[s->n - 1] > r->end - s->data)
+		return err_set(e, -EUCLEAN, "%" PRIu64 " bytes of strings, room for %" PRIu64,
+			       s->ends[s->n - 1], r->end - s->data);
+	err = read_strings(r, s, &crc, e);
+	if (err < 0)
+		return err;
+	if (at->check && crc != at->crc)
+		return err_set(e, -EBADMSG, "crc32c is %08" PRIx32 ", recorded %08" PRIx32, crc,
+			       at->crc);
+	return 0;
+}
+
+int strings_read(const struct source *src, const struct strings_place *at, struct strings *out,
+		 struct err *e)
+{
+	CLEANUP(strings_release)
+	struct strings s = {.n = at->n};
+	struct reader r = {.src = src, .off = at->off};
+	int err;
+
+	if (at->n > at->size || __builtin_add_overflow(at->off, at->size, &r.end) ||
+	    r.end > src->size)
+		return err_set(e, -EUCLEAN,
+			       "%" PRIu64 " strings in %" PRIu64 " bytes at %" PRIu64
+			       " of a file of %" PRIu64,
+			       at->n, at->size, at->off, src->size);
+	s.ends = calloc(s.n ? s.n : 1, sizeof *s.ends);
+	if (!s.ends)
+		return err_set(e, -ENOMEM, "no memory for %" PRIu64 " strings", s.n);
+	err = read_all(&r, at, &s, e);
+	buf_release(&r.piece);
+	if (err < 0)
+		return err;
+	*out = TAKE(s, (struct strings){0});
+	return 0;
+}

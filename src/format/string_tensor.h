@@ -1,0 +1,43 @@
+/* src/format/string_tensor.h: DT_STRING as a bundle stores it.
+ *
+ *   varint64 len[n]   masked(L)[4]   bytes of each
+ *   L: crc32c over the lengths, each as 4 bytes if it fits, else as 8 (not over the varints)
+ *   checksum of the entry: L, extended by the 4 bytes as stored, extended by all the strings
+ *
+ * In a big-endian bundle the checksum and the lengths that enter L are big-endian. Source: TensorFlow's
+ * tensor_bundle.cc, WriteStringTensor and ReadStringTensor. */
+#pragma once
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/source.h"
+
+struct strings {
+	uint64_t n;
+	uint64_t *ends; /* [n]: where string i ends, counted from the first one's start; owned */
+	uint64_t data; /* where the first one starts in the source */
+	uint64_t longest; /* bytes */
+	bool ends_in_nul; /* some string does: NumPy's S type would lose that */
+};
+
+/* Reads N strings from SIZE bytes at OFF and verifies both checksums (CRC: the entry's, not masked; the
+ * strings themselves are read once for it, in pieces, if CHECK). -EUCLEAN, -EBADMSG, -ENOMEM, or of reading. */
+struct strings_place {
+	uint64_t off, size, n;
+	bool big_endian;
+	bool check;
+	uint32_t crc;
+};
+int strings_read(const struct source *src, const struct strings_place *at, struct strings *out,
+		 struct err *e);
+void strings_release(struct strings *s);
+
+/* Element I's first byte in the source, and its length. */
+static inline uint64_t strings_start(const struct strings *s, uint64_t i)
+{
+	return s->data + (i ? s->ends[i - 1] : 0);
+}
+
+static inline uint64_t strings_len(const struct strings *s, uint64_t i)
+{
+	return s->ends[i] - (i ? s->ends[i - 1] : 0);
+}
