@@ -28,7 +28,8 @@ bool cursor_take(struct cursor *c, uint64_t n, struct bytes *out)
 	if (n > cursor_left(c))
 		return false;
 	*out = bytes_of(c->p, (size_t)n);
-	c->p += n;
+	if (n)
+		c->p += n;
 	return true;
 }
 

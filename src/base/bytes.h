@@ -36,7 +36,7 @@ struct cursor {
 
 static inline struct cursor cursor_of(struct bytes b)
 {
-	return (struct cursor){b.p, b.p + b.n};
+	return (struct cursor){b.p, b.n ? b.p + b.n : b.p}; /* nothing is added to NULL */
 }
 
 static inline size_t cursor_left(const struct cursor *c)
