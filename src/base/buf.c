@@ -17,14 +17,15 @@ void buf_swap(struct buf *a, struct buf *b)
 	*b = t;
 }
 
-int buf_reserve(struct buf *b, size_t more)
+/* Room for MORE bytes behind the n that are there, of which the maximum does not count the last UNCOUNTED. */
+static int reserve(struct buf *b, size_t more, size_t uncounted)
 {
 	size_t need, cap;
 	uint8_t *p;
 
 	if (__builtin_add_overflow(b->n, more, &need))
 		return -ENOMEM;
-	if (b->max && need > b->max)
+	if (b->max && need - uncounted > b->max)
 		return -E2BIG;
 	if (need <= b->cap)
 		return 0;
@@ -37,6 +38,11 @@ int buf_reserve(struct buf *b, size_t more)
 	b->p = p;
 	b->cap = cap;
 	return 0;
+}
+
+int buf_reserve(struct buf *b, size_t more)
+{
+	return reserve(b, more, 0);
 }
 
 int buf_add(struct buf *b, const void *p, size_t n)
@@ -71,7 +77,7 @@ int buf_printf(struct buf *b, const char *fmt, ...)
 	va_end(ap);
 	if (n < 0)
 		return -EINVAL;
-	r = buf_reserve(b, (size_t)n + 1);
+	r = reserve(b, (size_t)n + 1, 1); /* vsnprintf ends it with a NUL, which is not kept */
 	if (r < 0)
 		return r;
 	va_start(ap, fmt);
