@@ -64,13 +64,16 @@ int source_read_into(const struct source *s, uint64_t off, void *dst, size_t len
 int source_read(const struct source *s, uint64_t off, uint64_t len, struct buf *out, struct err *e)
 {
 	CLEANUP(buf_release)
-	struct buf b = {0};
+	struct buf b = {.max = out->max};
 	int r = check_range(s, off, len, e);
 
 	if (r < 0)
 		return r;
-	if (buf_reserve(&b, len ? len : 1) < 0)
-		return err_set(e, -ENOMEM, "no memory for %" PRIu64 " bytes", len);
+	r = buf_reserve(&b, len ? len : 1);
+	if (r == -E2BIG)
+		return err_set(e, r, "%" PRIu64 " bytes, at most %zu are taken", len, out->max);
+	if (r < 0)
+		return err_set(e, r, "no memory for %" PRIu64 " bytes", len);
 	r = source_read_into(s, off, b.p, len, e);
 	if (r < 0)
 		return r;

@@ -21,5 +21,6 @@ int source_of_fd(int fd, struct source *out, struct err *e);
  * what pread says. */
 int source_read_into(const struct source *s, uint64_t off, void *dst, size_t len, struct err *e);
 
-/* The same into OUT in place of what was there; nothing is allocated for bytes that are not in the file. */
+/* The same into OUT in place of what was there; nothing is allocated for bytes that are not in the file.
+ * -E2BIG if OUT may not hold that many. */
 int source_read(const struct source *s, uint64_t off, uint64_t len, struct buf *out, struct err *e);
