@@ -1,0 +1,8 @@
+#pragma once
+#include <check.h>
+
+TCase *buf_tests(void);
+TCase *bytes_tests(void);
+TCase *crc32c_tests(void);
+TCase *error_tests(void);
+TCase *source_tests(void);
