@@ -1,0 +1,4 @@
+#pragma once
+#include <check.h>
+
+TCase *name_tests(void);
