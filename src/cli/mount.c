@@ -1,0 +1,344 @@
+/* src/cli/mount.c: mount.ckptfs, called by a person or by mount(8).
+ *
+ * Everything that can be checked is checked before anything is mounted. The parent process ends when the mount serves,
+ * which a pipe tells: daemon(3), and libfuse's like it, would report success before that is known.
+ * Exit codes are those of mount(8): 1 wrong usage, 2 system error, 32 the mount failed. */
+#include "base/cleanup.h"
+#include "config.h"
+#include "fuse/daemon.h"
+#include "store/locate.h"
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <syslog.h>
+
+enum { EXIT_USAGE = 1, EXIT_SYSTEM = 2, EXIT_MOUNT = 32 };
+
+struct arguments {
+	const char *source, *mountpoint;
+	struct options options;
+	bool sloppy, fake, verbose, foreground, debug;
+};
+
+static void arguments_release(struct arguments *a)
+{
+	options_release(&a->options);
+}
+
+static const char usage[] =
+	"Usage: mount.ckptfs SOURCE MOUNTPOINT [-sfnv] [-o OPTION[,OPTION...]]\n"
+	"\n"
+	"Shows the TensorFlow checkpoints in SOURCE as folders of NumPy files below MOUNTPOINT. SOURCE is a\n"
+	"directory, a checkpoint's prefix, or any of its files.\n"
+	"\n"
+	"  -o OPTIONS    see mount.ckptfs(8)\n"
+	"  -s            ignore unknown options\n"
+	"  -f            check everything, mount nothing\n"
+	"  -n            accepted and ignored\n"
+	"  -v            say what is done\n"
+	"  --foreground  stay, and print messages instead of sending them to syslog\n"
+	"  --debug       as --foreground, and print each request\n"
+	"  --help, --version\n";
+
+static int complain(int status, const struct err *e)
+{
+	fprintf(stderr, "mount.ckptfs: %s\n", e->text);
+	return status;
+}
+
+/* --- the command line ------------------------------------------------------------------------------------- */
+
+enum { OPT_FOREGROUND = 256, OPT_DEBUG, OPT_HELP, OPT_VERSION };
+
+static const struct option long_options[] = {
+	{"foreground", no_argument, NULL, OPT_FOREGROUND},
+	{"debug", no_argument, NULL, OPT_DEBUG},
+	{"help", no_argument, NULL, OPT_HELP},
+	{"version", no_argument, NULL, OPT_VERSION},
+	{NULL, 0, NULL, 0},
+};
+
+/* What -o said, in order; read when it is known whether -s was given. */
+static int take_switch(struct arguments *a, int c, struct buf *texts)
+{
+	switch (c) {
+	case 'o':
+		return buf_add_str(texts, optarg) < 0 || buf_add_byte(texts, ',') < 0 ? EXIT_SYSTEM
+										      : -1;
+	case 's':
+		a->sloppy = true;
+		return -1;
+	case 'f':
+		a->fake = true;
+		return -1;
+	case 'v':
+		a->verbose = true;
+		return -1;
+	case 'n': /* no /etc/mtab: nothing here writes one */
+	case 't': /* the type, as mount(8) passes it */
+	case 'N':
+		return -1;
+	case OPT_DEBUG:
+		a->debug = true;
+		a->foreground = true;
+		return -1;
+	case OPT_FOREGROUND:
+		a->foreground = true;
+		return -1;
+	case OPT_HELP:
+		fputs(usage, stdout);
+		return 0;
+	case OPT_VERSION:
+		puts(PACKAGE_STRING);
+		return 0;
+	default:
+		fputs("Try 'mount.ckptfs --help'.\n", stderr);
+		return EXIT_USAGE;
+	}
+}
+
+/* -1 to go on, or the exit status. */
+static int parse_arguments(int argc, char **argv, struct arguments *a)
+{
+	CLEANUP(buf_release)
+	struct buf texts = {0};
+	struct err e = {0};
+	int c, status;
+
+	while ((c = getopt_long(argc, argv, "o:sfnvt:N:", long_options, NULL)) != -1) {
+		status = take_switch(a, c, &texts);
+		if (status >= 0)
+			return status;
+	}
+	if (argc - optind != 2) {
+		fprintf(stderr, "mount.ckptfs: %s\n%s",
+			argc - optind < 2 ? "a source and a mountpoint are needed"
+					  : "too many arguments",
+			usage);
+		return EXIT_USAGE;
+	}
+	a->source = argv[optind];
+	a->mountpoint = argv[optind + 1];
+	if (buf_add_byte(&texts, 0) < 0)
+		return EXIT_SYSTEM;
+	if (options_parse(&a->options, (char *)texts.p, a->sloppy, &e) < 0)
+		return complain(EXIT_USAGE, &e);
+	return -1;
+}
+
+/* --- checks before the mount ------------------------------------------------------------------------------ */
+
+/* Undoes the octal escapes of /proc/self/mountinfo, in place. */
+static void unescape(char *s)
+{
+	char *to = s;
+
+	for (; *s; s++) {
+		unsigned c;
+
+		if (*s == '\\' && sscanf(s + 1, "%3o", &c) == 1) {
+			*to++ = (char)c;
+			s += 3;
+		} else {
+			*to++ = *s;
+		}
+	}
+	*to = 0;
+}
+
+/* The source of the ckptfs mount that is on top at PATH, which the caller frees; or NULL. */
+static char *mounted_here(const char *path)
+{
+	CLEANUP(freep)
+	char *line = NULL;
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	char *found = NULL;
+	size_t cap = 0;
+
+	while (f && getline(&line, &cap, f) > 0) {
+		char *dash = strstr(line, " - ");
+		char at[PATH_MAX], type[64], source[PATH_MAX];
+
+		if (!dash || sscanf(line, "%*s %*s %*s %*s %4095s", at) != 1 ||
+		    sscanf(dash, " - %63s %4095s", type, source) != 2)
+			continue;
+		unescape(at);
+		if (strcmp(at, path) != 0)
+			continue;
+		free(found);
+		unescape(source);
+		found = strcmp(type, "fuse.ckptfs") ? NULL : strdup(source);
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* Whether the directory PATH lies below the one that DIRFD is. It may be that one: what is below is then hidden from
+ * others, but open to us. */
+static bool lies_below(const char *path, int dirfd)
+{
+	CLEANUP(freep)
+	char *p = strdup(path);
+	struct stat source, st;
+	char *slash;
+
+	if (!p || fstat(dirfd, &source) < 0)
+		return false;
+	while ((slash = strrchr(p, '/')) && slash != p) {
+		*slash = 0;
+		if (stat(p, &st) == 0 && is_same(&st, &source))
+			return true;
+	}
+	return stat("/", &st) == 0 && is_same(&st, &source);
+}
+
+static int check_mountpoint(const char *mountpoint, int dirfd, char **absolute, struct err *e)
+{
+	CLEANUP(freep)
+	char *path = realpath(mountpoint, NULL);
+	CLEANUP(freep)
+	char *source = NULL;
+	struct stat st;
+
+	if (!path && errno == ENOTCONN)
+		return err_set(
+			e, -ENOTCONN,
+			"mountpoint %s: a filesystem whose daemon has died is mounted there; umount it first",
+			mountpoint);
+	if (!path || stat(path, &st) < 0)
+		return err_sys(e, -errno, "mountpoint %s", mountpoint);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, -ENOTDIR, "mountpoint %s: not a directory", mountpoint);
+	source = mounted_here(path);
+	if (source)
+		return err_set(e, -EBUSY, "mountpoint %s is busy: %s is mounted there already",
+			       mountpoint, source);
+	if (lies_below(path, dirfd))
+		return err_set(e, -EINVAL, "mountpoint %s: lies inside the checkpoint directory",
+			       mountpoint);
+	*absolute = TAKE(path, NULL);
+	return 0;
+}
+
+/* --- the daemon ------------------------------------------------------------------------------------------- */
+
+static void leave_terminal(void)
+{
+	CLEANUP(closep)
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	setsid();
+	if (chdir("/") < 0 || null < 0)
+		return;
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+}
+
+/* Serves until the end; what fails before the mount serves is said on stderr, which is the caller's still. */
+static int run_child(struct daemon_config *c, int ready_fd)
+{
+	struct err e = {0};
+
+	leave_terminal();
+	openlog("ckptfs", LOG_PID, LOG_DAEMON);
+	c->ready_fd = ready_fd;
+	c->to_syslog = true;
+	return daemon_run(c, &e) < 0 ? complain(EXIT_MOUNT, &e) : 0;
+}
+
+static int wait_until_ready(pid_t child, int fd)
+{
+	int status;
+	ssize_t n;
+	char zero;
+
+	do
+		n = read(fd, &zero, 1);
+	while (n < 0 && errno == EINTR);
+	if (n == 1)
+		return 0;
+	if (waitpid(child, &status, 0) < 0)
+		return EXIT_SYSTEM;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_MOUNT;
+}
+
+static int run_background(struct daemon_config *c)
+{
+	struct err e = {0};
+	int pipe_fds[2];
+	pid_t child;
+
+	if (pipe2(pipe_fds, O_CLOEXEC) < 0 || (child = fork()) < 0) {
+		err_sys(&e, -errno, "can't start the daemon");
+		return complain(EXIT_SYSTEM, &e);
+	}
+	if (child == 0) {
+		close(pipe_fds[0]);
+		return run_child(c, pipe_fds[1]);
+	}
+	close(pipe_fds[1]);
+	return wait_until_ready(child, pipe_fds[0]);
+}
+
+static int run_foreground(struct daemon_config *c)
+{
+	struct err e = {0};
+
+	return daemon_run(c, &e) < 0 ? complain(EXIT_MOUNT, &e) : 0;
+}
+
+static int mount_it(const struct arguments *a, struct location *where, const char *mountpoint)
+{
+	CLEANUP(freep)
+	char *source = realpath(a->source, NULL);
+	struct daemon_config c = {
+		.root_fd = where->dirfd,
+		.source = source ? source : a->source,
+		.mountpoint = mountpoint,
+		.family = a->options.filename ? a->options.filename : where->step,
+		.options = &a->options,
+		.debug = a->debug,
+		.ready_fd = -1,
+	};
+
+	if (a->verbose)
+		printf("%s mounted on %s (read-only).\n", c.source, mountpoint);
+	if (a->fake) {
+		close(where->dirfd);
+		return 0;
+	}
+	fflush(stdout);
+	return a->foreground ? run_foreground(&c) : run_background(&c);
+}
+
+int main(int argc, char **argv)
+{
+	CLEANUP(arguments_release)
+	struct arguments a = {0};
+	CLEANUP(freep)
+	char *mountpoint = NULL;
+	struct location where = {.dirfd = -1};
+	struct err e = {0};
+	int status = parse_arguments(argc, argv, &a);
+
+	if (status >= 0)
+		return status;
+	if (locate(a.source, a.options.latest_filename ? a.options.latest_filename : "checkpoint",
+		   &where, &e) < 0)
+		return complain(EXIT_MOUNT, &e);
+	if (check_mountpoint(a.mountpoint, where.dirfd, &mountpoint, &e) < 0)
+		status = complain(EXIT_MOUNT, &e);
+	else
+		status = mount_it(&a, &where, mountpoint);
+	free(where.step);
+	return status;
+}

@@ -1,0 +1,52 @@
+/* src/fuse/ckptfs.h: the daemon's state, which travels as FUSE's userdata, and the operations. */
+#pragma once
+#define FUSE_USE_VERSION 34
+#include "fuse/options.h"
+#include "view/view.h"
+#include <fuse_lowlevel.h>
+
+/* Where reads are put together: reused, for memory fresh from the system costs a page fault each 4 KiB. */
+struct read_buffer {
+	struct read_buffer *next;
+	size_t size;
+	uint8_t bytes[];
+};
+
+struct ckptfs {
+	struct view view;
+	const struct options *options;
+	const char *mountpoint;
+	bool to_syslog; /* where messages go; else to stderr */
+	int ready_fd; /* told when the mount serves, and then closed; -1: nobody asks */
+	pthread_mutex_t lock;
+	struct read_buffer *buffers; /* idle ones, under lock */
+	struct err last; /* logged; not again while it is the same; under lock */
+};
+
+extern const struct fuse_lowlevel_ops ckptfs_ops;
+
+/* src/fuse/ops_dir.c */
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n);
+void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets);
+void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		    struct fuse_file_info *fi);
+void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+
+/* src/fuse/ops_file.c */
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+
+/* src/fuse/ops_attr.c */
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
+void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
+void op_statfs(fuse_req_t req, fuse_ino_t ino);
+
+static inline struct ckptfs *ckptfs_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}

@@ -1,0 +1,179 @@
+#include "fuse/daemon.h"
+#include "base/cleanup.h"
+#include "fuse/ckptfs.h"
+#include "fuse/reply.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/sysmacros.h>
+#include <syslog.h>
+
+enum { READ_AHEAD_KIB = 1024, IDLE_THREADS = 4 };
+
+static void op_init(void *userdata, struct fuse_conn_info *conn);
+
+const struct fuse_lowlevel_ops ckptfs_ops = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.forget_multi = op_forget_multi,
+	.getattr = op_getattr,
+	.getxattr = op_getxattr,
+	.listxattr = op_listxattr,
+	.open = op_open,
+	.read = op_read,
+	.release = op_release,
+	.opendir = op_opendir,
+	.readdir = op_readdir,
+	.readdirplus = op_readdirplus,
+	.releasedir = op_releasedir,
+	.statfs = op_statfs,
+};
+
+/* --- becoming ready ---------------------------------------------------------------------------------------- */
+
+/* The kernel asks for as much at once as it reads ahead. Only root may change that; without, requests are smaller. */
+static void raise_read_ahead(dev_t dev)
+{
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof path, "/sys/class/bdi/%u:%u/read_ahead_kb", major(dev), minor(dev));
+	f = fopen(path, "we");
+	if (!f)
+		return;
+	fprintf(f, "%d\n", READ_AHEAD_KIB);
+	fclose(f);
+}
+
+static void tell_ready(struct ckptfs *fs)
+{
+	char zero = 0;
+
+	if (fs->ready_fd < 0)
+		return;
+	if (write(fs->ready_fd, &zero, 1) != 1)
+		log_line(fs, LOG_WARNING, "nobody waits for the mount any more");
+	closep(&fs->ready_fd);
+}
+
+/* Runs beside the threads that serve: the first answer to a request proves that the mount works. */
+static void *become_ready(void *userdata)
+{
+	struct ckptfs *fs = userdata;
+	struct stat st;
+
+	if (stat(fs->mountpoint, &st) == 0)
+		raise_read_ahead(st.st_dev);
+	tell_ready(fs);
+	return NULL;
+}
+
+static void op_init(void *userdata, struct fuse_conn_info *conn)
+{
+	struct ckptfs *fs = userdata;
+	pthread_t thread;
+
+	/* Replies are copied from memory that was checksummed, or could be; splicing pays only for what was not. */
+	conn->want &=
+		~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+	if (pthread_create(&thread, NULL, become_ready, fs) == 0)
+		pthread_detach(thread);
+	else
+		tell_ready(fs);
+}
+
+/* --- the session -------------------------------------------------------------------------------------------- */
+
+/* "ckptfs -o …" as libfuse wants it. */
+static int make_args(const struct daemon_config *c, struct fuse_args *args, struct err *e)
+{
+	CLEANUP(buf_release)
+	struct buf list = {0};
+	const struct options *o = c->options;
+	int r = options_add(&list, "fsname", o->fsname ? o->fsname : c->source);
+
+	if (r == 0)
+		r = buf_add_str(&list, ",subtype=ckptfs,default_permissions,ro");
+	if (r == 0 && o->handed_on.n)
+		r = buf_add_byte(&list, ',');
+	if (r == 0)
+		r = buf_add(&list, o->handed_on.p, o->handed_on.n);
+	if (r == 0)
+		r = buf_add_byte(&list, 0);
+	if (r < 0 || fuse_opt_add_arg(args, "ckptfs") || fuse_opt_add_arg(args, "-o") ||
+	    fuse_opt_add_arg(args, (char *)list.p) || (c->debug && fuse_opt_add_arg(args, "-d")))
+		return err_set(e, -ENOMEM, "no memory");
+	return 0;
+}
+
+/* A descriptor for each shard that is open: many variables of many steps may be. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int serve(struct fuse_session *se, struct ckptfs *fs, struct err *e)
+{
+	struct fuse_loop_config loop = {.clone_fd = 1, .max_idle_threads = IDLE_THREADS};
+	int r;
+
+	if (fuse_set_signal_handlers(se) != 0)
+		return err_set(e, -EINVAL, "can't set signal handlers");
+	if (fuse_session_mount(se, fs->mountpoint) != 0) {
+		fuse_remove_signal_handlers(se);
+		return err_set(e, -EPERM, "can't mount on %s", fs->mountpoint);
+	}
+	r = fuse_session_loop_mt(se, &loop);
+	fuse_session_unmount(se);
+	fuse_remove_signal_handlers(se);
+	return r < 0 ? err_sys(e, r, "serving %s", fs->mountpoint) : 0;
+}
+
+static void release(struct ckptfs *fs)
+{
+	view_release(&fs->view);
+	while (fs->buffers) {
+		struct read_buffer *b = fs->buffers;
+
+		fs->buffers = b->next;
+		free(b);
+	}
+	closep(&fs->ready_fd);
+	pthread_mutex_destroy(&fs->lock);
+}
+
+int daemon_run(const struct daemon_config *c, struct err *e)
+{
+	const char *state =
+		c->options->latest_filename ? c->options->latest_filename : "checkpoint";
+	struct ckptfs fs = {
+		.options = c->options,
+		.mountpoint = c->mountpoint,
+		.to_syslog = c->to_syslog,
+		.ready_fd = c->ready_fd,
+	};
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	struct fuse_session *se;
+	int r;
+
+	pthread_mutex_init(&fs.lock, NULL);
+	raise_descriptor_limit();
+	r = view_init(&fs.view, c->root_fd, state, c->family, e);
+	if (r == 0)
+		r = make_args(c, &args, e);
+	if (r == 0) {
+		se = fuse_session_new(&args, &ckptfs_ops, sizeof ckptfs_ops, &fs);
+		r = se ? serve(se, &fs, e) : err_set(e, -EINVAL, "libfuse refuses the options");
+		if (se)
+			fuse_session_destroy(se);
+	}
+	fuse_opt_free_args(&args);
+	release(&fs);
+	return r;
+}

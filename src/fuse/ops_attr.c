@@ -1,0 +1,67 @@
+#include "base/cleanup.h"
+#include "fuse/reply.h"
+#include <sys/statvfs.h>
+
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct ckptfs *fs = ckptfs_of(req);
+	struct view_entry entry = {0};
+	struct err e = {0};
+	int r = view_getattr(&fs->view, ino, &entry, &e);
+
+	(void)fi;
+	if (r < 0) {
+		reply_error(req, r, &e);
+		return;
+	}
+	apply_options(fs, &entry.st);
+	fuse_reply_attr(req, &entry.st, entry.stable ? STABLE_SECONDS : CHANGING_SECONDS);
+}
+
+/* getxattr(2) and listxattr(2): the length for SIZE 0, the value, or ERANGE. */
+static void reply_xattr(fuse_req_t req, const struct buf *value, size_t size)
+{
+	if (size == 0)
+		fuse_reply_xattr(req, value->n);
+	else if (value->n > size)
+		fuse_reply_err(req, ERANGE);
+	else
+		fuse_reply_buf(req, (char *)value->p, value->n);
+}
+
+void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	CLEANUP(buf_release)
+	struct buf value = {0};
+	struct err e = {0};
+	int r = view_getxattr(&ckptfs_of(req)->view, ino, name, &value, &e);
+
+	if (r < 0)
+		reply_error(req, r, &e);
+	else
+		reply_xattr(req, &value, size);
+}
+
+void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	CLEANUP(buf_release)
+	struct buf names = {0};
+	struct err e = {0};
+	int r = view_listxattr(&ckptfs_of(req)->view, ino, &names, &e);
+
+	if (r < 0)
+		reply_error(req, r, &e);
+	else
+		reply_xattr(req, &names, size);
+}
+
+void op_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct statvfs st;
+
+	(void)ino;
+	if (fstatvfs(ckptfs_of(req)->view.root_fd, &st) < 0)
+		fuse_reply_err(req, errno);
+	else
+		fuse_reply_statfs(req, &st);
+}

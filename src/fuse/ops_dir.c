@@ -1,0 +1,160 @@
+#include "base/cleanup.h"
+#include "fuse/reply.h"
+
+/* What readdir shows as the inode of "." and "..", which nobody may rely on; 0 would hide them. */
+#define UNKNOWN_INO 0xffffffffu
+
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct ckptfs *fs = ckptfs_of(req);
+	struct view_entry entry = {0};
+	struct err e = {0};
+	int r = view_lookup(&fs->view, parent, name, &entry, &e);
+
+	if (r < 0) {
+		reply_error(req, r, &e);
+		return;
+	}
+
+	struct fuse_entry_param p = entry_param(fs, &entry);
+
+	if (fuse_reply_entry(req, &p) <
+	    0) /* interrupted: the kernel does not know of its reference */
+		view_forget(&fs->view, entry.id, 1);
+}
+
+void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
+{
+	view_forget(&ckptfs_of(req)->view, ino, n);
+	fuse_reply_none(req);
+}
+
+void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+	for (size_t i = 0; i < count; i++)
+		view_forget(&ckptfs_of(req)->view, forgets[i].ino, forgets[i].nlookup);
+	fuse_reply_none(req);
+}
+
+static struct view_dir *dir_of(const struct fuse_file_info *fi)
+{
+	return (struct view_dir *)(uintptr_t)fi->fh;
+}
+
+void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct ckptfs *fs = ckptfs_of(req);
+	struct view_dir *d;
+	struct err e = {0};
+	bool stable;
+	int r = view_opendir(&fs->view, ino, &d, &stable, &e);
+
+	if (r < 0) {
+		reply_error(req, r, &e);
+		return;
+	}
+	fi->fh = (uintptr_t)d;
+	fi->cache_readdir = stable;
+	fi->keep_cache = stable;
+	if (fuse_reply_open(req, fi) < 0)
+		view_closedir(d);
+}
+
+void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	view_closedir(dir_of(fi));
+	fuse_reply_err(req, 0);
+}
+
+/* The answer to one readdir as it fills. */
+struct page {
+	fuse_req_t req;
+	struct view_dir *dir;
+	bool plus;
+	char *p;
+	size_t n, size;
+};
+
+static size_t entry_size(const struct page *page, const char *name)
+{
+	return page->plus ? fuse_add_direntry_plus(page->req, NULL, 0, name, NULL, 0)
+			  : fuse_add_direntry(page->req, NULL, 0, name, NULL, 0);
+}
+
+static void add_entry(struct page *page, const struct view_dirent *de,
+		      const struct fuse_entry_param *p)
+{
+	char *at = page->p + page->n;
+	size_t left = page->size - page->n;
+	off_t next = (off_t)de->next;
+
+	page->n += page->plus ? fuse_add_direntry_plus(page->req, at, left, de->name, p, next)
+			      : fuse_add_direntry(page->req, at, left, de->name, &p->attr, next);
+}
+
+/* 1: added; 0: it does not fit. Its reference is the kernel's only where it takes one: in readdirplus. */
+static int add_dirent(struct page *page, const struct view_dirent *de, bool is_dot, struct err *e)
+{
+	struct ckptfs *fs = ckptfs_of(page->req);
+	struct fuse_entry_param p = {.attr = {.st_ino = UNKNOWN_INO, .st_mode = de->type}};
+	struct view_entry entry = {0};
+	int r;
+
+	if (entry_size(page, de->name) > page->size - page->n)
+		return 0;
+	if (!is_dot) {
+		r = view_dirent_lookup(&fs->view, page->dir, &entry, e);
+		if (r == -ENOENT || r == -ESTALE) /* gone since the folder was opened */
+			return 1;
+		if (r < 0)
+			return r;
+		p = entry_param(fs, &entry);
+	}
+	add_entry(page, de, &p);
+	if (!page->plus && !is_dot)
+		view_forget(&fs->view, entry.id, 1);
+	return 1;
+}
+
+static int fill_page(struct page *page, off_t off, struct err *e)
+{
+	struct view_dirent de;
+	uint64_t pos = (uint64_t)off;
+	int r;
+
+	while ((r = view_readdir(page->dir, pos, &de, e)) > 0) {
+		r = add_dirent(page, &de, pos < 2, e);
+		if (r <= 0)
+			break;
+		pos = de.next;
+	}
+	return page->n ? 0 : r; /* an error behind what fits is met again by the next call */
+}
+
+static void read_dir(fuse_req_t req, size_t size, off_t off, struct fuse_file_info *fi, bool plus)
+{
+	CLEANUP(freep)
+	char *p = malloc(size);
+	struct page page = {req, dir_of(fi), plus, p, 0, size};
+	struct err e = {0};
+	int r = p ? fill_page(&page, off, &e) : err_set(&e, -ENOMEM, "no memory");
+
+	if (r < 0)
+		reply_error(req, r, &e);
+	else
+		fuse_reply_buf(req, p, page.n);
+}
+
+void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	(void)ino;
+	read_dir(req, size, off, fi, false);
+}
+
+void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		    struct fuse_file_info *fi)
+{
+	(void)ino;
+	read_dir(req, size, off, fi, true);
+}

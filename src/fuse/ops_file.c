@@ -1,0 +1,79 @@
+#include "fuse/reply.h"
+#include <stdlib.h>
+
+static struct view_file *file_of(const struct fuse_file_info *fi)
+{
+	return (struct view_file *)(uintptr_t)fi->fh;
+}
+
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct ckptfs *fs = ckptfs_of(req);
+	struct view_file *f;
+	struct err e = {0};
+	bool stable;
+	int r = view_open(&fs->view, ino, &f, &stable, &e);
+
+	if (r < 0) {
+		reply_error(req, r, &e);
+		return;
+	}
+	fi->fh = (uintptr_t)f;
+	fi->keep_cache = stable;
+	if (fuse_reply_open(req, fi) < 0)
+		view_close(f);
+}
+
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	view_close(file_of(fi));
+	fuse_reply_err(req, 0);
+}
+
+/* An idle buffer of at least SIZE bytes, or a new one. */
+static struct read_buffer *take_buffer(struct ckptfs *fs, size_t size)
+{
+	struct read_buffer *b;
+
+	pthread_mutex_lock(&fs->lock);
+	b = fs->buffers;
+	if (b)
+		fs->buffers = b->next;
+	pthread_mutex_unlock(&fs->lock);
+	if (b && b->size >= size)
+		return b;
+	free(b);
+	b = malloc(sizeof *b + size);
+	if (b)
+		b->size = size;
+	return b;
+}
+
+static void give_back(struct ckptfs *fs, struct read_buffer *b)
+{
+	pthread_mutex_lock(&fs->lock);
+	b->next = fs->buffers;
+	fs->buffers = b;
+	pthread_mutex_unlock(&fs->lock);
+}
+
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	struct ckptfs *fs = ckptfs_of(req);
+	struct read_buffer *b = take_buffer(fs, size);
+	struct err e = {0};
+	int64_t n;
+
+	(void)ino;
+	if (!b) {
+		reply_error(req, err_set(&e, -ENOMEM, "no memory for %zu bytes", size), &e);
+		return;
+	}
+	n = view_read(file_of(fi), (uint64_t)off, size, b->bytes, &e);
+	if (n < 0)
+		reply_error(req, (int)n, &e);
+	else
+		fuse_reply_buf(req, (char *)b->bytes, (size_t)n);
+	give_back(fs, b);
+}

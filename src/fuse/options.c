@@ -1,0 +1,188 @@
+#include "fuse/options.h"
+#include "base/cleanup.h"
+#include <limits.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+void options_release(struct options *o)
+{
+	free(o->filename);
+	free(o->latest_filename);
+	free(o->fsname);
+	buf_release(&o->handed_on);
+	*o = (struct options){0};
+}
+
+/* --- our own ------------------------------------------------------------------------------------------- */
+
+static int set_text(char **to, const char *value)
+{
+	char *copy = strdup(value);
+
+	if (!copy)
+		return -ENOMEM;
+	free(*to);
+	*to = copy;
+	return 0;
+}
+
+static int set_file_name(char **to, const char *name, const char *value, struct err *e)
+{
+	if (!*value || strchr(value, '/'))
+		return err_set(e, -EINVAL,
+			       "option %s=%s: expected the name of a file, without a folder", name,
+			       value);
+	return set_text(to, value);
+}
+
+static int parse_number(const char *name, const char *value, int base, unsigned long max,
+			unsigned long *out, struct err *e)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtoul(value, &end, base);
+	if (!*value || *value == '-' || *end || errno || *out > max)
+		return err_set(e, -EINVAL, "option %s=%s: expected %s number", name, value,
+			       base == 8 ? "an octal" : "a");
+	return 0;
+}
+
+/* 1: NAME is one of ours and was taken. VALUE is NULL where there is no '='. */
+static int set_own(struct options *o, const char *name, const char *value, struct err *e)
+{
+	unsigned long n = 0;
+	int r;
+
+	if (!value)
+		return 0;
+	if (!strcmp(name, "filename")) {
+		r = set_file_name(&o->filename, name, value, e);
+	} else if (!strcmp(name, "latest_filename")) {
+		r = set_file_name(&o->latest_filename, name, value, e);
+	} else if (!strcmp(name, "fsname")) {
+		r = set_text(&o->fsname, value);
+	} else if (!strcmp(name, "uid")) {
+		r = parse_number(name, value, 10, UINT_MAX - 1, &n, e);
+		o->uid = (uid_t)n;
+		o->has_uid = true;
+	} else if (!strcmp(name, "gid")) {
+		r = parse_number(name, value, 10, UINT_MAX - 1, &n, e);
+		o->gid = (gid_t)n;
+		o->has_gid = true;
+	} else if (!strcmp(name, "umask")) {
+		r = parse_number(name, value, 8, 0777, &n, e);
+		o->umask = (mode_t)n;
+		o->has_umask = true;
+	} else {
+		return 0;
+	}
+	return r < 0 ? r : 1;
+}
+
+/* --- others' --------------------------------------------------------------------------------------------- */
+
+static bool is_one_of(const char *name, const char *const *list)
+{
+	for (; *list; list++)
+		if (!strcmp(name, *list))
+			return true;
+	return false;
+}
+
+/* Of the kernel and of libfuse's mount.c; subtype and default_permissions are always set. */
+static bool is_handed_on(const char *name, bool has_value)
+{
+	static const char *const flags[] = {
+		"allow_other", "allow_root", "auto_unmount", "async", "atime",      "dev",
+		"dirsync",     "exec",       "noatime",      "nodev", "nodiratime", "noexec",
+		"nosuid",      "suid",       "sync",         NULL,
+	};
+	static const char *const values[] = {"context",  "defcontext",  "fscontext",
+					     "max_read", "rootcontext", NULL};
+
+	return is_one_of(name, has_value ? values : flags);
+}
+
+/* Of mount(8) and its readers of /etc/fstab, or said anyway: the mount is read-only, with permissions checked. */
+static bool is_ignored(const char *name)
+{
+	static const char *const names[] = {
+		"_netdev",  "auto",       "comment",     "default_permissions",
+		"defaults", "diratime",   "group",       "noauto",
+		"nofail",   "nogroup",    "noowner",     "norelatime",
+		"nouser",   "nousers",    "owner",       "relatime",
+		"ro",       "rw",         "strictatime", "nostrictatime",
+		"lazytime", "nolazytime", "user",        "users",
+		NULL,
+	};
+
+	return is_one_of(name, names) || !strncmp(name, "x-", 2) || !strncmp(name, "X-", 2);
+}
+
+int options_add(struct buf *list, const char *name, const char *value)
+{
+	int r = list->n ? buf_add_byte(list, ',') : 0;
+
+	if (r == 0)
+		r = buf_add_str(list, name);
+	if (r == 0 && value)
+		r = buf_add_byte(list, '=');
+	for (; r == 0 && value && *value; value++) {
+		if (*value == ',' || *value == '\\')
+			r = buf_add_byte(list, '\\');
+		if (r == 0)
+			r = buf_add_byte(list, (uint8_t)*value);
+	}
+	return r;
+}
+
+static int take(struct options *o, char *word, bool sloppy, struct err *e)
+{
+	char *value = strchr(word, '=');
+	int r;
+
+	if (value)
+		*value++ = 0;
+	r = set_own(o, word, value, e);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (is_handed_on(word, value))
+		return options_add(&o->handed_on, word, value);
+	if (is_ignored(word) || sloppy)
+		return 0;
+	if (!strcmp(word, "remount"))
+		return err_set(e, -EINVAL, "option remount: unmount and mount again instead");
+	return err_set(e, -EINVAL, "unknown option %s%s%s", word, value ? "=" : "",
+		       value ? value : "");
+}
+
+/* Cuts the next word off TEXT into WORD; false at the end. */
+static bool next_word(const char **text, char *word)
+{
+	const char *p = *text;
+
+	while (*p == ',')
+		p++;
+	if (!*p)
+		return false;
+	for (; *p && *p != ','; p++) {
+		if (*p == '\\' && p[1])
+			p++;
+		*word++ = *p;
+	}
+	*word = 0;
+	*text = p;
+	return true;
+}
+
+int options_parse(struct options *o, const char *text, bool sloppy, struct err *e)
+{
+	CLEANUP(freep)
+	char *word = malloc(strlen(text) + 1);
+	int r = word ? 0 : -ENOMEM;
+
+	while (r == 0 && next_word(&text, word))
+		r = take(o, word, sloppy, e);
+	return r == -ENOMEM ? err_set(e, r, "no memory") : r;
+}

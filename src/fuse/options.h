@@ -1,0 +1,26 @@
+/* src/fuse/options.h: what follows -o.
+ *
+ * Three kinds: ours; those of the kernel and libfuse, which are handed on; and those that mount(8) keeps for itself in
+ * /etc/fstab, which mean nothing here. Any other is an error, unless `sloppy`. */
+#pragma once
+#include "base/buf.h"
+#include "base/error.h"
+#include <sys/types.h>
+
+struct options {
+	char *filename; /* show only this step's family; NULL: all */
+	char *latest_filename; /* name of the state file; NULL: "checkpoint" */
+	char *fsname; /* NULL: the source */
+	bool has_uid, has_gid, has_umask;
+	uid_t uid;
+	gid_t gid;
+	mode_t umask;
+	struct buf handed_on; /* "allow_other,nosuid", ends in NUL once it is complete */
+};
+
+/* Adds what the comma-separated TEXT says ("\," is a comma in a value). -EINVAL, and E names the option. */
+int options_parse(struct options *o, const char *text, bool sloppy, struct err *e);
+void options_release(struct options *o);
+
+/* Appends "name=value" to a list of options, with what needs it escaped. */
+int options_add(struct buf *list, const char *name, const char *value);

@@ -1,0 +1,75 @@
+#include "fuse/reply.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <syslog.h>
+
+void log_line(struct ckptfs *fs, int priority, const char *fmt, ...)
+{
+	char line[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof line, fmt, ap);
+	va_end(ap);
+	if (fs->to_syslog)
+		syslog(priority, "%s", line);
+	else
+		fprintf(stderr, "mount.ckptfs: %s\n", line);
+}
+
+static bool is_worth_a_line(int r)
+{
+	return r == -EIO || r == -EUCLEAN || r == -EBADMSG || r == -ENOTSUP || r == -EFBIG ||
+	       r == -ENOMEM || r == -EMFILE || r == -ENFILE;
+}
+
+/* A damaged step is asked for again and again by the same `ls`: said once in a row. */
+static bool is_repeated(struct ckptfs *fs, const struct err *e)
+{
+	bool same;
+
+	pthread_mutex_lock(&fs->lock);
+	same = !strcmp(fs->last.text, e->text);
+	fs->last = *e;
+	pthread_mutex_unlock(&fs->lock);
+	return same;
+}
+
+void reply_error(fuse_req_t req, int r, const struct err *e)
+{
+	struct ckptfs *fs = ckptfs_of(req);
+
+	if (e->code && is_worth_a_line(r) && !is_repeated(fs, e))
+		log_line(fs, LOG_ERR, "%s", e->text);
+	/* What tells our own code what was wrong would tell a program something else. */
+	if (r == -EUCLEAN || r == -EBADMSG || r == -ENOTSUP || r == -EFBIG)
+		r = -EIO;
+	fuse_reply_err(req, -r);
+}
+
+void apply_options(const struct ckptfs *fs, struct stat *st)
+{
+	const struct options *o = fs->options;
+
+	if (o->has_uid)
+		st->st_uid = o->uid;
+	if (o->has_gid)
+		st->st_gid = o->gid;
+	if (o->has_umask)
+		st->st_mode =
+			(st->st_mode & S_IFMT) | ((S_ISDIR(st->st_mode) ? 0777 : 0666) & ~o->umask);
+}
+
+struct fuse_entry_param entry_param(const struct ckptfs *fs, const struct view_entry *entry)
+{
+	double seconds = entry->stable ? STABLE_SECONDS : CHANGING_SECONDS;
+	struct fuse_entry_param p = {
+		.ino = entry->id,
+		.attr = entry->st,
+		.attr_timeout = seconds,
+		.entry_timeout = seconds,
+	};
+
+	apply_options(fs, &p.attr);
+	return p;
+}

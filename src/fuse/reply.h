@@ -1,0 +1,21 @@
+/* src/fuse/reply.h: from what the view says to what the kernel is told, and the log. */
+#pragma once
+#include "fuse/ckptfs.h"
+
+/* How long the kernel may remember what cannot change, and what may. */
+#define STABLE_SECONDS   86400.0
+#define CHANGING_SECONDS 1.0
+
+/* One line at PRIORITY of syslog(3), to stderr or to syslog. Thread-safe. */
+void log_line(struct ckptfs *fs, int priority, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Answers REQ with the errno for R (negative). What is wrong with a checkpoint becomes EIO and goes to the log;
+ * what programs ask for and is not there does not. */
+void reply_error(fuse_req_t req, int r, const struct err *e);
+
+/* Puts owner and permissions over ST as the options want. */
+void apply_options(const struct ckptfs *fs, struct stat *st);
+
+/* The form of an entry in which the kernel wants it. */
+struct fuse_entry_param entry_param(const struct ckptfs *fs, const struct view_entry *entry);

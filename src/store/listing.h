@@ -1,0 +1,32 @@
+/* src/store/listing.h: what a checkpoint directory holds, as its names tell.
+ *
+ * Steps are the prefixes of *.index files; folders are subfolders; the state file is the one that
+ * `latest_filename` names. Nothing is opened. Not listed: .ckptfs, temporary folders of a save that is under way
+ * (NAME_temp, NAME_temp_HEX, with nothing but part-* in them), and every other file. */
+#pragma once
+#include "base/error.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+enum listed_kind { LISTED_STEP, LISTED_FOLDER, LISTED_STATE };
+
+struct listed {
+	enum listed_kind kind;
+	char *name; /* of a step: its prefix; may be empty */
+};
+
+struct listing {
+	struct listed *items; /* sorted by name, as bytes, then by kind */
+	uint32_t n;
+};
+
+/* Lists the directory DIRFD (not consumed; its position does not matter). -ENOMEM, or of reading it. */
+int listing_read(int dirfd, const char *state_name, struct listing *out, struct err *e);
+void listing_release(struct listing *l);
+
+/* NULL if there is none. */
+const struct listed *listing_find(const struct listing *l, enum listed_kind kind, const char *name);
+
+/* The family of a step is what its prefix is without its number: "my-model-1000" and "my-model-0" are of one,
+ * as are "model-7.cptk" and "model-8.cptk", and "my_net.ckpt" and "my_net.ckpt-1". */
+bool same_family(const char *a, const char *b);

@@ -1,0 +1,213 @@
+#include "view/attr.h"
+#include "format/bundle.h"
+#include "format/dtype.h"
+#include <inttypes.h>
+#include <sys/types.h>
+
+/* cp, cat and stdio read in pieces of this; a page at a time would cost a request for each. */
+enum { BLOCK_SIZE = 128 << 10 };
+
+/* --- inode numbers ----------------------------------------------------------------------------------------- */
+
+/* A multiply-xorshift mix: good enough to keep numbers apart, nothing relies on it against an adversary. */
+static uint64_t mix(uint64_t h, uint64_t v)
+{
+	h = (h ^ v) * 0x9e3779b97f4a7c15u;
+	return h ^ h >> 29;
+}
+
+static uint64_t mix_bytes(uint64_t h, struct bytes b)
+{
+	for (size_t i = 0; i < b.n; i++)
+		h = mix(h, b.p[i]);
+	return mix(h, b.n);
+}
+
+static uint64_t mix_file(uint64_t h, const struct file_id *id)
+{
+	h = mix(mix(mix(h, id->dev), id->ino), id->size);
+	return mix(mix(h, (uint64_t)id->mtime.tv_sec), (uint64_t)id->mtime.tv_nsec);
+}
+
+static uint64_t mix_place(uint64_t h, const struct step *s, const struct var *v)
+{
+	h = mix_file(h, &s->shards[v->shard].id);
+	return mix(mix(h, v->off), v->size);
+}
+
+static uint64_t var_ino(const struct step *s, const struct var *v)
+{
+	const int64_t *dims = var_dims(s, v);
+	uint64_t h = mix(mix(v->dtype, v->rank), s->big_endian);
+
+	for (unsigned i = 0; i < v->rank; i++)
+		h = mix(h, (uint64_t)dims[i]);
+	if (v->kind == VAR_BAD)
+		return mix_bytes(mix_file(h, &s->id), var_key(s, v));
+	if (v->kind != VAR_SLICED)
+		return s->n_shards ? mix_place(h, s, v) : h;
+	for (uint32_t i = 0; i < v->n_parts; i++) {
+		const struct part *part = &s->parts[v->aux + i];
+
+		for (unsigned k = 0; k < 2u * v->rank; k++)
+			h = mix(h, (uint64_t)s->dims[part->extents + k]);
+		h = mix_place(h, s, &s->vars[part->var]);
+	}
+	return h;
+}
+
+/* --- stat -------------------------------------------------------------------------------------------------- */
+
+static void set_times(struct stat *out, struct timespec mtime)
+{
+	out->st_atim = out->st_mtim = out->st_ctim = mtime;
+}
+
+void attr_of_var(const struct step *s, const struct var *v, uint64_t size, struct stat *out)
+{
+	*out = (struct stat){
+		.st_ino = var_ino(s, v),
+		.st_mode = S_IFREG | (s->index.st_mode & 0666),
+		.st_nlink = 1,
+		.st_uid = s->index.st_uid,
+		.st_gid = s->index.st_gid,
+		.st_size = (off_t)size,
+		.st_blocks = (blkcnt_t)((size + 511) / 512),
+		.st_blksize = BLOCK_SIZE,
+	};
+	set_times(out, s->index.st_mtim);
+	if (v->kind != VAR_BAD && s->n_shards) {
+		const struct shard *shard = &s->shards[v->shard];
+
+		out->st_mode = S_IFREG | shard->mode;
+		out->st_uid = shard->uid;
+		out->st_gid = shard->gid;
+		set_times(out, shard->id.mtime);
+	}
+}
+
+void attr_of_step(const struct stat *index, struct stat *out)
+{
+	mode_t read = index->st_mode & 0444;
+	struct file_id id = file_id_of(index);
+
+	*out = (struct stat){
+		.st_ino = mix_file(0, &id),
+		.st_mode =
+			S_IFDIR | (index->st_mode & 0666) | read >> 2, /* who may read may enter */
+		.st_nlink = 2,
+		.st_uid = index->st_uid,
+		.st_gid = index->st_gid,
+		.st_blksize = BLOCK_SIZE,
+	};
+	set_times(out, index->st_mtim);
+}
+
+void attr_of_dir(const struct step *s, const struct tree *t, uint32_t dir, struct stat *out)
+{
+	attr_of_step(&s->index, out);
+	if (dir)
+		out->st_ino = mix_bytes(out->st_ino, tree_dir_path(t, dir));
+}
+
+void attr_of_disk(const struct stat *st, struct stat *out)
+{
+	*out = *st;
+	out->st_blksize = BLOCK_SIZE;
+	if (S_ISDIR(st->st_mode))
+		out->st_nlink = 2;
+}
+
+/* --- xattrs ------------------------------------------------------------------------------------------------ */
+
+static int put_key(const struct step *s, const struct var *v, struct buf *out)
+{
+	struct bytes key = var_key(s, v);
+
+	return buf_add(out, key.p, key.n);
+}
+
+static int put_dtype(const struct step *s, const struct var *v, struct buf *out)
+{
+	const struct dtype_info *type = dtype_info(v->dtype);
+
+	(void)s;
+	return type ? buf_add_str(out, type->name) : -ENODATA;
+}
+
+static int put_shape(const struct step *s, const struct var *v, struct buf *out)
+{
+	const int64_t *dims = var_dims(s, v);
+	int r = 0;
+
+	for (unsigned i = 0; i < v->rank && r == 0; i++)
+		r = buf_printf(out, i ? ",%" PRId64 : "%" PRId64, dims[i]);
+	return r;
+}
+
+/* A partitioned variable has one for each slice, in the order in which they are listed. */
+static int put_parts(const struct step *s, const struct var *v, struct buf *out,
+		     int (*put)(const struct step *, const struct var *, struct buf *))
+{
+	int r = 0;
+
+	if (v->kind == VAR_BAD)
+		return -ENODATA;
+	if (v->kind != VAR_SLICED)
+		return put(s, v, out);
+	for (uint32_t i = 0; i < v->n_parts && r == 0; i++) {
+		r = i ? buf_add_byte(out, ',') : 0;
+		if (r == 0)
+			r = put(s, &s->vars[s->parts[v->aux + i].var], out);
+	}
+	return r;
+}
+
+static int put_one_crc(const struct step *s, const struct var *v, struct buf *out)
+{
+	(void)s;
+	return buf_printf(out, "%08" PRIx32, v->crc);
+}
+
+static int put_crc(const struct step *s, const struct var *v, struct buf *out)
+{
+	return put_parts(s, v, out, put_one_crc);
+}
+
+static int put_one_shard(const struct step *s, const struct var *v, struct buf *out)
+{
+	return bundle_shard_name(out, bytes_str(s->name), s->shards[v->shard].number,
+				 s->num_shards);
+}
+
+static int put_shard(const struct step *s, const struct var *v, struct buf *out)
+{
+	return put_parts(s, v, out, put_one_shard);
+}
+
+static const struct {
+	const char *name;
+	int (*put)(const struct step *, const struct var *, struct buf *);
+} attrs[] = {
+	{"key", put_key},    {"dtype", put_dtype}, {"shape", put_shape},
+	{"crc32c", put_crc}, {"shard", put_shard},
+};
+
+enum { N_ATTRS = sizeof attrs / sizeof *attrs };
+
+int attr_value(const struct step *s, const struct var *v, struct bytes name, struct buf *out)
+{
+	for (size_t i = 0; i < N_ATTRS; i++)
+		if (bytes_eq(name, bytes_str(attrs[i].name)))
+			return attrs[i].put(s, v, out);
+	return -ENODATA;
+}
+
+int attr_names(struct buf *out)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < N_ATTRS && r == 0; i++)
+		r = buf_printf(out, "user.ckptfs.%s%c", attrs[i].name, 0);
+	return r;
+}

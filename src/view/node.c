@@ -1,0 +1,186 @@
+#include "view/node.h"
+#include <stdlib.h>
+
+enum { FIRST_BUCKETS = 64 };
+
+void loaded_unref(struct loaded *l)
+{
+	if (!l || atomic_fetch_sub(&l->refs, 1) != 1)
+		return;
+	tree_release(&l->tree);
+	step_unref(l->step);
+	free(l);
+}
+
+void snapshot_unref(struct snapshot *s)
+{
+	if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
+		return;
+	listing_release(&s->listing);
+	free(s);
+}
+
+/* FNV-1a over the name, the parent and the kind. */
+static uint32_t hash(const struct node *parent, enum node_kind kind, const char *name)
+{
+	uint32_t h = 2166136261u ^ (parent ? parent->slot * 4 + 4 : 0) ^ (uint32_t)kind;
+
+	for (h *= 16777619u; *name; name++)
+		h = (h ^ (uint8_t)*name) * 16777619u;
+	return h;
+}
+
+static struct node **bucket_of(const struct node_table *t, const struct node *n)
+{
+	return &t->buckets[hash(n->parent, n->kind, n->name) & (t->n_buckets - 1)];
+}
+
+static void link_node(struct node_table *t, struct node *n)
+{
+	struct node **b = bucket_of(t, n);
+
+	n->next = *b;
+	*b = n;
+}
+
+/* Twice as many buckets; with no memory for them the chains just get longer. */
+static void grow_buckets(struct node_table *t)
+{
+	struct node **old = t->buckets;
+	uint32_t n_old = t->n_buckets;
+	struct node **new = calloc((size_t)n_old * 2, sizeof *new);
+
+	if (!new)
+		return;
+	t->buckets = new;
+	t->n_buckets = n_old * 2;
+	for (uint32_t i = 0; i < n_old; i++)
+		for (struct node *n = old[i], *next; n; n = next) {
+			next = n->next;
+			link_node(t, n);
+		}
+	free(old);
+}
+
+static bool take_slot(struct node_table *t, struct node *n)
+{
+	if (t->n_free) {
+		n->slot = t->free_slots[--t->n_free];
+	} else {
+		if (t->n_slots == t->cap) {
+			uint32_t cap = t->cap ? t->cap * 2 : FIRST_BUCKETS;
+			struct node **slots = realloc(t->slots, cap * sizeof *slots);
+
+			if (!slots)
+				return false;
+			t->slots = slots;
+
+			uint32_t *free_slots = realloc(t->free_slots, cap * sizeof *free_slots);
+
+			if (!free_slots)
+				return false;
+			t->free_slots = free_slots;
+			t->cap = cap;
+		}
+		n->slot = t->n_slots++;
+	}
+	t->slots[n->slot] = n;
+	return true;
+}
+
+int node_table_init(struct node_table *t)
+{
+	*t = (struct node_table){.n_buckets = FIRST_BUCKETS};
+	t->buckets = calloc(t->n_buckets, sizeof *t->buckets);
+	if (!t->buckets || !node_new(t, NULL, NODE_FOLDER, "")) {
+		node_table_release(t);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static void free_node(struct node *n)
+{
+	loaded_unref(n->loaded);
+	snapshot_unref(n->snapshot);
+	free(n->name);
+	free(n);
+}
+
+void node_table_release(struct node_table *t)
+{
+	for (uint32_t i = 0; i < t->n_slots; i++)
+		if (t->slots[i])
+			free_node(t->slots[i]);
+	free(t->slots);
+	free(t->free_slots);
+	free(t->buckets);
+	*t = (struct node_table){0};
+}
+
+struct node *node_get(const struct node_table *t, uint64_t id)
+{
+	uint32_t slot = (uint32_t)(id >> 32);
+
+	return slot < t->n_slots ? t->slots[slot] : NULL;
+}
+
+struct node *node_find(const struct node_table *t, const struct node *parent, enum node_kind kind,
+		       const char *name)
+{
+	struct node *n = t->buckets[hash(parent, kind, name) & (t->n_buckets - 1)];
+
+	while (n && (n->parent != parent || n->kind != kind || strcmp(n->name, name) != 0))
+		n = n->next;
+	return n;
+}
+
+struct node *node_new(struct node_table *t, struct node *parent, enum node_kind kind,
+		      const char *name)
+{
+	struct node *n = calloc(1, sizeof *n);
+
+	if (!n)
+		return NULL;
+	n->kind = kind;
+	n->parent = parent;
+	n->name = strdup(name);
+	if (!n->name || !take_slot(t, n)) {
+		free_node(n);
+		return NULL;
+	}
+	if (parent)
+		parent->children++;
+	if (++t->n_nodes > t->n_buckets)
+		grow_buckets(t);
+	link_node(t, n);
+	return n;
+}
+
+void node_detach(struct node_table *t, struct node *n)
+{
+	struct node **at = bucket_of(t, n);
+
+	if (n->detached)
+		return;
+	while (*at != n)
+		at = &(*at)->next;
+	*at = n->next;
+	n->detached = true;
+}
+
+void node_put(struct node_table *t, struct node *n, uint64_t lookups)
+{
+	n->lookups -= lookups < n->lookups ? lookups : n->lookups;
+	while (n->parent && !n->lookups && !n->children) {
+		struct node *parent = n->parent;
+
+		node_detach(t, n);
+		t->slots[n->slot] = NULL;
+		t->free_slots[t->n_free++] = n->slot;
+		t->n_nodes--;
+		free_node(n);
+		parent->children--;
+		n = parent;
+	}
+}

@@ -1,0 +1,100 @@
+/* src/view/node.h: which kernel inode stands for what.
+ *
+ * A node is a thing at the level of checkpoint directories: a folder, a step, or the state file. What is inside a
+ * step has no node of its own, only a number, since a step never changes. An inode number, as the kernel gives it
+ * back to us, is two numbers:
+ *
+ *     slot << 32 | index
+ *
+ *   slot    of the node; the root's is 0. A slot is used again only when the kernel has forgotten all of the node.
+ *   index   1: the node itself (so the root is FUSE_ROOT_ID). In a step: 2 and up its files, as in tree->files,
+ *           and behind them its folders, as in tree->dirs from folder 1 on.
+ *
+ * What stat shows as st_ino is another number (view/attr.h), made from what is stored.
+ *
+ * The kernel's references are counted per node, for itself and all inside it: an index needs nothing to be kept.
+ * A node whose file was replaced is detached: those who hold its numbers still reach it, names no longer do.
+ * Everything here is guarded by the lock of the view that owns the table. */
+#pragma once
+#include "store/listing.h"
+#include "store/step.h"
+#include "view/tree.h"
+
+enum { NODE_ROOT_ID = 1 };
+
+/* A parsed step with its tree, shared by reference count. */
+struct loaded {
+	atomic_uint refs;
+	struct step *step;
+	struct tree tree;
+};
+
+void loaded_unref(struct loaded *l);
+
+/* What a folder held when it was last read, shared by reference count. */
+struct snapshot {
+	atomic_uint refs;
+	struct listing listing;
+	struct timespec mtime, ctime; /* of the folder, before it was read */
+	bool settled; /* it had been still for long enough to trust its times */
+};
+
+void snapshot_unref(struct snapshot *s);
+
+enum node_kind { NODE_FOLDER, NODE_STEP, NODE_STATE };
+
+struct node {
+	uint32_t slot;
+	enum node_kind kind;
+	bool detached;
+	struct node *parent; /* NULL: the root */
+	char *name; /* as on disk; of a step: its prefix */
+	struct file_id id; /* step: of its index */
+	uint64_t lookups; /* the kernel's */
+	uint32_t children; /* nodes that have this one as their parent */
+	struct node *next; /* in its bucket */
+	struct loaded *loaded; /* step: parsed, or NULL */
+	struct snapshot *snapshot; /* folder: or NULL */
+	uint64_t last_used; /* step: for dropping what was parsed */
+	struct err failure; /* step: why it can't be parsed; code 0 if that isn't known */
+};
+
+struct node_table {
+	struct node **slots;
+	uint32_t n_slots, cap;
+	uint32_t *free_slots;
+	uint32_t n_free;
+	struct node **buckets;
+	uint32_t n_buckets, n_nodes; /* buckets: a power of two */
+};
+
+/* An empty table with its root folder. */
+int node_table_init(struct node_table *t);
+void node_table_release(struct node_table *t);
+
+static inline uint64_t node_id(const struct node *n, uint32_t index)
+{
+	return (uint64_t)n->slot << 32 | index;
+}
+
+/* NULL for a number that was never given out. */
+struct node *node_get(const struct node_table *t, uint64_t id);
+
+static inline uint32_t node_index(uint64_t id)
+{
+	return (uint32_t)id;
+}
+
+/* The node that PARENT has under NAME, or NULL. */
+struct node *node_find(const struct node_table *t, const struct node *parent, enum node_kind kind,
+		       const char *name);
+
+/* Makes it. Until it is looked up for the first time it goes away with the next node_put. NULL: no memory. */
+struct node *node_new(struct node_table *t, struct node *parent, enum node_kind kind,
+		      const char *name);
+
+/* Takes its name away from it. */
+void node_detach(struct node_table *t, struct node *n);
+
+/* Takes N of the kernel's references back; a node without any, and without children, ends. */
+void node_put(struct node_table *t, struct node *n, uint64_t lookups);
