@@ -64,37 +64,37 @@ test_step() {
 }
 
 count_tests() {
-  local trs result
-  while read -r trs; do
-    result=$(sed -n 's/^:global-test-result: //p' "$trs")
+  local test result
+  while read -r test; do
+    result=$(sed -n 's/^:global-test-result: //p' "$1/$test.trs")
     case $result in
       PASS) passed=$((passed + 1)) ;;
-      SKIP) count_skip "${trs%.trs}" ;;
+      SKIP) count_skip "$1" "$test" ;;
       *)
         failed=$((failed + 1))
-        printf '      %s: %s\n' "$result" "${trs%.trs}"
-        tail -n 80 "${trs%.trs}.log"
+        printf '      %s: %s\n' "$result" "$test"
+        tail -n 80 "$1/$test.log"
         ;;
     esac
-  done < <(find "$1" -name '*.trs' 2>/dev/null | sort)
+  done < <(find "$1" -name '*.trs' -printf '%P\n' | sed 's/\.trs$//' | sort)
 }
 
 count_skip() {
   local why
-  why=$(grep -m 1 '^SKIP: ' "$1.log")
+  why=$(grep -m 1 '^SKIP: ' "$1/$2.log")
   if [ "${CI:-}" = true ] && [[ $why != "SKIP: optional: "* ]]; then
     failed=$((failed + 1))
-    printf '      skipped, which is a failure here: %s (%s)\n' "$1" "$why"
+    printf '      skipped, which is a failure here: %s (%s)\n' "$2" "${why#SKIP: }"
   else
     skipped=$((skipped + 1))
-    printf '      skipped: %s (%s)\n' "$1" "$why"
+    printf '      skipped: %s (%s)\n' "$2" "${why#SKIP: }"
   fi
 }
 
 # --- builds ---------------------------------------------------------------------------------------------
 
 make_in() {
-  timeout -k 30 1200 make -C "$1" -j"$jobs" --no-print-directory "${@:2}"
+  timeout --foreground -k 30 1200 make -C "$1" -j"$jobs" --no-print-directory "${@:2}"
 }
 
 configure_in() {
@@ -117,7 +117,7 @@ build_clang() {
 }
 
 distcheck() {
-  make_in "$work/gcc" distcheck
+  make_in "$work/gcc" VERBOSE=1 distcheck
 }
 
 formatted() {

@@ -57,10 +57,10 @@ install_packages() {
   [ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
     die "missing, and installing them takes root or sudo: $missing"
   echo "setup.sh: installing $missing"
-  quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update
+  quietly as_root apt-get -qq update
   # shellcheck disable=SC2086 # a list of words
-  quietly as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get -qq -y --no-install-recommends install $missing
+  quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
+    -o DPkg::Lock::Timeout=300 install $missing
 }
 
 # The stamp is written last, so that an environment whose making was cut short is made again.

@@ -112,10 +112,9 @@ start_daemon() {
   "$@" 2>"$mnt.log" &
   daemons[$mnt]=$!
   until is_mounted "$mnt"; do
-    kill -0 "${daemons[$mnt]}" 2>/dev/null || fail "$*: $(cat "$mnt.log")"
+    kill -0 "${daemons[$mnt]}" 2>/dev/null || fail "did not mount: $*"
     sleep 0.01
   done
-  stat "$mnt" >/dev/null # answered once the daemon serves
 }
 
 is_mounted() {
@@ -124,8 +123,7 @@ is_mounted() {
 
 # unmount [MOUNTPOINT]: $mnt if none is named. The daemon has ended well when it returns.
 unmount() {
-  local at=${1:-$mnt}
-  end_mount "$at" || fail "$at: unmounting, or the daemon, ended with status $?"
+  end_mount "${1:-$mnt}" || fail "unmounting ${1:-$mnt}, or its daemon, ended with status $?"
 }
 
 end_mount() {
@@ -157,12 +155,15 @@ clean_up() {
   cd /
   for at in "${!daemons[@]}"; do
     if [ "$result" = 0 ]; then
-      end_mount "$at" || result=1
+      end_mount "$at" || {
+        echo "FAIL: unmounting $at, or its daemon, ended with status $?" >&2
+        result=1
+      }
     fi
     [ -z "${daemons[$at]:-}" ] || kill_daemon "$at"
   done
-  if [ "$result" != 0 ] && [ "$mounts" != 0 ]; then
-    tail -n 200 "$tmp"/mnt*.log >&2
+  if [ "$result" != 0 ]; then
+    find "$tmp" -maxdepth 1 -name 'mnt*.log' -size +0 -exec tail -v -n 200 {} + >&2
   fi
   rm -rf --one-file-system "$tmp"
   exit "$result"
