@@ -1,0 +1,180 @@
+# shellcheck shell=bash
+# Sourced by the tests that work on a real mount: tests/mount/*.sh and tests/tf/*.sh.
+#
+# Such a test is a plain bash script: a command that fails unasked ends it. Whatever happens, at its end
+# its mounts, daemons and files are gone. srcdir and builddir come from the Makefile; run by hand from a
+# build directory, a test finds them itself.
+#
+#   $tmp        the test's own directory; other users may enter it
+#   $fixtures   checkpoints that TensorFlow wrote, not to be written to
+#   $mnt        where the last mount_ckpt mounted; $mnt.log is what its daemon says
+
+set -Eeuo pipefail
+
+srcdir=$(cd "${srcdir:-$(dirname "${BASH_SOURCE[0]}")/../..}" && pwd)
+builddir=$(cd "${builddir:-.}" && pwd)
+# shellcheck disable=SC2034 # for the tests
+fixtures=$srcdir/tests/assets/fixtures
+mnt=
+mounts=0           # made so far
+declare -A daemons # process id by mountpoint
+
+fail() {
+  printf 'FAIL: %s\n' "$*" >&2
+  exit 1
+}
+
+# For what tests/setup.sh would have provided: tests/run.sh takes it for a failure where CI is true.
+skip() {
+  printf 'SKIP: %s\n' "$*" >&2
+  exit 77
+}
+
+# For what not every machine can have.
+skip_optional() {
+  skip "optional: $*"
+}
+
+need() {
+  local tool
+  for tool; do
+    command -v "$tool" >/dev/null || skip "no $tool"
+  done
+}
+
+need_python() {
+  [ -n "${CKPTFS_PYTHON:-}" ] || skip "CKPTFS_PYTHON names no Python with TensorFlow"
+}
+
+# --- commands and what they answer ----------------------------------------------------------------------
+
+# run CMD...: sets status; the output is in $tmp/out and $tmp/err.
+run() {
+  status=0
+  "$@" >"$tmp/out" 2>"$tmp/err" || status=$?
+}
+
+check_status() {
+  local want=$1
+  shift
+  run "$@"
+  [ "$status" = "$want" ] || fail "exit status $status, not $want: $*: $(cat "$tmp/err")"
+}
+
+# check_says WORDS CMD...: the words are in what it writes to stderr.
+check_says() {
+  local words=$1
+  shift
+  run "$@"
+  grep -qF -- "$words" "$tmp/err" || fail "does not say '$words': $*: $(cat "$tmp/err")"
+}
+
+# as_user CMD...: as an unprivileged user; as oneself, if that is one.
+unprivileged=()
+if [ "$(id -u)" = 0 ]; then
+  unprivileged=(setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all
+    env HOME=/nonexistent)
+fi
+as_user() {
+  "${unprivileged[@]}" "$@"
+}
+
+# need_user: as_user can run the program and mount.
+need_user() {
+  need setpriv
+  as_user test -x "$builddir/mount.ckptfs" || skip "another user can't reach $builddir"
+  as_user test -w /dev/fuse || skip "another user can't open /dev/fuse"
+}
+
+# --- mounts ---------------------------------------------------------------------------------------------
+
+# mount_ckpt SOURCE [OPTION...]: mounts at a new place, $mnt.
+# The daemon stays in the foreground, so that its messages and its exit status are seen.
+mount_ckpt() {
+  new_mountpoint
+  start_daemon "$builddir/mount.ckptfs" "$1" "$mnt" --foreground "${@:2}"
+}
+
+# mount_ckpt_as_user SOURCE [OPTION...]: the same, for as_user.
+mount_ckpt_as_user() {
+  new_mountpoint
+  [ "$(id -u)" != 0 ] || chown 65534:65534 "$mnt"
+  start_daemon "${unprivileged[@]}" "$builddir/mount.ckptfs" "$1" "$mnt" --foreground "${@:2}"
+}
+
+new_mountpoint() {
+  mounts=$((mounts + 1))
+  mnt=$tmp/mnt$mounts
+  mkdir "$mnt"
+}
+
+start_daemon() {
+  "$@" 2>"$mnt.log" &
+  daemons[$mnt]=$!
+  until is_mounted "$mnt"; do
+    kill -0 "${daemons[$mnt]}" 2>/dev/null || fail "did not mount: $*"
+    sleep 0.01
+  done
+}
+
+is_mounted() {
+  grep -qF " $1 fuse" /proc/self/mounts
+}
+
+# unmount [MOUNTPOINT]: $mnt if none is named. The daemon has ended well when it returns.
+unmount() {
+  end_mount "${1:-$mnt}" || fail "unmounting ${1:-$mnt}, or its daemon, ended with status $?"
+}
+
+end_mount() {
+  local pid=${daemons[$1]}
+  if [ "$(id -u)" = 0 ]; then
+    umount "$1" || return
+  else
+    fusermount3 -u "$1" || return
+  fi
+  unset "daemons[$1]"
+  wait "$pid"
+}
+
+# kill_daemon [MOUNTPOINT]: SIGKILL, and the mount is gone.
+kill_daemon() {
+  local at=${1:-$mnt} pid
+  pid=${daemons[$at]}
+  unset "daemons[$at]"
+  kill -KILL "$pid" 2>/dev/null || true
+  wait "$pid" 2>/dev/null || true
+  umount -l "$at" 2>/dev/null || fusermount3 -uz "$at" 2>/dev/null || true
+}
+
+clean_up() {
+  local result=$? at
+  trap - EXIT ERR
+  trap '' HUP INT TERM
+  set +e
+  cd /
+  for at in "${!daemons[@]}"; do
+    if [ "$result" = 0 ]; then
+      end_mount "$at" || {
+        echo "FAIL: unmounting $at, or its daemon, ended with status $?" >&2
+        result=1
+      }
+    fi
+    [ -z "${daemons[$at]:-}" ] || kill_daemon "$at"
+  done
+  if [ "$result" != 0 ]; then
+    find "$tmp" -maxdepth 1 -name 'mnt*.log' -size +0 -exec tail -v -n 200 {} + >&2
+  fi
+  rm -rf --one-file-system "$tmp"
+  exit "$result"
+}
+
+{ [ -c /dev/fuse ] && [ -r /dev/fuse ] && [ -w /dev/fuse ]; } || skip "no /dev/fuse that can be opened"
+[ -x "$builddir/mount.ckptfs" ] || skip "no mount.ckptfs in $builddir"
+
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/ckptfs.XXXXXX")
+tmp=$(cd "$tmp" && pwd -P)
+trap clean_up EXIT
+trap 'echo "FAIL: $0, line $LINENO: $BASH_COMMAND" >&2' ERR
+trap 'exit 1' HUP INT TERM
+chmod 711 "$tmp"

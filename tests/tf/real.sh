@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Checkpoints of other projects, below CKPTFS_REAL, read as TensorFlow reads them.
+. "$(dirname "$0")/../lib/mount.sh"
+need_python
+
+real=${CKPTFS_REAL:-$srcdir/../shared/real}
+[ -d "$real" ] || skip_optional "no folder of checkpoints: set CKPTFS_REAL"
+mount_ckpt "$real"
+"$CKPTFS_PYTHON" "$srcdir/tests/tf/live_digests.py" "$real" "$mnt" --skip-v1
