@@ -414,7 +414,7 @@ static int lookup_item(struct view *v, struct node *parent, const struct listed 
 {
 	CLEANUP(closep)
 	int fd = open_folder(v, parent, e);
-	struct node *n;
+	struct node *n = NULL;
 	struct stat st;
 	int r;
 
