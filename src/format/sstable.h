@@ -45,3 +45,7 @@ static inline struct bytes sstable_value(const struct sstable_iter *it)
 {
 	return it->data.value;
 }
+
+/* The value under KEY, which lies in BLOCK. 1, 0 if there is none, or as for block_read. */
+int sstable_get(const struct sstable *t, struct bytes key, struct buf *block, struct bytes *value,
+		struct err *e);

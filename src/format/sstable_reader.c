@@ -118,3 +118,45 @@ int sstable_next(struct sstable_iter *it, struct err *e)
 			       it->data.start);
 	return r;
 }
+
+/* The block in which KEY must be, if it is anywhere. */
+static int find_block(const struct sstable *t, struct bytes key, struct extent *at, struct err *e)
+{
+	CLEANUP(block_iter_release)
+	struct block_iter it = {0};
+	int r = block_iter_init(&it, buf_bytes(&t->index), t->index_at, e);
+
+	if (r < 0)
+		return r;
+	while ((r = block_iter_next(&it, e)) > 0) {
+		struct cursor c = cursor_of(it.value);
+
+		if (bytes_cmp(buf_bytes(&it.key), key) < 0)
+			continue;
+		if (!read_handle(&c, at))
+			return err_set(e, -EUCLEAN, "index block: malformed handle");
+		return 1;
+	}
+	return r;
+}
+
+int sstable_get(const struct sstable *t, struct bytes key, struct buf *block, struct bytes *value,
+		struct err *e)
+{
+	CLEANUP(block_iter_release)
+	struct block_iter it = {0};
+	struct extent at;
+	int r = find_block(t, key, &at, e);
+
+	if (r <= 0)
+		return r;
+	r = block_read(&t->src, at, block, e);
+	if (r == 0)
+		r = block_iter_init(&it, buf_bytes(block), at.off, e);
+	while (r >= 0 && (r = block_iter_next(&it, e)) > 0)
+		if (bytes_eq(buf_bytes(&it.key), key)) {
+			*value = it.value;
+			return 1;
+		}
+	return r;
+}

@@ -4,6 +4,7 @@
 #include "format/dtype.h"
 #include "format/ordered_code.h"
 #include "format/slice.h"
+#include "store/verify.h"
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -391,7 +392,9 @@ static int finish(struct builder *b, const char *name, const struct stat *index,
 		return -ENOMEM;
 	s->name = strdup(name);
 	s->strings = calloc(b->n_strings ? b->n_strings : 1, sizeof *s->strings);
-	if (!s->name || !s->strings) {
+	s->verify = verify_new(n_vars(b));
+	if (!s->name || !s->strings || !s->verify) {
+		verify_free(s->verify);
 		free(s->name);
 		free(s->strings);
 		free(s);
@@ -452,7 +455,7 @@ static int build(struct builder *b, struct source src, int dirfd, const char *na
 	return r < 0 ? err_sys(e, r, "%" PRIu32 " entries", n_vars(b)) : 0;
 }
 
-int step_open(int dirfd, const char *name, struct step **out, struct err *e)
+int step_open(int dirfd, const char *name, enum verify_mode mode, struct step **out, struct err *e)
 {
 	CLEANUP(builder_release)
 	struct builder b = {0};
@@ -468,7 +471,10 @@ int step_open(int dirfd, const char *name, struct step **out, struct err *e)
 		return err_set(e, -ENOMEM, "no memory");
 	fd = open_index(dirfd, (char *)file.p, &st, &src, e);
 	r = fd < 0 ? fd : build(&b, src, dirfd, name, &st, out, e);
-	return r < 0 ? err_wrap(e, r, "%s.index", name) : 0;
+	if (r < 0)
+		return err_wrap(e, r, "%s.index", name);
+	(*out)->mode = mode;
+	return 0;
 }
 
 struct step *step_ref(struct step *s)
@@ -490,6 +496,7 @@ void step_unref(struct step *s)
 	free(s->names);
 	free(s->texts);
 	free(s->strings);
+	verify_free(s->verify);
 	free(s);
 }
 

@@ -62,6 +62,14 @@ struct string_info {
 	uint64_t longest;
 };
 
+enum verify_mode {
+	VERIFY_READ, /* as data passes */
+	VERIFY_OPEN, /* all of a variable before its first byte is given out */
+	VERIFY_OFF,
+};
+
+struct verify;
+
 struct step {
 	atomic_uint refs;
 	char *name; /* prefix without its directory */
@@ -77,6 +85,8 @@ struct step {
 	uint8_t *names;
 	char *texts;
 	size_t memory; /* bytes that all this takes */
+	enum verify_mode mode;
+	struct verify *verify; /* which variables are known to be good, or not */
 
 	pthread_mutex_t lock;
 	struct string_info *strings; /* under lock */
@@ -84,7 +94,7 @@ struct step {
 
 /* Opens the V2 step NAME (a prefix) in the directory DIRFD. -ENOENT, -EUCLEAN, -EBADMSG, -ENOTSUP, -ENOMEM, or of
  * reading; E names the file. */
-int step_open(int dirfd, const char *name, struct step **out, struct err *e);
+int step_open(int dirfd, const char *name, enum verify_mode mode, struct step **out, struct err *e);
 struct step *step_ref(struct step *s);
 void step_unref(struct step *s);
 

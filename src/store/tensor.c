@@ -147,7 +147,7 @@ static int read_piece_strings(struct tensor *t, uint32_t number, struct string_i
 		.size = p->var->size,
 		.n = var_count(t->step, p->var),
 		.big_endian = t->step->big_endian,
-		.check = true,
+		.check = t->step->mode != VERIFY_OFF,
 		.crc = p->var->crc,
 	};
 	int r = strings_read(&p->src, &at, &strings, e);
@@ -246,6 +246,24 @@ static int open_strings(struct tensor *t, struct err *e)
 	return 0;
 }
 
+/* Strings were verified when they were read. */
+static int verify_pieces(const struct tensor *t, struct err *e)
+{
+	int r = 0;
+
+	if (t->step->mode == VERIFY_OFF || t->var->dtype == DTYPE_STRING)
+		return 0;
+	for (uint32_t i = 0; i < t->n_pieces && r == 0; i++) {
+		const struct piece *p = &t->pieces[i];
+
+		/* Nothing will ever be read of an empty one, but its checksum can be wrong. */
+		r = t->step->mode == VERIFY_OPEN || !p->var->size
+			    ? verify_all(t->step, p->var, &p->src, e)
+			    : verify_check(t->step, p->var, e);
+	}
+	return r;
+}
+
 int tensor_open(struct step *s, const struct var *v, int dirfd, struct tensor **out, struct err *e)
 {
 	struct tensor *t = calloc(1, sizeof *t);
@@ -257,6 +275,8 @@ int tensor_open(struct step *s, const struct var *v, int dirfd, struct tensor **
 	t->var = v;
 	r = open_pieces(t, dirfd, e);
 	if (r == 0)
+		r = verify_pieces(t, e);
+	if (r == 0)
 		r = v->dtype == DTYPE_STRING ? open_strings(t, e) : shape_of(s, v, &t->shape);
 	if (r < 0)
 		tensor_close(t);
@@ -266,6 +286,16 @@ int tensor_open(struct step *s, const struct var *v, int dirfd, struct tensor **
 }
 
 /* --- reading ------------------------------------------------------------------------------------------- */
+
+/* Reads N bytes of a piece, from OFF of it on, and has them verified. */
+static int read_stored(const struct tensor *t, const struct piece *p, uint64_t off, uint64_t n,
+		       uint8_t *dst, struct err *e)
+{
+	int r = source_read_into(&p->src, p->var->off + off, dst, n, e);
+
+	return r < 0 || t->step->mode == VERIFY_OFF ? r
+						    : verify_saw(t->step, p->var, off, dst, n, e);
+}
 
 /* Reads what of a slice falls into COUNT elements from FIRST on, into its places in DST. */
 static int read_slice(const struct tensor *t, const struct piece *p, uint64_t first, uint64_t count,
@@ -376,7 +406,6 @@ static int read_padded(const struct tensor *t, uint64_t off, size_t len, uint8_t
 
 int tensor_read(const struct tensor *t, uint64_t off, size_t len, uint8_t *dst, struct err *e)
 {
-	const struct piece *p = t->pieces;
 	int r;
 
 	if (off > t->shape.size || len > t->shape.size - off)
@@ -389,7 +418,7 @@ int tensor_read(const struct tensor *t, uint64_t off, size_t len, uint8_t *dst, 
 	else if (t->var->kind == VAR_SLICED)
 		r = read_sliced(t, off, len, dst, e);
 	else
-		r = source_read_into(&p->src, p->var->off + off, dst, len, e);
+		r = read_stored(t, t->pieces, off, len, dst, e);
 	return r < 0 ? err_wrap(e, r, "%s: %.*s", t->step->name, (int)t->var->key_n,
 				(const char *)var_key(t->step, t->var).p)
 		     : 0;

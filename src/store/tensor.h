@@ -7,7 +7,7 @@
  *
  * Memory: one descriptor for each shard used, 24 bytes a string, and at most what one call asks for. */
 #pragma once
-#include "store/step.h"
+#include "store/verify.h"
 
 /* How a variable looks as an array. */
 struct tensor_shape {
@@ -24,11 +24,11 @@ int tensor_shape(struct step *s, const struct var *v, int dirfd, struct tensor_s
 
 struct tensor;
 
-/* Opens V of S, in whose directory DIRFD is; DIRFD is not needed afterwards. -EUCLEAN, -EBADMSG, -ESTALE,
- * -ENOMEM, or of opening. S is held until the close. */
+/* Opens V of S, in whose directory DIRFD is; DIRFD is not needed afterwards. -EUCLEAN, -EBADMSG (known to be damaged),
+ * -ESTALE, -ENOMEM, or of opening. S is held until the close. */
 int tensor_open(struct step *s, const struct var *v, int dirfd, struct tensor **out, struct err *e);
 void tensor_close(struct tensor *t);
 
 /* Reads LEN bytes at OFF, all of which must lie in the array, into DST. Safe from many threads. -EIO if a shard
- * has become shorter, or of pread. */
+ * has become shorter, -EBADMSG if what was read is damaged (verify.h), or of pread. */
 int tensor_read(const struct tensor *t, uint64_t off, size_t len, uint8_t *dst, struct err *e);
