@@ -1,6 +1,7 @@
 #include "format/repr.h"
 #include <float.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,16 +35,16 @@ static void lay_out(const char *sci, char out[REPR_MAX])
 			 digits + exponent + 1);
 }
 
-static int is_special(double v, char out[REPR_MAX])
+static bool is_special(double v, char out[REPR_MAX])
 {
 	if (isfinite(v))
-		return 0;
+		return false;
 	strcpy(out, isnan(v) ? "nan" : v < 0 ? "-inf" : "inf");
-	return 1;
+	return true;
 }
 
 /* Adds one to the last digit of SCI; false if that would make it a digit longer. */
-static int step_up(char *sci)
+static bool step_up(char *sci)
 {
 	char *at = strchr(sci, 'e');
 
@@ -51,19 +52,19 @@ static int step_up(char *sci)
 		if (*at == '.')
 			continue;
 		if (*at == '-')
-			return 0;
+			return false;
 		if (*at != '9') {
 			++*at;
-			return 1;
+			return true;
 		}
 		*at = '0';
 	}
-	return 0;
+	return false;
 }
 
 /* Above a power of two doubles lie twice as far apart as below it. So the nearest decimal of 16 digits,
  * if it is the lower one, may be outside of what reads back as V while the next one up is inside. */
-static int reads_back_one_up(const char *sci, double v, char out[REPR_MAX])
+static bool reads_back_one_up(const char *sci, double v, char out[REPR_MAX])
 {
 	strcpy(out, sci);
 	return step_up(out) && strtod(out, NULL) == v;

@@ -391,7 +391,7 @@ static int parse_quoted(struct parser *p)
 
 static int parse_string(struct parser *p, const ProtobufCFieldDescriptor *f, void *slot)
 {
-	struct parser start = *p;
+	struct parser start = *p; /* where to say that the string is bad */
 	struct bytes value;
 	int r = parse_quoted(p);
 
