@@ -63,8 +63,7 @@ int source_read_into(const struct source *s, uint64_t off, void *dst, size_t len
 
 int source_read(const struct source *s, uint64_t off, uint64_t len, struct buf *out, struct err *e)
 {
-	CLEANUP(buf_release)
-	struct buf b = {.max = out->max};
+	CLEANUP(buf_release) struct buf b = {.max = out->max};
 	int r = check_range(s, off, len, e);
 
 	if (r < 0)

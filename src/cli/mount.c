@@ -103,8 +103,7 @@ static int take_switch(struct arguments *a, int c, struct buf *texts)
 /* -1 to go on, or the exit status. */
 static int parse_arguments(int argc, char **argv, struct arguments *a)
 {
-	CLEANUP(buf_release)
-	struct buf texts = {0};
+	CLEANUP(buf_release) struct buf texts = {0};
 	struct err e = {0};
 	int c, status;
 
@@ -152,8 +151,7 @@ static void unescape(char *s)
 /* The source of the ckptfs mount that is on top at PATH, which the caller frees; or NULL. */
 static char *mounted_here(const char *path)
 {
-	CLEANUP(freep)
-	char *line = NULL;
+	CLEANUP(freep) char *line = NULL;
 	FILE *f = fopen("/proc/self/mountinfo", "re");
 	char *found = NULL;
 	size_t cap = 0;
@@ -186,8 +184,7 @@ static bool is_same(const struct stat *a, const struct stat *b)
  * others, but open to us. */
 static bool lies_below(const char *path, int dirfd)
 {
-	CLEANUP(freep)
-	char *p = strdup(path);
+	CLEANUP(freep) char *p = strdup(path);
 	struct stat source, st;
 	char *slash;
 
@@ -203,10 +200,8 @@ static bool lies_below(const char *path, int dirfd)
 
 static int check_mountpoint(const char *mountpoint, int dirfd, char **absolute, struct err *e)
 {
-	CLEANUP(freep)
-	char *path = realpath(mountpoint, NULL);
-	CLEANUP(freep)
-	char *source = NULL;
+	CLEANUP(freep) char *path = realpath(mountpoint, NULL);
+	CLEANUP(freep) char *source = NULL;
 	struct stat st;
 
 	if (!path && errno == ENOTCONN)
@@ -233,8 +228,7 @@ static int check_mountpoint(const char *mountpoint, int dirfd, char **absolute, 
 
 static void leave_terminal(void)
 {
-	CLEANUP(closep)
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	CLEANUP(closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	setsid();
 	if (chdir("/") < 0 || null < 0)
@@ -298,8 +292,7 @@ static int run_foreground(struct daemon_config *c)
 
 static int mount_it(const struct arguments *a, struct location *where, const char *mountpoint)
 {
-	CLEANUP(freep)
-	char *source = realpath(a->source, NULL);
+	CLEANUP(freep) char *source = realpath(a->source, NULL);
 	struct daemon_config c = {
 		.root_fd = where->dirfd,
 		.source = source ? source : a->source,
@@ -322,10 +315,8 @@ static int mount_it(const struct arguments *a, struct location *where, const cha
 
 int main(int argc, char **argv)
 {
-	CLEANUP(arguments_release)
-	struct arguments a = {0};
-	CLEANUP(freep)
-	char *mountpoint = NULL;
+	CLEANUP(arguments_release) struct arguments a = {0};
+	CLEANUP(freep) char *mountpoint = NULL;
 	struct location where = {.dirfd = -1};
 	struct err e = {0};
 	int status = parse_arguments(argc, argv, &a);

@@ -37,8 +37,7 @@ static int add_dict(struct buf *out, struct bytes descr, unsigned rank, const in
 
 int npy_header(struct buf *out, struct bytes descr, unsigned rank, const int64_t *dims)
 {
-	CLEANUP(buf_release)
-	struct buf dict = {0};
+	CLEANUP(buf_release) struct buf dict = {0};
 	uint8_t prefix[PREFIX_V2] = "\x93NUMPY";
 	size_t len, prefix_len = PREFIX_V1;
 	int r = add_dict(&dict, descr, rank, dims);

@@ -456,8 +456,7 @@ int pb_unpack(const ProtobufCMessageDescriptor *type, struct bytes b, ProtobufCM
 	      struct err *e)
 {
 	struct unpack u = {.room = pb_room_for(b.n), .e = e};
-	CLEANUP(pb_freep)
-	ProtobufCMessage *m = NULL;
+	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
 	int r;
 
 	if (b.n > INT32_MAX)

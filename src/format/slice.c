@@ -50,6 +50,8 @@ uint64_t slice_before(unsigned rank, const int64_t *dims, const int64_t *extents
 		whole *= (uint64_t)dims[i];
 		part *= (uint64_t)extents[2 * i + 1];
 	}
+	if (rank == 0)
+		return index;
 	for (unsigned i = 0; i < rank && part; i++) {
 		uint64_t start = (uint64_t)extents[2 * i], len = (uint64_t)extents[2 * i + 1], at;
 

@@ -11,8 +11,7 @@ enum { SNAPPY_MAX_RATIO = 22 };
 
 static int uncompress(struct bytes in, struct buf *out, struct err *e)
 {
-	CLEANUP(buf_release)
-	struct buf plain = {0};
+	CLEANUP(buf_release) struct buf plain = {0};
 	size_t n;
 
 	if (snappy_uncompressed_length((const char *)in.p, in.n, &n) != SNAPPY_OK)
@@ -30,8 +29,7 @@ static int uncompress(struct bytes in, struct buf *out, struct err *e)
 
 int block_read(const struct source *src, struct extent at, struct buf *out, struct err *e)
 {
-	CLEANUP(buf_release)
-	struct buf raw = {0};
+	CLEANUP(buf_release) struct buf raw = {0};
 	uint64_t size;
 	int r;
 

@@ -122,8 +122,7 @@ int sstable_next(struct sstable_iter *it, struct err *e)
 /* The block in which KEY must be, if it is anywhere. */
 static int find_block(const struct sstable *t, struct bytes key, struct extent *at, struct err *e)
 {
-	CLEANUP(block_iter_release)
-	struct block_iter it = {0};
+	CLEANUP(block_iter_release) struct block_iter it = {0};
 	int r = block_iter_init(&it, buf_bytes(&t->index), t->index_at, e);
 
 	if (r < 0)
@@ -143,8 +142,7 @@ static int find_block(const struct sstable *t, struct bytes key, struct extent *
 int sstable_get(const struct sstable *t, struct bytes key, struct buf *block, struct bytes *value,
 		struct err *e)
 {
-	CLEANUP(block_iter_release)
-	struct block_iter it = {0};
+	CLEANUP(block_iter_release) struct block_iter it = {0};
 	struct extent at;
 	int r = find_block(t, key, &at, e);
 

@@ -153,8 +153,7 @@ static int read_all(struct reader *r, const struct strings_place *at, struct str
 int strings_read(const struct source *src, const struct strings_place *at, struct strings *out,
 		 struct err *e)
 {
-	CLEANUP(strings_release)
-	struct strings s = {.n = at->n};
+	CLEANUP(strings_release) struct strings s = {.n = at->n};
 	struct reader r = {.src = src, .off = at->off};
 	int err;
 

@@ -570,10 +570,8 @@ static int parse_type_url(struct parser *p)
 static int parse_any(struct parser *p, ProtobufCMessage *any, int depth)
 {
 	const ProtobufCFieldDescriptor *fields = any->descriptor->fields;
-	CLEANUP(pb_freep)
-	ProtobufCMessage *inside = NULL;
-	CLEANUP(buf_release)
-	struct buf packed = {0};
+	CLEANUP(pb_freep) ProtobufCMessage *inside = NULL;
+	CLEANUP(buf_release) struct buf packed = {0};
 	const ProtobufCMessageDescriptor *type;
 	const char *url, *slash;
 	int r = parse_type_url(p);
@@ -648,8 +646,7 @@ int textpb_parse(const ProtobufCMessageDescriptor *type, struct bytes text, Prot
 	const uint8_t *start = text.n ? text.p : nothing;
 	struct parser p = {
 		.p = start, .end = start + text.n, .line_start = start, .line = 1, .e = e};
-	CLEANUP(pb_freep)
-	ProtobufCMessage *m = NULL;
+	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
 	struct parser check = p;
 	int r = check_utf8(&check);
 

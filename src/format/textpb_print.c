@@ -243,8 +243,7 @@ static void print_map(struct printer *p, const ProtobufCMessage *m,
 		      const ProtobufCFieldDescriptor *f)
 {
 	size_t n = pb_count(m, f);
-	CLEANUP(freep)
-	struct entry *entries = calloc(n, sizeof *entries);
+	CLEANUP(freep) struct entry *entries = calloc(n, sizeof *entries);
 
 	if (!entries && n) {
 		p->r = p->r ? p->r : -ENOMEM;
@@ -305,8 +304,7 @@ static void print_wire(struct printer *p, const struct pb_wire *w)
 static bool print_any(struct printer *p, const ProtobufCMessage *m)
 {
 	const ProtobufCFieldDescriptor *fields = m->descriptor->fields;
-	CLEANUP(pb_freep)
-	ProtobufCMessage *inside = NULL;
+	CLEANUP(pb_freep) ProtobufCMessage *inside = NULL;
 	const ProtobufCMessageDescriptor *type;
 	const char *url, *slash;
 	int r;

@@ -88,8 +88,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 /* "ckptfs -o …" as libfuse wants it. */
 static int make_args(const struct daemon_config *c, struct fuse_args *args, struct err *e)
 {
-	CLEANUP(buf_release)
-	struct buf list = {0};
+	CLEANUP(buf_release) struct buf list = {0};
 	const struct options *o = c->options;
 	int r = options_add(&list, "fsname", o->fsname ? o->fsname : c->source);
 
@@ -150,8 +149,12 @@ static void release(struct ckptfs *fs)
 
 int daemon_run(const struct daemon_config *c, struct err *e)
 {
-	const char *state =
-		c->options->latest_filename ? c->options->latest_filename : "checkpoint";
+	const struct view_config config = {
+		.state_name =
+			c->options->latest_filename ? c->options->latest_filename : "checkpoint",
+		.family = c->family,
+		.verify = c->options->verify,
+	};
 	struct ckptfs fs = {
 		.options = c->options,
 		.mountpoint = c->mountpoint,
@@ -164,7 +167,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 
 	pthread_mutex_init(&fs.lock, NULL);
 	raise_descriptor_limit();
-	r = view_init(&fs.view, c->root_fd, state, c->family, e);
+	r = view_init(&fs.view, c->root_fd, &config, e);
 	if (r == 0)
 		r = make_args(c, &args, e);
 	if (r == 0) {

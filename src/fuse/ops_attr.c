@@ -31,8 +31,7 @@ static void reply_xattr(fuse_req_t req, const struct buf *value, size_t size)
 
 void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
-	CLEANUP(buf_release)
-	struct buf value = {0};
+	CLEANUP(buf_release) struct buf value = {0};
 	struct err e = {0};
 	int r = view_getxattr(&ckptfs_of(req)->view, ino, name, &value, &e);
 
@@ -44,8 +43,7 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 
 void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
-	CLEANUP(buf_release)
-	struct buf names = {0};
+	CLEANUP(buf_release) struct buf names = {0};
 	struct err e = {0};
 	int r = view_listxattr(&ckptfs_of(req)->view, ino, &names, &e);
 

@@ -134,8 +134,7 @@ static int fill_page(struct page *page, off_t off, struct err *e)
 
 static void read_dir(fuse_req_t req, size_t size, off_t off, struct fuse_file_info *fi, bool plus)
 {
-	CLEANUP(freep)
-	char *p = malloc(size);
+	CLEANUP(freep) char *p = malloc(size);
 	struct page page = {req, dir_of(fi), plus, p, 0, size};
 	struct err e = {0};
 	int r = p ? fill_page(&page, off, &e) : err_set(&e, -ENOMEM, "no memory");

@@ -48,6 +48,19 @@ static int parse_number(const char *name, const char *value, int base, unsigned 
 	return 0;
 }
 
+static int set_verify(struct options *o, const char *value, struct err *e)
+{
+	static const char *const modes[] = {
+		[VERIFY_READ] = "read", [VERIFY_OPEN] = "open", [VERIFY_OFF] = "off"};
+
+	for (unsigned i = 0; i < sizeof modes / sizeof *modes; i++)
+		if (!strcmp(value, modes[i])) {
+			o->verify = (enum verify_mode)i;
+			return 0;
+		}
+	return err_set(e, -EINVAL, "option verify=%s: expected read, open or off", value);
+}
+
 /* 1: NAME is one of ours and was taken. VALUE is NULL where there is no '='. */
 static int set_own(struct options *o, const char *name, const char *value, struct err *e)
 {
@@ -60,6 +73,8 @@ static int set_own(struct options *o, const char *name, const char *value, struc
 		r = set_file_name(&o->filename, name, value, e);
 	} else if (!strcmp(name, "latest_filename")) {
 		r = set_file_name(&o->latest_filename, name, value, e);
+	} else if (!strcmp(name, "verify")) {
+		r = set_verify(o, value, e);
 	} else if (!strcmp(name, "fsname")) {
 		r = set_text(&o->fsname, value);
 	} else if (!strcmp(name, "uid")) {
@@ -178,8 +193,7 @@ static bool next_word(const char **text, char *word)
 
 int options_parse(struct options *o, const char *text, bool sloppy, struct err *e)
 {
-	CLEANUP(freep)
-	char *word = malloc(strlen(text) + 1);
+	CLEANUP(freep) char *word = malloc(strlen(text) + 1);
 	int r = word ? 0 : -ENOMEM;
 
 	while (r == 0 && next_word(&text, word))

@@ -5,11 +5,13 @@
 #pragma once
 #include "base/buf.h"
 #include "base/error.h"
+#include "store/step.h"
 #include <sys/types.h>
 
 struct options {
 	char *filename; /* show only this step's family; NULL: all */
 	char *latest_filename; /* name of the state file; NULL: "checkpoint" */
+	enum verify_mode verify;
 	char *fsname; /* NULL: the source */
 	bool has_uid, has_gid, has_umask;
 	uid_t uid;

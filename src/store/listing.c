@@ -1,6 +1,8 @@
 #include "store/listing.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/source.h"
+#include "format/v1.h"
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -15,7 +17,7 @@ static bool ends_with(const char *s, const char *suffix)
 void listing_release(struct listing *l)
 {
 	for (uint32_t i = 0; i < l->n; i++)
-		free(l->items[i].name);
+		step_place_release(&l->items[i].place);
 	free(l->items);
 	*l = (struct listing){0};
 }
@@ -23,14 +25,14 @@ void listing_release(struct listing *l)
 static int compare(const void *a, const void *b)
 {
 	const struct listed *x = a, *y = b;
-	int c = strcmp(x->name, y->name);
+	int c = strcmp(x->place.name, y->place.name);
 
 	return c ? c : (int)x->kind - (int)y->kind;
 }
 
 const struct listed *listing_find(const struct listing *l, enum listed_kind kind, const char *name)
 {
-	struct listed key = {kind, (char *)name};
+	struct listed key = {kind, {.name = (char *)name}};
 
 	return l->n ? bsearch(&key, l->items, l->n, sizeof *l->items, compare) : NULL;
 }
@@ -74,66 +76,153 @@ static bool is_temporary(int dirfd, const char *name)
 	return only_parts;
 }
 
-/* What a name in the directory stands for; false if for nothing that is listed. */
-static bool classify(int dirfd, const struct dirent *de, const char *state_name, struct listed *out)
+/* Where the number of "….tempstate12345" or the like begins, if that is how NAME ends; or NULL. */
+static bool is_unfinished(const char *name)
+{
+	const char *temp = strstr(name, ".tempstate");
+
+	return temp && temp[strlen(".tempstate")] &&
+	       !temp[strspn(temp + strlen(".tempstate"), "0123456789") + strlen(".tempstate")];
+}
+
+/* "-00000-of-00002" at the end of NAME: the length of what is before it, and N; else 0. */
+static size_t split_shard(const char *name, uint32_t *of)
+{
+	size_t n = strlen(name);
+	const char *p = n > 15 ? name + n - 15 : NULL;
+
+	if (!p || p[0] != '-' || strncmp(p + 6, "-of-", 4) != 0 ||
+	    strspn(p + 1, "0123456789") != 5 || strspn(p + 10, "0123456789") != 5)
+		return 0;
+	*of = (uint32_t)strtoul(p + 10, NULL, 10);
+	return *of ? (size_t)(p - name) : 0;
+}
+
+static bool is_v1(int dirfd, const char *name)
+{
+	CLEANUP(closep) int fd = -1;
+	struct source src;
+
+	if (ends_with(name, ".meta") || strstr(name, ".data-") || is_unfinished(name))
+		return false;
+	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	return fd >= 0 && source_of_fd(fd, &src, NULL) == 0 && v1_probe(src);
+}
+
+/* What a file of the directory stands for; false if for nothing that is listed. N: the length of its name there. */
+static bool classify_file(int dirfd, const char *name, const char *state_name, struct listed *out,
+			  size_t *n)
+{
+	*n = strlen(name);
+	out->kind = LISTED_STATE;
+	if (!strcmp(name, state_name))
+		return true;
+	out->kind = LISTED_STEP;
+	if (ends_with(name, ".index")) {
+		*n -= strlen(".index");
+		return true;
+	}
+	out->place.format = STEP_V1;
+	if (!is_v1(dirfd, name))
+		return false;
+	if (split_shard(name, &out->place.shards))
+		*n = split_shard(name, &out->place.shards);
+	return true;
+}
+
+static bool classify(int dirfd, const struct dirent *de, const char *state_name, struct listed *out,
+		     size_t *n)
 {
 	const char *name = de->d_name;
 	unsigned char type = de->d_type;
 	struct stat st;
 
+	*out = (struct listed){0};
 	if (type == DT_UNKNOWN && fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		type = IFTODT(st.st_mode);
 	if (type == DT_DIR) {
+		*n = strlen(name);
 		out->kind = LISTED_FOLDER;
 		return strcmp(name, ".") && strcmp(name, "..") && strcmp(name, ".ckptfs") &&
 		       !is_temporary(dirfd, name);
 	}
-	if (type != DT_REG && type != DT_LNK)
-		return false;
-	out->kind = ends_with(name, ".index") ? LISTED_STEP : LISTED_STATE;
-	return out->kind == LISTED_STEP || !strcmp(name, state_name);
+	return (type == DT_REG || type == DT_LNK) && classify_file(dirfd, name, state_name, out, n);
 }
 
-static int add(struct buf *items, const struct listed *item, const char *name)
+static int add(struct buf *items, struct listed item, const char *file, size_t n)
 {
-	struct listed new = *item;
-	size_t n = strlen(name) - (item->kind == LISTED_STEP ? strlen(".index") : 0);
 	int r;
 
-	new.name = strndup(name, n);
-	if (!new.name)
-		return -ENOMEM;
-	r = buf_add(items, &new, sizeof new);
+	item.place.name = strndup(file, n);
+	item.place.file = strdup(file);
+	r = item.place.name && item.place.file ? buf_add(items, &item, sizeof item) : -ENOMEM;
 	if (r < 0)
-		free(new.name);
+		step_place_release(&item.place);
 	return r;
+}
+
+static int read_items(int dirfd, const char *state_name, struct buf *items)
+{
+	DIR *d = open_dir(dirfd, ".");
+	const struct dirent *de;
+	struct listed item;
+	size_t n;
+	int r = 0;
+
+	if (!d)
+		return -errno;
+	while (r == 0 && (errno = 0, de = readdir(d)))
+		if (classify(dirfd, de, state_name, &item, &n))
+			r = add(items, item, de->d_name, n);
+		else
+			errno = 0;
+	if (r == 0 && errno)
+		r = -errno;
+	closedir(d);
+	return r;
+}
+
+/* By name and kind, then as TensorFlow prefers: V2, a single file, the larger set; of a set its first shard. */
+static int compare_all(const void *a, const void *b)
+{
+	const struct listed *x = a, *y = b;
+	int c = compare(a, b);
+
+	if (c == 0)
+		c = (int)x->place.format - (int)y->place.format;
+	if (c == 0 && x->place.shards != y->place.shards)
+		c = !x->place.shards || (y->place.shards && x->place.shards > y->place.shards) ? -1
+											       : 1;
+	return c ? c : strcmp(x->place.file, y->place.file);
+}
+
+/* Sorts, and keeps the first of each. */
+static void settle(struct listing *l)
+{
+	uint32_t kept = 0;
+
+	if (l->n)
+		qsort(l->items, l->n, sizeof *l->items, compare_all);
+	for (uint32_t i = 0; i < l->n; i++) {
+		if (kept && compare(&l->items[kept - 1], &l->items[i]) == 0)
+			step_place_release(&l->items[i].place);
+		else
+			l->items[kept++] = l->items[i];
+	}
+	l->n = kept;
 }
 
 int listing_read(int dirfd, const char *state_name, struct listing *out, struct err *e)
 {
 	struct buf items = {0};
-	const struct dirent *de;
-	struct listed item;
-	int r = 0;
-	DIR *d = open_dir(dirfd, ".");
-
-	if (!d)
-		return err_sys(e, -errno, "open");
-	while (r == 0 && (errno = 0, de = readdir(d)))
-		if (classify(dirfd, de, state_name, &item))
-			r = add(&items, &item, de->d_name);
-	if (r == 0 && errno)
-		r = -errno;
-	closedir(d);
-
-	struct listing l = {(struct listed *)items.p, (uint32_t)(items.n / sizeof item)};
+	int r = read_items(dirfd, state_name, &items);
+	struct listing l = {(struct listed *)items.p, (uint32_t)(items.n / sizeof(struct listed))};
 
 	if (r < 0) {
 		listing_release(&l);
 		return err_sys(e, r, "reading the directory");
 	}
-	if (l.n)
-		qsort(l.items, l.n, sizeof *l.items, compare);
+	settle(&l);
 	*out = l;
 	return 0;
 }

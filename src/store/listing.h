@@ -1,18 +1,17 @@
 /* src/store/listing.h: what a checkpoint directory holds, as its names tell.
  *
- * Steps are the prefixes of *.index files; folders are subfolders; the state file is the one that
- * `latest_filename` names. Nothing is opened. Not listed: .ckptfs, temporary folders of a save that is under way
+ * Steps are the prefixes of *.index files (V2), files that are V1 tables, and sets of those (NAME-00000-of-00002 …);
+ * where a prefix is both, V2 counts, as in TensorFlow. Folders are subfolders; the state file is the one that
+ * `latest_filename` names. Nothing is opened but files that may be V1 tables, and of these a few blocks. Not listed: .ckptfs, temporary folders of a save that is under way
  * (NAME_temp, NAME_temp_HEX, with nothing but part-* in them), and every other file. */
 #pragma once
-#include "base/error.h"
-#include <stdbool.h>
-#include <stdint.h>
+#include "store/step.h"
 
 enum listed_kind { LISTED_STEP, LISTED_FOLDER, LISTED_STATE };
 
 struct listed {
 	enum listed_kind kind;
-	char *name; /* of a step: its prefix; may be empty */
+	struct step_place place; /* of a step; of others only name and file, which are equal */
 };
 
 struct listing {

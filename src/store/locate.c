@@ -71,8 +71,7 @@ static int refuse(const char *source, int dirfd, const char *name, struct err *e
 
 int locate(const char *source, const char *state_name, struct location *out, struct err *e)
 {
-	CLEANUP(freep)
-	char *dir = NULL;
+	CLEANUP(freep) char *dir = NULL;
 	const char *slash = strrchr(source, '/');
 	const char *name = slash ? slash + 1 : source;
 	struct location l = {.dirfd = -1};

@@ -1,6 +1,6 @@
-/* src/store/step.h: one saved step, parsed and immutable.
+/* src/store/step.h: one saved step, V1 or V2, parsed and immutable.
  *
- * A step is opened from its directory and prefix; that reads and checks the whole index, and looks at each
+ * A step is opened from its directory and place; that reads and checks the whole index, and looks at each
  * shard's size and times, but reads no tensor. What is wrong with one variable stays with that variable, what
  * is wrong with the index fails the step. Variables are sorted by key, as bytes.
  *
@@ -20,6 +20,22 @@ struct file_id {
 
 struct file_id file_id_of(const struct stat *st);
 bool file_id_eq(const struct file_id *a, const struct file_id *b);
+
+enum step_format { STEP_V2, STEP_V1 };
+
+/* Where a step is in its directory. */
+struct step_place {
+	char *name; /* prefix, without the directory; may be empty */
+	char *file; /* the file that stands for it: V2: NAME.index; V1: NAME, or the first shard that is there */
+	enum step_format format;
+	uint32_t shards; /* V1, if it is a set NAME-00000-of-N: N; else 0 */
+};
+
+int step_place_copy(const struct step_place *from, struct step_place *to); /* -ENOMEM */
+void step_place_release(struct step_place *p);
+
+/* Puts the name of a shard, with its NUL, into OUT. OF: the number of shards that a V2 header tells. */
+int step_shard_name(const struct step_place *p, uint32_t number, uint32_t of, struct buf *out);
 
 struct shard {
 	uint32_t number; /* in its name */
@@ -43,11 +59,12 @@ struct var {
 	uint32_t shard; /* in step->shards, not its number; sliced: the first part's */
 	uint32_t crc; /* crc32c of the stored bytes, unmasked */
 	uint32_t
-		aux; /* sliced: first of step->parts; bad: in step->texts; string: in step->strings */
+		aux; /* sliced: first of step->parts; bad: in step->texts; else, string: in step->strings */
 	uint32_t n_parts; /* sliced */
 	uint8_t dtype, rank; /* of format/dtype.h */
 	uint8_t kind; /* enum var_kind */
-	uint64_t off, size; /* in the shard; sliced: 0 and the sum of the parts */
+	uint64_t off,
+		size; /* in the shard; sliced: 0, the sum of the parts; V1: 0, as decoded, strings 0 */
 };
 
 struct part {
@@ -72,9 +89,9 @@ struct verify;
 
 struct step {
 	atomic_uint refs;
-	char *name; /* prefix without its directory */
+	struct step_place place;
 	struct file_id id;
-	struct stat index; /* owner, mode and times of the step's folder */
+	struct stat index; /* of place.file: owner, mode and times of the step's folder */
 	bool big_endian;
 	bool object_based; /* has _CHECKPOINTABLE_OBJECT_GRAPH */
 	uint32_t num_shards, n_vars, n_parts, n_shards, n_strings;
@@ -92,9 +109,10 @@ struct step {
 	struct string_info *strings; /* under lock */
 };
 
-/* Opens the V2 step NAME (a prefix) in the directory DIRFD. -ENOENT, -EUCLEAN, -EBADMSG, -ENOTSUP, -ENOMEM, or of
+/* Opens the step at WHERE in the directory DIRFD. -ENOENT, -EUCLEAN, -EBADMSG, -ENOTSUP, -ENOMEM, or of
  * reading; E names the file. */
-int step_open(int dirfd, const char *name, enum verify_mode mode, struct step **out, struct err *e);
+int step_open(int dirfd, const struct step_place *where, enum verify_mode mode, struct step **out,
+	      struct err *e);
 struct step *step_ref(struct step *s);
 void step_unref(struct step *s);
 
@@ -110,7 +128,8 @@ static inline const int64_t *var_dims(const struct step *s, const struct var *v)
 
 uint64_t var_count(const struct step *s, const struct var *v); /* elements */
 
-/* NULL if there is none. */
+/* Of N variables sorted by key; their keys are in NAMES. NULL if there is none. */
+struct var *var_find(struct var *vars, uint32_t n, const uint8_t *names, struct bytes key);
 const struct var *step_find(const struct step *s, struct bytes key);
 
 /* 0 if V's bytes are where the index says, as far as that can be known without reading them; else -EUCLEAN, or
@@ -120,3 +139,6 @@ int step_check(const struct step *s, const struct var *v, struct err *e);
 /* Opens the shard NUMBER of step->shards. -ESTALE if it is no longer the file that was there when the step was
  * opened. */
 int step_open_shard(const struct step *s, int dirfd, uint32_t number, struct err *e);
+
+/* The file's name, for messages and attributes; empty if there is no memory for it. */
+void step_shard_file(const struct step *s, uint32_t number, struct buf *out);

@@ -3,13 +3,18 @@
 #include "format/dtype.h"
 #include "format/slice.h"
 #include "format/string_tensor.h"
+#include "format/v1.h"
 #include <inttypes.h>
+
+/* What a V1 variable may take in memory while it is open; those of bundles take none. */
+static const size_t MAX_DECODED = (size_t)4 << 30;
 
 /* One stored range: a whole variable's or a slice's. */
 struct piece {
 	const struct var *var;
 	const int64_t *extents; /* NULL: the whole */
-	struct source src;
+	struct source src; /* the shard; V1: `decoded` */
+	struct buf decoded;
 };
 
 struct string_ref {
@@ -21,6 +26,7 @@ struct tensor {
 	struct step *step;
 	const struct var *var;
 	struct tensor_shape shape;
+	size_t decoded; /* bytes of V1 values in memory */
 	uint32_t n_pieces, n_files;
 	struct piece *pieces;
 	struct open_shard {
@@ -57,19 +63,38 @@ static int shard_fd(struct tensor *t, int dirfd, uint32_t shard, struct err *e)
 	return fd;
 }
 
+/* The values of a V1 slice, as a bundle would store them, in memory. */
+static int decode_v1(struct tensor *t, struct piece *p, struct err *e)
+{
+	CLEANUP(v1_close) struct v1 v1 = {0};
+	int r = v1_open(&v1, p->src, e);
+
+	p->decoded.max = MAX_DECODED - t->decoded;
+	if (r == 0)
+		r = v1_read(&v1, var_key(t->step, p->var), p->var->dtype,
+			    var_count(t->step, p->var), &p->decoded, e);
+	if (r < 0)
+		return r;
+	t->decoded += p->decoded.n;
+	p->src = source_of_memory(buf_bytes(&p->decoded));
+	return 0;
+}
+
 static int add_piece(struct tensor *t, int dirfd, const struct var *v, const int64_t *extents,
 		     struct err *e)
 {
+	struct piece *p = &t->pieces[t->n_pieces];
 	int fd = shard_fd(t, dirfd, v->shard, e);
 
 	if (fd < 0)
 		return fd;
-	t->pieces[t->n_pieces++] = (struct piece){
+	*p = (struct piece){
 		.var = v,
 		.extents = extents,
 		.src = {.fd = fd, .size = t->step->shards[v->shard].id.size},
 	};
-	return 0;
+	t->n_pieces++;
+	return t->step->place.format == STEP_V1 ? decode_v1(t, p, e) : 0;
 }
 
 static int open_pieces(struct tensor *t, int dirfd, struct err *e)
@@ -101,6 +126,8 @@ void tensor_close(struct tensor *t)
 		return;
 	for (uint32_t i = 0; i < t->n_files; i++)
 		close(t->files[i].fd);
+	for (uint32_t i = 0; i < t->n_pieces; i++)
+		buf_release(&t->pieces[i].decoded);
 	free(t->files);
 	free(t->pieces);
 	free(t->strings);
@@ -136,18 +163,23 @@ static int place_strings(struct tensor *t, uint32_t number, const struct strings
 	return 0;
 }
 
+/* V1 has none of its own: blocks are verified when they are read. */
+static bool has_checksum(const struct tensor *t)
+{
+	return t->step->mode != VERIFY_OFF && t->step->place.format == STEP_V2;
+}
+
 static int read_piece_strings(struct tensor *t, uint32_t number, struct string_info *info,
 			      struct err *e)
 {
-	CLEANUP(strings_release)
-	struct strings strings = {0};
+	CLEANUP(strings_release) struct strings strings = {0};
 	const struct piece *p = &t->pieces[number];
 	struct strings_place at = {
 		.off = p->var->off,
-		.size = p->var->size,
+		.size = p->decoded.n ? p->decoded.n : p->var->size,
 		.n = var_count(t->step, p->var),
 		.big_endian = t->step->big_endian,
-		.check = t->step->mode != VERIFY_OFF,
+		.check = has_checksum(t),
 		.crc = p->var->crc,
 	};
 	int r = strings_read(&p->src, &at, &strings, e);
@@ -251,7 +283,7 @@ static int verify_pieces(const struct tensor *t, struct err *e)
 {
 	int r = 0;
 
-	if (t->step->mode == VERIFY_OFF || t->var->dtype == DTYPE_STRING)
+	if (!has_checksum(t) || t->var->dtype == DTYPE_STRING)
 		return 0;
 	for (uint32_t i = 0; i < t->n_pieces && r == 0; i++) {
 		const struct piece *p = &t->pieces[i];
@@ -293,16 +325,14 @@ static int read_stored(const struct tensor *t, const struct piece *p, uint64_t o
 {
 	int r = source_read_into(&p->src, p->var->off + off, dst, n, e);
 
-	return r < 0 || t->step->mode == VERIFY_OFF ? r
-						    : verify_saw(t->step, p->var, off, dst, n, e);
+	return r < 0 || !has_checksum(t) ? r : verify_saw(t->step, p->var, off, dst, n, e);
 }
 
 /* Reads what of a slice falls into COUNT elements from FIRST on, into its places in DST. */
 static int read_slice(const struct tensor *t, const struct piece *p, uint64_t first, uint64_t count,
 		      uint8_t *dst, struct err *e)
 {
-	CLEANUP(buf_release)
-	struct buf run = {0};
+	CLEANUP(buf_release) struct buf run = {0};
 	const int64_t *dims = var_dims(t->step, t->var);
 	unsigned rank = t->var->rank;
 	size_t item = t->shape.item;
@@ -336,8 +366,7 @@ static int read_elements(const struct tensor *t, uint64_t first, uint64_t count,
 static int read_sliced(const struct tensor *t, uint64_t off, size_t len, uint8_t *dst,
 		       struct err *e)
 {
-	CLEANUP(buf_release)
-	struct buf whole = {0};
+	CLEANUP(buf_release) struct buf whole = {0};
 	size_t item = t->shape.item, skip = off % item;
 	uint64_t first = off / item, count = (skip + len + item - 1) / item;
 	int r;
@@ -419,7 +448,7 @@ int tensor_read(const struct tensor *t, uint64_t off, size_t len, uint8_t *dst, 
 		r = read_sliced(t, off, len, dst, e);
 	else
 		r = read_stored(t, t->pieces, off, len, dst, e);
-	return r < 0 ? err_wrap(e, r, "%s: %.*s", t->step->name, (int)t->var->key_n,
+	return r < 0 ? err_wrap(e, r, "%s: %.*s", t->step->place.name, (int)t->var->key_n,
 				(const char *)var_key(t->step, t->var).p)
 		     : 0;
 }

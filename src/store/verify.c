@@ -258,26 +258,27 @@ static void progress_put(struct verify *verify, struct progress *p)
 
 static int damaged(const struct step *s, const struct var *v, uint32_t have, struct err *e)
 {
+	CLEANUP(buf_release) struct buf file = {0};
 	struct bytes key = var_key(s, v);
 
+	step_shard_file(s, v->shard, &file);
 	return err_set(e, -EBADMSG,
-		       "%s.data-%05" PRIu32 "-of-%05" PRIu32 ": %.*s: crc32c of %" PRIu64
-		       " bytes at %" PRIu64 " is %08" PRIx32 ", recorded %08" PRIx32,
-		       s->name, s->shards[v->shard].number, s->num_shards, (int)key.n,
-		       (const char *)key.p, v->size, v->off, have, v->crc);
+		       "%.*s: %.*s: crc32c of %" PRIu64 " bytes at %" PRIu64 " is %08" PRIx32
+		       ", recorded %08" PRIx32,
+		       (int)file.n, (char *)file.p, (int)key.n, (const char *)key.p, v->size,
+		       v->off, have, v->crc);
 }
 
 int verify_check(const struct step *s, const struct var *v, struct err *e)
 {
+	CLEANUP(buf_release) struct buf file = {0};
 	struct bytes key = var_key(s, v);
 
 	if (s->verify->known[v - s->vars] != BAD)
 		return 0;
-	return err_set(e, -EBADMSG,
-		       "%s.data-%05" PRIu32 "-of-%05" PRIu32
-		       ": %.*s is damaged: its checksum is wrong",
-		       s->name, s->shards[v->shard].number, s->num_shards, (int)key.n,
-		       (const char *)key.p);
+	step_shard_file(s, v->shard, &file);
+	return err_set(e, -EBADMSG, "%.*s: %.*s: is damaged: its checksum was found to be wrong",
+		       (int)file.n, (char *)file.p, (int)key.n, (const char *)key.p);
 }
 
 int verify_saw(const struct step *s, const struct var *v, uint64_t off, const uint8_t *p,
@@ -313,8 +314,7 @@ int verify_saw(const struct step *s, const struct var *v, uint64_t off, const ui
 
 int verify_all(const struct step *s, const struct var *v, const struct source *src, struct err *e)
 {
-	CLEANUP(buf_release)
-	struct buf piece = {0};
+	CLEANUP(buf_release) struct buf piece = {0};
 	uint64_t off = 0;
 	uint32_t crc = 0;
 	int r;

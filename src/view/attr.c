@@ -1,5 +1,5 @@
 #include "view/attr.h"
-#include "format/bundle.h"
+#include "base/cleanup.h"
 #include "format/dtype.h"
 #include <inttypes.h>
 #include <sys/types.h>
@@ -32,6 +32,8 @@ static uint64_t mix_file(uint64_t h, const struct file_id *id)
 static uint64_t mix_place(uint64_t h, const struct step *s, const struct var *v)
 {
 	h = mix_file(h, &s->shards[v->shard].id);
+	if (s->place.format == STEP_V1) /* values have no place but their key */
+		h = mix_bytes(h, var_key(s, v));
 	return mix(mix(h, v->off), v->size);
 }
 
@@ -165,8 +167,7 @@ static int put_parts(const struct step *s, const struct var *v, struct buf *out,
 
 static int put_one_crc(const struct step *s, const struct var *v, struct buf *out)
 {
-	(void)s;
-	return buf_printf(out, "%08" PRIx32, v->crc);
+	return s->place.format == STEP_V2 ? buf_printf(out, "%08" PRIx32, v->crc) : -ENODATA;
 }
 
 static int put_crc(const struct step *s, const struct var *v, struct buf *out)
@@ -176,8 +177,10 @@ static int put_crc(const struct step *s, const struct var *v, struct buf *out)
 
 static int put_one_shard(const struct step *s, const struct var *v, struct buf *out)
 {
-	return bundle_shard_name(out, bytes_str(s->name), s->shards[v->shard].number,
-				 s->num_shards);
+	CLEANUP(buf_release) struct buf file = {0};
+
+	step_shard_file(s, v->shard, &file);
+	return buf_add(out, file.p, file.n);
 }
 
 static int put_shard(const struct step *s, const struct var *v, struct buf *out)

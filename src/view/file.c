@@ -45,8 +45,7 @@ static int add_descr(struct buf *out, const struct step *s, const struct var *v,
 static int make_header(const struct step *s, const struct var *v, const struct tensor_shape *shape,
 		       struct buf *out)
 {
-	CLEANUP(buf_release)
-	struct buf descr = {0};
+	CLEANUP(buf_release) struct buf descr = {0};
 	int64_t record = (int64_t)shape->size;
 	int r = add_descr(&descr, s, v, shape);
 
@@ -59,8 +58,7 @@ static int make_header(const struct step *s, const struct var *v, const struct t
 
 uint64_t file_size(struct step *s, const struct var *v, int dirfd)
 {
-	CLEANUP(buf_release)
-	struct buf header = {0};
+	CLEANUP(buf_release) struct buf header = {0};
 	struct tensor_shape shape;
 
 	if (tensor_shape(s, v, dirfd, &shape, NULL) < 0 || make_header(s, v, &shape, &header) < 0)
@@ -83,7 +81,7 @@ int file_open(struct step *s, const struct var *v, int dirfd, struct file **out,
 		err_sys(e, r, "the header");
 	if (r < 0) {
 		file_close(f);
-		return err_wrap(e, r, "%s: %.*s", s->name, (int)v->key_n,
+		return err_wrap(e, r, "%s: %.*s", s->place.name, (int)v->key_n,
 				(const char *)var_key(s, v).p);
 	}
 	f->array = shape.size;

@@ -288,8 +288,7 @@ static int add_key(enum name_flavour f, struct bytes stem, struct buf *key)
 
 int name_from_path(enum name_flavour f, struct bytes stem, struct buf *key)
 {
-	CLEANUP(buf_release)
-	struct buf again = {0};
+	CLEANUP(buf_release) struct buf again = {0};
 	size_t start = key->n;
 	int r = add_key(f, stem, key);
 
@@ -325,8 +324,7 @@ int name_from_entry(struct bytes entry, bool clash, struct buf *name)
 
 int name_to_entry(struct bytes name, struct buf *entry, bool *clash)
 {
-	CLEANUP(buf_release)
-	struct buf again = {0};
+	CLEANUP(buf_release) struct buf again = {0};
 	bool clashes = bytes_ends(name, bytes_str(CLASH));
 	struct bytes c = bytes_of(name.p, name.n - (clashes ? strlen(CLASH) : 0));
 	size_t start = entry->n;

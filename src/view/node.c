@@ -32,7 +32,7 @@ static uint32_t hash(const struct node *parent, enum node_kind kind, const char 
 
 static struct node **bucket_of(const struct node_table *t, const struct node *n)
 {
-	return &t->buckets[hash(n->parent, n->kind, n->name) & (t->n_buckets - 1)];
+	return &t->buckets[hash(n->parent, n->kind, n->place.name) & (t->n_buckets - 1)];
 }
 
 static void link_node(struct node_table *t, struct node *n)
@@ -90,9 +90,11 @@ static bool take_slot(struct node_table *t, struct node *n)
 
 int node_table_init(struct node_table *t)
 {
+	const struct step_place root = {.name = (char *)"", .file = (char *)""};
+
 	*t = (struct node_table){.n_buckets = FIRST_BUCKETS};
 	t->buckets = calloc(t->n_buckets, sizeof *t->buckets);
-	if (!t->buckets || !node_new(t, NULL, NODE_FOLDER, "")) {
+	if (!t->buckets || !node_new(t, NULL, NODE_FOLDER, &root)) {
 		node_table_release(t);
 		return -ENOMEM;
 	}
@@ -103,7 +105,7 @@ static void free_node(struct node *n)
 {
 	loaded_unref(n->loaded);
 	snapshot_unref(n->snapshot);
-	free(n->name);
+	step_place_release(&n->place);
 	free(n);
 }
 
@@ -130,13 +132,13 @@ struct node *node_find(const struct node_table *t, const struct node *parent, en
 {
 	struct node *n = t->buckets[hash(parent, kind, name) & (t->n_buckets - 1)];
 
-	while (n && (n->parent != parent || n->kind != kind || strcmp(n->name, name) != 0))
+	while (n && (n->parent != parent || n->kind != kind || strcmp(n->place.name, name) != 0))
 		n = n->next;
 	return n;
 }
 
 struct node *node_new(struct node_table *t, struct node *parent, enum node_kind kind,
-		      const char *name)
+		      const struct step_place *place)
 {
 	struct node *n = calloc(1, sizeof *n);
 
@@ -144,8 +146,7 @@ struct node *node_new(struct node_table *t, struct node *parent, enum node_kind 
 		return NULL;
 	n->kind = kind;
 	n->parent = parent;
-	n->name = strdup(name);
-	if (!n->name || !take_slot(t, n)) {
+	if (step_place_copy(place, &n->place) < 0 || !take_slot(t, n)) {
 		free_node(n);
 		return NULL;
 	}

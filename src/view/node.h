@@ -48,8 +48,8 @@ struct node {
 	enum node_kind kind;
 	bool detached;
 	struct node *parent; /* NULL: the root */
-	char *name; /* as on disk; of a step: its prefix */
-	struct file_id id; /* step: of its index */
+	struct step_place place; /* as the folder's listing has it */
+	struct file_id id; /* step: of the file that stands for it */
 	uint64_t lookups; /* the kernel's */
 	uint32_t children; /* nodes that have this one as their parent */
 	struct node *next; /* in its bucket */
@@ -89,9 +89,9 @@ static inline uint32_t node_index(uint64_t id)
 struct node *node_find(const struct node_table *t, const struct node *parent, enum node_kind kind,
 		       const char *name);
 
-/* Makes it. Until it is looked up for the first time it goes away with the next node_put. NULL: no memory. */
+/* Makes one for what is at PLACE. Until it is looked up for the first time it goes away with the next node_put. NULL: no memory. */
 struct node *node_new(struct node_table *t, struct node *parent, enum node_kind kind,
-		      const char *name);
+		      const struct step_place *place);
 
 /* Takes its name away from it. */
 void node_detach(struct node_table *t, struct node *n);

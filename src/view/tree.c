@@ -117,8 +117,7 @@ static int make_dirs(struct tree *t, struct buf *dirs)
 
 static int build(struct tree *t, const struct step *s)
 {
-	CLEANUP(buf_release)
-	struct buf offsets = {0};
+	CLEANUP(buf_release) struct buf offsets = {0};
 	struct buf escaped = {0}, dirs = {0};
 	int r;
 
@@ -146,7 +145,7 @@ int tree_init(struct tree *t, const struct step *s, struct err *e)
 	r = build(t, s);
 	if (r < 0)
 		tree_release(t);
-	return r < 0 ? err_sys(e, r, "the tree of %s", s->name) : 0;
+	return r < 0 ? err_sys(e, r, "the tree of %s", s->place.name) : 0;
 }
 
 void tree_release(struct tree *t)
@@ -242,8 +241,7 @@ static bool is_named(const struct tree *t, uint32_t dir, uint32_t pos, bool is_d
 
 bool tree_lookup(const struct tree *t, uint32_t dir, struct bytes name, struct tree_child *out)
 {
-	CLEANUP(buf_release)
-	struct buf below = {0};
+	CLEANUP(buf_release) struct buf below = {0};
 
 	if (memchr(name.p, '/', name.n))
 		return false;

@@ -13,17 +13,16 @@ enum {
 	SETTLED_MS = 100, /* a folder's times are trusted if it was still for this long */
 };
 
-int view_init(struct view *v, int root_fd, const char *state_name, const char *family,
-	      struct err *e)
+int view_init(struct view *v, int root_fd, const struct view_config *c, struct err *e)
 {
-	*v = (struct view){.root_fd = root_fd};
+	*v = (struct view){.root_fd = root_fd, .verify = c->verify};
 	pthread_mutex_init(&v->loading, NULL);
 	pthread_mutex_init(&v->lock, NULL);
 	if (fstat(root_fd, &v->root) < 0)
 		return err_sys(e, -errno, "fstat");
-	v->state_name = strdup(state_name);
-	v->family = family ? strdup(family) : NULL;
-	if (!v->state_name || (family && !v->family) || node_table_init(&v->nodes) < 0)
+	v->state_name = strdup(c->state_name);
+	v->family = c->family ? strdup(c->family) : NULL;
+	if (!v->state_name || (c->family && !v->family) || node_table_init(&v->nodes) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	return 0;
 }
@@ -57,14 +56,13 @@ static int add_path(const struct node *n, struct buf *path)
 	if (!n->parent)
 		return buf_add_str(path, ".");
 	r = add_path(n->parent, path);
-	return r < 0 ? r : buf_printf(path, "/%s", n->name);
+	return r < 0 ? r : buf_printf(path, "/%s", n->place.name);
 }
 
 /* Opens the directory that N, a folder, is. What lies on the way is not followed if it is a link. */
 static int open_folder(const struct view *v, const struct node *n, struct err *e)
 {
-	CLEANUP(buf_release)
-	struct buf path = {0};
+	CLEANUP(buf_release) struct buf path = {0};
 	int fd;
 
 	if (add_path(n, &path) < 0 || buf_add_byte(&path, 0) < 0)
@@ -111,7 +109,7 @@ static bool is_shown(const struct view *v, const struct listed *item)
 	if (!v->family)
 		return true;
 	return item->kind == LISTED_STATE ||
-	       (item->kind == LISTED_STEP && same_family(item->name, v->family));
+	       (item->kind == LISTED_STEP && same_family(item->place.name, v->family));
 }
 
 static void drop_hidden(const struct view *v, struct listing *l)
@@ -122,7 +120,7 @@ static void drop_hidden(const struct view *v, struct listing *l)
 		if (is_shown(v, &l->items[i]))
 			l->items[kept++] = l->items[i];
 		else
-			free(l->items[i].name);
+			step_place_release(&l->items[i].place);
 	}
 	l->n = kept;
 }
@@ -130,8 +128,7 @@ static void drop_hidden(const struct view *v, struct listing *l)
 /* What folder N holds now; read again only if its times have changed. */
 static int get_snapshot(struct view *v, struct node *n, struct snapshot **out, struct err *e)
 {
-	CLEANUP(closep)
-	int fd = open_folder(v, n, e);
+	CLEANUP(closep) int fd = open_folder(v, n, e);
 	struct snapshot *s, *old;
 	struct stat st;
 	int r;
@@ -224,8 +221,7 @@ static void install_loaded(struct view *v, struct node *n, struct loaded *l)
 
 static int parse_step(struct view *v, struct node *n, struct loaded **out, struct err *e)
 {
-	CLEANUP(closep)
-	int fd = open_parent(v, n, e);
+	CLEANUP(closep) int fd = open_parent(v, n, e);
 	struct loaded *l;
 	int r;
 
@@ -234,9 +230,9 @@ static int parse_step(struct view *v, struct node *n, struct loaded **out, struc
 	l = calloc(1, sizeof *l);
 	if (!l)
 		return err_set(e, -ENOMEM, "no memory");
-	r = step_open(fd, n->name, &l->step, e);
+	r = step_open(fd, &n->place, v->verify, &l->step, e);
 	if (r == 0 && !file_id_eq(&l->step->id, &n->id))
-		r = err_set(e, -ESTALE, "%s: was replaced", n->name);
+		r = err_set(e, -ESTALE, "%s: was replaced", n->place.file);
 	if (r == 0)
 		r = tree_init(&l->tree, l->step, e);
 	if (r < 0) {
@@ -310,8 +306,7 @@ static const struct var *var_of(const struct loaded *l, uint32_t index)
 static uint64_t size_of(struct view *v, const struct node *n, const struct loaded *l,
 			const struct var *var)
 {
-	CLEANUP(closep)
-	int fd = -1;
+	CLEANUP(closep) int fd = -1;
 
 	if (var->dtype == DTYPE_STRING)
 		fd = open_parent(v, n, NULL);
@@ -365,16 +360,9 @@ static int lookup_in_step(struct view *v, struct node *n, uint32_t index, struct
 /* The file that stands for an item on disk. */
 static int stat_item(int dirfd, const struct listed *item, struct stat *st, struct err *e)
 {
-	CLEANUP(buf_release)
-	struct buf file = {0};
-	bool is_step = item->kind == LISTED_STEP;
-
-	if (buf_printf(&file, "%s%s", item->name, is_step ? ".index" : "") < 0)
-		return err_set(e, -ENOMEM, "no memory");
-	file.p[file.n] = 0;
-	if (fstatat(dirfd, (char *)file.p, st,
+	if (fstatat(dirfd, item->place.file, st,
 		    item->kind == LISTED_FOLDER ? AT_SYMLINK_NOFOLLOW : 0) < 0)
-		return err_sys(e, -errno, "%s", (char *)file.p);
+		return err_sys(e, -errno, "%s", item->place.file);
 	return 0;
 }
 
@@ -393,13 +381,13 @@ static int look_up_node(struct view *v, struct node *parent, const struct listed
 	struct node *n;
 
 	pthread_mutex_lock(&v->lock);
-	n = node_find(&v->nodes, parent, kind_of[item->kind], item->name);
+	n = node_find(&v->nodes, parent, kind_of[item->kind], item->place.name);
 	if (n && n->kind == NODE_STEP && !file_id_eq(&n->id, &id)) {
 		node_detach(&v->nodes, n);
 		n = NULL;
 	}
 	if (!n)
-		n = node_new(&v->nodes, parent, kind_of[item->kind], item->name);
+		n = node_new(&v->nodes, parent, kind_of[item->kind], &item->place);
 	if (n) {
 		n->id = id;
 		n->lookups++;
@@ -412,8 +400,7 @@ static int look_up_node(struct view *v, struct node *parent, const struct listed
 static int lookup_item(struct view *v, struct node *parent, const struct listed *item,
 		       struct view_entry *out, struct err *e)
 {
-	CLEANUP(closep)
-	int fd = open_folder(v, parent, e);
+	CLEANUP(closep) int fd = open_folder(v, parent, e);
 	struct node *n = NULL;
 	struct stat st;
 	int r;
@@ -437,8 +424,7 @@ static int lookup_item(struct view *v, struct node *parent, const struct listed 
 /* The item that is shown as NAME. Steps come before subfolders, and both before the state file. */
 static const struct listed *find_item(const struct listing *l, const char *name)
 {
-	CLEANUP(buf_release)
-	struct buf entry = {0};
+	CLEANUP(buf_release) struct buf entry = {0};
 	const struct listed *item;
 	bool clash;
 
@@ -496,13 +482,10 @@ void view_forget(struct view *v, uint64_t id, uint64_t count)
 static int stat_node(struct view *v, const struct node *n, struct view_entry *out, struct err *e)
 {
 	const struct listed item = {
-		n->kind == NODE_STEP     ? LISTED_STEP
-		: n->kind == NODE_FOLDER ? LISTED_FOLDER
-					 : LISTED_STATE,
-		n->parent ? n->name : ".",
+		n->kind == NODE_FOLDER ? LISTED_FOLDER : LISTED_STATE,
+		{.file = n->parent ? n->place.file : (char *)"."},
 	};
-	CLEANUP(closep)
-	int fd = open_parent(v, n, e);
+	CLEANUP(closep) int fd = open_parent(v, n, e);
 	struct stat st;
 	int r = fd < 0 ? fd : stat_item(fd, &item, &st, e);
 
@@ -590,12 +573,13 @@ void view_closedir(struct view_dir *d)
 /* The name under which an item is shown; -ENOENT if another one has that name already. */
 static int item_name(const struct listing *l, const struct listed *item, struct buf *out)
 {
-	bool step_too = item->kind != LISTED_STEP && listing_find(l, LISTED_STEP, item->name);
-	bool folder_too = item->kind == LISTED_STATE && listing_find(l, LISTED_FOLDER, item->name);
+	bool step_too = item->kind != LISTED_STEP && listing_find(l, LISTED_STEP, item->place.name);
+	bool folder_too =
+		item->kind == LISTED_STATE && listing_find(l, LISTED_FOLDER, item->place.name);
 
 	if (item->kind == LISTED_STATE && (step_too || folder_too))
 		return -ENOENT;
-	return name_from_entry(bytes_str(item->name), step_too, out);
+	return name_from_entry(bytes_str(item->place.name), step_too, out);
 }
 
 static int next_item(struct view_dir *d, uint32_t *pos)
@@ -674,20 +658,18 @@ struct view_file {
 
 static int open_state(struct view *v, const struct node *n, struct view_file *f, struct err *e)
 {
-	CLEANUP(closep)
-	int dirfd = open_parent(v, n, e);
+	CLEANUP(closep) int dirfd = open_parent(v, n, e);
 
 	if (dirfd < 0)
 		return dirfd;
-	f->fd = openat(dirfd, n->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	return f->fd < 0 ? err_sys(e, -errno, "%s", n->name) : 0;
+	f->fd = openat(dirfd, n->place.file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	return f->fd < 0 ? err_sys(e, -errno, "%s", n->place.file) : 0;
 }
 
 static int open_var(struct view *v, struct node *n, uint32_t index, struct view_file *f,
 		    struct err *e)
 {
-	CLEANUP(closep)
-	int dirfd = open_parent(v, n, e);
+	CLEANUP(closep) int dirfd = open_parent(v, n, e);
 	struct loaded *l;
 	int r = dirfd < 0 ? dirfd : get_loaded(v, n, &l, e);
 

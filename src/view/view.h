@@ -14,7 +14,8 @@ struct view {
 	int root_fd;
 	struct stat root; /* of the source, for its device */
 	char *state_name; /* of the `checkpoint` file */
-	char *family; /* show only the steps of this one's family, and no subfolders; or NULL */
+	char *family; /* as in view_config */
+	enum verify_mode verify;
 	pthread_mutex_t loading;
 	pthread_mutex_t lock;
 	struct node_table nodes;
@@ -22,9 +23,15 @@ struct view {
 	size_t loaded_memory; /* of all steps that nodes hold */
 };
 
-/* ROOT_FD, which becomes the view's, is the checkpoint directory; FAMILY may be NULL. -ENOMEM, or of fstat. */
-int view_init(struct view *v, int root_fd, const char *state_name, const char *family,
-	      struct err *e);
+struct view_config {
+	const char *state_name;
+	const char
+		*family; /* show only the steps of this one's family, and no subfolders; or NULL */
+	enum verify_mode verify;
+};
+
+/* ROOT_FD, which becomes the view's, is the checkpoint directory. -ENOMEM, or of fstat. */
+int view_init(struct view *v, int root_fd, const struct view_config *c, struct err *e);
 void view_release(struct view *v);
 
 struct view_entry {

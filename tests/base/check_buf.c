@@ -4,8 +4,7 @@
 
 START_TEST(what_is_added_stands_there_in_order)
 {
-	CLEANUP(buf_release)
-	struct buf b = {0};
+	CLEANUP(buf_release) struct buf b = {0};
 
 	ck_assert_int_eq(buf_add(&b, "ab\0", 3), 0);
 	ck_assert_int_eq(buf_add_byte(&b, 'c'), 0);
@@ -33,8 +32,7 @@ END_TEST
 
 START_TEST(a_buffer_that_grows_byte_by_byte_keeps_its_bytes)
 {
-	CLEANUP(buf_release)
-	struct buf b = {0};
+	CLEANUP(buf_release) struct buf b = {0};
 	size_t moves = 0, cap = 0;
 
 	for (size_t i = 0; i < 100000; i++) {
@@ -53,8 +51,7 @@ END_TEST
 
 START_TEST(room_that_is_reserved_is_not_moved)
 {
-	CLEANUP(buf_release)
-	struct buf b = {0};
+	CLEANUP(buf_release) struct buf b = {0};
 	const uint8_t *p;
 
 	ck_assert_int_eq(buf_add_str(&b, "abc"), 0);
@@ -70,8 +67,7 @@ END_TEST
 
 START_TEST(the_maximum_can_be_reached_and_not_passed)
 {
-	CLEANUP(buf_release)
-	struct buf b = {.max = 5};
+	CLEANUP(buf_release) struct buf b = {.max = 5};
 
 	ck_assert_int_eq(buf_add_str(&b, "123456"), -E2BIG);
 	ck_assert_int_eq(buf_add_str(&b, "1234"), 0);
@@ -87,8 +83,7 @@ END_TEST
 
 START_TEST(printed_text_can_reach_the_maximum)
 {
-	CLEANUP(buf_release)
-	struct buf b = {.max = 5};
+	CLEANUP(buf_release) struct buf b = {.max = 5};
 
 	ck_assert_int_eq(buf_printf(&b, "%d", 123), 0);
 	ck_assert_int_eq(buf_printf(&b, "%d", 45), 0);
@@ -100,8 +95,7 @@ END_TEST
 
 START_TEST(a_size_that_overflows_is_no_memory)
 {
-	CLEANUP(buf_release)
-	struct buf b = {0};
+	CLEANUP(buf_release) struct buf b = {0};
 
 	ck_assert_int_eq(buf_add_str(&b, "abc"), 0);
 	ck_assert_int_eq(buf_reserve(&b, SIZE_MAX), -ENOMEM);
@@ -112,8 +106,7 @@ END_TEST
 
 START_TEST(two_buffers_are_swapped_whole)
 {
-	CLEANUP(buf_release)
-	struct buf a = {0}, b = {.max = 9};
+	CLEANUP(buf_release) struct buf a = {0}, b = {.max = 9};
 
 	ck_assert_int_eq(buf_add_str(&a, "aa"), 0);
 	ck_assert_int_eq(buf_add_str(&b, "b"), 0);

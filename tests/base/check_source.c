@@ -40,10 +40,8 @@ static struct source source_number(int i, int fd)
 
 START_TEST(any_range_is_read_as_it_is)
 {
-	CLEANUP(closep)
-	int fd = open_file();
-	CLEANUP(buf_release)
-	struct buf b = {0};
+	CLEANUP(closep) int fd = open_file();
+	CLEANUP(buf_release) struct buf b = {0};
 	struct source s = source_number(_i, fd);
 	uint64_t state = 2;
 
@@ -65,10 +63,8 @@ END_TEST
 
 START_TEST(nothing_can_be_read_anywhere_up_to_the_end)
 {
-	CLEANUP(closep)
-	int fd = open_file();
-	CLEANUP(buf_release)
-	struct buf b = {0};
+	CLEANUP(closep) int fd = open_file();
+	CLEANUP(buf_release) struct buf b = {0};
 	struct source s = source_number(_i, fd), none = source_of_memory(bytes_of(NULL, 0));
 
 	ck_assert_int_eq(source_read(&s, 0, 0, &b, NULL), 0);
@@ -85,10 +81,8 @@ START_TEST(a_range_beyond_the_end_is_refused_before_it_allocates)
 					  {1, SIZE},       {1, UINT64_MAX},    {UINT64_MAX, 1},
 					  {UINT64_MAX, 0}, {SIZE, UINT64_MAX}, {0, 1ull << 62},
 					  {1ull << 63, 1}, {UINT64_MAX - 1, 2}};
-	CLEANUP(closep)
-	int fd = open_file();
-	CLEANUP(buf_release)
-	struct buf b = {0};
+	CLEANUP(closep) int fd = open_file();
+	CLEANUP(buf_release) struct buf b = {0};
 	struct source s = source_number(_i, fd);
 	uint8_t into[1] = {0x5a};
 
@@ -108,10 +102,8 @@ END_TEST
 
 START_TEST(a_buffer_keeps_its_maximum)
 {
-	CLEANUP(closep)
-	int fd = open_file();
-	CLEANUP(buf_release)
-	struct buf b = {.max = 100};
+	CLEANUP(closep) int fd = open_file();
+	CLEANUP(buf_release) struct buf b = {.max = 100};
 	struct source s = source_number(_i, fd);
 	struct err e = {0};
 
@@ -125,10 +117,8 @@ END_TEST
 
 START_TEST(a_file_that_has_become_shorter_is_an_error)
 {
-	CLEANUP(closep)
-	int fd = open_file();
-	CLEANUP(buf_release)
-	struct buf b = {0};
+	CLEANUP(closep) int fd = open_file();
+	CLEANUP(buf_release) struct buf b = {0};
 	struct source s;
 	struct err e = {0};
 
@@ -146,10 +136,8 @@ END_TEST
 
 START_TEST(bytes_that_a_file_has_won_are_not_read)
 {
-	CLEANUP(closep)
-	int fd = open_file();
-	CLEANUP(buf_release)
-	struct buf b = {0};
+	CLEANUP(closep) int fd = open_file();
+	CLEANUP(buf_release) struct buf b = {0};
 	struct source s;
 
 	ck_assert_int_eq(source_of_fd(fd, &s, NULL), 0);
@@ -160,10 +148,8 @@ END_TEST
 
 START_TEST(what_pread_says_is_handed_on)
 {
-	CLEANUP(closep)
-	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	CLEANUP(buf_release)
-	struct buf b = {0};
+	CLEANUP(closep) int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	CLEANUP(buf_release) struct buf b = {0};
 	struct source s = {.fd = null, .size = 10};
 	struct err e = {0};
 
@@ -175,10 +161,8 @@ END_TEST
 
 START_TEST(only_a_regular_file_makes_a_source)
 {
-	CLEANUP(closep)
-	int dir = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	CLEANUP(closep)
-	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	CLEANUP(closep) int dir = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP(closep) int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	struct source s = {.fd = -7};
 	struct err e = {0};
 	int fifo[2];

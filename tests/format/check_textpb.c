@@ -27,10 +27,8 @@ static void assert_text(const struct buf *have, const char *want)
 static void assert_prints(const ProtobufCMessageDescriptor *type, struct bytes wire,
 			  const char *want)
 {
-	CLEANUP(pb_freep)
-	ProtobufCMessage *m = NULL;
-	CLEANUP(buf_release)
-	struct buf out = {0};
+	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
+	CLEANUP(buf_release) struct buf out = {0};
 	struct err e;
 
 	if (pb_unpack(type, wire, &m, &e) < 0 || textpb_print(m, &out, &e) < 0)
@@ -41,10 +39,8 @@ static void assert_prints(const ProtobufCMessageDescriptor *type, struct bytes w
 static void assert_reads_as(const ProtobufCMessageDescriptor *type, const char *text,
 			    const char *want)
 {
-	CLEANUP(pb_freep)
-	ProtobufCMessage *m = NULL;
-	CLEANUP(buf_release)
-	struct buf out = {0};
+	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
+	CLEANUP(buf_release) struct buf out = {0};
 	struct err e;
 
 	if (textpb_parse(type, bytes_str(text), &m, &e) < 0 || textpb_print(m, &out, &e) < 0)
@@ -132,10 +128,8 @@ START_TEST(unknown_fields_are_shown_by_number_and_kept)
 	static const char wire[] =
 		"\x08\x01\x38\x05\x42\x01\xff\x4d\x0a\x00\x00\x00\x5a\x02\x08\x01\x7b\x08\x01\x7c"
 		"\x0a\x01x";
-	CLEANUP(pb_freep)
-	ProtobufCMessage *m = NULL;
-	CLEANUP(buf_release)
-	struct buf out = {0};
+	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
+	CLEANUP(buf_release) struct buf out = {0};
 	const struct bytes b = BYTES(wire);
 
 	assert_prints(
@@ -149,10 +143,8 @@ END_TEST
 
 START_TEST(printing_stops_at_the_maximum)
 {
-	CLEANUP(pb_freep)
-	ProtobufCMessage *m = NULL;
-	CLEANUP(buf_release)
-	struct buf out = {.max = 5};
+	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
+	CLEANUP(buf_release) struct buf out = {.max = 5};
 
 	ck_assert_int_eq(pb_unpack(&tensorflow__node_def__descriptor,
 				   BYTES("\x0a\x03"
@@ -364,8 +356,7 @@ END_TEST
 /* A FullTypeDef in a FullTypeDef, DEPTH times; protobuf takes 100. */
 static void nest(int depth, struct buf *text, struct buf *wire)
 {
-	CLEANUP(pb_freep)
-	ProtobufCMessage *m = NULL;
+	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
 	struct pb_room room = {.left = 1 << 20};
 	ProtobufCMessage *inner;
 
@@ -384,14 +375,10 @@ static void nest(int depth, struct buf *text, struct buf *wire)
 START_TEST(nesting_is_limited)
 {
 	for (int depth = PB_DEPTH; depth <= PB_DEPTH + 1; depth++) {
-		CLEANUP(pb_freep)
-		ProtobufCMessage *m = NULL;
-		CLEANUP(pb_freep)
-		ProtobufCMessage *from_text = NULL;
-		CLEANUP(buf_release)
-		struct buf text = {0};
-		CLEANUP(buf_release)
-		struct buf wire = {0};
+		CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
+		CLEANUP(pb_freep) ProtobufCMessage *from_text = NULL;
+		CLEANUP(buf_release) struct buf text = {0};
+		CLEANUP(buf_release) struct buf wire = {0};
 		bool good = depth == PB_DEPTH;
 
 		nest(depth, &text, &wire);
@@ -407,8 +394,7 @@ END_TEST
 
 START_TEST(memory_is_in_proportion_to_the_input)
 {
-	CLEANUP(buf_release)
-	struct buf wire = {0};
+	CLEANUP(buf_release) struct buf wire = {0};
 	ProtobufCMessage *m = NULL;
 	struct err e;
 
@@ -426,10 +412,8 @@ END_TEST
 START_TEST(a_message_that_comes_in_pieces_is_merged_in_linear_time)
 {
 	enum { PIECES = 300000 };
-	CLEANUP(buf_release)
-	struct buf wire = {0};
-	CLEANUP(pb_freep)
-	ProtobufCMessage *m = NULL;
+	CLEANUP(buf_release) struct buf wire = {0};
+	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
 
 	for (int i = 0; i < PIECES; i++)
 		ck_assert_int_eq(buf_add(&wire,

@@ -33,8 +33,7 @@ static bool write_frame(bool ok, struct bytes b)
 static int convert(const ProtobufCMessageDescriptor *type, char how, struct bytes in,
 		   struct buf *out, struct err *e)
 {
-	CLEANUP(pb_freep)
-	ProtobufCMessage *m = NULL;
+	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
 	int r = how == 'r' ? textpb_parse(type, in, &m, e) : pb_unpack(type, in, &m, e);
 
 	if (r < 0)
@@ -44,10 +43,8 @@ static int convert(const ProtobufCMessageDescriptor *type, char how, struct byte
 
 int main(int argc, char **argv)
 {
-	CLEANUP(buf_release)
-	struct buf in = {0};
-	CLEANUP(buf_release)
-	struct buf out = {0};
+	CLEANUP(buf_release) struct buf in = {0};
+	CLEANUP(buf_release) struct buf out = {0};
 	char how = argc == 3 && argv[1][0] == '-' ? argv[1][1] : 0;
 	const ProtobufCMessageDescriptor *type;
 

@@ -24,6 +24,10 @@ def ours():
         return descriptor_pb2.FileDescriptorSet.FromString(out.read())
 
 
+# Names that may hold NUL, in proto/saved_slices.proto: bytes, which is the same on the wire.
+AS_BYTES = {('SavedSliceMeta', 'name'), ('SavedSlice', 'name')}
+
+
 def fields(m, syntax):
     oneofs = {}
     for f in m.field:
@@ -32,7 +36,8 @@ def fields(m, syntax):
     for f in m.field:
         packable = f.label == f.LABEL_REPEATED and f.type not in (f.TYPE_STRING, f.TYPE_BYTES, f.TYPE_MESSAGE)
         packed = f.options.packed if f.options.HasField('packed') else syntax == 'proto3'
-        yield (f.name, f.number, f.type, f.type_name, f.label, packable and packed,
+        type_ = f.TYPE_STRING if (m.name, f.name) in AS_BYTES else f.type
+        yield (f.name, f.number, type_, f.type_name, f.label, packable and packed,
                sorted(oneofs[f.oneof_index]) if f.HasField('oneof_index') else None, f.default_value)
 
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Every variable of every V2 fixture reads as TensorFlow read it.
+# Every variable of every fixture, V1 and V2, reads as TensorFlow read it.
 . "$(dirname "$0")/../lib/mount.sh"
 need_python
 
-for name in linear net dtypes sharded names many bigendian savedmodel keras snappy partitioned \
+for name in linear net dtypes sharded names many bigendian savedmodel keras snappy v1 v1-sharded partitioned \
   strings maxshard rotation absolute; do
   echo "$name"
   mount_ckpt "$fixtures/$name"
-  "$CKPTFS_PYTHON" "$srcdir/tests/tf/digests.py" "$mnt" "$fixtures/$name.expected.json" --skip-v1
+  "$CKPTFS_PYTHON" "$srcdir/tests/tf/digests.py" "$mnt" "$fixtures/$name.expected.json"
   unmount
 done
 

@@ -6,4 +6,4 @@ need_python
 real=${CKPTFS_REAL:-$srcdir/../shared/real}
 [ -d "$real" ] || skip_optional "no folder of checkpoints: set CKPTFS_REAL"
 mount_ckpt "$real"
-"$CKPTFS_PYTHON" "$srcdir/tests/tf/live_digests.py" "$real" "$mnt" --skip-v1
+"$CKPTFS_PYTHON" "$srcdir/tests/tf/live_digests.py" "$real" "$mnt"

@@ -55,8 +55,7 @@ static const char *why_bad_path(struct bytes path)
 /* Why KEY and the path made of it disagree, or NULL; PATH gets the stem with ".npy". */
 static const char *why_bad_key(enum name_flavour f, struct bytes key, struct buf *path)
 {
-	CLEANUP(buf_release)
-	struct buf back = {0};
+	CLEANUP(buf_release) struct buf back = {0};
 	size_t plain_len = 0;
 	struct bytes stem;
 	bool plain;
@@ -226,8 +225,7 @@ static const struct example object_example[] = {
 static void assert_examples(enum name_flavour f, const struct example *example, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		CLEANUP(buf_release)
-		struct buf path = {0}, key = {0};
+		CLEANUP(buf_release) struct buf path = {0}, key = {0};
 		struct bytes want = example[i].stem;
 
 		ck_assert_int_eq(name_to_path(f, example[i].key, &path), 0);
@@ -297,8 +295,7 @@ START_TEST(a_path_that_no_key_gives_is_refused)
 	};
 
 	for (size_t i = 0; i < COUNT(bad); i++) {
-		CLEANUP(buf_release)
-		struct buf key = {0};
+		CLEANUP(buf_release) struct buf key = {0};
 
 		must(buf_add_str(&key, "old"));
 		ck_assert_msg(name_from_path(bad[i].f, bad[i].stem, &key) == -ENOENT, "'%s'",
@@ -374,8 +371,7 @@ START_TEST(a_long_component_is_cut)
 	};
 
 	for (size_t i = 0; i < COUNT(example); i++) {
-		CLEANUP(buf_release)
-		struct buf key = {0}, want = {0}, path = {0};
+		CLEANUP(buf_release) struct buf key = {0}, want = {0}, path = {0};
 
 		add_spec(&key, example[i].key);
 		add_spec(&want, example[i].stem);
@@ -413,8 +409,7 @@ START_TEST(a_component_cut_elsewhere_is_refused)
 	};
 
 	for (size_t i = 0; i < COUNT(bad); i++) {
-		CLEANUP(buf_release)
-		struct buf stem = {0}, key = {0};
+		CLEANUP(buf_release) struct buf stem = {0}, key = {0};
 
 		add_spec(&stem, bad[i]);
 		ck_assert_msg(name_from_path(NAME_PLAIN, buf_bytes(&stem), &key) == -ENOENT, "%s",
@@ -441,22 +436,19 @@ END_TEST
 
 START_TEST(a_full_buffer_is_left_as_it_was)
 {
-	CLEANUP(buf_release)
-	struct buf key = {0}, path = {0};
+	CLEANUP(buf_release) struct buf key = {0}, path = {0};
 
 	add_spec(&key, "% /../ 300xn /x.npy//y. /.");
 	ck_assert_int_eq(name_to_path(NAME_OBJECT, buf_bytes(&key), &path), 0);
 	for (size_t max = 4; max < path.n + 3; max++) {
-		CLEANUP(buf_release)
-		struct buf small = {.max = max};
+		CLEANUP(buf_release) struct buf small = {.max = max};
 
 		must(buf_add_str(&small, "old"));
 		ck_assert_int_eq(name_to_path(NAME_OBJECT, buf_bytes(&key), &small), -E2BIG);
 		ck_assert(bytes_eq(buf_bytes(&small), bytes_str("old")));
 	}
 	for (size_t max = 4; max < key.n + 3; max++) {
-		CLEANUP(buf_release)
-		struct buf small = {.max = max};
+		CLEANUP(buf_release) struct buf small = {.max = max};
 
 		must(buf_add_str(&small, "old"));
 		ck_assert_int_eq(name_from_path(NAME_OBJECT, buf_bytes(&path), &small), -E2BIG);
@@ -470,8 +462,7 @@ START_TEST(a_key_of_a_megabyte_takes_a_small_multiple_of_it)
 	static const char fill[][8] = {"a", "%", "/", ".", "/.", "a/", "%/"};
 
 	for (size_t i = 0; i < COUNT(fill); i++) {
-		CLEANUP(buf_release)
-		struct buf key = {0}, path = {0};
+		CLEANUP(buf_release) struct buf key = {0}, path = {0};
 
 		while (key.n < 1u << 20)
 			must(buf_add_str(&key, fill[i]));
@@ -607,8 +598,7 @@ END_TEST
 /* Whether STEM is accepted; if so, its key must give it again. */
 static bool assert_inverse(enum name_flavour f, struct bytes stem)
 {
-	CLEANUP(buf_release)
-	struct buf key = {0}, again = {0};
+	CLEANUP(buf_release) struct buf key = {0}, again = {0};
 	int r = name_from_path(f, stem, &key);
 
 	if (r == -ENOENT) {
@@ -629,8 +619,7 @@ START_TEST(a_random_path_is_refused_or_its_keys_own)
 
 	for (int n = 0; n < 2 * BATCH; n++) {
 		enum name_flavour f = n & 1 ? NAME_OBJECT : NAME_PLAIN;
-		CLEANUP(buf_release)
-		struct buf stem = {0};
+		CLEANUP(buf_release) struct buf stem = {0};
 
 		add_tokens(&stem, &state, stem_token, COUNT(stem_token));
 		accepted[f] += assert_inverse(f, buf_bytes(&stem));
@@ -645,8 +634,7 @@ START_TEST(all_short_paths_are_refused_or_their_keys_own)
 	size_t accepted[2] = {0};
 
 	for (size_t i = 1; i < ALL; i++) {
-		CLEANUP(buf_release)
-		struct buf stem = {0};
+		CLEANUP(buf_release) struct buf stem = {0};
 
 		add_combination(&stem, i, stem_token, N - 1);
 		accepted[0] += assert_inverse(NAME_PLAIN, buf_bytes(&stem));
@@ -662,8 +650,7 @@ START_TEST(a_path_with_one_byte_changed_is_refused_or_its_keys_own)
 
 	for (int n = 0; n < BATCH; n++) {
 		enum name_flavour f = n & 1 ? NAME_OBJECT : NAME_PLAIN;
-		CLEANUP(buf_release)
-		struct buf key = {0}, stem = {0};
+		CLEANUP(buf_release) struct buf key = {0}, stem = {0};
 
 		add_tokens(&key, &state, key_token, COUNT(key_token));
 		ck_assert_int_eq(name_to_path(f, buf_bytes(&key), &stem), 0);
@@ -687,8 +674,7 @@ static void add_hex(struct buf *b, const char *hex)
 START_TEST(the_keys_that_tensorflow_saved_have_paths_of_their_own)
 {
 	FILE *file = fopen(ASSETS "/names/keys.hex", "re");
-	CLEANUP(freep)
-	char *line = NULL;
+	CLEANUP(freep) char *line = NULL;
 	struct buf key[128] = {0};
 	struct set keys = {0};
 	size_t n = 0, cap = 0;
@@ -732,8 +718,7 @@ START_TEST(entries_are_named_by_the_rules_for_folders)
 	};
 
 	for (size_t i = 0; i < COUNT(example); i++) {
-		CLEANUP(buf_release)
-		struct buf name = {0}, entry = {0};
+		CLEANUP(buf_release) struct buf name = {0}, entry = {0};
 		bool clash = !example[i].clash;
 
 		ck_assert_int_eq(name_from_entry(example[i].entry, example[i].clash, &name), 0);
@@ -755,8 +740,7 @@ START_TEST(a_name_that_no_entry_gives_is_refused)
 	};
 
 	for (size_t i = 0; i < COUNT(bad); i++) {
-		CLEANUP(buf_release)
-		struct buf entry = {0};
+		CLEANUP(buf_release) struct buf entry = {0};
 		bool clash = true;
 
 		must(buf_add_str(&entry, "old"));
@@ -769,8 +753,7 @@ END_TEST
 
 START_TEST(an_entry_is_never_cut)
 {
-	CLEANUP(buf_release)
-	struct buf entry = {0}, name = {0}, back = {0};
+	CLEANUP(buf_release) struct buf entry = {0}, name = {0}, back = {0};
 	bool clash;
 
 	add_spec(&entry, "252xn");

@@ -1,0 +1,271 @@
+#include "format/v1.h"
+#include "base/cleanup.h"
+#include "base/crc32c.h"
+#include "format/dtype.h"
+#include "format/pb.h"
+#include "format/slice.h"
+#include "saved_slices.pb-c.h"
+#include <inttypes.h>
+
+/* The version of V1 tables that this reader understands: TensorFlow's TF_CHECKPOINT_VERSION. */
+enum { VERSION = 1, MAX_RANK = 254 };
+
+/* --- meta data --------------------------------------------------------------------------------------------- */
+
+static const Tensorflow__SavedTensorSliceMeta *meta_of(const struct v1 *v)
+{
+	return ((Tensorflow__SavedTensorSlices *)v->meta)->meta;
+}
+
+static int check_version(const Tensorflow__VersionDef *v, struct err *e)
+{
+	if (!v)
+		return 0;
+	if (v->min_consumer > VERSION)
+		return err_set(e, -ENOTSUP, "needs a reader of version %" PRId32 ", this is %d",
+			       v->min_consumer, VERSION);
+	for (size_t i = 0; i < v->n_bad_consumers; i++)
+		if (v->bad_consumers[i] == VERSION)
+			return err_set(e, -ENOTSUP, "forbids readers of version %d", VERSION);
+	return 0;
+}
+
+static int read_meta(struct v1 *v, struct err *e)
+{
+	CLEANUP(buf_release) struct buf block = {0};
+	ProtobufCMessage *m = NULL;
+	struct bytes value;
+	int r = sstable_get(&v->table, bytes_of("", 0), &block, &value, e);
+
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return err_set(e, -EUCLEAN, "no meta data: there is no empty key");
+	r = pb_unpack(&tensorflow__saved_tensor_slices__descriptor, value, &m, e);
+	if (r < 0)
+		return err_wrap(e, r, "meta data");
+	v->meta = m;
+	if (!meta_of(v))
+		return err_set(e, -EUCLEAN, "no meta data under the empty key");
+	v->n_tensors = meta_of(v)->n_tensor;
+	return check_version(meta_of(v)->versions, e);
+}
+
+bool v1_probe(struct source src)
+{
+	struct sstable t = {0};
+	struct sstable_iter it = {0};
+	bool is = sstable_open(&t, src, NULL) == 0 && sstable_iter_init(&it, &t, NULL) == 0 &&
+		  sstable_next(&it, NULL) > 0 && !sstable_key(&it).n && sstable_value(&it).n &&
+		  sstable_value(&it).p[0] ==
+			  0x0a; /* field 1, a message; a bundle's header begins otherwise */
+
+	sstable_iter_release(&it);
+	sstable_close(&t);
+	return is;
+}
+
+int v1_open(struct v1 *v, struct source src, struct err *e)
+{
+	int r;
+
+	*v = (struct v1){0};
+	r = sstable_open(&v->table, src, e);
+	if (r == 0)
+		r = read_meta(v, e);
+	if (r < 0)
+		v1_close(v);
+	return r;
+}
+
+void v1_close(struct v1 *v)
+{
+	if (v->meta)
+		protobuf_c_message_free_unpacked(v->meta, NULL);
+	sstable_close(&v->table);
+	*v = (struct v1){0};
+}
+
+/* Appends shape and slices of T to SCRATCH, as int64. */
+static int add_numbers(const Tensorflow__SavedSliceMeta *t, size_t rank, struct buf *scratch,
+		       struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < rank && r == 0; i++)
+		r = buf_add(scratch, &t->shape->dim[i]->size, sizeof(int64_t));
+	for (size_t i = 0; i < t->n_slice && r == 0; i++) {
+		const Tensorflow__TensorSliceProto *s = t->slice[i];
+
+		if (s->n_extent != rank)
+			return err_set(e, -EUCLEAN, "slice %zu has %zu dimensions, the shape %zu",
+				       i, s->n_extent, rank);
+		for (size_t k = 0; k < rank && r == 0; k++) {
+			const Tensorflow__TensorSliceProto__Extent *x = s->extent[k];
+			int64_t pair[2] = {x->start, x->has_length_case ? x->length : -1};
+
+			r = buf_add(scratch, pair, sizeof pair);
+		}
+	}
+	return r < 0 ? err_set(e, r, "no memory for its slices") : 0;
+}
+
+void v1_tensor(const struct v1 *v, size_t i, struct buf *scratch, struct v1_tensor *out)
+{
+	const Tensorflow__SavedSliceMeta *t = meta_of(v)->tensor[i];
+	const struct dtype_info *type = dtype_info(t->type);
+	size_t rank = t->shape ? t->shape->n_dim : 0;
+	uint64_t count, size;
+
+	*out = (struct v1_tensor){.name = bytes_of(t->name.data, t->name.len)};
+	scratch->n = 0;
+	if (!type || (!type->item && (int)t->type != DTYPE_STRING)) {
+		err_set(&out->why, -EUCLEAN, "data type %d is none of a V1 checkpoint",
+			(int)t->type);
+		return;
+	}
+	if (rank > MAX_RANK || t->n_slice > UINT32_MAX) {
+		err_set(&out->why, -EUCLEAN, "%zu dimensions, %zu slices", rank, t->n_slice);
+		return;
+	}
+	if (add_numbers(t, rank, scratch, &out->why) < 0)
+		return;
+	out->dims = (int64_t *)scratch->p;
+	out->slices = out->dims + rank;
+	if (!shape_count((unsigned)rank, out->dims, &count) ||
+	    __builtin_mul_overflow(count, (uint64_t)(type->item ? type->item : 1), &size) ||
+	    size > INT64_MAX) {
+		err_set(&out->why, -EUCLEAN, "a shape of negative size, or too large");
+		return;
+	}
+	out->dtype = (uint8_t)t->type;
+	out->rank = (uint8_t)rank;
+	out->n_slices = (uint32_t)t->n_slice;
+}
+
+/* --- values ------------------------------------------------------------------------------------------------ */
+
+/* Adds N numbers, of which each stands in FROM_SIZE bytes at FROM, as their low ITEM bytes. */
+static int add_narrowed(struct buf *out, const void *from, size_t n, size_t from_size, size_t item)
+{
+	const uint8_t *p = from;
+	int r = buf_reserve(out, n * item);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++, p += from_size) {
+		uint64_t v = 0;
+
+		memcpy(&v, p, from_size);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+		v >>= 64 - 8 * from_size;
+#endif
+		for (size_t k = 0; k < item; k++)
+			out->p[out->n++] = (uint8_t)(v >> 8 * k);
+	}
+	return 0;
+}
+
+static int add_varint(struct buf *out, uint64_t v)
+{
+	int r = 0;
+
+	for (; v >= 0x80 && r == 0; v >>= 7)
+		r = buf_add_byte(out, (uint8_t)(v | 0x80));
+	return r < 0 ? r : buf_add_byte(out, (uint8_t)v);
+}
+
+/* As string_tensor.h has it. */
+static int add_strings(struct buf *out, const ProtobufCBinaryData *strings, size_t n)
+{
+	uint8_t word[8];
+	uint32_t crc = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		put_le64(word, strings[i].len);
+		crc = crc32c_extend(crc, word, strings[i].len <= UINT32_MAX ? 4 : 8);
+		r = add_varint(out, strings[i].len);
+	}
+	put_le32(word, crc32c_mask(crc));
+	if (r == 0)
+		r = buf_add(out, word, 4);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = buf_add(out, strings[i].data, strings[i].len);
+	return r;
+}
+
+/* The field of a TensorProto that holds values of a type. */
+struct values {
+	const void *p;
+	size_t n, size; /* of what stands at p */
+	size_t each; /* numbers that make an element: 2 for complex */
+};
+
+static struct values values_of(const Tensorflow__TensorProto *t, int dtype)
+{
+	switch (dtype) {
+	case DTYPE_FLOAT:
+		return (struct values){t->float_val, t->n_float_val, 4, 1};
+	case DTYPE_DOUBLE:
+		return (struct values){t->double_val, t->n_double_val, 8, 1};
+	case DTYPE_COMPLEX64:
+		return (struct values){t->scomplex_val, t->n_scomplex_val, 4, 2};
+	case DTYPE_COMPLEX128:
+		return (struct values){t->dcomplex_val, t->n_dcomplex_val, 8, 2};
+	case DTYPE_INT64:
+		return (struct values){t->int64_val, t->n_int64_val, 8, 1};
+	case DTYPE_BOOL:
+		return (struct values){t->bool_val, t->n_bool_val, sizeof *t->bool_val, 1};
+	case DTYPE_HALF:
+	case DTYPE_BFLOAT16:
+		return (struct values){t->half_val, t->n_half_val, 4, 1};
+	case DTYPE_UINT32:
+		return (struct values){t->uint32_val, t->n_uint32_val, 4, 1};
+	case DTYPE_UINT64:
+		return (struct values){t->uint64_val, t->n_uint64_val, 8, 1};
+	default:
+		return (struct values){t->int_val, t->n_int_val, 4, 1};
+	}
+}
+
+static int add_values(const Tensorflow__TensorProto *t, int dtype, uint64_t count, struct buf *out,
+		      struct err *e)
+{
+	struct values v = values_of(t, dtype);
+	size_t n = dtype == DTYPE_STRING ? t->n_string_val : v.n / v.each;
+	int r;
+
+	if (n != count || v.n % v.each)
+		return err_set(e, -EUCLEAN, "%zu values are stored, its shape needs %" PRIu64, n,
+			       count);
+	if (dtype == DTYPE_STRING)
+		r = add_strings(out, t->string_val, n);
+	else
+		r = add_narrowed(out, v.p, v.n, v.size, dtype_info(dtype)->item / v.each);
+	return r == -E2BIG ? err_set(e, -EFBIG, "more than %zu bytes", out->max)
+	       : r < 0     ? err_set(e, r, "no memory for %" PRIu64 " values", count)
+			   : 0;
+}
+
+int v1_read(const struct v1 *v, struct bytes key, int dtype, uint64_t count, struct buf *out,
+	    struct err *e)
+{
+	CLEANUP(buf_release) struct buf block = {0};
+	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
+	const Tensorflow__SavedTensorSlices *slices;
+	struct bytes value;
+	int r = sstable_get(&v->table, key, &block, &value, e);
+
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return err_set(e, -EUCLEAN, "a slice that it lists is missing");
+	r = pb_unpack(&tensorflow__saved_tensor_slices__descriptor, value, &m, e);
+	if (r < 0)
+		return r;
+	slices = (Tensorflow__SavedTensorSlices *)m;
+	if (!slices->data || !slices->data->data)
+		return err_set(e, -EUCLEAN, "a slice without data");
+	return add_values(slices->data->data, dtype, count, out, e);
+}
