@@ -23,3 +23,8 @@ int textpb_print(const ProtobufCMessage *m, struct buf *out, struct err *e);
  * is there and what could have been; -E2BIG, -ENOMEM as pb_unpack. */
 int textpb_parse(const ProtobufCMessageDescriptor *type, struct bytes text, ProtobufCMessage **out,
 		 struct err *e);
+
+/* The same, but fields of the outermost message that it does not know are passed over, and go to UNKNOWN as they are
+ * written, each with a newline. */
+int textpb_parse_keeping(const ProtobufCMessageDescriptor *type, struct bytes text,
+			 struct buf *unknown, ProtobufCMessage **out, struct err *e);

@@ -18,6 +18,7 @@ struct parser {
 	struct bytes token; /* a string with its quotes */
 	struct pb_room room;
 	struct buf scratch; /* the string that is being put together */
+	struct buf *unknown; /* where fields go that the outermost message does not know; or NULL */
 	struct err *e;
 };
 
@@ -517,12 +518,61 @@ static const ProtobufCFieldDescriptor *find_field(const struct parser *p,
 	return protobuf_c_message_descriptor_get_field_by_name(type, name);
 }
 
+static bool opens(const struct parser *p)
+{
+	return at_sign(p, '{') || at_sign(p, '<') || at_sign(p, '[');
+}
+
+static bool closes(const struct parser *p)
+{
+	return at_sign(p, '}') || at_sign(p, '>') || at_sign(p, ']');
+}
+
+/* Passes a value, whatever it is. *END: behind its last token. */
+static int skip_value(struct parser *p, const uint8_t **end)
+{
+	bool string = p->kind == TOKEN_STRING;
+	size_t open = 0;
+	int r;
+
+	do {
+		if (p->kind == TOKEN_END || (closes(p) && !open))
+			return expected(p, "a value");
+		open += opens(p);
+		open -= closes(p);
+		*end = p->p;
+		r = next(p);
+	} while (r == 0 && (open || (string && p->kind == TOKEN_STRING)));
+	return r;
+}
+
+/* The token is the name of a field that M's type does not have. */
+static int keep_field(struct parser *p)
+{
+	const uint8_t *start = p->token.p, *end = start;
+	int r = next(p);
+
+	if (r == 0 && !opens(p))
+		r = take(p, ':');
+	else if (r == 0)
+		r = take_if(p, ':');
+	if (r >= 0)
+		r = skip_value(p, &end);
+	if (r == 0)
+		r = buf_add(p->unknown, start, (size_t)(end - start));
+	if (r == 0)
+		r = buf_add_byte(p->unknown, '\n');
+	return r;
+}
+
 static int parse_field(struct parser *p, ProtobufCMessage *m, int depth)
 {
 	const ProtobufCFieldDescriptor *f = find_field(p, m->descriptor);
 	char what[200];
 	int r;
 
+	if (!f && p->unknown && depth == 0 && p->kind == TOKEN_WORD)
+		return keep_field(p);
 	if (!f) {
 		snprintf(what, sizeof what, "a field of %s", m->descriptor->name);
 		return expected(p, what);
@@ -639,13 +689,17 @@ static int check_utf8(struct parser *p)
 	return 0;
 }
 
-int textpb_parse(const ProtobufCMessageDescriptor *type, struct bytes text, ProtobufCMessage **out,
-		 struct err *e)
+int textpb_parse_keeping(const ProtobufCMessageDescriptor *type, struct bytes text,
+			 struct buf *unknown, ProtobufCMessage **out, struct err *e)
 {
 	static const uint8_t nothing[1];
 	const uint8_t *start = text.n ? text.p : nothing;
-	struct parser p = {
-		.p = start, .end = start + text.n, .line_start = start, .line = 1, .e = e};
+	struct parser p = {.p = start,
+			   .end = start + text.n,
+			   .line_start = start,
+			   .line = 1,
+			   .unknown = unknown,
+			   .e = e};
 	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
 	struct parser check = p;
 	int r = check_utf8(&check);
@@ -664,4 +718,10 @@ int textpb_parse(const ProtobufCMessageDescriptor *type, struct bytes text, Prot
 		return r;
 	*out = TAKE(m, NULL);
 	return 0;
+}
+
+int textpb_parse(const ProtobufCMessageDescriptor *type, struct bytes text, ProtobufCMessage **out,
+		 struct err *e)
+{
+	return textpb_parse_keeping(type, text, NULL, out, e);
 }

@@ -27,6 +27,7 @@ const struct fuse_lowlevel_ops ckptfs_ops = {
 	.readdir = op_readdir,
 	.readdirplus = op_readdirplus,
 	.releasedir = op_releasedir,
+	.readlink = op_readlink,
 	.statfs = op_statfs,
 };
 
@@ -147,19 +148,26 @@ static void release(struct ckptfs *fs)
 	pthread_mutex_destroy(&fs->lock);
 }
 
+static void warn(void *fs, const struct err *e)
+{
+	log_line(fs, LOG_WARNING, "%s", e->text);
+}
+
 int daemon_run(const struct daemon_config *c, struct err *e)
 {
-	const struct view_config config = {
-		.state_name =
-			c->options->latest_filename ? c->options->latest_filename : "checkpoint",
-		.family = c->family,
-		.verify = c->options->verify,
-	};
 	struct ckptfs fs = {
 		.options = c->options,
 		.mountpoint = c->mountpoint,
 		.to_syslog = c->to_syslog,
 		.ready_fd = c->ready_fd,
+	};
+	const struct view_config config = {
+		.state_name =
+			c->options->latest_filename ? c->options->latest_filename : "checkpoint",
+		.family = c->family,
+		.verify = c->options->verify,
+		.warn = warn,
+		.warn_arg = &fs,
 	};
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
 	struct fuse_session *se;

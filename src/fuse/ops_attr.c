@@ -53,6 +53,20 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 		reply_xattr(req, &names, size);
 }
 
+void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	CLEANUP(buf_release) struct buf target = {0};
+	struct err e = {0};
+	int r = view_readlink(&ckptfs_of(req)->view, ino, &target, &e);
+
+	if (r == 0 && buf_add_byte(&target, 0) < 0)
+		r = err_set(&e, -ENOMEM, "no memory");
+	if (r < 0)
+		reply_error(req, r, &e);
+	else
+		fuse_reply_readlink(req, (char *)target.p);
+}
+
 void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
 	struct statvfs st;

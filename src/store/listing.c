@@ -227,6 +227,22 @@ int listing_read(int dirfd, const char *state_name, struct listing *out, struct 
 	return 0;
 }
 
+int listing_add_link(struct listing *l, const char *name, const char *target)
+{
+	struct step_place place = {.name = (char *)name, .file = (char *)target};
+	struct listed link = {.kind = LISTED_LATEST};
+	struct listed *items = realloc(l->items, (l->n + (size_t)1) * sizeof *items);
+
+	if (!items)
+		return -ENOMEM;
+	l->items = items;
+	if (step_place_copy(&place, &link.place) < 0)
+		return -ENOMEM;
+	items[l->n++] = link;
+	qsort(items, l->n, sizeof *items, compare);
+	return 0;
+}
+
 /* Cuts NAME into what is before "-NUMBER" and what is after it: nothing, or an extension without digits alone.
  * Without a number, all is before it. */
 static void split_number(const char *name, struct bytes *head, struct bytes *tail)

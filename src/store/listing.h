@@ -7,7 +7,7 @@
 #pragma once
 #include "store/step.h"
 
-enum listed_kind { LISTED_STEP, LISTED_FOLDER, LISTED_STATE };
+enum listed_kind { LISTED_STEP, LISTED_FOLDER, LISTED_STATE, LISTED_LATEST };
 
 struct listed {
 	enum listed_kind kind;
@@ -22,6 +22,9 @@ struct listing {
 /* Lists the directory DIRFD (not consumed; its position does not matter). -ENOMEM, or of reading it. */
 int listing_read(int dirfd, const char *state_name, struct listing *out, struct err *e);
 void listing_release(struct listing *l);
+
+/* Adds the link NAME to the step TARGET, which is its `file`. -ENOMEM. */
+int listing_add_link(struct listing *l, const char *name, const char *target);
 
 /* NULL if there is none. */
 const struct listed *listing_find(const struct listing *l, enum listed_kind kind, const char *name);

@@ -112,6 +112,22 @@ void attr_of_dir(const struct step *s, const struct tree *t, uint32_t dir, struc
 		out->st_ino = mix_bytes(out->st_ino, tree_dir_path(t, dir));
 }
 
+void attr_of_link(const struct stat *state, size_t n, struct stat *out)
+{
+	struct file_id id = file_id_of(state);
+
+	*out = (struct stat){
+		.st_ino = mix(mix_file(0, &id), n),
+		.st_mode = S_IFLNK | 0777,
+		.st_nlink = 1,
+		.st_uid = state->st_uid,
+		.st_gid = state->st_gid,
+		.st_size = (off_t)n,
+		.st_blksize = BLOCK_SIZE,
+	};
+	set_times(out, state->st_mtim);
+}
+
 void attr_of_disk(const struct stat *st, struct stat *out)
 {
 	*out = *st;

@@ -15,6 +15,9 @@ void attr_of_var(const struct step *s, const struct var *v, uint64_t size, struc
 void attr_of_dir(const struct step *s, const struct tree *t, uint32_t dir, struct stat *out);
 void attr_of_step(const struct stat *index, struct stat *out);
 
+/* The link `latest`, whose target has N bytes, with the owner and times of the state file. */
+void attr_of_link(const struct stat *state, size_t n, struct stat *out);
+
 /* A subfolder of the checkpoint directory, the directory itself, or its state file, as they are on disk. */
 void attr_of_disk(const struct stat *st, struct stat *out);
 

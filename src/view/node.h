@@ -1,6 +1,6 @@
 /* src/view/node.h: which kernel inode stands for what.
  *
- * A node is a thing at the level of checkpoint directories: a folder, a step, or the state file. What is inside a
+ * A node is a thing at the level of checkpoint directories: a folder, a step, the state file, or the link `latest`. What is inside a
  * step has no node of its own, only a number, since a step never changes. An inode number, as the kernel gives it
  * back to us, is two numbers:
  *
@@ -36,12 +36,13 @@ struct snapshot {
 	atomic_uint refs;
 	struct listing listing;
 	struct timespec mtime, ctime; /* of the folder, before it was read */
+	struct file_id state; /* of the state file then; zeros: none */
 	bool settled; /* it had been still for long enough to trust its times */
 };
 
 void snapshot_unref(struct snapshot *s);
 
-enum node_kind { NODE_FOLDER, NODE_STEP, NODE_STATE };
+enum node_kind { NODE_FOLDER, NODE_STEP, NODE_STATE, NODE_LATEST };
 
 struct node {
 	uint32_t slot;
@@ -55,6 +56,7 @@ struct node {
 	struct node *next; /* in its bucket */
 	struct loaded *loaded; /* step: parsed, or NULL */
 	struct snapshot *snapshot; /* folder: or NULL */
+	struct file_id complained; /* folder: the state file with which something was wrong */
 	uint64_t last_used; /* step: for dropping what was parsed */
 	struct err failure; /* step: why it can't be parsed; code 0 if that isn't known */
 };

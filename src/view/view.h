@@ -16,6 +16,8 @@ struct view {
 	char *state_name; /* of the `checkpoint` file */
 	char *family; /* as in view_config */
 	enum verify_mode verify;
+	void (*warn)(void *, const struct err *);
+	void *warn_arg;
 	pthread_mutex_t loading;
 	pthread_mutex_t lock;
 	struct node_table nodes;
@@ -28,6 +30,8 @@ struct view_config {
 	const char
 		*family; /* show only the steps of this one's family, and no subfolders; or NULL */
 	enum verify_mode verify;
+	void (*warn)(void *, const struct err *); /* gets what concerns nobody's request */
+	void *warn_arg;
 };
 
 /* ROOT_FD, which becomes the view's, is the checkpoint directory. -ENOMEM, or of fstat. */
@@ -56,7 +60,7 @@ void view_closedir(struct view_dir *d);
 
 struct view_dirent {
 	const char *name; /* until the next call */
-	mode_t type; /* S_IFDIR or S_IFREG */
+	mode_t type; /* S_IFDIR, S_IFREG or S_IFLNK */
 	uint64_t next; /* where to go on behind it */
 };
 
@@ -76,6 +80,9 @@ void view_close(struct view_file *f);
 int64_t view_read(const struct view_file *f, uint64_t off, size_t len, uint8_t *dst, struct err *e);
 
 /* --- the rest --- */
+
+/* Where the link `latest` leads, into OUT, without a NUL. -EINVAL if ID is no link. */
+int view_readlink(struct view *v, uint64_t id, struct buf *out, struct err *e);
 
 /* NAME is the whole one. -ENODATA if there is none. */
 int view_getxattr(struct view *v, uint64_t id, const char *name, struct buf *out, struct err *e);

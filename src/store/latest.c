@@ -1,0 +1,59 @@
+#include "store/latest.h"
+#include "base/cleanup.h"
+#include "base/source.h"
+#include "format/state.h"
+#include <fcntl.h>
+
+/* Some thousand steps; nobody keeps that many in one. */
+enum { MAX_STATE = 4 << 20 };
+
+const struct listed *latest_resolve(const struct listing *l, const char *path)
+{
+	const struct listed *item = NULL;
+
+	for (int windows = 0; windows < 2 && !item; windows++) {
+		struct bytes step = state_step(path, windows);
+		CLEANUP(freep) char *name = strndup((const char *)step.p, step.n);
+
+		item = name ? listing_find(l, LISTED_STEP, name) : NULL;
+	}
+	return item;
+}
+
+static int read_state(int dirfd, const char *name, struct buf *text, struct err *e)
+{
+	CLEANUP(closep) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct source src;
+	int r;
+
+	if (fd < 0)
+		return err_sys(e, -errno, "open");
+	r = source_of_fd(fd, &src, e);
+	if (r < 0)
+		return r;
+	if (src.size > MAX_STATE)
+		return err_set(e, -EINVAL, "too large for a state file");
+	return source_read(&src, 0, src.size, text, e);
+}
+
+int latest_find(int dirfd, const char *state_name, const struct listing *l,
+		const struct listed **out, struct err *e)
+{
+	CLEANUP(buf_release) struct buf text = {0};
+	CLEANUP(state_release) struct state state = {0};
+	int r;
+
+	*out = NULL;
+	if (!listing_find(l, LISTED_STATE, state_name))
+		return 0;
+	r = read_state(dirfd, state_name, &text, e);
+	if (r == 0)
+		r = state_parse(buf_bytes(&text), &state, e);
+	if (r < 0)
+		return err_wrap(e, r, "%s", state_name);
+	*out = latest_resolve(l, state.latest);
+	if (!*out)
+		return err_set(e, -ENOENT, "%s: names %s, which is not in its directory",
+			       state_name, state.latest);
+	return 0;
+}

@@ -1,0 +1,14 @@
+/* src/store/latest.h: the step that a directory's state file calls the latest.
+ *
+ * As tf.train.latest_checkpoint, but a folder that was moved does no harm: what is named counts by its last component,
+ * and only if that step is in this directory. As there, no other step takes its place if it is not. */
+#pragma once
+#include "store/listing.h"
+
+/* The item of L that the state file STATE_NAME in DIRFD leads to. 0 and NULL if there is no such file; -ENOENT (the step
+ * is not there), -EINVAL (nothing can be made of the file), or of reading it. */
+int latest_find(int dirfd, const char *state_name, const struct listing *l,
+		const struct listed **out, struct err *e);
+
+/* The item of L that PATH, out of a state file, stands for; or NULL. */
+const struct listed *latest_resolve(const struct listing *l, const char *path);

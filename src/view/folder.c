@@ -1,0 +1,175 @@
+#include "view/folder.h"
+#include "base/cleanup.h"
+#include "store/latest.h"
+#include <fcntl.h>
+#include <time.h>
+
+enum { SETTLED_MS = 100 }; /* a folder's times are trusted if it was still for this long */
+
+static int add_path(const struct node *n, struct buf *path)
+{
+	int r;
+
+	if (!n->parent)
+		return buf_add_str(path, ".");
+	r = add_path(n->parent, path);
+	return r < 0 ? r : buf_printf(path, "/%s", n->place.name);
+}
+
+int folder_open(const struct view *v, const struct node *n, struct err *e)
+{
+	CLEANUP(buf_release) struct buf path = {0};
+	int fd;
+
+	if (add_path(n, &path) < 0 || buf_add_byte(&path, 0) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	fd = openat(v->root_fd, (char *)path.p, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? err_sys(e, -errno, "%s", (char *)path.p) : fd;
+}
+
+int folder_open_parent(const struct view *v, const struct node *n, struct err *e)
+{
+	return folder_open(v, n->parent ? n->parent : n, e);
+}
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+static bool is_older_than_ms(struct timespec t, int64_t ms)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (now.tv_sec - t.tv_sec) * 1000 + (now.tv_nsec - t.tv_nsec) / 1000000 > ms;
+}
+
+static struct file_id state_id(const struct view *v, int dirfd)
+{
+	struct stat st;
+
+	return fstatat(dirfd, v->state_name, &st, 0) == 0 ? file_id_of(&st) : (struct file_id){0};
+}
+
+static struct snapshot *current_snapshot(struct view *v, struct node *n, const struct stat *st,
+					 const struct file_id *state)
+{
+	struct snapshot *s;
+
+	pthread_mutex_lock(&v->lock);
+	s = n->snapshot;
+	if (s && s->settled && same_time(s->mtime, st->st_mtim) &&
+	    same_time(s->ctime, st->st_ctim) && file_id_eq(&s->state, state))
+		atomic_fetch_add(&s->refs, 1);
+	else
+		s = NULL;
+	pthread_mutex_unlock(&v->lock);
+	return s;
+}
+
+static bool is_shown(const struct view *v, const struct listed *item)
+{
+	if (!v->family)
+		return true;
+	if (item->kind == LISTED_STEP || item->kind == LISTED_LATEST)
+		return same_family(item->kind == LISTED_STEP ? item->place.name : item->place.file,
+				   v->family);
+	return item->kind == LISTED_STATE;
+}
+
+static void drop_hidden(const struct view *v, struct listing *l)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < l->n; i++) {
+		if (is_shown(v, &l->items[i]))
+			l->items[kept++] = l->items[i];
+		else
+			step_place_release(&l->items[i].place);
+	}
+	l->n = kept;
+}
+
+/* Whether it was said already what is wrong with the state file as it is. */
+static bool was_said(struct view *v, struct node *n, const struct file_id *state)
+{
+	bool said;
+
+	pthread_mutex_lock(&v->lock);
+	said = file_id_eq(&n->complained, state);
+	n->complained = *state;
+	pthread_mutex_unlock(&v->lock);
+	return said;
+}
+
+/* Adds `latest`, if there is one; why there is none, although there is a state file, is said once. */
+static int add_latest(struct view *v, struct node *n, int fd, struct snapshot *s, struct err *e)
+{
+	const struct listed *step;
+	struct err why = {0};
+	int r = latest_find(fd, v->state_name, &s->listing, &step, &why);
+
+	if (r == -ENOMEM)
+		return err_set(e, r, "no memory");
+	if (r < 0 && v->warn && !was_said(v, n, &s->state)) {
+		if (n->parent)
+			err_wrap(&why, r, "%s", n->place.name);
+		v->warn(v->warn_arg, &why);
+	}
+	if (r < 0 || !step)
+		return 0;
+	return listing_add_link(&s->listing, "latest", step->place.name) < 0
+		       ? err_set(e, -ENOMEM, "no memory")
+		       : 0;
+}
+
+static int read_snapshot(struct view *v, struct node *n, int fd, struct snapshot *s, struct err *e)
+{
+	int r = listing_read(fd, v->state_name, &s->listing, e);
+
+	if (r == 0)
+		r = add_latest(v, n, fd, s, e);
+	if (r == 0)
+		drop_hidden(v, &s->listing);
+	return r;
+}
+
+int folder_snapshot(struct view *v, struct node *n, struct snapshot **out, struct err *e)
+{
+	CLEANUP(closep) int fd = folder_open(v, n, e);
+	struct snapshot *s, *old;
+	struct file_id state;
+	struct stat st;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, -errno, "fstat");
+	state = state_id(v, fd);
+	*out = current_snapshot(v, n, &st, &state);
+	if (*out)
+		return 0;
+	s = calloc(1, sizeof *s);
+	if (!s)
+		return err_set(e, -ENOMEM, "no memory");
+	s->state = state;
+	r = read_snapshot(v, n, fd, s, e);
+	if (r < 0) {
+		listing_release(&s->listing);
+		free(s);
+		return r;
+	}
+	s->mtime = st.st_mtim;
+	s->ctime = st.st_ctim;
+	s->settled = is_older_than_ms(st.st_ctim, SETTLED_MS);
+	atomic_init(&s->refs, 2); /* the node's and the caller's */
+	pthread_mutex_lock(&v->lock);
+	old = n->snapshot;
+	n->snapshot = s;
+	pthread_mutex_unlock(&v->lock);
+	snapshot_unref(old);
+	*out = s;
+	return 0;
+}

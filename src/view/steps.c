@@ -1,0 +1,122 @@
+#include "view/steps.h"
+#include "base/cleanup.h"
+#include "view/folder.h"
+
+enum { LOADED_BUDGET = 64 << 20 }; /* bytes of parsed steps that are kept without being in use */
+
+static struct loaded *use_loaded(struct view *v, struct node *n)
+{
+	struct loaded *l;
+
+	pthread_mutex_lock(&v->lock);
+	l = n->loaded;
+	if (l) {
+		atomic_fetch_add(&l->refs, 1);
+		n->last_used = ++v->clock;
+	}
+	pthread_mutex_unlock(&v->lock);
+	return l;
+}
+
+static size_t memory_of(const struct loaded *l)
+{
+	return l->step->memory + l->tree.memory;
+}
+
+/* Takes the parsed step that was used longest ago, other than KEEP's, from its node; NULL if there is none. */
+static struct loaded *evict_one(struct view *v, const struct node *keep)
+{
+	struct node *oldest = NULL;
+	struct loaded *l;
+
+	for (uint32_t i = 0; i < v->nodes.n_slots; i++) {
+		struct node *n = v->nodes.slots[i];
+
+		if (n && n != keep && n->loaded && (!oldest || n->last_used < oldest->last_used))
+			oldest = n;
+	}
+	if (!oldest)
+		return NULL;
+	l = oldest->loaded;
+	oldest->loaded = NULL;
+	v->loaded_memory -= memory_of(l);
+	return l;
+}
+
+static void install_loaded(struct view *v, struct node *n, struct loaded *l)
+{
+	pthread_mutex_lock(&v->lock);
+	n->loaded = l;
+	n->last_used = ++v->clock;
+	v->loaded_memory += memory_of(l);
+	while (v->loaded_memory > LOADED_BUDGET) {
+		struct loaded *old = evict_one(v, n);
+
+		if (!old)
+			break;
+		loaded_unref(old);
+	}
+	pthread_mutex_unlock(&v->lock);
+}
+
+static int parse_step(struct view *v, struct node *n, struct loaded **out, struct err *e)
+{
+	CLEANUP(closep) int fd = folder_open_parent(v, n, e);
+	struct loaded *l;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	l = calloc(1, sizeof *l);
+	if (!l)
+		return err_set(e, -ENOMEM, "no memory");
+	r = step_open(fd, &n->place, v->verify, &l->step, e);
+	if (r == 0 && !file_id_eq(&l->step->id, &n->id))
+		r = err_set(e, -ESTALE, "%s: was replaced", n->place.file);
+	if (r == 0)
+		r = tree_init(&l->tree, l->step, e);
+	if (r < 0) {
+		step_unref(l->step);
+		free(l);
+		return r;
+	}
+	atomic_init(&l->refs, 2); /* the node's and the caller's */
+	*out = l;
+	return 0;
+}
+
+void steps_detach(struct view *v, struct node *n)
+{
+	pthread_mutex_lock(&v->lock);
+	node_detach(&v->nodes, n);
+	pthread_mutex_unlock(&v->lock);
+}
+
+int steps_get(struct view *v, struct node *n, struct loaded **out, struct err *e)
+{
+	int r = 0;
+
+	if ((*out = use_loaded(v, n)))
+		return 0;
+	pthread_mutex_lock(&v->loading);
+	*out = use_loaded(v, n);
+	if (!*out && n->failure.code) {
+		if (e)
+			*e = n->failure;
+		r = n->failure.code;
+	} else if (!*out) {
+		struct err why = {0};
+
+		r = parse_step(v, n, out, &why);
+		if (r == 0)
+			install_loaded(v, n, *out);
+		else if (r == -ESTALE || r == -ENOENT)
+			steps_detach(v, n);
+		else if (r != -ENOMEM && r != -EMFILE && r != -ENFILE)
+			n->failure = why;
+		if (r < 0 && e)
+			*e = why;
+	}
+	pthread_mutex_unlock(&v->loading);
+	return r;
+}
