@@ -29,6 +29,7 @@ grep -qx $'changed\tkernel.npy' "$tmp/out" || fail "diff-steps.sh: another shape
 check_status 1 "$examples/diff-steps.sh" "$mnt/model-100" "$mnt/model-100/hidden"
 grep -qx $'removed\tembedding.npy' "$tmp/out" || fail "diff-steps.sh: does not see what is missing"
 grep -qx $'added\tkernel.npy' "$tmp/out" || fail "diff-steps.sh: does not see what is new"
+check_status 2 "$examples/diff-steps.sh" "$mnt/model-100" "$mnt/model-300"
 check_says "No such file" "$examples/diff-steps.sh" "$mnt/model-100" "$mnt/model-300"
 
 "$examples/extract.sh" "$mnt/model-200" hidden "$tmp/copy"
@@ -58,3 +59,7 @@ else
   python3 "$examples/stats.py" "$mnt/model-200" >/dev/null || status=$?
   [ "$status" = 0 ] || [ "$status" = 77 ] || fail "stats.py ends with $status"
 fi
+
+# V1 has no checksums, and that is not taken for agreement.
+mount_ckpt "$fixtures/v1"
+check_status 2 "$examples/diff-steps.sh" "$mnt/model.ckpt-10" "$mnt/model.ckpt-10"
