@@ -1,0 +1,21 @@
+# Completion of mount.ckptfs for bash.
+# shellcheck shell=bash
+
+_mount_ckptfs() {
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} done=
+  local options="allow_other allow_root auto_unmount filename= fsname= gid= latest_filename= noatime
+    nodev noexec nosuid ro uid= umask="
+
+  compopt +o filenames
+  if [ "$before" = -o ]; then
+    compopt -o nospace
+    [[ $word != *,* ]] || done=${word%,*},
+    mapfile -t COMPREPLY < <(compgen -P "$done" -W "$options" -- "${word##*,}")
+  elif [[ $word == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "-o -s -f -n -v --foreground --debug --help --version" -- "$word")
+  else
+    compopt -o filenames
+    mapfile -t COMPREPLY < <(compgen -f -- "$word")
+  fi
+}
+complete -F _mount_ckptfs mount.ckptfs
