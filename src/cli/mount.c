@@ -290,9 +290,26 @@ static int run_foreground(struct daemon_config *c)
 	return daemon_run(c, &e) < 0 ? complain(EXIT_MOUNT, &e) : 0;
 }
 
+/* The source as the list of mounts shows it: absolute, also where it is a prefix and no file. The caller frees it. */
+static char *absolute_source(const char *source)
+{
+	CLEANUP(freep) char *copy = strdup(source);
+	CLEANUP(freep) char *dir = NULL;
+	char *path = realpath(source, NULL), *slash = copy ? strrchr(copy, '/') : NULL;
+
+	if (path || !copy)
+		return path;
+	if (slash)
+		*slash = 0;
+	dir = realpath(!slash ? "." : slash == copy ? "/" : copy, NULL);
+	if (!dir || asprintf(&path, "%s/%s", dir, slash ? slash + 1 : copy) < 0)
+		return NULL;
+	return path;
+}
+
 static int mount_it(const struct arguments *a, struct location *where, const char *mountpoint)
 {
-	CLEANUP(freep) char *source = realpath(a->source, NULL);
+	CLEANUP(freep) char *source = absolute_source(a->source);
 	struct daemon_config c = {
 		.root_fd = where->dirfd,
 		.source = source ? source : a->source,

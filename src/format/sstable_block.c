@@ -90,7 +90,8 @@ void block_iter_release(struct block_iter *it)
 /* Makes the current key SHARED bytes of the last one and OWN; tells whether it is greater than that. */
 static int set_key(struct buf *key, uint32_t shared, struct bytes own, bool *greater)
 {
-	*greater = bytes_cmp(own, bytes_of(key->p + shared, key->n - shared)) > 0;
+	*greater = bytes_cmp(own, key->p ? bytes_of(key->p + shared, key->n - shared)
+					 : bytes_of(NULL, 0)) > 0;
 	key->n = shared;
 	return buf_add(key, own.p, own.n);
 }

@@ -164,6 +164,8 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 	const struct view_config config = {
 		.state_name =
 			c->options->latest_filename ? c->options->latest_filename : "checkpoint",
+		.meta_suffix =
+			c->options->meta_graph_suffix ? c->options->meta_graph_suffix : "meta",
 		.family = c->family,
 		.verify = c->options->verify,
 		.warn = warn,

@@ -8,6 +8,7 @@ void options_release(struct options *o)
 {
 	free(o->filename);
 	free(o->latest_filename);
+	free(o->meta_graph_suffix);
 	free(o->fsname);
 	buf_release(&o->handed_on);
 	*o = (struct options){0};
@@ -73,6 +74,8 @@ static int set_own(struct options *o, const char *name, const char *value, struc
 		r = set_file_name(&o->filename, name, value, e);
 	} else if (!strcmp(name, "latest_filename")) {
 		r = set_file_name(&o->latest_filename, name, value, e);
+	} else if (!strcmp(name, "meta_graph_suffix")) {
+		r = set_file_name(&o->meta_graph_suffix, name, value, e);
 	} else if (!strcmp(name, "verify")) {
 		r = set_verify(o, value, e);
 	} else if (!strcmp(name, "fsname")) {

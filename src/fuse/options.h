@@ -10,6 +10,7 @@
 
 struct options {
 	char *filename; /* show only this step's family; NULL: all */
+	char *meta_graph_suffix; /* NULL: "meta" */
 	char *latest_filename; /* name of the state file; NULL: "checkpoint" */
 	enum verify_mode verify;
 	char *fsname; /* NULL: the source */

@@ -1,9 +1,8 @@
 #include "store/locate.h"
-#include "base/buf.h"
 #include "base/cleanup.h"
+#include "format/state.h"
+#include "store/listing.h"
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <sys/stat.h>
 
 static int open_dir(const char *path, struct location *out, struct err *e)
@@ -43,13 +42,34 @@ static size_t prefix_length(const char *name)
 	return data ? (size_t)(data - name) : n.n;
 }
 
-static bool has_index(int dirfd, const char *prefix, size_t n)
+/* "-00000-of-00002" behind a V1 set's prefix. */
+static size_t without_shard(const char *name)
 {
-	char file[PATH_MAX];
-	struct stat st;
+	size_t n = strlen(name);
+	const char *p = n > 15 ? name + n - 15 : NULL;
 
-	return snprintf(file, sizeof file, "%.*s.index", (int)n, prefix) < (int)sizeof file &&
-	       fstatat(dirfd, file, &st, 0) == 0 && !S_ISDIR(st.st_mode);
+	return p && p[0] == '-' && !strncmp(p + 6, "-of-", 4) && strspn(p + 1, "0123456789") == 5
+		       ? n - 15
+		       : n;
+}
+
+static const struct listed *find_cut(const struct listing *l, const char *name, size_t n)
+{
+	CLEANUP(freep) char *prefix = strndup(name, n);
+
+	return prefix ? listing_find(l, LISTED_STEP, prefix) : NULL;
+}
+
+/* The step that NAME is the prefix, the pattern or a file of. */
+static const struct listed *find_step(const struct listing *l, const char *name)
+{
+	const struct listed *item = find_cut(l, name, strlen(name));
+
+	if (!item)
+		item = find_cut(l, name, prefix_length(name));
+	if (!item)
+		item = find_cut(l, name, without_shard(name));
+	return item ? item : find_cut(l, name, state_step(name, false).n);
 }
 
 /* Why SOURCE, whose directory is there, is no checkpoint. */
@@ -65,38 +85,36 @@ static int refuse(const char *source, int dirfd, const char *name, struct err *e
 	return err_set(
 		e, -EINVAL,
 		"%s: a file that belongs to no checkpoint; expected a directory, a prefix, or a file of a "
-		"checkpoint (there is no %.*s.index)",
+		"checkpoint (it is no V1 table, and there is no %.*s.index)",
 		source, (int)prefix_length(name), name);
 }
 
 int locate(const char *source, const char *state_name, struct location *out, struct err *e)
 {
+	CLEANUP(listing_release) struct listing l = {0};
 	CLEANUP(freep) char *dir = NULL;
 	const char *slash = strrchr(source, '/');
 	const char *name = slash ? slash + 1 : source;
-	struct location l = {.dirfd = -1};
+	const struct listed *item;
+	struct location where;
 	struct stat st;
-	size_t n;
 	int r;
 
 	if (stat(source, &st) == 0 && S_ISDIR(st.st_mode))
 		return open_dir(source, out, e);
 	dir = slash ? strndup(source, (size_t)(slash - source) + 1) : strdup(".");
-	if (!dir)
-		return err_set(e, -ENOMEM, "no memory");
-	r = open_dir(dir, &l, e);
+	r = dir ? open_dir(dir, &where, e) : err_set(e, -ENOMEM, "no memory");
 	if (r < 0)
 		return r;
-	n = prefix_length(name);
-	if (!has_index(l.dirfd, name, strlen(name)) && !has_index(l.dirfd, name, n)) {
-		if (fstatat(l.dirfd, name, &st, 0) < 0 || strcmp(name, state_name) != 0) {
-			r = refuse(source, l.dirfd, name, e);
-			close(l.dirfd);
-			return r;
-		}
-	} else {
-		l.step = strndup(name, has_index(l.dirfd, name, strlen(name)) ? strlen(name) : n);
-	}
-	*out = l;
-	return 0;
+	r = listing_read(where.dirfd, state_name, &l, e);
+	item = r == 0 ? find_step(&l, name) : NULL;
+	if (item && !(where.step = strdup(item->place.name)))
+		r = err_set(e, -ENOMEM, "no memory");
+	else if (r == 0 && !item && !listing_find(&l, LISTED_STATE, name))
+		r = refuse(source, where.dirfd, name, e);
+	if (r < 0)
+		close(where.dirfd);
+	else
+		*out = where;
+	return r;
 }

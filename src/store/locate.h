@@ -1,6 +1,7 @@
 /* src/store/locate.h: from what a person calls a checkpoint to its directory.
  *
- * Taken for a checkpoint: a directory; a prefix; any file of a step (.index, .meta, .data-…); a state file. */
+ * Taken for a checkpoint: a directory; a prefix; any file of a step (.index, .meta, .data-…, a V1 file or shard); a V1
+ * set's pattern (NAME-?????-of-00002); a state file. */
 #pragma once
 #include "base/error.h"
 

@@ -9,8 +9,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static const char object_graph_key[] = "_CHECKPOINTABLE_OBJECT_GRAPH";
-
 struct file_id file_id_of(const struct stat *st)
 {
 	return (struct file_id){st->st_dev, st->st_ino, (uint64_t)st->st_size, st->st_mtim};
@@ -116,7 +114,7 @@ static int finish(struct builder *b, const struct step_place *where, const struc
 	s->index = *index;
 	s->memory = sizeof *s;
 	take_all(s, b);
-	s->object_based = step_find(s, bytes_str(object_graph_key)) != NULL;
+	s->object_based = step_find(s, bytes_str(OBJECT_GRAPH_KEY)) != NULL;
 	*out = s;
 	return 0;
 }

@@ -21,6 +21,9 @@ struct file_id {
 struct file_id file_id_of(const struct stat *st);
 bool file_id_eq(const struct file_id *a, const struct file_id *b);
 
+/* The key that makes a checkpoint an object-based one. */
+#define OBJECT_GRAPH_KEY "_CHECKPOINTABLE_OBJECT_GRAPH"
+
 enum step_format { STEP_V2, STEP_V1 };
 
 /* Where a step is in its directory. */

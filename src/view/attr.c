@@ -1,7 +1,4 @@
 #include "view/attr.h"
-#include "base/cleanup.h"
-#include "format/dtype.h"
-#include <inttypes.h>
 #include <sys/types.h>
 
 /* cp, cat and stdio read in pieces of this; a page at a time would cost a request for each. */
@@ -88,6 +85,23 @@ void attr_of_var(const struct step *s, const struct var *v, uint64_t size, struc
 	}
 }
 
+void attr_of_text(const struct stat *st, unsigned which, uint64_t size, struct stat *out)
+{
+	struct file_id id = file_id_of(st);
+
+	*out = (struct stat){
+		.st_ino = mix(mix_file(0, &id), which + 1),
+		.st_mode = S_IFREG | (st->st_mode & 0666),
+		.st_nlink = 1,
+		.st_uid = st->st_uid,
+		.st_gid = st->st_gid,
+		.st_size = (off_t)size,
+		.st_blocks = (blkcnt_t)((size + 511) / 512),
+		.st_blksize = BLOCK_SIZE,
+	};
+	set_times(out, st->st_mtim);
+}
+
 void attr_of_step(const struct stat *index, struct stat *out)
 {
 	mode_t read = index->st_mode & 0444;
@@ -134,99 +148,4 @@ void attr_of_disk(const struct stat *st, struct stat *out)
 	out->st_blksize = BLOCK_SIZE;
 	if (S_ISDIR(st->st_mode))
 		out->st_nlink = 2;
-}
-
-/* --- xattrs ------------------------------------------------------------------------------------------------ */
-
-static int put_key(const struct step *s, const struct var *v, struct buf *out)
-{
-	struct bytes key = var_key(s, v);
-
-	return buf_add(out, key.p, key.n);
-}
-
-static int put_dtype(const struct step *s, const struct var *v, struct buf *out)
-{
-	const struct dtype_info *type = dtype_info(v->dtype);
-
-	(void)s;
-	return type ? buf_add_str(out, type->name) : -ENODATA;
-}
-
-static int put_shape(const struct step *s, const struct var *v, struct buf *out)
-{
-	const int64_t *dims = var_dims(s, v);
-	int r = 0;
-
-	for (unsigned i = 0; i < v->rank && r == 0; i++)
-		r = buf_printf(out, i ? ",%" PRId64 : "%" PRId64, dims[i]);
-	return r;
-}
-
-/* A partitioned variable has one for each slice, in the order in which they are listed. */
-static int put_parts(const struct step *s, const struct var *v, struct buf *out,
-		     int (*put)(const struct step *, const struct var *, struct buf *))
-{
-	int r = 0;
-
-	if (v->kind == VAR_BAD)
-		return -ENODATA;
-	if (v->kind != VAR_SLICED)
-		return put(s, v, out);
-	for (uint32_t i = 0; i < v->n_parts && r == 0; i++) {
-		r = i ? buf_add_byte(out, ',') : 0;
-		if (r == 0)
-			r = put(s, &s->vars[s->parts[v->aux + i].var], out);
-	}
-	return r;
-}
-
-static int put_one_crc(const struct step *s, const struct var *v, struct buf *out)
-{
-	return s->place.format == STEP_V2 ? buf_printf(out, "%08" PRIx32, v->crc) : -ENODATA;
-}
-
-static int put_crc(const struct step *s, const struct var *v, struct buf *out)
-{
-	return put_parts(s, v, out, put_one_crc);
-}
-
-static int put_one_shard(const struct step *s, const struct var *v, struct buf *out)
-{
-	CLEANUP(buf_release) struct buf file = {0};
-
-	step_shard_file(s, v->shard, &file);
-	return buf_add(out, file.p, file.n);
-}
-
-static int put_shard(const struct step *s, const struct var *v, struct buf *out)
-{
-	return put_parts(s, v, out, put_one_shard);
-}
-
-static const struct {
-	const char *name;
-	int (*put)(const struct step *, const struct var *, struct buf *);
-} attrs[] = {
-	{"key", put_key},    {"dtype", put_dtype}, {"shape", put_shape},
-	{"crc32c", put_crc}, {"shard", put_shard},
-};
-
-enum { N_ATTRS = sizeof attrs / sizeof *attrs };
-
-int attr_value(const struct step *s, const struct var *v, struct bytes name, struct buf *out)
-{
-	for (size_t i = 0; i < N_ATTRS; i++)
-		if (bytes_eq(name, bytes_str(attrs[i].name)))
-			return attrs[i].put(s, v, out);
-	return -ENODATA;
-}
-
-int attr_names(struct buf *out)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < N_ATTRS && r == 0; i++)
-		r = buf_printf(out, "user.ckptfs.%s%c", attrs[i].name, 0);
-	return r;
 }

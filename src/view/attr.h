@@ -1,4 +1,4 @@
-/* src/view/attr.h: what stat and getfattr show.
+/* src/view/attr.h: what stat shows.
  *
  * Owner, mode and times of a variable are those of the shard that holds its first byte; ctime is shown equal to
  * mtime, for a new hard link to a shard changes its ctime. st_ino is a digest of where the bytes lie (device, inode
@@ -11,6 +11,9 @@
 /* A file of the view. SIZE is that of the header and the array. */
 void attr_of_var(const struct step *s, const struct var *v, uint64_t size, struct stat *out);
 
+/* A text of SIZE made of the file ST; WHICH tells those of one file apart. */
+void attr_of_text(const struct stat *st, unsigned which, uint64_t size, struct stat *out);
+
 /* The step's folder (DIR 0), or one inside it. */
 void attr_of_dir(const struct step *s, const struct tree *t, uint32_t dir, struct stat *out);
 void attr_of_step(const struct stat *index, struct stat *out);
@@ -20,10 +23,3 @@ void attr_of_link(const struct stat *state, size_t n, struct stat *out);
 
 /* A subfolder of the checkpoint directory, the directory itself, or its state file, as they are on disk. */
 void attr_of_disk(const struct stat *st, struct stat *out);
-
-/* Extended attributes of a variable, in the order in which they are listed: key, dtype, shape, crc32c, shard.
- * Appends the value of NAME (without "user.ckptfs."). -ENODATA if there is none of that name. */
-int attr_value(const struct step *s, const struct var *v, struct bytes name, struct buf *out);
-
-/* Appends the names, each with its NUL, as listxattr gives them. */
-int attr_names(struct buf *out);

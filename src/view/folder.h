@@ -2,7 +2,7 @@
 #pragma once
 #include "view/view.h"
 
-/* Opens the directory that N, a folder, is. What lies on the way is not followed if it is a link. */
+/* Opens the directory that N, a folder, is, unless a link has taken its place. */
 int folder_open(const struct view *v, const struct node *n, struct err *e);
 
 /* The directory that holds N's file. The kernel refers to N, and so N's parents stay. */

@@ -8,6 +8,7 @@ void loaded_unref(struct loaded *l)
 	if (!l || atomic_fetch_sub(&l->refs, 1) != 1)
 		return;
 	tree_release(&l->tree);
+	texts_release(&l->texts);
 	step_unref(l->step);
 	free(l);
 }

@@ -8,7 +8,7 @@
  *
  *   slot    of the node; the root's is 0. A slot is used again only when the kernel has forgotten all of the node.
  *   index   1: the node itself (so the root is FUSE_ROOT_ID). In a step: 2 and up its files, as in tree->files,
- *           and behind them its folders, as in tree->dirs from folder 1 on.
+ *           behind them its folders, as in tree->dirs from folder 1 on, and behind these its texts.
  *
  * What stat shows as st_ino is another number (view/attr.h), made from what is stored.
  *
@@ -18,6 +18,7 @@
 #pragma once
 #include "store/listing.h"
 #include "store/step.h"
+#include "view/text.h"
 #include "view/tree.h"
 
 enum { NODE_ROOT_ID = 1 };
@@ -27,6 +28,7 @@ struct loaded {
 	atomic_uint refs;
 	struct step *step;
 	struct tree tree;
+	struct texts texts;
 };
 
 void loaded_unref(struct loaded *l);
@@ -51,6 +53,7 @@ struct node {
 	struct node *parent; /* NULL: the root */
 	struct step_place place; /* as the folder's listing has it */
 	struct file_id id; /* step: of the file that stands for it */
+	struct file_id meta; /* step: of its meta graph; zeros: none */
 	uint64_t lookups; /* the kernel's */
 	uint32_t children; /* nodes that have this one as their parent */
 	struct node *next; /* in its bucket */

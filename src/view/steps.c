@@ -75,14 +75,14 @@ static int parse_step(struct view *v, struct node *n, struct loaded **out, struc
 		r = err_set(e, -ESTALE, "%s: was replaced", n->place.file);
 	if (r == 0)
 		r = tree_init(&l->tree, l->step, e);
-	if (r < 0) {
-		step_unref(l->step);
-		free(l);
-		return r;
-	}
-	atomic_init(&l->refs, 2); /* the node's and the caller's */
-	*out = l;
-	return 0;
+	if (r == 0 && texts_init(&l->texts, l->step, fd, v->meta_suffix) < 0)
+		r = err_set(e, -ENOMEM, "no memory");
+	atomic_init(&l->refs, r < 0 ? 1 : 2); /* the caller's, and the node's */
+	if (r < 0)
+		loaded_unref(l);
+	else
+		*out = l;
+	return r;
 }
 
 void steps_detach(struct view *v, struct node *n)

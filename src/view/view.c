@@ -4,6 +4,7 @@
 #include "view/attr.h"
 #include "view/folder.h"
 #include "view/steps.h"
+#include "view/xattr.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -20,8 +21,10 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 	if (fstat(root_fd, &v->root) < 0)
 		return err_sys(e, -errno, "fstat");
 	v->state_name = strdup(c->state_name);
+	v->meta_suffix = strdup(c->meta_suffix);
 	v->family = c->family ? strdup(c->family) : NULL;
-	if (!v->state_name || (c->family && !v->family) || node_table_init(&v->nodes) < 0)
+	if (!v->state_name || !v->meta_suffix || (c->family && !v->family) ||
+	    node_table_init(&v->nodes) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	return 0;
 }
@@ -30,6 +33,7 @@ void view_release(struct view *v)
 {
 	node_table_release(&v->nodes);
 	free(v->state_name);
+	free(v->meta_suffix);
 	free(v->family);
 	closep(&v->root_fd);
 	pthread_mutex_destroy(&v->lock);
@@ -61,56 +65,91 @@ static bool is_file(const struct loaded *l, uint32_t index)
 	return index >= FIRST_FILE && index - FIRST_FILE < l->tree.n_files;
 }
 
+static uint32_t text_index(const struct loaded *l, enum text_kind kind)
+{
+	return FIRST_FILE + l->tree.n_files + l->tree.n_dirs - 1 + kind;
+}
+
+static bool is_text(const struct loaded *l, uint32_t index)
+{
+	return index >= text_index(l, 0) && index < text_index(l, N_TEXTS);
+}
+
+static enum text_kind text_of(const struct loaded *l, uint32_t index)
+{
+	return index - text_index(l, 0);
+}
+
 static const struct var *var_of(const struct loaded *l, uint32_t index)
 {
 	return &l->step->vars[l->tree.files[index - FIRST_FILE].var];
 }
 
-static uint64_t size_of(struct view *v, const struct node *n, const struct loaded *l,
-			const struct var *var)
+static void attr_of_file(struct view *v, const struct node *n, const struct loaded *l,
+			 uint32_t index, struct stat *out)
 {
+	const struct var *var = var_of(l, index);
 	CLEANUP(closep) int fd = -1;
 
-	if (var->dtype == DTYPE_STRING)
+	if (var->dtype == DTYPE_STRING) /* they must be read for their size */
 		fd = folder_open_parent(v, n, NULL);
-	return file_size(l->step, var, fd);
+	attr_of_var(l->step, var, file_size(l->step, var, fd), out);
+}
+
+static void attr_of_made_text(struct view *v, const struct node *n, struct loaded *l,
+			      uint32_t index, struct stat *out)
+{
+	CLEANUP(closep) int fd = folder_open_parent(v, n, NULL);
+	enum text_kind kind = text_of(l, index);
+
+	attr_of_text(&l->texts.st[kind], kind, text_size(&l->texts, l->step, fd, kind), out);
 }
 
 /* Attributes of what INDEX is in the step of N. */
-static void entry_in_step(struct view *v, const struct node *n, const struct loaded *l,
-			  uint32_t index, struct view_entry *out)
+static void entry_in_step(struct view *v, const struct node *n, struct loaded *l, uint32_t index,
+			  struct view_entry *out)
 {
 	out->id = node_id(n, index);
 	out->stable = true;
-	if (is_file(l, index)) {
-		const struct var *var = var_of(l, index);
-
-		attr_of_var(l->step, var, size_of(v, n, l, var), &out->st);
-	} else {
+	if (is_file(l, index))
+		attr_of_file(v, n, l, index, &out->st);
+	else if (is_text(l, index))
+		attr_of_made_text(v, n, l, index, &out->st);
+	else
 		attr_of_dir(l->step, &l->tree, dir_number(l, index), &out->st);
-	}
 	out->st.st_dev = v->root.st_dev;
 }
 
 /* --- lookup ------------------------------------------------------------------------------------------------ */
 
-static int lookup_in_step(struct view *v, struct node *n, uint32_t index, struct bytes name,
+/* The index of NAME in the folder INDEX; 0 if there is none. */
+static uint32_t find_in_step(const struct loaded *l, uint32_t index, const char *name)
+{
+	enum text_kind kind = index == NODE_ROOT_ID ? text_kind_of(name) : N_TEXTS;
+	struct tree_child child;
+
+	if (kind < N_TEXTS && l->texts.there[kind])
+		return text_index(l, kind);
+	if (!tree_lookup(&l->tree, dir_number(l, index), bytes_str(name), &child))
+		return 0;
+	return child.is_dir ? dir_index(l, child.index) : FIRST_FILE + child.index;
+}
+
+static int lookup_in_step(struct view *v, struct node *n, uint32_t index, const char *name,
 			  struct view_entry *out, struct err *e)
 {
-	struct tree_child child;
 	struct loaded *l;
+	uint32_t found;
 	int r = steps_get(v, n, &l, e);
 
 	if (r < 0)
 		return r;
-	if (is_file(l, index))
+	if (is_file(l, index) || is_text(l, index))
 		r = -ENOTDIR;
-	else if (!tree_lookup(&l->tree, dir_number(l, index), name, &child))
+	else if (!(found = find_in_step(l, index, name)))
 		r = -ENOENT;
 	else
-		entry_in_step(v, n, l,
-			      child.is_dir ? dir_index(l, child.index) : FIRST_FILE + child.index,
-			      out);
+		entry_in_step(v, n, l, found, out);
 	loaded_unref(l);
 	if (r < 0)
 		return r;
@@ -155,25 +194,38 @@ static const enum node_kind kind_of[] = {
 	[LISTED_LATEST] = NODE_LATEST,
 };
 
-static bool is_replaced(const struct node *n, const struct listed *item, const struct file_id *id)
+static bool is_replaced(const struct node *n, const struct listed *item, const struct file_id *id,
+			const struct file_id *meta)
 {
 	if (n->kind == NODE_LATEST)
 		return strcmp(n->place.file, item->place.file) != 0;
-	return n->kind == NODE_STEP && !file_id_eq(&n->id, id);
+	return n->kind == NODE_STEP && !(file_id_eq(&n->id, id) && file_id_eq(&n->meta, meta));
+}
+
+/* A meta graph is written last: a step to which one has come is another one. */
+static struct file_id meta_id(const struct view *v, int dirfd, const struct step_place *place)
+{
+	CLEANUP(buf_release) struct buf name = {0};
+	struct stat st;
+
+	if (companion_name(place, v->meta_suffix, &name) < 0 ||
+	    fstatat(dirfd, (char *)name.p, &st, 0) < 0)
+		return (struct file_id){0};
+	return file_id_of(&st);
 }
 
 /* The node for an item of PARENT, made if need be; a step whose file is another than it was, and a
  * link that leads elsewhere, get a new one.
  * The kernel has one reference more on it. */
 static int look_up_node(struct view *v, struct node *parent, const struct listed *item,
-			const struct stat *st, struct node **out)
+			const struct stat *st, const struct file_id *meta, struct node **out)
 {
 	struct file_id id = file_id_of(st);
 	struct node *n;
 
 	pthread_mutex_lock(&v->lock);
 	n = node_find(&v->nodes, parent, kind_of[item->kind], item->place.name);
-	if (n && is_replaced(n, item, &id)) {
+	if (n && is_replaced(n, item, &id, meta)) {
 		node_detach(&v->nodes, n);
 		n = NULL;
 	}
@@ -181,6 +233,7 @@ static int look_up_node(struct view *v, struct node *parent, const struct listed
 		n = node_new(&v->nodes, parent, kind_of[item->kind], &item->place);
 	if (n) {
 		n->id = id;
+		n->meta = *meta;
 		n->lookups++;
 	}
 	pthread_mutex_unlock(&v->lock);
@@ -193,13 +246,15 @@ static int lookup_item(struct view *v, struct node *parent, const struct listed 
 {
 	CLEANUP(closep) int fd = folder_open(v, parent, e);
 	struct node *n = NULL;
+	struct file_id meta;
 	struct stat st;
 	int r;
 
 	if (fd < 0)
 		return fd;
+	meta = item->kind == LISTED_STEP ? meta_id(v, fd, &item->place) : (struct file_id){0};
 	r = stat_on_disk(v, fd, kind_of[item->kind], item->place.file, &st, e);
-	if (r == 0 && (r = look_up_node(v, parent, item, &st, &n)) < 0)
+	if (r == 0 && (r = look_up_node(v, parent, item, &st, &meta, &n)) < 0)
 		err_set(e, r, "no memory");
 	if (r < 0)
 		return r;
@@ -252,7 +307,7 @@ int view_lookup(struct view *v, uint64_t parent, const char *name, struct view_e
 	if (strlen(name) > NAME_MAX)
 		return -ENAMETOOLONG;
 	if (n->kind == NODE_STEP)
-		return lookup_in_step(v, n, node_index(parent), bytes_str(name), out, e);
+		return lookup_in_step(v, n, node_index(parent), name, out, e);
 	return n->kind == NODE_FOLDER ? lookup_in_folder(v, n, name, out, e) : -ENOTDIR;
 }
 
@@ -305,7 +360,8 @@ struct view_dir {
 	struct loaded *loaded; /* of a step, and */
 	uint32_t dir; /* in its tree */
 	const struct listed *item; /* what was given last, or */
-	struct tree_child child;
+	uint32_t index; /* of what was given last */
+	mode_t type; /* and S_IFDIR, S_IFREG or S_IFLNK */
 	struct buf name;
 };
 
@@ -325,7 +381,8 @@ int view_opendir(struct view *v, uint64_t id, struct view_dir **out, bool *stabl
 	d->node = n;
 	if (n->kind == NODE_STEP) {
 		r = steps_get(v, n, &d->loaded, e);
-		if (r == 0 && is_file(d->loaded, node_index(id)))
+		if (r == 0 &&
+		    (is_file(d->loaded, node_index(id)) || is_text(d->loaded, node_index(id))))
 			r = -ENOTDIR;
 		else if (r == 0)
 			d->dir = dir_number(d->loaded, node_index(id));
@@ -371,6 +428,9 @@ static int next_item(struct view_dir *d, uint32_t *pos)
 		d->item = &l->items[(*pos)++];
 		int r = item_name(l, d->item, &d->name);
 
+		d->type = d->item->kind == LISTED_STATE    ? S_IFREG
+			  : d->item->kind == LISTED_LATEST ? S_IFLNK
+							   : S_IFDIR;
 		if (r == 0)
 			return 1;
 		if (r == -ENOMEM)
@@ -379,14 +439,34 @@ static int next_item(struct view_dir *d, uint32_t *pos)
 	return 0;
 }
 
+static int next_text(struct view_dir *d, uint32_t *pos)
+{
+	const struct loaded *l = d->loaded;
+
+	while (*pos - l->tree.n_files < N_TEXTS) {
+		enum text_kind kind = (*pos)++ - l->tree.n_files;
+
+		if (l->texts.there[kind]) {
+			d->index = text_index(l, kind);
+			d->type = S_IFREG;
+			return buf_add_str(&d->name, text_name(kind)) < 0 ? -ENOMEM : 1;
+		}
+	}
+	return 0;
+}
+
+/* In the step's own folder the texts stand behind the variables. */
 static int next_child(struct view_dir *d, uint32_t *pos)
 {
+	struct tree_child child;
 	int r;
 
-	if (!tree_next(&d->loaded->tree, d->dir, pos, &d->child))
-		return 0;
-	r = buf_add(&d->name, d->child.name.p, d->child.name.n);
-	if (r == 0 && !d->child.is_dir)
+	if (!tree_next(&d->loaded->tree, d->dir, pos, &child))
+		return d->dir ? 0 : next_text(d, pos);
+	d->index = child.is_dir ? dir_index(d->loaded, child.index) : FIRST_FILE + child.index;
+	d->type = child.is_dir ? S_IFDIR : S_IFREG;
+	r = buf_add(&d->name, child.name.p, child.name.n);
+	if (r == 0 && !child.is_dir)
 		r = buf_add_str(&d->name, ".npy");
 	return r < 0 ? r : 1;
 }
@@ -408,24 +488,15 @@ int view_readdir(struct view_dir *d, uint64_t pos, struct view_dirent *out, stru
 		return err_set(e, r, "no memory");
 	out->name = (char *)d->name.p;
 	out->next = (uint64_t)at + POS_FIRST;
-	if (r > 0 && d->loaded)
-		out->type = d->child.is_dir ? S_IFDIR : S_IFREG;
-	else if (r > 0)
-		out->type = d->item->kind == LISTED_STATE    ? S_IFREG
-			    : d->item->kind == LISTED_LATEST ? S_IFLNK
-							     : S_IFDIR;
+	out->type = d->type;
 	return r;
 }
 
 int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *out, struct err *e)
 {
-	uint32_t index;
-
 	if (!d->loaded)
 		return lookup_item(v, d->node, d->item, out, e);
-	index = d->child.is_dir ? dir_index(d->loaded, d->child.index)
-				: FIRST_FILE + d->child.index;
-	entry_in_step(v, d->node, d->loaded, index, out);
+	entry_in_step(v, d->node, d->loaded, d->index, out);
 	pthread_mutex_lock(&v->lock);
 	d->node->lookups++;
 	pthread_mutex_unlock(&v->lock);
@@ -436,6 +507,7 @@ int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *ou
 
 struct view_file {
 	struct file *file; /* a variable's, or */
+	struct buf text; /* a text, or */
 	int fd; /* the state file */
 };
 
@@ -449,8 +521,8 @@ static int open_state(struct view *v, const struct node *n, struct view_file *f,
 	return f->fd < 0 ? err_sys(e, -errno, "%s", n->place.file) : 0;
 }
 
-static int open_var(struct view *v, struct node *n, uint32_t index, struct view_file *f,
-		    struct err *e)
+static int open_in_step(struct view *v, struct node *n, uint32_t index, struct view_file *f,
+			struct err *e)
 {
 	CLEANUP(closep) int dirfd = folder_open_parent(v, n, e);
 	struct loaded *l;
@@ -458,7 +530,12 @@ static int open_var(struct view *v, struct node *n, uint32_t index, struct view_
 
 	if (r < 0)
 		return r;
-	r = is_file(l, index) ? file_open(l->step, var_of(l, index), dirfd, &f->file, e) : -EISDIR;
+	if (is_file(l, index))
+		r = file_open(l->step, var_of(l, index), dirfd, &f->file, e);
+	else if (is_text(l, index))
+		r = text_make(&l->texts, l->step, dirfd, text_of(l, index), &f->text, e);
+	else
+		r = -EISDIR;
 	if (r == -ESTALE) /* its name leads to a new node from now on */
 		steps_detach(v, n);
 	loaded_unref(l);
@@ -482,7 +559,8 @@ int view_open(struct view *v, uint64_t id, struct view_file **out, bool *stable,
 		return err_set(e, -ENOMEM, "no memory");
 	f->fd = -1;
 	*stable = n->kind == NODE_STEP;
-	r = n->kind == NODE_STEP ? open_var(v, n, node_index(id), f, e) : open_state(v, n, f, e);
+	r = n->kind == NODE_STEP ? open_in_step(v, n, node_index(id), f, e)
+				 : open_state(v, n, f, e);
 	if (r < 0)
 		view_close(f);
 	else
@@ -493,8 +571,19 @@ int view_open(struct view *v, uint64_t id, struct view_file **out, bool *stable,
 void view_close(struct view_file *f)
 {
 	file_close(f->file);
+	buf_release(&f->text);
 	closep(&f->fd);
 	free(f);
+}
+
+static int64_t read_text(const struct buf *text, uint64_t off, size_t len, uint8_t *dst)
+{
+	if (off >= text->n)
+		return 0;
+	if (len > text->n - off)
+		len = text->n - off;
+	memcpy(dst, text->p + off, len);
+	return (int64_t)len;
 }
 
 int64_t view_read(const struct view_file *f, uint64_t off, size_t len, uint8_t *dst, struct err *e)
@@ -503,6 +592,8 @@ int64_t view_read(const struct view_file *f, uint64_t off, size_t len, uint8_t *
 
 	if (f->file)
 		return file_read(f->file, off, len, dst, e);
+	if (f->fd < 0)
+		return read_text(&f->text, off, len, dst);
 	n = pread(f->fd, dst, len, (off_t)off);
 	return n < 0 ? err_sys(e, -errno, "pread") : n;
 }
@@ -522,41 +613,64 @@ int view_readlink(struct view *v, uint64_t id, struct buf *out, struct err *e)
 
 /* --- xattrs ------------------------------------------------------------------------------------------------ */
 
-/* Calls GET for the variable that ID is; -ENODATA for anything else. */
-static int with_var(struct view *v, uint64_t id, struct bytes name, struct buf *out, struct err *e)
+/* A step that can't be parsed has the one attribute `error`. */
+static int error_of_step(struct view *v, struct node *n, struct bytes name, struct buf *out)
 {
-	struct node *n = get_node(v, id);
+	struct err why = {0};
 	struct loaded *l;
-	int r;
 
-	if (!n || n->kind != NODE_STEP || node_index(id) == NODE_ROOT_ID)
+	if (!bytes_eq(name, bytes_str("error")))
 		return -ENODATA;
-	r = steps_get(v, n, &l, e);
+	if (steps_get(v, n, &l, &why) < 0)
+		return buf_add_str(out, why.text);
+	loaded_unref(l);
+	return -ENODATA;
+}
+
+/* The value of NAME, or with NAME.p NULL the names. */
+static int xattr_in_step(struct view *v, struct node *n, uint32_t index, struct bytes name,
+			 struct buf *out, struct err *e)
+{
+	CLEANUP(closep) int fd = folder_open_parent(v, n, e);
+	struct loaded *l;
+	int r = fd < 0 ? fd : steps_get(v, n, &l, e);
+
 	if (r < 0)
 		return r;
-	if (!is_file(l, node_index(id)))
+	if (!is_file(l, index))
 		r = -ENODATA;
 	else if (name.p)
-		r = attr_value(l->step, var_of(l, node_index(id)), name, out);
+		r = xattr_get(l->step, var_of(l, index), &l->texts, fd, name, out, e);
 	else
-		r = attr_names(out);
+		r = xattr_list(l->step, var_of(l, index), &l->texts, fd, out);
 	loaded_unref(l);
 	return r;
 }
 
 int view_getxattr(struct view *v, uint64_t id, const char *name, struct buf *out, struct err *e)
 {
-	struct bytes full = bytes_str(name), ours = bytes_str("user.ckptfs.");
+	struct bytes full = bytes_str(name), ours = bytes_str("user.ckptfs."), rest;
+	struct node *n;
 
 	/* `ls -l` asks every file for security and ACL attributes: answered before anything is looked up. */
 	if (!bytes_starts(full, ours))
 		return -ENODATA;
-	return with_var(v, id, bytes_of(full.p + ours.n, full.n - ours.n), out, e);
+	rest = bytes_of(full.p + ours.n, full.n - ours.n);
+	n = get_node(v, id);
+	if (!n || n->kind != NODE_STEP)
+		return -ENODATA;
+	if (node_index(id) == NODE_ROOT_ID)
+		return error_of_step(v, n, rest, out);
+	return xattr_in_step(v, n, node_index(id), rest, out, e);
 }
 
 int view_listxattr(struct view *v, uint64_t id, struct buf *out, struct err *e)
 {
-	int r = with_var(v, id, bytes_of(NULL, 0), out, e);
+	struct node *n = get_node(v, id);
+	int r;
 
+	if (!n || n->kind != NODE_STEP || node_index(id) == NODE_ROOT_ID)
+		return 0;
+	r = xattr_in_step(v, n, node_index(id), bytes_of(NULL, 0), out, e);
 	return r == -ENODATA ? 0 : r;
 }

@@ -14,6 +14,7 @@ struct view {
 	int root_fd;
 	struct stat root; /* of the source, for its device */
 	char *state_name; /* of the `checkpoint` file */
+	char *meta_suffix;
 	char *family; /* as in view_config */
 	enum verify_mode verify;
 	void (*warn)(void *, const struct err *);
@@ -27,6 +28,7 @@ struct view {
 
 struct view_config {
 	const char *state_name;
+	const char *meta_suffix; /* of PREFIX.meta */
 	const char
 		*family; /* show only the steps of this one's family, and no subfolders; or NULL */
 	enum verify_mode verify;

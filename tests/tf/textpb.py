@@ -26,6 +26,8 @@ failures = 0
 def types():
     """The full names of the messages in proto/ that are not nested."""
     for path in sorted(glob.glob(os.path.join(os.environ['srcdir'], 'proto', '*.proto'))):
+        if os.path.basename(path) == 'saved_slices.proto':
+            continue  # its names are bytes here, and no text is made of it
         with open(path) as f:
             text = f.read()
         package = re.search(r'^package (.*);', text, re.M)[1]

@@ -1,0 +1,16 @@
+/* src/format/object_graph.h: the graph of an object-based checkpoint, and the names of its variables.
+ *
+ * The value of the key _CHECKPOINTABLE_OBJECT_GRAPH: a TrackableObjectGraph, whose attributes say under which key a value
+ * is stored and what its variable is called. Source: TensorFlow's protobuf/trackable_object_graph.proto. */
+#pragma once
+#include "base/buf.h"
+#include "base/error.h"
+
+/* Appends it as text. -EUCLEAN: none. */
+int object_graph_print(struct bytes b, struct buf *out, struct err *e);
+
+/* Appends the full name of the variable whose value is under KEY. -ENODATA if there is none; -EUCLEAN, -ENOMEM. */
+int object_graph_full_name(struct bytes b, struct bytes key, struct buf *out, struct err *e);
+
+/* Appends GraphDebugInfo as text: PREFIX.debug. -EUCLEAN: none. */
+int debug_info_print(struct bytes b, struct buf *out, struct err *e);

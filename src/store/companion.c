@@ -1,0 +1,96 @@
+#include "store/companion.h"
+#include "base/cleanup.h"
+#include "format/dtype.h"
+#include <ctype.h>
+#include <fcntl.h>
+#include <inttypes.h>
+
+/* The length of NAME less "-1-of-5" or "-?????-of-00005" at its end. */
+static size_t without_shard(const char *name)
+{
+	size_t n = strlen(name), end = n, at;
+
+	while (end > 0 && isdigit((unsigned char)name[end - 1]))
+		end--;
+	if (end == n || end < 4 || strncmp(name + end - 4, "-of-", 4) != 0)
+		return n;
+	at = end -= 4;
+	while (at > 0 && (isdigit((unsigned char)name[at - 1]) || name[at - 1] == '?'))
+		at--;
+	return at < end && at > 0 && name[at - 1] == '-' ? at - 1 : n;
+}
+
+int companion_name(const struct step_place *p, const char *suffix, struct buf *out)
+{
+	int r = buf_add(out, p->name, without_shard(p->name));
+
+	if (r == 0)
+		r = buf_add_byte(out, '.');
+	return r < 0 ? r : buf_add(out, suffix, strlen(suffix) + 1);
+}
+
+static int read_file(int dirfd, const char *name, struct buf *out, struct err *e)
+{
+	CLEANUP(closep) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct source src;
+	int r;
+
+	if (fd < 0)
+		return err_sys(e, -errno, "open");
+	r = source_of_fd(fd, &src, e);
+	if (r == 0 && src.size > COMPANION_MAX)
+		r = err_set(e, -EFBIG, "%" PRIu64 " bytes, more than a message has", src.size);
+	return r < 0 ? r : source_read(&src, 0, src.size, out, e);
+}
+
+int companion_read(int dirfd, const struct step_place *p, const char *suffix, struct buf *out,
+		   struct err *e)
+{
+	CLEANUP(buf_release) struct buf name = {0};
+	int r = companion_name(p, suffix, &name);
+
+	if (r < 0)
+		return err_set(e, r, "no memory");
+	r = read_file(dirfd, (char *)name.p, out, e);
+	return r < 0 ? err_wrap(e, r, "%s", (char *)name.p) : 0;
+}
+
+int companion_meta(int dirfd, const struct step_place *p, const char *suffix,
+		   struct meta_graph *out, struct err *e)
+{
+	CLEANUP(buf_release) struct buf raw = {0};
+	int r = companion_read(dirfd, p, suffix, &raw, e);
+
+	if (r < 0)
+		return r;
+	r = meta_graph_parse(buf_bytes(&raw), out, e);
+	return r < 0 ? err_wrap(e, r, "%s.%s", p->name, suffix) : 0;
+}
+
+int companion_object_graph(struct step *s, int dirfd, struct buf *out, struct err *e)
+{
+	const struct var *v = step_find(s, bytes_str(OBJECT_GRAPH_KEY));
+	struct tensor_shape shape;
+	struct tensor *t;
+	size_t skip;
+	int r;
+
+	if (!v || v->dtype != DTYPE_STRING || v->rank)
+		return err_set(e, -ENOENT, "%s: has no object graph", s->place.name);
+	r = tensor_open(s, v, dirfd, &t, e);
+	if (r < 0)
+		return r;
+	r = tensor_shape(s, v, dirfd, &shape, e);
+	skip = shape.lengths ? 8 : 0;
+	if (r == 0 && shape.size > COMPANION_MAX)
+		r = err_set(e, -EFBIG, "%s: an object graph of %" PRIu64 " bytes", s->place.name,
+			    shape.size);
+	if (r == 0 && buf_reserve(out, shape.size) < 0)
+		r = err_set(e, -ENOMEM, "no memory for %" PRIu64 " bytes", shape.size);
+	if (r == 0)
+		r = tensor_read(t, skip, shape.size - skip, out->p + out->n, e);
+	if (r == 0)
+		out->n += shape.size - skip;
+	tensor_close(t);
+	return r;
+}

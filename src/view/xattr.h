@@ -1,0 +1,22 @@
+/* src/view/xattr.h: the extended attributes user.ckptfs.*.
+ *
+ *   key, dtype, shape, crc32c, shard   what the index has of a variable; of a partitioned one crc32c and shard are those of
+ *                                      its slices, with commas. V1 has no crc32c
+ *   collections                        those of the meta graph that hold it, with commas
+ *   full_name                          what the object graph calls the variable
+ * and, worked out when asked for and not listed:
+ *   stats                              count, mean, std, min, max, norm, zeros, nans, infs
+ *   error                              why this variable, or step, can't be read */
+#pragma once
+#include "view/text.h"
+
+/* Appends key, dtype, shape, crc32c or shard. -ENODATA if V has none, or there is no such NAME. */
+int xattr_of_var(const struct step *s, const struct var *v, struct bytes name, struct buf *out);
+
+/* Appends the value of NAME (without "user.ckptfs."), whichever it is; the same, or of reading. DIRFD: the step's. */
+int xattr_get(struct step *s, const struct var *v, struct texts *texts, int dirfd,
+	      struct bytes name, struct buf *out, struct err *e);
+
+/* Appends the names of those that V has and that are listed, each with its NUL. */
+int xattr_list(struct step *s, const struct var *v, struct texts *texts, int dirfd,
+	       struct buf *out);
