@@ -1,6 +1,7 @@
 /* src/fuse/ckptfs.h: the daemon's state, which travels as FUSE's userdata, and the operations. */
 #pragma once
 #define FUSE_USE_VERSION 34
+#include "fuse/notify.h"
 #include "fuse/options.h"
 #include "view/view.h"
 #include <fuse_lowlevel.h>
@@ -18,6 +19,7 @@ struct ckptfs {
 	const char *mountpoint;
 	bool to_syslog; /* where messages go; else to stderr */
 	int ready_fd; /* told when the mount serves, and then closed; -1: nobody asks */
+	struct notifier *notifier; /* or NULL */
 	pthread_mutex_t lock;
 	struct read_buffer *buffers; /* idle ones, under lock */
 	struct err last; /* logged; not again while it is the same; under lock */

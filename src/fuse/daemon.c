@@ -129,8 +129,10 @@ static int serve(struct fuse_session *se, struct ckptfs *fs, struct err *e)
 		fuse_remove_signal_handlers(se);
 		return err_set(e, -EPERM, "can't mount on %s", fs->mountpoint);
 	}
+	fs->notifier = notifier_start(fs, se);
 	r = fuse_session_loop_mt(se, &loop);
 	fuse_session_unmount(se);
+	notifier_stop(fs->notifier);
 	fuse_remove_signal_handlers(se);
 	return r < 0 ? err_sys(e, r, "serving %s", fs->mountpoint) : 0;
 }

@@ -65,12 +65,13 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 	struct err e = {0};
 	int64_t n;
 
-	(void)ino;
 	if (!b) {
 		reply_error(req, err_set(&e, -ENOMEM, "no memory for %zu bytes", size), &e);
 		return;
 	}
 	n = view_read(file_of(fi), (uint64_t)off, size, b->bytes, &e);
+	if (n == -EBADMSG) /* what was read before may be the damaged part */
+		notifier_drop_pages(fs->notifier, ino);
 	if (n < 0)
 		reply_error(req, (int)n, &e);
 	else

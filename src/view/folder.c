@@ -1,6 +1,8 @@
 #include "view/folder.h"
 #include "base/cleanup.h"
+#include "store/companion.h"
 #include "store/latest.h"
+#include "view/watch.h"
 #include <fcntl.h>
 #include <time.h>
 
@@ -145,6 +147,7 @@ int folder_snapshot(struct view *v, struct node *n, struct snapshot **out, struc
 
 	if (fd < 0)
 		return fd;
+	watch_folder(v, n, fd); /* first: what changes from here on is heard of */
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, -errno, "fstat");
 	state = state_id(v, fd);
@@ -172,4 +175,69 @@ int folder_snapshot(struct view *v, struct node *n, struct snapshot **out, struc
 	snapshot_unref(old);
 	*out = s;
 	return 0;
+}
+
+/* --- nodes and what is on disk for them -------------------------------------------------------------------- */
+
+enum node_kind folder_node_kind(enum listed_kind kind)
+{
+	static const enum node_kind kind_of[] = {
+		[LISTED_STEP] = NODE_STEP,
+		[LISTED_FOLDER] = NODE_FOLDER,
+		[LISTED_STATE] = NODE_STATE,
+		[LISTED_LATEST] = NODE_LATEST,
+	};
+
+	return kind_of[kind];
+}
+
+int folder_stat(const struct view *v, int dirfd, enum node_kind kind, const char *file,
+		struct stat *st, struct err *e)
+{
+	if (kind == NODE_LATEST)
+		file = v->state_name;
+	if (fstatat(dirfd, file, st, kind == NODE_FOLDER ? AT_SYMLINK_NOFOLLOW : 0) < 0)
+		return err_sys(e, -errno, "%s", file);
+	return 0;
+}
+
+struct file_id folder_meta_id(const struct view *v, int dirfd, const struct step_place *place)
+{
+	CLEANUP(buf_release) struct buf name = {0};
+	struct stat st;
+
+	if (companion_name(place, v->meta_suffix, &name) < 0 ||
+	    fstatat(dirfd, (char *)name.p, &st, 0) < 0)
+		return (struct file_id){0};
+	return file_id_of(&st);
+}
+
+bool folder_is_replaced(const struct node *n, const struct listed *item, const struct file_id *id,
+			const struct file_id *meta)
+{
+	if (n->kind == NODE_LATEST)
+		return strcmp(n->place.file, item->place.file) != 0;
+	return n->kind == NODE_STEP && !(file_id_eq(&n->id, id) && file_id_eq(&n->meta, meta));
+}
+
+enum node_fate node_fate(struct view *v, int dirfd, const struct snapshot *s, struct node *n)
+{
+	static const enum listed_kind listed_as[] = {
+		[NODE_FOLDER] = LISTED_FOLDER,
+		[NODE_STEP] = LISTED_STEP,
+		[NODE_STATE] = LISTED_STATE,
+		[NODE_LATEST] = LISTED_LATEST,
+	};
+	const struct listed *item = listing_find(&s->listing, listed_as[n->kind], n->place.name);
+	struct file_id id, meta = {0};
+	struct stat st;
+
+	if (!item || folder_stat(v, dirfd, n->kind, item->place.file, &st, NULL) < 0)
+		return NODE_GONE;
+	id = file_id_of(&st);
+	if (n->kind == NODE_STEP)
+		meta = folder_meta_id(v, dirfd, &item->place);
+	if (folder_is_replaced(n, item, &id, &meta))
+		return NODE_GONE;
+	return file_id_eq(&n->id, &id) ? NODE_SAME : NODE_CHANGED;
 }

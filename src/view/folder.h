@@ -10,3 +10,20 @@ int folder_open_parent(const struct view *v, const struct node *n, struct err *e
 
 /* What folder N holds now; read again only if its times have changed. The caller unrefs it. */
 int folder_snapshot(struct view *v, struct node *n, struct snapshot **out, struct err *e);
+
+enum node_kind folder_node_kind(enum listed_kind kind);
+
+/* What is on disk for FILE, of a node of KIND, in DIRFD. `latest` has the times of the state file. */
+int folder_stat(const struct view *v, int dirfd, enum node_kind kind, const char *file,
+		struct stat *st, struct err *e);
+
+/* A meta graph is written last: a step to which one has come is another one. Zeros if there is none. */
+struct file_id folder_meta_id(const struct view *v, int dirfd, const struct step_place *place);
+
+/* Whether ITEM, of N's kind and name, is another thing than N stands for: a step in other files, a link to elsewhere. */
+bool folder_is_replaced(const struct node *n, const struct listed *item, const struct file_id *id,
+			const struct file_id *meta);
+
+/* What became of N in its folder, whose listing is S. CHANGED: its attributes, not what it is. */
+enum node_fate { NODE_SAME, NODE_CHANGED, NODE_GONE };
+enum node_fate node_fate(struct view *v, int dirfd, const struct snapshot *s, struct node *n);

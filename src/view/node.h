@@ -59,6 +59,7 @@ struct node {
 	struct node *next; /* in its bucket */
 	struct loaded *loaded; /* step: parsed, or NULL */
 	struct snapshot *snapshot; /* folder: or NULL */
+	int watch; /* folder: inotify's number; 0: not watched */
 	struct file_id complained; /* folder: the state file with which something was wrong */
 	uint64_t last_used; /* step: for dropping what was parsed */
 	struct err failure; /* step: why it can't be parsed; code 0 if that isn't known */

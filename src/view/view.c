@@ -14,8 +14,11 @@ enum { FIRST_FILE = 2 }; /* index of tree->files[0] in an inode number */
 
 int view_init(struct view *v, int root_fd, const struct view_config *c, struct err *e)
 {
-	*v = (struct view){
-		.root_fd = root_fd, .verify = c->verify, .warn = c->warn, .warn_arg = c->warn_arg};
+	*v = (struct view){.root_fd = root_fd,
+			   .inotify = -1,
+			   .verify = c->verify,
+			   .warn = c->warn,
+			   .warn_arg = c->warn_arg};
 	pthread_mutex_init(&v->loading, NULL);
 	pthread_mutex_init(&v->lock, NULL);
 	if (fstat(root_fd, &v->root) < 0)
@@ -159,24 +162,16 @@ static int lookup_in_step(struct view *v, struct node *n, uint32_t index, const 
 	return 0;
 }
 
-/* What is on disk for FILE, of a node of KIND. `latest` has the times of the state file. */
-static int stat_on_disk(const struct view *v, int dirfd, enum node_kind kind, const char *file,
-			struct stat *st, struct err *e)
-{
-	if (kind == NODE_LATEST)
-		file = v->state_name;
-	if (fstatat(dirfd, file, st, kind == NODE_FOLDER ? AT_SYMLINK_NOFOLLOW : 0) < 0)
-		return err_sys(e, -errno, "%s", file);
-	return 0;
-}
-
 /* The attributes of a node, of which ST is on disk. */
-static void entry_of_node(const struct node *n, const struct stat *st, struct view_entry *out)
+static void entry_of_node(struct view *v, const struct node *n, const struct stat *st,
+			  struct view_entry *out)
 {
 	CLEANUP(buf_release) struct buf target = {0};
 
 	out->id = node_id(n, NODE_ROOT_ID);
-	out->stable = false;
+	pthread_mutex_lock(&v->lock);
+	out->stable = n->parent && n->parent->watch;
+	pthread_mutex_unlock(&v->lock);
 	if (n->kind == NODE_STEP) {
 		attr_of_step(st, &out->st);
 	} else if (n->kind == NODE_LATEST) {
@@ -185,33 +180,6 @@ static void entry_of_node(const struct node *n, const struct stat *st, struct vi
 	} else {
 		attr_of_disk(st, &out->st);
 	}
-}
-
-static const enum node_kind kind_of[] = {
-	[LISTED_STEP] = NODE_STEP,
-	[LISTED_FOLDER] = NODE_FOLDER,
-	[LISTED_STATE] = NODE_STATE,
-	[LISTED_LATEST] = NODE_LATEST,
-};
-
-static bool is_replaced(const struct node *n, const struct listed *item, const struct file_id *id,
-			const struct file_id *meta)
-{
-	if (n->kind == NODE_LATEST)
-		return strcmp(n->place.file, item->place.file) != 0;
-	return n->kind == NODE_STEP && !(file_id_eq(&n->id, id) && file_id_eq(&n->meta, meta));
-}
-
-/* A meta graph is written last: a step to which one has come is another one. */
-static struct file_id meta_id(const struct view *v, int dirfd, const struct step_place *place)
-{
-	CLEANUP(buf_release) struct buf name = {0};
-	struct stat st;
-
-	if (companion_name(place, v->meta_suffix, &name) < 0 ||
-	    fstatat(dirfd, (char *)name.p, &st, 0) < 0)
-		return (struct file_id){0};
-	return file_id_of(&st);
 }
 
 /* The node for an item of PARENT, made if need be; a step whose file is another than it was, and a
@@ -224,13 +192,13 @@ static int look_up_node(struct view *v, struct node *parent, const struct listed
 	struct node *n;
 
 	pthread_mutex_lock(&v->lock);
-	n = node_find(&v->nodes, parent, kind_of[item->kind], item->place.name);
-	if (n && is_replaced(n, item, &id, meta)) {
+	n = node_find(&v->nodes, parent, folder_node_kind(item->kind), item->place.name);
+	if (n && folder_is_replaced(n, item, &id, meta)) {
 		node_detach(&v->nodes, n);
 		n = NULL;
 	}
 	if (!n)
-		n = node_new(&v->nodes, parent, kind_of[item->kind], &item->place);
+		n = node_new(&v->nodes, parent, folder_node_kind(item->kind), &item->place);
 	if (n) {
 		n->id = id;
 		n->meta = *meta;
@@ -252,13 +220,14 @@ static int lookup_item(struct view *v, struct node *parent, const struct listed 
 
 	if (fd < 0)
 		return fd;
-	meta = item->kind == LISTED_STEP ? meta_id(v, fd, &item->place) : (struct file_id){0};
-	r = stat_on_disk(v, fd, kind_of[item->kind], item->place.file, &st, e);
+	meta = item->kind == LISTED_STEP ? folder_meta_id(v, fd, &item->place)
+					 : (struct file_id){0};
+	r = folder_stat(v, fd, folder_node_kind(item->kind), item->place.file, &st, e);
 	if (r == 0 && (r = look_up_node(v, parent, item, &st, &meta, &n)) < 0)
 		err_set(e, r, "no memory");
 	if (r < 0)
 		return r;
-	entry_of_node(n, &st, out);
+	entry_of_node(v, n, &st, out);
 	return 0;
 }
 
@@ -322,15 +291,20 @@ void view_forget(struct view *v, uint64_t id, uint64_t count)
 	pthread_mutex_unlock(&v->lock);
 }
 
-static int stat_node(struct view *v, const struct node *n, struct view_entry *out, struct err *e)
+static int stat_node(struct view *v, struct node *n, struct view_entry *out, struct err *e)
 {
 	CLEANUP(closep) int fd = folder_open_parent(v, n, e);
 	struct stat st;
-	int r = fd < 0 ? fd : stat_on_disk(v, fd, n->kind, n->parent ? n->place.file : ".", &st, e);
+	int r = fd < 0 ? fd : folder_stat(v, fd, n->kind, n->parent ? n->place.file : ".", &st, e);
 
 	if (r < 0)
 		return r == -ENOENT ? -ESTALE : r;
-	entry_of_node(n, &st, out);
+	if (n->kind != NODE_STEP) { /* a step's tells which one it is */
+		pthread_mutex_lock(&v->lock);
+		n->id = file_id_of(&st);
+		pthread_mutex_unlock(&v->lock);
+	}
+	entry_of_node(v, n, &st, out);
 	return 0;
 }
 

@@ -19,6 +19,7 @@ struct view {
 	enum verify_mode verify;
 	void (*warn)(void *, const struct err *);
 	void *warn_arg;
+	int inotify; /* -1: nothing is watched; view/watch.h */
 	pthread_mutex_t loading;
 	pthread_mutex_t lock;
 	struct node_table nodes;
@@ -43,7 +44,7 @@ void view_release(struct view *v);
 struct view_entry {
 	uint64_t id;
 	struct stat st;
-	bool stable; /* will not change for as long as the kernel may remember it */
+	bool stable; /* does not change, or not without the kernel being told */
 };
 
 /* NAME in PARENT; the kernel has one reference more on it. -ENOENT, -ENOTDIR, or why the folder can't be read. */

@@ -1,0 +1,123 @@
+#include "fuse/notify.h"
+#include "base/cleanup.h"
+#include "fuse/ckptfs.h"
+#include "view/watch.h"
+#include <poll.h>
+#include <sys/eventfd.h>
+
+struct notifier {
+	struct ckptfs *fs;
+	struct fuse_session *se;
+	pthread_t thread;
+	int inotify;
+	int wake; /* eventfd: something is in `pages`, or it is time to stop */
+	pthread_mutex_t lock;
+	struct buf pages; /* uint64_t: inodes whose pages are to go; under lock */
+	bool stop; /* under lock */
+};
+
+static void send_changes(struct notifier *n)
+{
+	CLEANUP(buf_release) struct buf changes = {0};
+
+	watch_read(&n->fs->view, &changes);
+	for (size_t i = 0; i < changes.n / sizeof(struct watch_change); i++) {
+		const struct watch_change *c = (const struct watch_change *)changes.p + i;
+
+		/* Neither finding it nor not finding it is news to us. */
+		if (*c->name)
+			fuse_lowlevel_notify_inval_entry(n->se, c->id, c->name, strlen(c->name));
+		else
+			fuse_lowlevel_notify_inval_inode(n->se, c->id, 0, 0);
+	}
+}
+
+/* False when it is time to stop. */
+static bool send_pages(struct notifier *n)
+{
+	CLEANUP(buf_release) struct buf pages = {0};
+	uint64_t count;
+	bool stop;
+
+	if (read(n->wake, &count, sizeof count) < 0)
+		return true;
+	pthread_mutex_lock(&n->lock);
+	buf_swap(&pages, &n->pages);
+	stop = n->stop;
+	pthread_mutex_unlock(&n->lock);
+	for (size_t i = 0; i < pages.n / sizeof(uint64_t) && !stop; i++)
+		fuse_lowlevel_notify_inval_inode(n->se, ((uint64_t *)pages.p)[i], 0, 0);
+	return !stop;
+}
+
+static void *run(void *arg)
+{
+	struct notifier *n = arg;
+	struct pollfd fds[] = {{.fd = n->wake, .events = POLLIN},
+			       {.fd = n->inotify, .events = POLLIN}};
+	bool go_on = true;
+
+	while (go_on) {
+		if (poll(fds, 2, -1) < 0)
+			continue;
+		if (fds[0].revents)
+			go_on = send_pages(n);
+		if (go_on && fds[1].revents)
+			send_changes(n);
+	}
+	return NULL;
+}
+
+struct notifier *notifier_start(struct ckptfs *fs, struct fuse_session *se)
+{
+	struct notifier *n = calloc(1, sizeof *n);
+
+	if (!n)
+		return NULL;
+	n->fs = fs;
+	n->se = se;
+	pthread_mutex_init(&n->lock, NULL);
+	n->inotify = watch_init(&fs->view);
+	n->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (n->wake >= 0 && pthread_create(&n->thread, NULL, run, n) == 0)
+		return n;
+	watch_release(&fs->view);
+	closep(&n->wake);
+	pthread_mutex_destroy(&n->lock);
+	free(n);
+	return NULL;
+}
+
+static void wake(struct notifier *n)
+{
+	uint64_t one = 1;
+
+	while (write(n->wake, &one, sizeof one) < 0 && errno == EINTR)
+		;
+}
+
+void notifier_stop(struct notifier *n)
+{
+	if (!n)
+		return;
+	pthread_mutex_lock(&n->lock);
+	n->stop = true;
+	pthread_mutex_unlock(&n->lock);
+	wake(n);
+	pthread_join(n->thread, NULL);
+	watch_release(&n->fs->view);
+	closep(&n->wake);
+	buf_release(&n->pages);
+	pthread_mutex_destroy(&n->lock);
+	free(n);
+}
+
+void notifier_drop_pages(struct notifier *n, uint64_t id)
+{
+	if (!n)
+		return;
+	pthread_mutex_lock(&n->lock);
+	buf_add(&n->pages, &id, sizeof id);
+	pthread_mutex_unlock(&n->lock);
+	wake(n);
+}

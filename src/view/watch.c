@@ -1,0 +1,215 @@
+#include "view/watch.h"
+#include "base/cleanup.h"
+#include "view/folder.h"
+#include <linux/magic.h>
+#include <stdio.h>
+#include <sys/inotify.h>
+#include <sys/vfs.h>
+
+enum {
+	EVENTS = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE | IN_ATTRIB |
+		 IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR,
+	BATCH = 64 << 10,
+};
+
+/* Filesystems that others may change behind the kernel's back. Numbers that linux/magic.h lacks are in their sources. */
+static bool hears_all_changes(int dirfd)
+{
+	struct statfs st;
+
+	if (fstatfs(dirfd, &st) < 0)
+		return false;
+	switch ((uint32_t)st.f_type) {
+	case NFS_SUPER_MAGIC:
+	case SMB_SUPER_MAGIC:
+	case 0xff534d42: /* CIFS */
+	case 0xfe534d42: /* SMB 2 */
+	case AFS_SUPER_MAGIC:
+	case CODA_SUPER_MAGIC:
+	case V9FS_MAGIC:
+	case 0x00c36400: /* Ceph */
+	case 0x0bd00bd0: /* Lustre */
+	case 0x47504653: /* GPFS */
+	case 0x19830326: /* BeeGFS */
+	case FUSE_SUPER_MAGIC:
+		return false;
+	default:
+		return true;
+	}
+}
+
+int watch_init(struct view *v)
+{
+	v->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	return v->inotify;
+}
+
+void watch_release(struct view *v)
+{
+	closep(&v->inotify);
+}
+
+void watch_folder(struct view *v, struct node *n, int dirfd)
+{
+	char path[32];
+	bool watched;
+	int wd;
+
+	pthread_mutex_lock(&v->lock);
+	watched = n->watch;
+	pthread_mutex_unlock(&v->lock);
+	if (watched || v->inotify < 0 || !hears_all_changes(dirfd))
+		return;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", dirfd);
+	wd = inotify_add_watch(v->inotify, path, EVENTS);
+	if (wd < 0)
+		return;
+	pthread_mutex_lock(&v->lock);
+	n->watch = wd;
+	pthread_mutex_unlock(&v->lock);
+}
+
+/* --- reading ----------------------------------------------------------------------------------------------- */
+
+static int add_change(struct buf *changes, uint64_t id, const struct buf *name)
+{
+	struct watch_change c = {.id = id};
+
+	if (name && name->n < sizeof c.name)
+		memcpy(c.name, name->p, name->n);
+	return buf_add(changes, &c, sizeof c);
+}
+
+/* What N is shown as, as it was when the kernel was told. */
+static int add_entry(struct buf *changes, const struct node *n)
+{
+	CLEANUP(buf_release) struct buf name = {0};
+	int r = 0;
+
+	/* A subfolder has one of two names, depending on what else there is. */
+	for (int clash = 0; clash <= (n->kind == NODE_FOLDER) && r == 0; clash++) {
+		name.n = 0;
+		if (name_from_entry(bytes_str(n->place.name), clash, &name) == 0)
+			r = add_change(changes, node_id(n->parent, NODE_ROOT_ID), &name);
+	}
+	return r;
+}
+
+/* The nodes that hang under FOLDER, each with a reference that keeps it. */
+static int children_of(struct view *v, const struct node *folder, struct buf *out)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&v->lock);
+	for (uint32_t i = 0; i < v->nodes.n_slots && r == 0; i++) {
+		struct node *n = v->nodes.slots[i];
+
+		if (n && n->parent == folder && !n->detached &&
+		    (r = buf_add(out, &n, sizeof n)) == 0)
+			n->lookups++;
+	}
+	pthread_mutex_unlock(&v->lock);
+	return r;
+}
+
+/* Compares what the kernel knows of the folder with what is there now. */
+static int compare_folder(struct view *v, struct node *folder, struct buf *changes)
+{
+	CLEANUP(buf_release) struct buf children = {0};
+	CLEANUP(closep) int fd = folder_open(v, folder, NULL);
+	struct snapshot *s = NULL;
+	int r = children_of(v, folder, &children);
+
+	if (fd >= 0)
+		folder_snapshot(v, folder, &s, NULL);
+	for (size_t i = 0; i < children.n / sizeof(struct node *); i++) {
+		struct node *n = ((struct node **)children.p)[i];
+		enum node_fate fate = s ? node_fate(v, fd, s, n) : NODE_GONE;
+
+		if (r == 0 && fate == NODE_CHANGED)
+			r = add_change(changes, node_id(n, NODE_ROOT_ID), NULL);
+		else if (r == 0 && fate == NODE_GONE)
+			r = add_entry(changes, n);
+		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
+	}
+	snapshot_unref(s);
+	return r < 0 ? r : add_change(changes, node_id(folder, NODE_ROOT_ID), NULL);
+}
+
+/* The folder that is watched as WD, with a reference; its listing is no longer trusted. NULL if it is gone. */
+static struct node *watched_folder(struct view *v, int wd)
+{
+	struct node *found = NULL;
+
+	pthread_mutex_lock(&v->lock);
+	for (uint32_t i = 0; i < v->nodes.n_slots && !found; i++)
+		if (v->nodes.slots[i] && v->nodes.slots[i]->watch == wd)
+			found = v->nodes.slots[i];
+	if (found) {
+		found->lookups++;
+		if (found->snapshot)
+			found->snapshot->settled = false;
+	}
+	pthread_mutex_unlock(&v->lock);
+	return found;
+}
+
+static int handle_folder(struct view *v, int wd, bool ended, struct buf *changes)
+{
+	struct node *folder = watched_folder(v, wd);
+	int r;
+
+	if (!folder) {
+		if (!ended)
+			inotify_rm_watch(v->inotify, wd);
+		return 0;
+	}
+	if (ended) {
+		pthread_mutex_lock(&v->lock);
+		folder->watch = 0;
+		pthread_mutex_unlock(&v->lock);
+	}
+	r = compare_folder(v, folder, changes);
+	view_forget(v, node_id(folder, NODE_ROOT_ID), 1);
+	return r;
+}
+
+/* Events were lost: every folder may have changed. */
+static int handle_overflow(struct view *v, struct buf *changes)
+{
+	CLEANUP(buf_release) struct buf wds = {0};
+	int r = 0;
+
+	pthread_mutex_lock(&v->lock);
+	for (uint32_t i = 0; i < v->nodes.n_slots && r == 0; i++)
+		if (v->nodes.slots[i] && v->nodes.slots[i]->watch)
+			r = buf_add(&wds, &v->nodes.slots[i]->watch, sizeof(int));
+	pthread_mutex_unlock(&v->lock);
+	for (size_t i = 0; i < wds.n / sizeof(int) && r == 0; i++)
+		r = handle_folder(v, ((int *)wds.p)[i], false, changes);
+	return r;
+}
+
+int watch_read(struct view *v, struct buf *changes)
+{
+	CLEANUP(freep) char *batch = malloc(BATCH);
+	int last = 0, r = 0;
+	ssize_t n;
+
+	if (!batch)
+		return -ENOMEM;
+	while (r == 0 && (n = read(v->inotify, batch, BATCH)) > 0)
+		for (ssize_t at = 0; at < n && r == 0;) {
+			const struct inotify_event *event =
+				(const struct inotify_event *)(batch + at);
+
+			/* One save is many events of one folder; it is compared once for all that come together. */
+			if (event->mask & IN_Q_OVERFLOW)
+				r = handle_overflow(v, changes);
+			else if (event->wd != last || event->mask & IN_IGNORED)
+				r = handle_folder(v, event->wd, event->mask & IN_IGNORED, changes);
+			last = event->wd;
+			at += (ssize_t)(sizeof *event + event->len);
+		}
+	return r;
+}

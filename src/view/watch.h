@@ -1,0 +1,25 @@
+/* src/view/watch.h: what changes in the checkpoint directory while it is mounted.
+ *
+ * Every folder that is looked into is watched with inotify. What the kernel may then remember of it for long, it is told
+ * to forget when it changes. Where inotify does not hear of changes (network filesystems), or the system's number of
+ * watches is used up, a folder is not watched; the kernel is then made to ask again after a second, and the folder's
+ * times tell whether to read it again (view/folder.h). */
+#pragma once
+#include "view/view.h"
+
+/* The descriptor to poll for changes; -1 where there is no inotify: then nothing is watched. */
+int watch_init(struct view *v);
+void watch_release(struct view *v);
+
+/* Watches the folder N, which DIRFD is, from now on, if that is possible. */
+void watch_folder(struct view *v, struct node *n, int dirfd);
+
+/* What the kernel must forget: an entry of a folder, or with NAME empty what it knows of ID itself. */
+struct watch_change {
+	uint64_t id;
+	char name[256];
+};
+
+/* Takes what inotify has (without waiting), finds out what of it concerns the kernel, and appends that to CHANGES, an array
+ * of struct watch_change. -ENOMEM: some may be missing. */
+int watch_read(struct view *v, struct buf *changes);
