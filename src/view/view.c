@@ -209,24 +209,21 @@ static int look_up_node(struct view *v, struct node *parent, const struct listed
 	return n ? 0 : -ENOMEM;
 }
 
-static int lookup_item(struct view *v, struct node *parent, const struct listed *item,
+/* DIRFD: PARENT's. */
+static int lookup_item(struct view *v, struct node *parent, int dirfd, const struct listed *item,
 		       struct view_entry *out, struct err *e)
 {
-	CLEANUP(closep) int fd = folder_open(v, parent, e);
 	struct node *n = NULL;
-	struct file_id meta;
+	struct file_id meta = {0};
 	struct stat st;
-	int r;
+	int r = folder_stat(v, dirfd, folder_node_kind(item->kind), item->place.file, &st, e);
 
-	if (fd < 0)
-		return fd;
-	meta = item->kind == LISTED_STEP ? folder_meta_id(v, fd, &item->place)
-					 : (struct file_id){0};
-	r = folder_stat(v, fd, folder_node_kind(item->kind), item->place.file, &st, e);
-	if (r == 0 && (r = look_up_node(v, parent, item, &st, &meta, &n)) < 0)
-		err_set(e, r, "no memory");
 	if (r < 0)
 		return r;
+	if (item->kind == LISTED_STEP)
+		meta = folder_meta_id(v, dirfd, &item->place);
+	if (look_up_node(v, parent, item, &st, &meta, &n) < 0)
+		return err_set(e, -ENOMEM, "no memory");
 	entry_of_node(v, n, &st, out);
 	return 0;
 }
@@ -254,6 +251,7 @@ static const struct listed *find_item(const struct listing *l, const char *name)
 static int lookup_in_folder(struct view *v, struct node *n, const char *name,
 			    struct view_entry *out, struct err *e)
 {
+	CLEANUP(closep) int fd = -1;
 	const struct listed *item;
 	struct snapshot *s;
 	int r = folder_snapshot(v, n, &s, e);
@@ -261,7 +259,9 @@ static int lookup_in_folder(struct view *v, struct node *n, const char *name,
 	if (r < 0)
 		return r;
 	item = find_item(&s->listing, name);
-	r = item ? lookup_item(v, n, item, out, e) : -ENOENT;
+	r = item ? fd = folder_open(v, n, e) : -ENOENT;
+	if (r >= 0)
+		r = lookup_item(v, n, fd, item, out, e);
 	snapshot_unref(s);
 	return r;
 }
@@ -330,7 +330,8 @@ int view_getattr(struct view *v, uint64_t id, struct view_entry *out, struct err
 
 struct view_dir {
 	struct node *node;
-	struct snapshot *snapshot; /* of a folder, or */
+	int fd; /* of a folder, with */
+	struct snapshot *snapshot; /* what was in it, or */
 	struct loaded *loaded; /* of a step, and */
 	uint32_t dir; /* in its tree */
 	const struct listed *item; /* what was given last, or */
@@ -353,6 +354,7 @@ int view_opendir(struct view *v, uint64_t id, struct view_dir **out, bool *stabl
 	if (!d)
 		return err_set(e, -ENOMEM, "no memory");
 	d->node = n;
+	d->fd = -1;
 	if (n->kind == NODE_STEP) {
 		r = steps_get(v, n, &d->loaded, e);
 		if (r == 0 &&
@@ -362,6 +364,8 @@ int view_opendir(struct view *v, uint64_t id, struct view_dir **out, bool *stabl
 			d->dir = dir_number(d->loaded, node_index(id));
 	} else {
 		r = n->kind == NODE_FOLDER ? folder_snapshot(v, n, &d->snapshot, e) : -ENOTDIR;
+		if (r == 0 && (d->fd = folder_open(v, n, e)) < 0)
+			r = d->fd;
 	}
 	if (r < 0) {
 		view_closedir(d);
@@ -374,6 +378,7 @@ int view_opendir(struct view *v, uint64_t id, struct view_dir **out, bool *stabl
 
 void view_closedir(struct view_dir *d)
 {
+	closep(&d->fd);
 	snapshot_unref(d->snapshot);
 	loaded_unref(d->loaded);
 	buf_release(&d->name);
@@ -469,7 +474,7 @@ int view_readdir(struct view_dir *d, uint64_t pos, struct view_dirent *out, stru
 int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *out, struct err *e)
 {
 	if (!d->loaded)
-		return lookup_item(v, d->node, d->item, out, e);
+		return lookup_item(v, d->node, d->fd, d->item, out, e);
 	entry_in_step(v, d->node, d->loaded, d->index, out);
 	pthread_mutex_lock(&v->lock);
 	d->node->lookups++;
