@@ -78,6 +78,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	/* Replies are copied from memory that was checksummed, or could be; splicing pays only for what was not. */
 	conn->want &=
 		~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+	/* There are no ACLs, and with this the kernel remembers that; else `ls -l` asks for each file each time. */
+	conn->want |= conn->capable & FUSE_CAP_POSIX_ACL;
 	if (pthread_create(&thread, NULL, become_ready, fs) == 0)
 		pthread_detach(thread);
 	else
