@@ -93,7 +93,7 @@ void v1_close(struct v1 *v)
 static int add_numbers(const Tensorflow__SavedSliceMeta *t, size_t rank, struct buf *scratch,
 		       struct err *e)
 {
-	int r = 0;
+	int r = buf_reserve(scratch, sizeof(int64_t)); /* scalars point into it as well */
 
 	for (size_t i = 0; i < rank && r == 0; i++)
 		r = buf_add(scratch, &t->shape->dim[i]->size, sizeof(int64_t));
