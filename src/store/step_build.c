@@ -206,10 +206,13 @@ static int check_overlap(struct builder *b, const struct var *v, struct err *e)
 /* Slices that lie within the shape, do not overlap and have as many elements as it have it whole. */
 static int join_parts(struct builder *b, struct var *v, struct err *e)
 {
-	struct part *parts = (struct part *)b->parts.p + v->aux;
+	struct part *parts;
 	uint64_t count, sum = 0, whole = 0;
 	int r;
 
+	if (!v->n_parts) /* the first one says where to look for strings */
+		return err_set(e, -EUCLEAN, "it has no slices");
+	parts = (struct part *)b->parts.p + v->aux;
 	shape_count(v->rank, dims_at(b, v->dims), &whole);
 	v->size = 0;
 	for (uint32_t i = 0; i < v->n_parts; i++) {
