@@ -347,6 +347,27 @@ START_TEST(a_variable_is_no_slice_of_itself_nor_of_another)
 }
 END_TEST
 
+/* A V1 checkpoint may say of a tensor that it has none; of strings the first one is asked how they are shown. */
+START_TEST(a_tensor_without_slices_is_refused)
+{
+	const struct step_place where = {.name = "m", .file = "m", .format = STEP_V1};
+	CLEANUP(folder_remove) struct folder f = folder_new();
+	CLEANUP(table_free) struct table t = {0};
+	struct tensor_shape shape;
+	struct step *s;
+	struct err e;
+
+	table_entry(&t, LIT(""), LIT("\x0a\x0b\x0a\x09\x0a\1s\x12\2\x12\0\x18\7"));
+	table_end(&t);
+	folder_put(&f, buf_bytes(&t.file), "m");
+	ck_assert_int_eq(step_open(f.fd, &where, VERIFY_READ, &s, &e), 0);
+	ck_assert_uint_eq(s->n_vars, 1);
+	ck_assert_int_eq(tensor_shape(s, s->vars, f.fd, &shape, &e), -EUCLEAN);
+	ck_assert_ptr_nonnull(strstr(e.text, "it has no slices"));
+	step_unref(s);
+}
+END_TEST
+
 /* Columns that all start at 0 of the first axis are compared each with each. */
 START_TEST(so_many_slices_that_comparing_them_takes_long_are_refused)
 {
@@ -487,6 +508,7 @@ TCase *step_tests(void)
 	tcase_add_test(t, what_is_no_index_is_refused);
 	tcase_add_loop_test(t, slices_must_make_up_the_whole, 0, COUNT(partitioned));
 	tcase_add_test(t, a_variable_is_no_slice_of_itself_nor_of_another);
+	tcase_add_test(t, a_tensor_without_slices_is_refused);
 	tcase_add_test(t, so_many_slices_that_comparing_them_takes_long_are_refused);
 	tcase_add_test(t, a_shard_that_cannot_be_used_fails_what_lies_in_it);
 	tcase_add_test(t, a_shard_that_changed_is_stale);
