@@ -14,6 +14,7 @@ struct bundle {
 	struct sstable table;
 	struct sstable_iter iter;
 	struct arena scratch; /* of the current entry */
+	bool no_memory; /* the entry did not get what it may take */
 	int32_t num_shards; /* > 0 */
 	bool big_endian;
 };
@@ -38,7 +39,7 @@ struct bundle_entry {
 int bundle_open(struct bundle *b, struct source src, struct err *e);
 void bundle_close(struct bundle *b);
 
-/* 1: OUT is the next entry in key order, and valid until the next call; 0: there is none; or as for
+/* 1: OUT is the next entry in key order, and valid until the next call; 0: there is none; -ENOMEM, or as for
  * sstable_next. An entry that makes no sense is given out with `why` set, since the others may be good. */
 int bundle_next(struct bundle *b, struct bundle_entry *out, struct err *e);
 

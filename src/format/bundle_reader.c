@@ -11,20 +11,26 @@ enum { MAX_ENTRY = 64 << 20 };
 /* The version of bundles that this reader understands: TensorFlow's kTensorBundleVersion. */
 enum { VERSION = 1 };
 
-static void *scratch_alloc(void *arena, size_t n)
+static void *scratch_alloc(void *bundle, size_t n)
 {
-	return arena_alloc(arena, n);
+	struct bundle *b = bundle;
+	void *p = arena_alloc(&b->scratch, n);
+
+	/* What is beyond the maximum is the entry's own fault. */
+	if (!p && n <= MAX_ENTRY && b->scratch.used <= MAX_ENTRY - n)
+		b->no_memory = true;
+	return p;
 }
 
-static void scratch_free(void *arena, void *p)
+static void scratch_free(void *bundle, void *p)
 {
-	(void)arena;
+	(void)bundle;
 	(void)p;
 }
 
 static void *unpack(struct bundle *b, const ProtobufCMessageDescriptor *d, struct bytes value)
 {
-	ProtobufCAllocator allocator = {scratch_alloc, scratch_free, &b->scratch};
+	ProtobufCAllocator allocator = {scratch_alloc, scratch_free, b};
 
 	return protobuf_c_message_unpack(d, &allocator, value.n, value.p);
 }
@@ -56,6 +62,8 @@ static int read_header(struct bundle *b, struct err *e)
 	if (r == 0 || sstable_key(&b->iter).n)
 		return err_set(e, -EUCLEAN, "no header: the first key is not the empty one");
 	h = unpack(b, &tensorflow__bundle_header_proto__descriptor, sstable_value(&b->iter));
+	if (b->no_memory)
+		return err_set(e, -ENOMEM, "no memory for the header");
 	if (!h)
 		return err_set(e, -EUCLEAN, "header: malformed");
 	if (h->num_shards <= 0)
@@ -102,9 +110,9 @@ static int take_shape(struct bundle *b, const Tensorflow__TensorShapeProto *shap
 			       BUNDLE_MAX_RANK);
 	if (rank && shape->unknown_rank)
 		return err_set(&out->why, -EUCLEAN, "%zu dimensions of unknown rank", rank);
-	out->dims = arena_alloc(&b->scratch, (rank + 1) * sizeof *out->dims);
+	out->dims = scratch_alloc(b, (rank + 1) * sizeof *out->dims);
 	if (!out->dims)
-		return err_set(&out->why, -ENOMEM, "no memory for %zu dimensions", rank);
+		return err_set(&out->why, -EUCLEAN, "no room for %zu dimensions", rank);
 	for (size_t i = 0; i < rank; i++)
 		out->dims[i] = shape->dim[i]->size;
 	if (!shape_count((unsigned)rank, out->dims, &count))
@@ -122,8 +130,8 @@ static int take_slices(struct bundle *b, const Tensorflow__BundleEntryProto *p,
 	if (!p->n_slices)
 		return 0;
 	if (__builtin_mul_overflow(p->n_slices, (size_t)out->rank * 2 * sizeof *to, &size) ||
-	    p->n_slices > UINT32_MAX || !(to = arena_alloc(&b->scratch, size)))
-		return err_set(&out->why, -ENOMEM, "no memory for %zu slices", p->n_slices);
+	    p->n_slices > UINT32_MAX || !(to = scratch_alloc(b, size)))
+		return err_set(&out->why, -EUCLEAN, "%zu slices are too many", p->n_slices);
 	out->slices = to;
 	for (size_t i = 0; i < p->n_slices; i++) {
 		const Tensorflow__TensorSliceProto *s = p->slices[i];
@@ -202,6 +210,8 @@ int bundle_next(struct bundle *b, struct bundle_entry *out, struct err *e)
 		take_entry(b, p, out);
 	else
 		err_set(&out->why, -EUCLEAN, "malformed entry");
+	if (b->no_memory)
+		return err_set(e, -ENOMEM, "no memory for an entry");
 	return 1;
 }
 

@@ -36,9 +36,12 @@ int slice_resolve(unsigned rank, const int64_t *dims, int64_t *extents, uint64_t
 
 bool slices_overlap(unsigned rank, const int64_t *a, const int64_t *b)
 {
-	for (unsigned i = 0; i < 2 * rank; i += 2)
-		if (a[i] + a[i + 1] <= b[i] || b[i] + b[i + 1] <= a[i])
+	for (unsigned i = 0; i < 2 * rank; i += 2) {
+		int64_t start = a[i] > b[i] ? a[i] : b[i];
+
+		if (a[i] + a[i + 1] <= start || b[i] + b[i + 1] <= start)
 			return false;
+	}
 	return true;
 }
 

@@ -17,6 +17,7 @@ bool shape_count(unsigned rank, const int64_t *dims, uint64_t *count);
 int slice_resolve(unsigned rank, const int64_t *dims, int64_t *extents, uint64_t *count,
 		  struct err *e);
 
+/* Whether an element is in both. */
 bool slices_overlap(unsigned rank, const int64_t *a, const int64_t *b);
 
 /* How many elements of the slice come before element INDEX of the whole. */

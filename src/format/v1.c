@@ -51,18 +51,21 @@ static int read_meta(struct v1 *v, struct err *e)
 	return check_version(meta_of(v)->versions, e);
 }
 
-bool v1_probe(struct source src)
+int v1_probe(struct source src)
 {
 	struct sstable t = {0};
 	struct sstable_iter it = {0};
-	bool is = sstable_open(&t, src, NULL) == 0 && sstable_iter_init(&it, &t, NULL) == 0 &&
-		  sstable_next(&it, NULL) > 0 && !sstable_key(&it).n && sstable_value(&it).n &&
-		  sstable_value(&it).p[0] ==
-			  0x0a; /* field 1, a message; a bundle's header begins otherwise */
+	int r = sstable_open(&t, src, NULL);
 
+	if (r == 0)
+		r = sstable_iter_init(&it, &t, NULL);
+	if (r == 0)
+		r = sstable_next(&it, NULL);
+	if (r > 0) /* field 1, a message; a bundle's header begins otherwise */
+		r = !sstable_key(&it).n && sstable_value(&it).n && sstable_value(&it).p[0] == 0x0a;
 	sstable_iter_release(&it);
 	sstable_close(&t);
-	return is;
+	return r < 0 && r != -ENOMEM ? 0 : r;
 }
 
 int v1_open(struct v1 *v, struct source src, struct err *e)
@@ -90,7 +93,7 @@ void v1_close(struct v1 *v)
 static int add_numbers(const Tensorflow__SavedSliceMeta *t, size_t rank, struct buf *scratch,
 		       struct err *e)
 {
-	int r = 0;
+	int r = buf_reserve(scratch, sizeof(int64_t)); /* scalars point into it as well */
 
 	for (size_t i = 0; i < rank && r == 0; i++)
 		r = buf_add(scratch, &t->shape->dim[i]->size, sizeof(int64_t));

@@ -23,8 +23,8 @@ struct v1_tensor {
 	const int64_t *slices; /* [n_slices][rank][2]: start, length; a whole dimension is 0, -1 */
 };
 
-/* Whether SRC is such a table, as far as its ends and its first entry tell. */
-bool v1_probe(struct source src);
+/* 1: SRC is such a table, as far as its ends and its first entry tell; 0: it is none; -ENOMEM. */
+int v1_probe(struct source src);
 
 /* -EUCLEAN, -EBADMSG, -ENOTSUP, -ENOMEM, or of reading. SRC's descriptor stays the caller's. */
 int v1_open(struct v1 *v, struct source src, struct err *e);

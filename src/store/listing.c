@@ -98,40 +98,42 @@ static size_t split_shard(const char *name, uint32_t *of)
 	return *of ? (size_t)(p - name) : 0;
 }
 
-static bool is_v1(int dirfd, const char *name)
+/* 1, 0 or -ENOMEM; what can't be read is none. */
+static int is_v1(int dirfd, const char *name)
 {
 	CLEANUP(closep) int fd = -1;
 	struct source src;
 
 	if (ends_with(name, ".meta") || strstr(name, ".data-") || is_unfinished(name))
-		return false;
+		return 0;
 	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	return fd >= 0 && source_of_fd(fd, &src, NULL) == 0 && v1_probe(src);
+	return fd >= 0 && source_of_fd(fd, &src, NULL) == 0 ? v1_probe(src) : 0;
 }
 
-/* What a file of the directory stands for; false if for nothing that is listed. N: the length of its name there. */
-static bool classify_file(int dirfd, const char *name, const char *state_name, struct listed *out,
-			  size_t *n)
+/* What a file of the directory stands for. 1; 0: for nothing that is listed; -ENOMEM. N: the length of its name there. */
+static int classify_file(int dirfd, const char *name, const char *state_name, struct listed *out,
+			 size_t *n)
 {
+	int r;
+
 	*n = strlen(name);
 	out->kind = LISTED_STATE;
 	if (!strcmp(name, state_name))
-		return true;
+		return 1;
 	out->kind = LISTED_STEP;
 	if (ends_with(name, ".index")) {
 		*n -= strlen(".index");
-		return true;
+		return 1;
 	}
 	out->place.format = STEP_V1;
-	if (!is_v1(dirfd, name))
-		return false;
-	if (split_shard(name, &out->place.shards))
+	r = is_v1(dirfd, name);
+	if (r > 0 && split_shard(name, &out->place.shards))
 		*n = split_shard(name, &out->place.shards);
-	return true;
+	return r;
 }
 
-static bool classify(int dirfd, const struct dirent *de, const char *state_name, struct listed *out,
-		     size_t *n)
+static int classify(int dirfd, const struct dirent *de, const char *state_name, struct listed *out,
+		    size_t *n)
 {
 	const char *name = de->d_name;
 	unsigned char type = de->d_type;
@@ -146,7 +148,9 @@ static bool classify(int dirfd, const struct dirent *de, const char *state_name,
 		return strcmp(name, ".") && strcmp(name, "..") && strcmp(name, ".ckptfs") &&
 		       !is_temporary(dirfd, name);
 	}
-	return (type == DT_REG || type == DT_LNK) && classify_file(dirfd, name, state_name, out, n);
+	if (type != DT_REG && type != DT_LNK)
+		return 0;
+	return classify_file(dirfd, name, state_name, out, n);
 }
 
 static int add(struct buf *items, struct listed item, const char *file, size_t n)
@@ -171,11 +175,11 @@ static int read_items(int dirfd, const char *state_name, struct buf *items)
 
 	if (!d)
 		return -errno;
-	while (r == 0 && (errno = 0, de = readdir(d)))
-		if (classify(dirfd, de, state_name, &item, &n))
+	while (r == 0 && (errno = 0, de = readdir(d))) {
+		r = classify(dirfd, de, state_name, &item, &n);
+		if (r > 0)
 			r = add(items, item, de->d_name, n);
-		else
-			errno = 0;
+	}
 	if (r == 0 && errno)
 		r = -errno;
 	closedir(d);

@@ -7,7 +7,7 @@
 
 enum {
 	MAX_TEXTS = 1 << 20, /* of explanations; a hostile index could ask for one an entry */
-	MAX_OVERLAP_CHECKS = 50000000, /* pairs of slices that are compared, for one variable */
+	MAX_OVERLAP_CHECKS = 50000000, /* pairs of slices that are compared, in one step */
 };
 
 void builder_release(struct builder *b)
@@ -40,6 +40,9 @@ int build_var(struct builder *b, struct var v, struct bytes key, const int64_t *
 
 	if (b->names.n + key.n > UINT32_MAX || builder_n_vars(b) == UINT32_MAX / 2)
 		return -E2BIG;
+	r = buf_reserve(&b->dims, sizeof *dims); /* scalars point into it as well */
+	if (r < 0)
+		return r;
 	v.key = (uint32_t)b->names.n;
 	v.key_n = (uint32_t)key.n;
 	r = buf_add(&b->names, key.p, key.n);
@@ -165,10 +168,9 @@ static int compare_starts(const void *a, const void *b)
 
 /* Slices sorted by where they start along the first axis: one need only be compared with those that start before
  * it ends. */
-static int compare_slices(const struct by_start *sorted, const struct var *v, struct err *e)
+static int compare_slices(struct builder *b, const struct by_start *sorted, const struct var *v,
+			  struct err *e)
 {
-	uint64_t checks = 0;
-
 	for (uint32_t i = 0; i < v->n_parts; i++) {
 		const int64_t *x = sorted[i].extents;
 
@@ -179,15 +181,15 @@ static int compare_slices(const struct by_start *sorted, const struct var *v, st
 				break;
 			if (slices_overlap(v->rank, x, y))
 				return err_set(e, -EUCLEAN, "two of its slices overlap");
-			if (++checks > MAX_OVERLAP_CHECKS)
-				return err_set(e, -EUCLEAN, "%" PRIu32 " slices are too many",
-					       v->n_parts);
+			if (++b->overlap_checks > MAX_OVERLAP_CHECKS)
+				return err_set(e, -EUCLEAN,
+					       "slices are too many to look for overlaps");
 		}
 	}
 	return 0;
 }
 
-static int check_overlap(const struct builder *b, const struct var *v, struct err *e)
+static int check_overlap(struct builder *b, const struct var *v, struct err *e)
 {
 	const struct part *parts = (const struct part *)b->parts.p + v->aux;
 	CLEANUP(freep) struct by_start *sorted = malloc(v->n_parts * sizeof *sorted + 1);
@@ -198,16 +200,19 @@ static int check_overlap(const struct builder *b, const struct var *v, struct er
 		sorted[i].extents = dims_at(b, parts[i].extents);
 	if (v->rank)
 		qsort(sorted, v->n_parts, sizeof *sorted, compare_starts);
-	return compare_slices(sorted, v, e);
+	return compare_slices(b, sorted, v, e);
 }
 
 /* Slices that lie within the shape, do not overlap and have as many elements as it have it whole. */
 static int join_parts(struct builder *b, struct var *v, struct err *e)
 {
-	struct part *parts = (struct part *)b->parts.p + v->aux;
+	struct part *parts;
 	uint64_t count, sum = 0, whole = 0;
 	int r;
 
+	if (!v->n_parts) /* the first one says where to look for strings */
+		return err_set(e, -EUCLEAN, "it has no slices");
+	parts = (struct part *)b->parts.p + v->aux;
 	shape_count(v->rank, dims_at(b, v->dims), &whole);
 	v->size = 0;
 	for (uint32_t i = 0; i < v->n_parts; i++) {

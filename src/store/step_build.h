@@ -9,6 +9,7 @@
 struct builder {
 	struct buf vars, parts, shards, dims, names, texts,
 		strings; /* arrays of what struct step has */
+	uint32_t overlap_checks; /* pairs of slices that were compared */
 	int64_t num_shards;
 	bool big_endian;
 };

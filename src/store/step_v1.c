@@ -80,6 +80,8 @@ static int add_tensor(struct list *l, const struct v1_tensor *t)
 	int r = buf_add(&l->names, t->name.p, t->name.n);
 
 	if (r == 0)
+		r = buf_reserve(&l->numbers, sizeof(int64_t)); /* scalars point into it as well */
+	if (r == 0)
 		r = buf_add(&l->numbers, t->dims, n * sizeof(int64_t));
 	if (r == 0 && t->why.code) { /* its text takes the place of its name's end */
 		r = buf_add(&l->names, t->why.text, strlen(t->why.text) + 1);
@@ -107,6 +109,8 @@ static int read_file(struct builder *b, struct list *l, int dirfd, const char *f
 		struct v1_tensor t;
 
 		v1_tensor(&v, i, &scratch, &t);
+		if (t.why.code == -ENOMEM)
+			return err_set(e, -ENOMEM, "%s", t.why.text);
 		r = t.why.code ? 0 : add_slices(b, &t, shard);
 		if (r == 0)
 			r = add_tensor(l, &t);
@@ -146,7 +150,7 @@ static int add_variable(struct builder *b, const struct list *l, const struct li
 	const int64_t *numbers = (const int64_t *)l->numbers.p + t->numbers;
 	struct var v = {.dtype = t->dtype, .rank = t->rank};
 	uint32_t slices = 0;
-	int r = 0;
+	int r = buf_reserve(&extents, sizeof *numbers);
 
 	for (size_t i = 0; i < n && r == 0; i++) {
 		const int64_t *own = (const int64_t *)l->numbers.p + t[i].numbers + t->rank;

@@ -241,9 +241,10 @@ static bool is_named(const struct tree *t, uint32_t dir, uint32_t pos, bool is_d
 
 bool tree_lookup(const struct tree *t, uint32_t dir, struct bytes name, struct tree_child *out)
 {
-	CLEANUP(buf_release) struct buf below = {0};
+	uint8_t below[256];
 
-	if (memchr(name.p, '/', name.n))
+	if (memchr(name.p, '/', name.n) ||
+	    name.n >= sizeof below) /* view/name.h: 255 bytes at most */
 		return false;
 	if (bytes_ends(name, bytes_of(suffix, SUFFIX))) { /* no folder's name ends so */
 		uint32_t at = lower_bound(t, dir, name);
@@ -251,7 +252,7 @@ bool tree_lookup(const struct tree *t, uint32_t dir, struct bytes name, struct t
 		name.n -= SUFFIX;
 		return is_named(t, dir, at, false, name, out);
 	}
-	if (buf_add(&below, name.p, name.n) < 0 || buf_add_byte(&below, '/') < 0)
-		return false;
-	return is_named(t, dir, lower_bound(t, dir, buf_bytes(&below)), true, name, out);
+	memcpy(below, name.p, name.n);
+	below[name.n] = '/';
+	return is_named(t, dir, lower_bound(t, dir, bytes_of(below, name.n + 1)), true, name, out);
 }

@@ -1,5 +1,12 @@
 #pragma once
 #include <check.h>
 
+TCase *bundle_tests(void);
+TCase *dtype_tests(void);
+TCase *npy_tests(void);
+TCase *ordered_code_tests(void);
 TCase *pb_tests(void);
+TCase *slice_tests(void);
+TCase *sstable_tests(void);
+TCase *string_tensor_tests(void);
 TCase *textpb_tests(void);

@@ -1,0 +1,269 @@
+/* Fails the n-th allocation of all that opens and reads a step, for n = 1, 2, ... until none is left: each time
+ * there is -ENOMEM or the right answer, and nothing stays allocated.
+ *
+ * Linked with --wrap for each function below, so that the calls of our own code come here; those inside of
+ * shared libraries do not. */
+#include "base/cleanup.h"
+#include "base/crc32c.h"
+#include "format/dtype.h"
+#include "lib/step.h"
+#include "store/listing.h"
+#include "store/locate.h"
+#include "store/tensor.h"
+#include "view/tree.h"
+#include <protobuf-c/protobuf-c.h>
+#include <stdio.h>
+
+/* --- the allocator ------------------------------------------------------------------------------------- */
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+char *__real_strdup(const char *s);
+char *__real_strndup(const char *s, size_t n);
+void __real_free(void *p);
+
+void __real_protobuf_c_message_free_unpacked(ProtobufCMessage *m, ProtobufCAllocator *allocator);
+void __wrap_protobuf_c_message_free_unpacked(ProtobufCMessage *m, ProtobufCAllocator *allocator);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+char *__wrap_strdup(const char *s);
+char *__wrap_strndup(const char *s, size_t n);
+void __wrap_free(void *p);
+
+static unsigned long calls, fail_at;
+static long live;
+
+static bool fails(void)
+{
+	return ++calls == fail_at;
+}
+
+static void *count(void *p)
+{
+	live += p != NULL;
+	return p;
+}
+
+void *__wrap_malloc(size_t n)
+{
+	return fails() ? NULL : count(__real_malloc(n));
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return fails() ? NULL : count(__real_calloc(n, size));
+}
+
+void *__wrap_realloc(void *p, size_t n)
+{
+	if (fails())
+		return NULL;
+	return p ? __real_realloc(p, n) : count(__real_realloc(NULL, n));
+}
+
+char *__wrap_strdup(const char *s)
+{
+	return fails() ? NULL : count(__real_strdup(s));
+}
+
+char *__wrap_strndup(const char *s, size_t n)
+{
+	return fails() ? NULL : count(__real_strndup(s, n));
+}
+
+void __wrap_free(void *p)
+{
+	live -= p != NULL;
+	__real_free(p);
+}
+
+/* Messages that our code has built are released by the library; it is told to do so here. */
+static void release(void *data, void *p)
+{
+	(void)data;
+	__wrap_free(p);
+}
+
+void __wrap_protobuf_c_message_free_unpacked(ProtobufCMessage *m, ProtobufCAllocator *allocator)
+{
+	ProtobufCAllocator here = {.free = release};
+
+	__real_protobuf_c_message_free_unpacked(m, allocator ? allocator : &here);
+}
+
+/* --- what is done -------------------------------------------------------------------------------------- */
+
+static int read_var(struct step *s, const struct var *v, int dirfd, uint32_t *crc, struct err *e)
+{
+	static uint8_t all[1 << 20];
+	struct tensor_shape shape;
+	struct tensor *t;
+	int r = tensor_shape(s, v, dirfd, &shape, e);
+
+	if (r == 0)
+		r = tensor_open(s, v, dirfd, &t, e);
+	if (r < 0)
+		return r;
+	for (uint64_t off = 0; off < shape.size && r == 0;) {
+		/* Odd lengths, so that elements are cut. */
+		size_t n = shape.size - off < sizeof all - 1 ? shape.size - off : sizeof all - 1;
+
+		r = tensor_read(t, off, n, all, e);
+		*crc = crc32c_extend(*crc, all, r == 0 ? n : 0);
+		off += n;
+	}
+	if (r == 0 && shape.size > 3)
+		r = tensor_read(t, 1, shape.size - 3, all, e);
+	tensor_close(t);
+	return r;
+}
+
+static int walk(const struct step *s, uint32_t *crc, struct err *e)
+{
+	struct tree t;
+	struct tree_child child, found;
+	int r = tree_init(&t, s, e);
+
+	if (r < 0)
+		return r;
+	for (uint32_t dir = 0; dir < t.n_dirs; dir++)
+		for (uint32_t pos = 0; tree_next(&t, dir, &pos, &child);) {
+			*crc = crc32c_extend(*crc, child.name.p, child.name.n);
+			if (child.is_dir && !tree_lookup(&t, dir, child.name, &found))
+				r = err_set(e, -ENOENT, "a folder is not found");
+		}
+	tree_release(&t);
+	return r;
+}
+
+static void note_fault(const struct step *s, const struct var *v, uint32_t *crc)
+{
+	struct err why;
+
+	step_check(s, v, &why);
+	*crc = crc32c_extend(*crc, why.text, strlen(why.text));
+}
+
+static int read_step(int dirfd, const struct step_place *where, uint32_t *crc, struct err *e)
+{
+	struct step *s;
+	int r = step_open(dirfd, where, VERIFY_READ, &s, e);
+
+	if (r < 0)
+		return r;
+	r = walk(s, crc, e);
+	for (uint32_t i = 0; i < s->n_vars && r == 0; i++)
+		if (s->vars[i].kind == VAR_BAD)
+			note_fault(s, &s->vars[i], crc);
+		else if (s->vars[i].kind != VAR_PART)
+			r = read_var(s, &s->vars[i], dirfd, crc, e);
+	step_unref(s);
+	return r;
+}
+
+static int list_and_read(const struct location *at, uint32_t *crc, struct err *e)
+{
+	CLEANUP(listing_release) struct listing l = {0};
+	const struct listed *item;
+	int r = listing_read(at->dirfd, "checkpoint", &l, e);
+
+	if (r < 0)
+		return r;
+	item = listing_find(&l, LISTED_STEP, at->step);
+	*crc = l.n;
+	return item ? read_step(at->dirfd, &item->place, crc, e)
+		    : err_set(e, -ENOENT, "%s is not listed", at->step);
+}
+
+static int do_all(const char *source, uint32_t *crc, struct err *e)
+{
+	struct location at;
+	int r = locate(source, "checkpoint", &at, e);
+
+	if (r < 0)
+		return r;
+	r = at.step ? list_and_read(&at, crc, e)
+		    : err_set(e, -EINVAL, "%s: its step was not found", source);
+	close(at.dirfd);
+	free(at.step);
+	return r;
+}
+
+/* --- the loop ------------------------------------------------------------------------------------------ */
+
+static int complain(const char *source, const char *what)
+{
+	printf("%s: allocation %lu fails: %s\n", source, fail_at, what);
+	return EXIT_FAILURE;
+}
+
+static int check(const char *source)
+{
+	uint32_t want = 0, have;
+	struct err e = {0};
+
+	fail_at = 0;
+	if (do_all(source, &want, &e) < 0)
+		return complain(source, e.text);
+	do {
+		int r;
+
+		calls = 0;
+		fail_at++;
+		have = 0;
+		e = (struct err){0};
+		r = do_all(source, &have, &e);
+		if (r < 0 && (r != -ENOMEM || e.code != r || !e.text[0]))
+			return complain(source, e.text);
+		if (r == 0 && have != want)
+			return complain(source, "the answer is another");
+		if (live)
+			return complain(source, "something was not freed");
+	} while (calls >= fail_at);
+	printf("%s: %lu allocations\n", source, fail_at - 1);
+	return fail_at > 10 ? EXIT_SUCCESS : complain(source, "too few to be all");
+}
+
+/* An entry that takes more than the memory that is kept for all. */
+static int check_large_entry(void)
+{
+	enum { SLICES = 200 };
+	static const int64_t dims[] = {SLICES, 1, 1};
+	static const int64_t slices[SLICES][3][2];
+	const struct item item = {.name = "w",
+				  .spec = {.dtype = DTYPE_FLOAT,
+					   .rank = 3,
+					   .dims = dims,
+					   .n_slices = SLICES,
+					   .slices = slices[0][0]}};
+	struct folder f = folder_new();
+	char path[100];
+	int result;
+
+	step_put(&f, "large", 1, &item, 1);
+	snprintf(path, sizeof path, "%s/large", f.path);
+	result = check(path);
+	folder_remove(&f);
+	return result;
+}
+
+int main(void)
+{
+	static const char *const sources[] = {
+		"linear/my-model-2000", "sharded/model-7", "partitioned/model-3",
+		"partitioned/refused",  "snappy/model-3",  "maxshard/ckpt-1",
+		"strings/text",         "names/odd",       "dtypes/variant",
+		"v1-sharded/model-2",
+	};
+	char path[4096];
+	int result = check_large_entry();
+
+	for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
+		snprintf(path, sizeof path, "%s/fixtures/%s", ASSETS, sources[i]);
+		if (check(path) != EXIT_SUCCESS)
+			result = EXIT_FAILURE;
+	}
+	return result;
+}

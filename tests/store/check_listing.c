@@ -1,0 +1,178 @@
+/* Tests of src/store/listing.[ch]. */
+#include "base/cleanup.h"
+#include "lib/files.h"
+#include "lib/lit.h"
+#include "store/check_store.h"
+#include "store/listing.h"
+#include <sys/stat.h>
+
+#define HEX32 "0123456789abcdef0123456789abcdef"
+
+static const struct {
+	const char *name; /* a file, or a folder if it ends in '/' */
+	int kind; /* -1: not listed */
+	const char *listed; /* NULL: as it is */
+} names[] = {
+	{"checkpoint", LISTED_STATE, NULL},
+	{"my-model-0.index", LISTED_STEP, "my-model-0"},
+	{"my-model-0.data-00000-of-00001", -1, NULL},
+	{"my-model-0.meta", -1, NULL},
+	{"my-model-10.index", LISTED_STEP, "my-model-10"},
+	{"my-model-10.index.tempstate123", -1, NULL},
+	{".index", LISTED_STEP, ""},
+	{"..index", LISTED_STEP, "."},
+	{"...index", LISTED_STEP, ".."},
+	{".hidden.index", LISTED_STEP, ".hidden"},
+	{"a.index.index", LISTED_STEP, "a.index"},
+	{"new\nline \xff.index", LISTED_STEP, "new\nline \xff"},
+	{"index", -1, NULL},
+	{"x.indexes", -1, NULL},
+	{"events.out", -1, NULL},
+	{".ckptfs/", -1, NULL},
+	{".git/", LISTED_FOLDER, NULL},
+	{"export/", LISTED_FOLDER, NULL},
+	{"folder.index/", LISTED_FOLDER, NULL},
+	{"m-1_temp/", -1, NULL},
+	{"m-1_temp/part-00000-of-00002.index", -2, NULL},
+	{"m-2_temp_" HEX32 "/", -1, NULL},
+	{"m-3_temp_" HEX32 "0/", LISTED_FOLDER, NULL}, /* a digit too many */
+	{"m-4_temp_x/", LISTED_FOLDER, NULL},
+	{"m-4_temp_0123456789abcdef0123456789abcdeg/", LISTED_FOLDER, NULL},
+	{"m-5_template/", LISTED_FOLDER, NULL},
+	{"m-6_temp/", LISTED_FOLDER, NULL}, /* for what is in it */
+	{"m-6_temp/notes", -2, NULL},
+	{"m_temp_temp/", -1, NULL},
+	{"_temp/", -1, NULL},
+};
+
+static void make(const struct folder *f, const char *name)
+{
+	size_t n = strlen(name);
+	char folder[200] = {0};
+
+	if (name[n - 1] != '/') {
+		folder_put(f, LIT(""), "%s", name);
+		return;
+	}
+	memcpy(folder, name, n - 1);
+	ck_assert_int_eq(mkdirat(f->fd, folder, 0755), 0);
+}
+
+START_TEST(steps_folders_and_the_state_file_are_listed)
+{
+	CLEANUP(folder_remove)
+	struct folder f = folder_new();
+	struct listing l;
+	uint32_t want = 0;
+
+	for (size_t i = 0; i < COUNT(names); i++)
+		make(&f, names[i].name);
+	for (int again = 0; again < 2;
+	     again++) { /* the position of the descriptor does not matter */
+		want = 0;
+		ck_assert_int_eq(listing_read(f.fd, "checkpoint", &l, NULL), 0);
+		for (size_t i = 0; i < COUNT(names); i++) {
+			char name[200] = {0};
+			const char *listed = names[i].listed ? names[i].listed : name;
+
+			memcpy(name, names[i].name, strcspn(names[i].name, "/"));
+			if (names[i].kind >= 0) {
+				ck_assert_msg(
+					listing_find(&l, (enum listed_kind)names[i].kind, listed),
+					"%s", names[i].name);
+				want++;
+			}
+		}
+		for (uint32_t i = 1; i < l.n; i++)
+			ck_assert_int_le(strcmp(l.items[i - 1].place.name, l.items[i].place.name),
+					 0);
+		ck_assert_uint_eq(l.n, want);
+		ck_assert_ptr_null(listing_find(&l, LISTED_FOLDER, "checkpoint"));
+		ck_assert_ptr_null(listing_find(&l, LISTED_STEP, "export"));
+		listing_release(&l);
+	}
+}
+END_TEST
+
+START_TEST(another_state_file_is_the_one_that_is_named)
+{
+	CLEANUP(folder_remove)
+	struct folder f = folder_new();
+	struct listing l;
+
+	folder_put(&f, LIT(""), "checkpoint");
+	folder_put(&f, LIT(""), "mylatest");
+	ck_assert_int_eq(listing_read(f.fd, "mylatest", &l, NULL), 0);
+	ck_assert_uint_eq(l.n, 1);
+	ck_assert_str_eq(l.items[0].place.name, "mylatest");
+	listing_release(&l);
+	ck_assert_int_eq(listing_read(f.fd, "none", &l, NULL), 0);
+	ck_assert_uint_eq(l.n, 0);
+	ck_assert_ptr_null(listing_find(&l, LISTED_STATE, "checkpoint"));
+	listing_release(&l);
+}
+END_TEST
+
+START_TEST(links_to_files_are_listed_and_other_things_are_not)
+{
+	CLEANUP(folder_remove)
+	struct folder f = folder_new();
+	struct listing l;
+
+	ck_assert_int_eq(symlinkat("elsewhere", f.fd, "a.index"), 0);
+	ck_assert_int_eq(symlinkat(".", f.fd, "loop"), 0);
+	ck_assert_int_eq(mkfifoat(f.fd, "fifo.index", 0644), 0);
+	ck_assert_int_eq(listing_read(f.fd, "checkpoint", &l, NULL), 0);
+	ck_assert_uint_eq(l.n, 1);
+	ck_assert_ptr_nonnull(listing_find(&l, LISTED_STEP, "a"));
+	listing_release(&l);
+}
+END_TEST
+
+START_TEST(families_are_told_by_their_numbers)
+{
+	static const struct {
+		const char *a, *b;
+		bool same;
+	} pairs[] = {
+		{"my-model-1000", "my-model-0", true},
+		{"my-model-1000", "my-model", true},
+		{"model-7.cptk", "model-8.cptk", true},
+		{"my_net.ckpt", "my_net.ckpt-1", true},
+		{"my_net.ckpt-1", "my_net.ckpt-22", true},
+		{"model-00000300", "model-7", true},
+		{"a-1-2", "a-1-3", true},
+		{"a-1-2", "a-2-2", false},
+		{"model-7.cptk", "model-8.ckpt", false},
+		{"model-7.cptk", "model-7", false},
+		{"model-1", "other-1", false},
+		{"model-1", "model1", false},
+		{"model1", "model2", false},
+		{"model-a", "model-b", false},
+		{"model-", "model", false},
+		{"-1", "-2", true},
+		{"1", "2", false},
+		{"", "", true},
+		{"", "-7", true},
+		{"m-1.a.b", "m-2.a.b", false},
+	};
+
+	for (size_t i = 0; i < COUNT(pairs); i++) {
+		ck_assert_msg(same_family(pairs[i].a, pairs[i].b) == pairs[i].same, "%s, %s",
+			      pairs[i].a, pairs[i].b);
+		ck_assert(same_family(pairs[i].b, pairs[i].a) == pairs[i].same);
+		ck_assert(same_family(pairs[i].a, pairs[i].a));
+	}
+}
+END_TEST
+
+TCase *listing_tests(void)
+{
+	TCase *t = tcase_create("listing");
+
+	tcase_add_test(t, steps_folders_and_the_state_file_are_listed);
+	tcase_add_test(t, another_state_file_is_the_one_that_is_named);
+	tcase_add_test(t, links_to_files_are_listed_and_other_things_are_not);
+	tcase_add_test(t, families_are_told_by_their_numbers);
+	return t;
+}

@@ -1,0 +1,8 @@
+#include "store/check_store.h"
+#include "lib/suite.h"
+
+int main(void)
+{
+	return suite_run("store", (TCase *[]){listing_tests(), locate_tests(), step_tests(),
+					      tensor_tests(), NULL});
+}

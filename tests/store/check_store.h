@@ -1,0 +1,7 @@
+#pragma once
+#include <check.h>
+
+TCase *listing_tests(void);
+TCase *locate_tests(void);
+TCase *step_tests(void);
+TCase *tensor_tests(void);
