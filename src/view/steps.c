@@ -78,11 +78,12 @@ static int parse_step(struct view *v, struct node *n, struct loaded **out, struc
 	if (r == 0 && texts_init(&l->texts, l->step, fd, v->meta_suffix) < 0)
 		r = err_set(e, -ENOMEM, "no memory");
 	atomic_init(&l->refs, r < 0 ? 1 : 2); /* the caller's, and the node's */
-	if (r < 0)
+	if (r < 0) {
 		loaded_unref(l);
-	else
-		*out = l;
-	return r;
+		return folder_wrap(n->parent, r, e);
+	}
+	*out = l;
+	return 0;
 }
 
 void steps_detach(struct view *v, struct node *n)
