@@ -93,6 +93,12 @@ void steps_detach(struct view *v, struct node *n)
 	pthread_mutex_unlock(&v->lock);
 }
 
+/* The bytes of an index were read and are wrong; as long as it is the same file, they stay so. */
+static bool is_final(int r)
+{
+	return r == -EUCLEAN || r == -EBADMSG || r == -ENOTSUP || r == -EFBIG || r == -E2BIG;
+}
+
 int steps_get(struct view *v, struct node *n, struct loaded **out, struct err *e)
 {
 	int r = 0;
@@ -113,7 +119,7 @@ int steps_get(struct view *v, struct node *n, struct loaded **out, struct err *e
 			install_loaded(v, n, *out);
 		else if (r == -ESTALE || r == -ENOENT)
 			steps_detach(v, n);
-		else if (r != -ENOMEM && r != -EMFILE && r != -ENFILE)
+		else if (is_final(r))
 			n->failure = why;
 		if (r < 0 && e)
 			*e = why;
