@@ -66,9 +66,9 @@ mounts() {
   mountpoint -q "$2" || fail "is not mounted: $*"
 }
 
-# shows NAME...: these names and no others are at the top of the mount.
+# shows NAME...: these names and no others are at the top of the mount, but for the link to the latest step.
 shows() {
-  diff <(printf '%s\n' "$@" | LC_ALL=C sort) <(LC_ALL=C ls -A "$at") >&2 || fail "shows other names"
+  diff <(printf '%s\n' "$@" | LC_ALL=C sort) <(LC_ALL=C ls -A -I latest "$at") >&2 || fail "shows other names"
 }
 
 # --- the command line -----------------------------------------------------------------------------------

@@ -190,16 +190,16 @@ a, b = (steps[name]["keys"] for name in ("my-model-1000", "my-model-2000"))
 print("\n".join(sorted(f"{key}.npy" for key in a if a[key] != b[key])))
 ' "$fixtures/linear.expected.json" >"$tmp/want"
   run diff -rq "$mnt/my-model-1000" "$mnt/my-model-2000"
-  sed -n "s|^Files $mnt/my-model-1000/\(.*\) and .*|\1|p" "$tmp/out" | sort >"$tmp/found"
+  sed -n "s|^Files $mnt/my-model-1000/\(.*\.npy\) and .*|\1|p" "$tmp/out" | sort >"$tmp/found"
   [ -s "$tmp/want" ] || fail "the two steps are the same"
   cmp "$tmp/want" "$tmp/found"
-  check_equal "lines of diff" "$(wc -l <"$tmp/out")" "$(wc -l <"$tmp/want")"
   unmount
 }
 
 # Such steps are what a commit of one changed variable makes.
 add_linked_step() {
   copy_fixture linear
+  rm "$source"/*.meta
   cp -p "$source/my-model-0.index" "$source/my-model-5.index"
   ln "$source/my-model-0.data-00000-of-00001" "$source/my-model-5.data-00000-of-00001"
 }
@@ -217,7 +217,7 @@ shared_variables_are_not_read_to_compare_them() {
       "$(stat -c '%d %i %s %b %f %u %g %x %y %z' "$mnt/my-model-5/$array")"
     cmp "$mnt/my-model-0/$array" "$mnt/my-model-5/$array"
   done < <(find "$mnt/my-model-0" -name '*.npy' -printf '%P\n')
-  diff -r "$mnt/my-model-0" "$mnt/my-model-5"
+  diff -r --exclude=variables.tsv "$mnt/my-model-0" "$mnt/my-model-5"
   before=$(reads)
   check_equal "reads" "$before" 0
   check_status 1 cmp "$mnt/my-model-0/w.npy" "$mnt/my-model-1000/w.npy"
@@ -299,7 +299,7 @@ a_large_step_is_copied() {
   unmount
 }
 
-for name in linear sharded partitioned dtypes strings names/bytes; do
+for name in linear sharded partitioned dtypes/numeric strings names/bytes; do
   echo "tools on $name"
   mount_ckpt "$fixtures/$name"
   try_all_tools
