@@ -104,9 +104,11 @@ static int take_switch(struct arguments *a, int c, struct buf *texts)
 static int parse_arguments(int argc, char **argv, struct arguments *a)
 {
 	CLEANUP(buf_release) struct buf texts = {0};
+	static char name[] = "mount.ckptfs";
 	struct err e = {0};
 	int c, status;
 
+	argv[0] = name; /* getopt's messages begin with it */
 	while ((c = getopt_long(argc, argv, "o:sfnvt:N:", long_options, NULL)) != -1) {
 		status = take_switch(a, c, &texts);
 		if (status >= 0)
@@ -198,13 +200,22 @@ static bool lies_below(const char *path, int dirfd)
 	return stat("/", &st) == 0 && is_same(&st, &source);
 }
 
+/* Whether the daemon of what is mounted at PATH has died. The kernel may remember attributes, but it can't open. */
+static bool is_dead(const char *path)
+{
+	CLEANUP(closep)
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 && errno == ENOTCONN;
+}
+
 static int check_mountpoint(const char *mountpoint, int dirfd, char **absolute, struct err *e)
 {
 	CLEANUP(freep) char *path = realpath(mountpoint, NULL);
 	CLEANUP(freep) char *source = NULL;
 	struct stat st;
 
-	if (!path && errno == ENOTCONN)
+	if (path ? is_dead(path) : errno == ENOTCONN)
 		return err_set(
 			e, -ENOTCONN,
 			"mountpoint %s: a filesystem whose daemon has died is mounted there; umount it first",

@@ -14,6 +14,14 @@ void options_release(struct options *o)
 	*o = (struct options){0};
 }
 
+static bool is_one_of(const char *name, const char *const *list)
+{
+	for (; *list; list++)
+		if (!strcmp(name, *list))
+			return true;
+	return false;
+}
+
 /* --- our own ------------------------------------------------------------------------------------------- */
 
 static int set_text(char **to, const char *value)
@@ -65,11 +73,15 @@ static int set_verify(struct options *o, const char *value, struct err *e)
 /* 1: NAME is one of ours and was taken. VALUE is NULL where there is no '='. */
 static int set_own(struct options *o, const char *name, const char *value, struct err *e)
 {
+	static const char *const own[] = {"filename", "latest_filename", "fsname", "uid",
+					  "gid",      "umask",           NULL};
 	unsigned long n = 0;
 	int r;
 
 	if (!value)
-		return 0;
+		return is_one_of(name, own)
+			       ? err_set(e, -EINVAL, "option %s: expected %s=VALUE", name, name)
+			       : 0;
 	if (!strcmp(name, "filename")) {
 		r = set_file_name(&o->filename, name, value, e);
 	} else if (!strcmp(name, "latest_filename")) {
@@ -99,14 +111,6 @@ static int set_own(struct options *o, const char *name, const char *value, struc
 }
 
 /* --- others' --------------------------------------------------------------------------------------------- */
-
-static bool is_one_of(const char *name, const char *const *list)
-{
-	for (; *list; list++)
-		if (!strcmp(name, *list))
-			return true;
-	return false;
-}
 
 /* Of the kernel and of libfuse's mount.c; subtype and default_permissions are always set. */
 static bool is_handed_on(const char *name, bool has_value)

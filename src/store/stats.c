@@ -183,7 +183,7 @@ int stats_of(struct step *s, const struct var *v, int dirfd, struct stats *out, 
 	int r;
 
 	if (v->kind == VAR_BAD)
-		return step_check(s, v, e);
+		return step_check(s, v, dirfd, e);
 	if (!type->item || type->item != type->word) /* strings, variants; complex numbers */
 		return err_set(e, -ENODATA, "%s has no real numbers", type->name);
 	r = tensor_open(s, v, dirfd, &t, e);

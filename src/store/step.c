@@ -215,7 +215,21 @@ const struct var *step_find(const struct step *s, struct bytes key)
 	return var_find(s->vars, s->n_vars, s->names, key);
 }
 
-static int check_place(const struct step *s, const struct var *v, struct err *e)
+/* Whether SHARD, with which something is wrong, is now another file, or one that can be opened. */
+static bool shard_changed(const struct step *s, int dirfd, const struct shard *shard)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+	struct file_id now;
+	struct stat st;
+
+	if (step_shard_name(&s->place, shard->number, s->num_shards, &file) < 0 ||
+	    fstatat(dirfd, (char *)file.p, &st, 0) < 0)
+		return false;
+	now = file_id_of(&st);
+	return shard->status < 0 ? S_ISREG(st.st_mode) : !file_id_eq(&now, &shard->id);
+}
+
+static int check_place(const struct step *s, const struct var *v, int dirfd, struct err *e)
 {
 	CLEANUP(buf_release) struct buf file = {0};
 	const struct shard *shard = &s->shards[v->shard];
@@ -225,6 +239,9 @@ static int check_place(const struct step *s, const struct var *v, struct err *e)
 	if (shard->status == 0 && s->place.format == STEP_V1) /* its values are found by key */
 		return 0;
 	step_shard_file(s, v->shard, &file);
+	if (shard_changed(s, dirfd, shard))
+		return err_set(e, -ESTALE, "%.*s: is not the file that it was", (int)file.n,
+			       (char *)file.p);
 	if (shard->status < 0) {
 		err_sys(e, shard->status, "%.*s", (int)file.n, (char *)file.p);
 		return -EIO; /* a program that asks for the variable would take ENOENT for an answer */
@@ -233,16 +250,16 @@ static int check_place(const struct step *s, const struct var *v, struct err *e)
 		       (int)file.n, (char *)file.p, shard->id.size, v->size, v->off);
 }
 
-int step_check(const struct step *s, const struct var *v, struct err *e)
+int step_check(const struct step *s, const struct var *v, int dirfd, struct err *e)
 {
 	int r = 0;
 
 	if (v->kind == VAR_BAD)
 		return err_set(e, -EUCLEAN, "%s: %s", s->place.file, s->texts + v->aux);
 	if (v->kind != VAR_SLICED)
-		return check_place(s, v, e);
+		return check_place(s, v, dirfd, e);
 	for (uint32_t i = 0; i < v->n_parts && r == 0; i++)
-		r = check_place(s, &s->vars[s->parts[v->aux + i].var], e);
+		r = check_place(s, &s->vars[s->parts[v->aux + i].var], dirfd, e);
 	return r;
 }
 

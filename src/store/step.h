@@ -136,8 +136,8 @@ struct var *var_find(struct var *vars, uint32_t n, const uint8_t *names, struct 
 const struct var *step_find(const struct step *s, struct bytes key);
 
 /* 0 if V's bytes are where the index says, as far as that can be known without reading them; else -EUCLEAN, or
- * -EIO if its shard can't be opened, and why. */
-int step_check(const struct step *s, const struct var *v, struct err *e);
+ * -EIO if its shard can't be opened, and why. -ESTALE if that is so no longer, for its shard in DIRFD has changed. */
+int step_check(const struct step *s, const struct var *v, int dirfd, struct err *e);
 
 /* Opens the shard NUMBER of step->shards. -ESTALE if it is no longer the file that was there when the step was
  * opened. */

@@ -137,14 +137,14 @@ static int find_part(struct builder *b, const struct var *v, struct part *part, 
 
 	if (slice_key_encode(&key, key_of(b, v), v->rank, extents) < 0)
 		return err_set(e, -ENOMEM, "no memory for a slice's key");
+	p = var_find(builder_vars(b), builder_n_vars(b), b->names.p, buf_bytes(&key));
+	if (p && p->kind == VAR_WHOLE)
+		p->kind = VAR_PART;
 	r = slice_resolve(v->rank, dims_at(b, v->dims), extents, count, e);
 	if (r < 0)
 		return r;
-	p = var_find(builder_vars(b), builder_n_vars(b), b->names.p, buf_bytes(&key));
 	if (!p)
 		return err_set(e, -EUCLEAN, "a slice that it lists is missing");
-	if (p->kind == VAR_WHOLE)
-		p->kind = VAR_PART;
 	if (p->kind != VAR_PART || p->dtype != v->dtype || p->rank != v->rank)
 		return err_set(e, -EUCLEAN, "a slice is malformed, or of another type");
 	for (unsigned i = 0; i < v->rank; i++)
@@ -208,7 +208,7 @@ static int join_parts(struct builder *b, struct var *v, struct err *e)
 {
 	struct part *parts;
 	uint64_t count, sum = 0, whole = 0;
-	int r;
+	int failed = 0;
 
 	if (!v->n_parts) /* the first one says where to look for strings */
 		return err_set(e, -EUCLEAN, "it has no slices");
@@ -216,16 +216,20 @@ static int join_parts(struct builder *b, struct var *v, struct err *e)
 	shape_count(v->rank, dims_at(b, v->dims), &whole);
 	v->size = 0;
 	for (uint32_t i = 0; i < v->n_parts; i++) {
-		r = find_part(b, v, &parts[i], &count, e);
-		if (r < 0)
-			return r;
+		int r = find_part(b, v, &parts[i], &count, failed ? NULL : e);
+
+		failed = failed ? failed : r;
+		if (failed)
+			continue; /* the others are found all the same: none of them is a variable */
 		if (i == 0)
 			v->shard = builder_vars(b)[parts[i].var].shard;
 		v->size += builder_vars(b)[parts[i].var].size;
 		sum += count; /* at most the whole each time, and that fits 63 bits */
 		if (sum > whole)
-			return err_set(e, -EUCLEAN, "its slices hold more than its shape");
+			failed = err_set(e, -EUCLEAN, "its slices hold more than its shape");
 	}
+	if (failed)
+		return failed;
 	if (sum != whole)
 		return err_set(e, -EUCLEAN,
 			       "its slices leave %" PRIu64 " of %" PRIu64 " elements out",

@@ -102,7 +102,7 @@ static int open_pieces(struct tensor *t, int dirfd, struct err *e)
 	const struct step *s = t->step;
 	const struct var *v = t->var;
 	uint32_t n = v->kind == VAR_SLICED ? v->n_parts : 1;
-	int r = step_check(s, v, e);
+	int r = step_check(s, v, dirfd, e);
 
 	if (r < 0)
 		return r;
@@ -247,7 +247,7 @@ int tensor_shape(struct step *s, const struct var *v, int dirfd, struct tensor_s
 	int r;
 
 	if (v->kind == VAR_BAD)
-		return step_check(s, v, e);
+		return step_check(s, v, dirfd, e);
 	*out = (struct tensor_shape){0};
 	if (v->dtype != DTYPE_STRING)
 		return shape_of(s, v, out);

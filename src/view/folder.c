@@ -34,6 +34,15 @@ int folder_open_parent(const struct view *v, const struct node *n, struct err *e
 	return folder_open(v, n->parent ? n->parent : n, e);
 }
 
+int folder_wrap(const struct node *n, int r, struct err *e)
+{
+	CLEANUP(buf_release) struct buf path = {0};
+
+	if (n->parent && add_path(n, &path) == 0 && buf_add_byte(&path, 0) == 0)
+		err_wrap(e, r, "%s", (char *)path.p + strlen("./"));
+	return r;
+}
+
 static bool same_time(struct timespec a, struct timespec b)
 {
 	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;

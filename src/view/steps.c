@@ -78,11 +78,12 @@ static int parse_step(struct view *v, struct node *n, struct loaded **out, struc
 	if (r == 0 && texts_init(&l->texts, l->step, fd, v->meta_suffix) < 0)
 		r = err_set(e, -ENOMEM, "no memory");
 	atomic_init(&l->refs, r < 0 ? 1 : 2); /* the caller's, and the node's */
-	if (r < 0)
+	if (r < 0) {
 		loaded_unref(l);
-	else
-		*out = l;
-	return r;
+		return folder_wrap(n->parent, r, e);
+	}
+	*out = l;
+	return 0;
 }
 
 void steps_detach(struct view *v, struct node *n)
@@ -90,6 +91,12 @@ void steps_detach(struct view *v, struct node *n)
 	pthread_mutex_lock(&v->lock);
 	node_detach(&v->nodes, n);
 	pthread_mutex_unlock(&v->lock);
+}
+
+/* The bytes of an index were read and are wrong; as long as it is the same file, they stay so. */
+static bool is_final(int r)
+{
+	return r == -EUCLEAN || r == -EBADMSG || r == -ENOTSUP || r == -EFBIG || r == -E2BIG;
 }
 
 int steps_get(struct view *v, struct node *n, struct loaded **out, struct err *e)
@@ -112,7 +119,7 @@ int steps_get(struct view *v, struct node *n, struct loaded **out, struct err *e
 			install_loaded(v, n, *out);
 		else if (r == -ESTALE || r == -ENOENT)
 			steps_detach(v, n);
-		else if (r != -ENOMEM && r != -EMFILE && r != -ENFILE)
+		else if (is_final(r))
 			n->failure = why;
 		if (r < 0 && e)
 			*e = why;

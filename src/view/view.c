@@ -485,6 +485,7 @@ int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *ou
 /* --- files ------------------------------------------------------------------------------------------------- */
 
 struct view_file {
+	const struct node *node; /* stays while the file is open */
 	struct file *file; /* a variable's, or */
 	struct buf text; /* a text, or */
 	int fd; /* the state file */
@@ -515,6 +516,8 @@ static int open_in_step(struct view *v, struct node *n, uint32_t index, struct v
 		r = text_make(&l->texts, l->step, dirfd, text_of(l, index), &f->text, e);
 	else
 		r = -EISDIR;
+	if (r < 0)
+		folder_wrap(n->parent, r, e);
 	if (r == -ESTALE) /* its name leads to a new node from now on */
 		steps_detach(v, n);
 	loaded_unref(l);
@@ -536,6 +539,7 @@ int view_open(struct view *v, uint64_t id, struct view_file **out, bool *stable,
 	f = calloc(1, sizeof *f);
 	if (!f)
 		return err_set(e, -ENOMEM, "no memory");
+	f->node = n;
 	f->fd = -1;
 	*stable = n->kind == NODE_STEP;
 	r = n->kind == NODE_STEP ? open_in_step(v, n, node_index(id), f, e)
@@ -567,10 +571,12 @@ static int64_t read_text(const struct buf *text, uint64_t off, size_t len, uint8
 
 int64_t view_read(const struct view_file *f, uint64_t off, size_t len, uint8_t *dst, struct err *e)
 {
-	ssize_t n;
+	int64_t n;
 
-	if (f->file)
-		return file_read(f->file, off, len, dst, e);
+	if (f->file) {
+		n = file_read(f->file, off, len, dst, e);
+		return n < 0 ? folder_wrap(f->node->parent, (int)n, e) : n;
+	}
 	if (f->fd < 0)
 		return read_text(&f->text, off, len, dst);
 	n = pread(f->fd, dst, len, (off_t)off);

@@ -147,6 +147,15 @@ kill_daemon() {
   umount -l "$at" 2>/dev/null || fusermount3 -uz "$at" 2>/dev/null || true
 }
 
+# Those of daemons that went to the background. The kernel escapes what is special in a name.
+unmount_rest() {
+  local at
+  grep -F " $tmp/" /proc/self/mounts | cut -d' ' -f2 | while read -r at; do
+    at=$(printf '%b' "$at")
+    umount -l "$at" 2>/dev/null || fusermount3 -uz "$at"
+  done
+}
+
 clean_up() {
   local result=$? at
   trap - EXIT ERR
@@ -165,6 +174,7 @@ clean_up() {
   if [ "$result" != 0 ]; then
     find "$tmp" -maxdepth 1 -name 'mnt*.log' -size +0 -exec tail -v -n 200 {} + >&2
   fi
+  unmount_rest
   rm -rf --one-file-system "$tmp"
   exit "$result"
 }

@@ -4,11 +4,14 @@
     digests.py MOUNTED_DIR EXPECTED_JSON [--skip-v1]
 
 Every variable is read by np.load, whole and mapped; its key, dtype and shape
-come from its attributes.  Prints what differs, and then exits with 1.
+come from its attributes.  Of a damaged step, EIO is expected for each variable
+that TensorFlow refuses, and for the folder where it can list and read none.
+Prints what differs, and then exits with 1.
 """
 
 import argparse
 import base64
+import errno
 import hashlib
 import json
 import os
@@ -51,10 +54,11 @@ def numpy_dtype(dtype):
 def npy_files(descriptor):
     """(name, descriptor) of each .npy file below a folder, closed afterwards.
 
-    Names are taken relative to their folder: a whole path may be too long.
+    Names are taken relative to their folder: a whole path may be too long.  The
+    descriptors are O_PATH, since opening a damaged file may fail: see path_of.
     """
-    for name in sorted(os.listdir(descriptor)):
-        child = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=descriptor)
+    for name in sorted(os.listdir(path_of(descriptor))):
+        child = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=descriptor)
         try:
             if name.endswith(".npy"):
                 yield name, child
@@ -65,14 +69,18 @@ def npy_files(descriptor):
             os.close(child)
 
 
+def path_of(descriptor):
+    return f"/proc/self/fd/{descriptor}"
+
+
 def load(file, **options):
-    return np.load(f"/proc/self/fd/{file}", allow_pickle=False, **options)
+    return np.load(path_of(file), allow_pickle=False, **options)
 
 
 def read_entry(file):
     """A variable as expected.json describes it; raises ValueError if it is odd."""
-    dtype = os.getxattr(file, "user.ckptfs.dtype").decode()
-    shape = os.getxattr(file, "user.ckptfs.shape").decode()
+    dtype = os.getxattr(path_of(file), "user.ckptfs.dtype").decode()
+    shape = os.getxattr(path_of(file), "user.ckptfs.shape").decode()
     entry = {"dtype": dtype, "shape": [int(n) for n in shape.split(",") if n]}
     if dtype in ("DT_VARIANT", "DT_RESOURCE"):
         return entry
@@ -132,17 +140,28 @@ def strings(array):
     return found
 
 
-def read_step(path, problems):
+def read_damaged(file):
+    """As read_entry, or {"error": ...} where the file can't be read to its end."""
+    try:
+        with open(path_of(file), "rb") as opened:
+            while opened.read(1 << 20):
+                pass
+    except OSError as error:
+        return {"error": errno.errorcode[error.errno]}
+    return read_entry(file)
+
+
+def read_step(path, problems, read=read_entry):
     """{key: entry} of all variables below a step's folder."""
     keys = {}
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for name, file in npy_files(folder):
             try:
-                key = os.fsdecode(os.getxattr(file, "user.ckptfs.key"))
+                key = os.fsdecode(os.getxattr(path_of(file), "user.ckptfs.key"))
                 if key in keys:
                     problems.append(f"{name!r}: key {key!r} is there twice")
-                keys[key] = read_entry(file)
+                keys[key] = read(file)
             except (OSError, ValueError, KeyError) as error:
                 problems.append(f"{name!r}: {type(error).__name__}: {error}")
     finally:
@@ -184,6 +203,43 @@ def compare_keys(found, step, problems):
         problems.append("the digest of all keys differs")
 
 
+def is_refused(entry):
+    return "error" in entry["answer"]
+
+
+def compare_damaged_keys(found, step, problems):
+    for key, entry in step["keys"].items():
+        want = {"error": "EIO"} if is_refused(entry) else entry["answer"]
+        if found.get(key) != want:
+            problems.append(f"{key!r}: is {brief(found.get(key))}, expected {brief(want)}")
+    # A slice that no variable lists is one by itself; for TensorFlow too.
+    more = (key for key in found.keys() - step["keys"].keys() if not key.startswith("\0"))
+    problems.extend(f"{key!r} is too much" for key in more)
+
+
+def is_unreadable(step):
+    """TensorFlow neither lists nor restores anything."""
+    return step["list"] != "ok" and all(map(is_refused, step["keys"].values()))
+
+
+def is_closed(folder):
+    try:
+        os.listdir(folder)
+    except OSError as error:
+        return error.errno == errno.EIO
+    return False
+
+
+def compare_damaged(folder, step, problems):
+    if is_closed(folder):
+        if not all(map(is_refused, step["keys"].values())):
+            problems.append("can't be listed, but TensorFlow restores variables from it")
+    elif is_unreadable(step):
+        problems.append("can be listed, but TensorFlow reads nothing of it")
+    else:
+        compare_damaged_keys(read_step(folder, problems, read_damaged), step, problems)
+
+
 def brief(value):
     text = repr(value)
     return text if len(text) < 100 else text[:100] + "..."
@@ -198,12 +254,14 @@ def step_folder(mounted, name, step):
 def compare_step(mounted, name, step):
     """True if the step's folder holds what TensorFlow says."""
     problems = []
+    folder = step_folder(mounted, name, step)
     try:
-        found = read_step(step_folder(mounted, name, step), problems)
+        if step.get("damaged"):
+            compare_damaged(folder, step, problems)
+        else:
+            compare_keys(read_step(folder, problems), step, problems)
     except OSError as error:
         problems.append(str(error))
-    else:
-        compare_keys(found, step, problems)
     for problem in problems[:MESSAGES]:
         print(f"{name}: {problem}")
     if len(problems) > MESSAGES:
