@@ -84,7 +84,7 @@ static void read_var(struct step *s, const struct var *v)
 	struct tensor *t;
 	struct err e;
 
-	if (step_check(s, v, &e) < 0 || tensor_open(s, v, folder.dirfd, &t, &e) < 0)
+	if (step_check(s, v, folder.dirfd, &e) < 0 || tensor_open(s, v, folder.dirfd, &t, &e) < 0)
 		return;
 	if (tensor_shape(s, v, folder.dirfd, &shape, &e) == 0) {
 		read_twice(t, 0, shape.size);

@@ -138,11 +138,11 @@ static int walk(const struct step *s, uint32_t *crc, struct err *e)
 	return r;
 }
 
-static void note_fault(const struct step *s, const struct var *v, uint32_t *crc)
+static void note_fault(const struct step *s, const struct var *v, int dirfd, uint32_t *crc)
 {
 	struct err why;
 
-	step_check(s, v, &why);
+	step_check(s, v, dirfd, &why);
 	*crc = crc32c_extend(*crc, why.text, strlen(why.text));
 }
 
@@ -156,7 +156,7 @@ static int read_step(int dirfd, const struct step_place *where, uint32_t *crc, s
 	r = walk(s, crc, e);
 	for (uint32_t i = 0; i < s->n_vars && r == 0; i++)
 		if (s->vars[i].kind == VAR_BAD)
-			note_fault(s, &s->vars[i], crc);
+			note_fault(s, &s->vars[i], dirfd, crc);
 		else if (s->vars[i].kind != VAR_PART)
 			r = read_var(s, &s->vars[i], dirfd, crc, e);
 	step_unref(s);
