@@ -1,9 +1,8 @@
 #include "format/string_tensor.h"
 #include "base/cleanup.h"
 #include "base/crc32c.h"
+#include "base/reader.h"
 #include <inttypes.h>
-
-enum { PIECE = 256 << 10 };
 
 void strings_release(struct strings *s)
 {
@@ -23,35 +22,6 @@ static uint32_t crc_length(uint32_t crc, uint64_t len, bool big_endian)
 	return crc32c_extend(crc, b, 8);
 }
 
-/* Reads forward through a part of a source, a piece at a time. */
-struct reader {
-	const struct source *src;
-	uint64_t off, end; /* what is not yet in the piece */
-	struct buf piece;
-	struct cursor at;
-};
-
-/* Makes the piece hold what is left of it and as much more as fits. */
-static int refill(struct reader *r, struct err *e)
-{
-	size_t left = cursor_left(&r->at);
-	uint64_t more = r->end - r->off;
-	int err;
-
-	if (buf_reserve(&r->piece, PIECE - r->piece.n) < 0)
-		return err_set(e, -ENOMEM, "no memory for %d bytes", PIECE);
-	if (left)
-		memmove(r->piece.p, r->at.p, left);
-	if (more > PIECE - left)
-		more = PIECE - left;
-	err = source_read_into(r->src, r->off, r->piece.p + left, more, e);
-	if (err < 0)
-		return err;
-	r->off += more;
-	r->at = cursor_of(bytes_of(r->piece.p, left + more));
-	return 0;
-}
-
 static int read_lengths(struct reader *r, struct strings *s, bool big_endian, uint32_t *crc,
 			struct err *e)
 {
@@ -59,12 +29,10 @@ static int read_lengths(struct reader *r, struct strings *s, bool big_endian, ui
 
 	*crc = 0;
 	for (uint64_t i = 0; i < s->n; i++) {
-		if (cursor_left(&r->at) < 10 && r->off < r->end) {
-			int err = refill(r, e);
+		int err = reader_need(r, 10, e);
 
-			if (err < 0)
-				return err;
-		}
+		if (err < 0)
+			return err;
 		if (!cursor_varint(&r->at, &len) || __builtin_add_overflow(total, len, &total))
 			return err_set(e, -EUCLEAN, "length of string %" PRIu64 " is malformed", i);
 		s->ends[i] = total;
@@ -82,7 +50,7 @@ static int check_lengths(struct reader *r, bool big_endian, uint32_t *crc, struc
 	struct bytes raw;
 	int err;
 
-	if (cursor_left(&r->at) < 4 && r->off < r->end && (err = refill(r, e)) < 0)
+	if ((err = reader_need(r, 4, e)) < 0)
 		return err;
 	if (!cursor_take(&r->at, 4, &raw))
 		return err_set(e, -EUCLEAN, "no room for the lengths' checksum");
@@ -113,7 +81,7 @@ static int read_strings(struct reader *r, struct strings *s, uint32_t *crc, stru
 	for (uint64_t done = 0; done < total;) {
 		struct bytes b;
 
-		if (!cursor_left(&r->at) && (err = refill(r, e)) < 0)
+		if ((err = reader_need(r, 1, e)) < 0)
 			return err;
 		b = bytes_of(r->at.p, cursor_left(&r->at));
 		if (b.n > total - done)
@@ -137,7 +105,7 @@ static int read_all(struct reader *r, const struct strings_place *at, struct str
 	err = check_lengths(r, at->big_endian, &crc, e);
 	if (err < 0)
 		return err;
-	s->data = r->off - cursor_left(&r->at);
+	s->data = reader_pos(r);
 	if (s->n && s->ends[s->n - 1] > r->end - s->data)
 		return err_set(e, -EUCLEAN, "%" PRIu64 " bytes of strings, room for %" PRIu64,
 			       s->ends[s->n - 1], r->end - s->data);
@@ -167,7 +135,7 @@ int strings_read(const struct source *src, const struct strings_place *at, struc
 	if (!s.ends)
 		return err_set(e, -ENOMEM, "no memory for %" PRIu64 " strings", s.n);
 	err = read_all(&r, at, &s, e);
-	buf_release(&r.piece);
+	reader_release(&r);
 	if (err < 0)
 		return err;
 	*out = TAKE(s, (struct strings){0});

@@ -4,6 +4,7 @@
 #include "format/slice.h"
 #include "format/string_tensor.h"
 #include "format/v1.h"
+#include "format/variant_tensor.h"
 #include <inttypes.h>
 
 /* What a V1 variable may take in memory while it is open; those of bundles take none. */
@@ -163,12 +164,10 @@ static int place_strings(struct tensor *t, uint32_t number, const struct strings
 	return 0;
 }
 
-/* V1 has none of its own: blocks are verified when they are read. That of a variant is not over the stored bytes as
- * they are: the length of each record enters it decoded. */
+/* V1 has none of its own: blocks are verified when they are read. */
 static bool has_checksum(const struct tensor *t)
 {
-	return t->step->mode != VERIFY_OFF && t->step->place.format == STEP_V2 &&
-	       t->var->dtype != DTYPE_VARIANT;
+	return t->step->mode != VERIFY_OFF && t->step->place.format == STEP_V2;
 }
 
 static int read_piece_strings(struct tensor *t, uint32_t number, struct string_info *info,
@@ -280,6 +279,23 @@ static int open_strings(struct tensor *t, struct err *e)
 	return 0;
 }
 
+/* The checksum of variants is not one of their bytes as stored, so it can't be followed as they are read. */
+static int verify_variants(const struct tensor *t, const struct piece *p, struct err *e)
+{
+	const struct variants_place at = {
+		.off = p->var->off,
+		.size = p->var->size,
+		.n = var_count(t->step, p->var),
+		.big_endian = t->step->big_endian,
+		.crc = p->var->crc,
+	};
+	int r = variants_check(&p->src, &at, e);
+
+	return r < 0 ? err_wrap(e, r, "%.*s", (int)t->var->key_n,
+				(const char *)var_key(t->step, t->var).p)
+		     : 0;
+}
+
 /* Strings were verified when they were read. */
 static int verify_pieces(const struct tensor *t, struct err *e)
 {
@@ -290,6 +306,10 @@ static int verify_pieces(const struct tensor *t, struct err *e)
 	for (uint32_t i = 0; i < t->n_pieces && r == 0; i++) {
 		const struct piece *p = &t->pieces[i];
 
+		if (t->var->dtype == DTYPE_VARIANT) {
+			r = verify_variants(t, p, e);
+			continue;
+		}
 		/* Nothing will ever be read of an empty one, but its checksum can be wrong. */
 		r = t->step->mode == VERIFY_OPEN || !p->var->size
 			    ? verify_all(t->step, p->var, &p->src, e)
@@ -327,7 +347,9 @@ static int read_stored(const struct tensor *t, const struct piece *p, uint64_t o
 {
 	int r = source_read_into(&p->src, p->var->off + off, dst, n, e);
 
-	return r < 0 || !has_checksum(t) ? r : verify_saw(t->step, p->var, off, dst, n, e);
+	return r < 0 || !has_checksum(t) || t->var->dtype == DTYPE_VARIANT
+		       ? r
+		       : verify_saw(t->step, p->var, off, dst, n, e);
 }
 
 /* Reads what of a slice falls into COUNT elements from FIRST on, into its places in DST. */

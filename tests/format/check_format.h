@@ -10,3 +10,4 @@ TCase *slice_tests(void);
 TCase *sstable_tests(void);
 TCase *string_tensor_tests(void);
 TCase *textpb_tests(void);
+TCase *variant_tensor_tests(void);
