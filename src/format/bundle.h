@@ -5,7 +5,6 @@
  * entry for each slice, under the key of ordered_code.h. Shards are PREFIX.data-00000-of-00001 and so on.
  * Source: TensorFlow's tensor_bundle.proto, tensor_bundle.cc, naming.cc. */
 #pragma once
-#include "base/arena.h"
 #include "format/sstable.h"
 
 enum { BUNDLE_MAX_RANK = 254 };
@@ -13,8 +12,7 @@ enum { BUNDLE_MAX_RANK = 254 };
 struct bundle {
 	struct sstable table;
 	struct sstable_iter iter;
-	struct arena scratch; /* of the current entry */
-	bool no_memory; /* the entry did not get what it may take */
+	struct buf numbers; /* of the current entry: int64_t */
 	int32_t num_shards; /* > 0 */
 	bool big_endian;
 };

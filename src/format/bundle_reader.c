@@ -1,39 +1,14 @@
+#include "base/cleanup.h"
 #include "base/crc32c.h"
 #include "bundle.pb-c.h"
 #include "format/bundle.h"
 #include "format/dtype.h"
+#include "format/pb.h"
 #include "format/slice.h"
 #include <inttypes.h>
 
-/* What one entry may take in memory once decoded: a hundred thousand slices of a matrix. */
-enum { MAX_ENTRY = 64 << 20 };
-
 /* The version of bundles that this reader understands: TensorFlow's kTensorBundleVersion. */
 enum { VERSION = 1 };
-
-static void *scratch_alloc(void *bundle, size_t n)
-{
-	struct bundle *b = bundle;
-	void *p = arena_alloc(&b->scratch, n);
-
-	/* What is beyond the maximum is the entry's own fault. */
-	if (!p && n <= MAX_ENTRY && b->scratch.used <= MAX_ENTRY - n)
-		b->no_memory = true;
-	return p;
-}
-
-static void scratch_free(void *bundle, void *p)
-{
-	(void)bundle;
-	(void)p;
-}
-
-static void *unpack(struct bundle *b, const ProtobufCMessageDescriptor *d, struct bytes value)
-{
-	ProtobufCAllocator allocator = {scratch_alloc, scratch_free, b};
-
-	return protobuf_c_message_unpack(d, &allocator, value.n, value.p);
-}
 
 static int check_version(const Tensorflow__VersionDef *v, struct err *e)
 {
@@ -52,20 +27,8 @@ static int check_version(const Tensorflow__VersionDef *v, struct err *e)
 	return 0;
 }
 
-static int read_header(struct bundle *b, struct err *e)
+static int take_header(struct bundle *b, const Tensorflow__BundleHeaderProto *h, struct err *e)
 {
-	const Tensorflow__BundleHeaderProto *h;
-	int r = sstable_next(&b->iter, e);
-
-	if (r < 0)
-		return r;
-	if (r == 0 || sstable_key(&b->iter).n)
-		return err_set(e, -EUCLEAN, "no header: the first key is not the empty one");
-	h = unpack(b, &tensorflow__bundle_header_proto__descriptor, sstable_value(&b->iter));
-	if (b->no_memory)
-		return err_set(e, -ENOMEM, "no memory for the header");
-	if (!h)
-		return err_set(e, -EUCLEAN, "header: malformed");
 	if (h->num_shards <= 0)
 		return err_set(e, -EUCLEAN, "header: %" PRId32 " shards", h->num_shards);
 	if (h->endianness != 0 && h->endianness != 1)
@@ -76,11 +39,25 @@ static int read_header(struct bundle *b, struct err *e)
 	return check_version(h->version, e);
 }
 
+static int read_header(struct bundle *b, struct err *e)
+{
+	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
+	int r = sstable_next(&b->iter, e);
+
+	if (r < 0)
+		return r;
+	if (r == 0 || sstable_key(&b->iter).n)
+		return err_set(e, -EUCLEAN, "no header: the first key is not the empty one");
+	r = pb_unpack(&tensorflow__bundle_header_proto__descriptor, sstable_value(&b->iter), &m, e);
+	return r < 0 ? err_wrap(e, r, "header: malformed")
+		     : take_header(b, (Tensorflow__BundleHeaderProto *)m, e);
+}
+
 int bundle_open(struct bundle *b, struct source src, struct err *e)
 {
 	int r;
 
-	*b = (struct bundle){.scratch.max = MAX_ENTRY};
+	*b = (struct bundle){0};
 	r = sstable_open(&b->table, src, e);
 	if (r == 0)
 		r = sstable_iter_init(&b->iter, &b->table, e);
@@ -95,58 +72,54 @@ void bundle_close(struct bundle *b)
 {
 	sstable_iter_release(&b->iter);
 	sstable_close(&b->table);
-	arena_release(&b->scratch);
+	buf_release(&b->numbers);
 	*b = (struct bundle){0};
 }
 
-static int take_shape(struct bundle *b, const Tensorflow__TensorShapeProto *shape,
+static int take_slice(struct bundle *b, const Tensorflow__TensorSliceProto *s, size_t number,
+		      size_t rank, struct bundle_entry *out)
+{
+	int r = 0;
+
+	if (s->n_extent != rank)
+		return err_set(&out->why, -EUCLEAN, "slice %zu has %zu dimensions, the shape %zu",
+			       number, s->n_extent, rank);
+	for (size_t k = 0; k < rank && r == 0; k++) {
+		const Tensorflow__TensorSliceProto__Extent *x = s->extent[k];
+		int64_t pair[2] = {x->start, x->has_length_case ? x->length : -1};
+
+		r = buf_add(&b->numbers, pair, sizeof pair);
+	}
+	return r;
+}
+
+/* Shape and slices, as numbers one behind the other. */
+static int take_shape(struct bundle *b, const Tensorflow__BundleEntryProto *p,
 		      struct bundle_entry *out)
 {
-	uint64_t count;
+	const Tensorflow__TensorShapeProto *shape = p->shape;
 	size_t rank = shape ? shape->n_dim : 0;
+	uint64_t count;
+	int r = buf_reserve(&b->numbers, 1); /* so that what has no numbers has an address */
 
 	if (rank > BUNDLE_MAX_RANK)
 		return err_set(&out->why, -EUCLEAN, "%zu dimensions, more than %d", rank,
 			       BUNDLE_MAX_RANK);
 	if (rank && shape->unknown_rank)
 		return err_set(&out->why, -EUCLEAN, "%zu dimensions of unknown rank", rank);
-	out->dims = scratch_alloc(b, (rank + 1) * sizeof *out->dims);
-	if (!out->dims)
-		return err_set(&out->why, -EUCLEAN, "no room for %zu dimensions", rank);
-	for (size_t i = 0; i < rank; i++)
-		out->dims[i] = shape->dim[i]->size;
+	if (p->n_slices > UINT32_MAX)
+		return err_set(&out->why, -EUCLEAN, "%zu slices", p->n_slices);
+	for (size_t i = 0; i < rank && r == 0; i++)
+		r = buf_add(&b->numbers, &shape->dim[i]->size, sizeof(int64_t));
+	for (size_t i = 0; i < p->n_slices && r == 0; i++)
+		r = take_slice(b, p->slices[i], i, rank, out);
+	if (r < 0)
+		return r;
+	out->dims = (int64_t *)b->numbers.p;
 	if (!shape_count((unsigned)rank, out->dims, &count))
 		return err_set(&out->why, -EUCLEAN, "a shape of negative size, or too large");
 	out->rank = (uint8_t)rank;
-	return 0;
-}
-
-static int take_slices(struct bundle *b, const Tensorflow__BundleEntryProto *p,
-		       struct bundle_entry *out)
-{
-	size_t size;
-	int64_t *to;
-
-	if (!p->n_slices)
-		return 0;
-	if (__builtin_mul_overflow(p->n_slices, (size_t)out->rank * 2 * sizeof *to, &size) ||
-	    p->n_slices > UINT32_MAX || !(to = scratch_alloc(b, size)))
-		return err_set(&out->why, -EUCLEAN, "%zu slices are too many", p->n_slices);
-	out->slices = to;
-	for (size_t i = 0; i < p->n_slices; i++) {
-		const Tensorflow__TensorSliceProto *s = p->slices[i];
-
-		if (s->n_extent != out->rank)
-			return err_set(&out->why, -EUCLEAN,
-				       "slice %zu has %zu dimensions, the shape %u", i, s->n_extent,
-				       out->rank);
-		for (size_t k = 0; k < s->n_extent; k++) {
-			const Tensorflow__TensorSliceProto__Extent *x = s->extent[k];
-
-			*to++ = x->start;
-			*to++ = x->has_length_case ? x->length : -1;
-		}
-	}
+	out->slices = out->dims + rank;
 	out->n_slices = (uint32_t)p->n_slices;
 	return 0;
 }
@@ -184,35 +157,34 @@ static int take_place(const struct bundle *b, const Tensorflow__BundleEntryProto
 	return 0;
 }
 
-static void take_entry(struct bundle *b, const Tensorflow__BundleEntryProto *p,
-		       struct bundle_entry *out)
+static int take_entry(struct bundle *b, const Tensorflow__BundleEntryProto *p,
+		      struct bundle_entry *out)
 {
-	if (!dtype_info(p->dtype)) {
-		err_set(&out->why, -EUCLEAN, "data type %d is not known", (int)p->dtype);
-		return;
-	}
+	int r;
+
+	if (!dtype_info(p->dtype))
+		return err_set(&out->why, -EUCLEAN, "data type %d is not known", (int)p->dtype);
 	out->dtype = (uint8_t)p->dtype;
-	if (take_shape(b, p->shape, out) == 0 && take_slices(b, p, out) == 0)
-		take_place(b, p, out);
+	b->numbers.n = 0;
+	r = take_shape(b, p, out);
+	return r < 0 ? r : take_place(b, p, out);
 }
 
 int bundle_next(struct bundle *b, struct bundle_entry *out, struct err *e)
 {
-	const Tensorflow__BundleEntryProto *p;
+	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
 	int r = sstable_next(&b->iter, e);
 
 	if (r <= 0)
 		return r;
-	arena_reset(&b->scratch);
 	*out = (struct bundle_entry){.key = sstable_key(&b->iter)};
-	p = unpack(b, &tensorflow__bundle_entry_proto__descriptor, sstable_value(&b->iter));
-	if (p)
-		take_entry(b, p, out);
+	r = pb_unpack(&tensorflow__bundle_entry_proto__descriptor, sstable_value(&b->iter), &m,
+		      &out->why);
+	if (r < 0)
+		err_wrap(&out->why, r, "malformed entry");
 	else
-		err_set(&out->why, -EUCLEAN, "malformed entry");
-	if (b->no_memory)
-		return err_set(e, -ENOMEM, "no memory for an entry");
-	return 1;
+		r = take_entry(b, (Tensorflow__BundleEntryProto *)m, out);
+	return r == -ENOMEM ? err_set(e, -ENOMEM, "no memory for an entry") : 1;
 }
 
 int bundle_shard_name(struct buf *out, struct bytes prefix, uint32_t shard, uint32_t num_shards)
