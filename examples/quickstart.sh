@@ -20,7 +20,7 @@ logged() {
 
 build() {
   [ -x configure ] || logged autoreconf -fi
-  [ -f build/Makefile ] || (cd build && logged_in_build ../configure -q)
+  [ -f build/Makefile ] || (cd build && logged_in_build ../configure -q --sbindir=/sbin)
   logged make -C build -s -j"$(nproc)"
 }
 

@@ -103,8 +103,9 @@ cat <<END
 The program is $program
 Now your own: it needs an empty folder, and the directory, prefix or any file of a checkpoint.
 
+  PATH=$(dirname "$program"):\$PATH      # or for good, and for mount -t ckptfs: make -C $(dirname "$program") install
   mkdir -p ~/ckpt
-  $program DIRECTORY ~/ckpt
+  mount.ckptfs DIRECTORY ~/ckpt
   ls ~/ckpt
   ${unmount[*]} ~/ckpt
 
