@@ -251,14 +251,14 @@ static int add_values(const Tensorflow__TensorProto *t, int dtype, uint64_t coun
 			   : 0;
 }
 
-int v1_read(const struct v1 *v, struct bytes key, int dtype, uint64_t count, struct buf *out,
+int v1_read(const struct sstable *t, struct bytes key, int dtype, uint64_t count, struct buf *out,
 	    struct err *e)
 {
 	CLEANUP(buf_release) struct buf block = {0};
 	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
 	const Tensorflow__SavedTensorSlices *slices;
 	struct bytes value;
-	int r = sstable_get(&v->table, key, &block, &value, e);
+	int r = sstable_get(t, key, &block, &value, e);
 
 	if (r < 0)
 		return r;

@@ -34,6 +34,7 @@ void v1_close(struct v1 *v);
 void v1_tensor(const struct v1 *v, size_t i, struct buf *scratch, struct v1_tensor *out);
 
 /* Appends what a bundle would store for the slice under KEY (little-endian elements, or string_tensor.h), of COUNT
- * elements of DTYPE. -EUCLEAN, -EBADMSG, -EFBIG (more than OUT may hold), -ENOMEM, or of reading. */
-int v1_read(const struct v1 *v, struct bytes key, int dtype, uint64_t count, struct buf *out,
+ * elements of DTYPE. The table alone is needed, not its meta data. -EUCLEAN, -EBADMSG, -EFBIG (more than OUT may
+ * hold), -ENOMEM, or of reading. */
+int v1_read(const struct sstable *t, struct bytes key, int dtype, uint64_t count, struct buf *out,
 	    struct err *e);

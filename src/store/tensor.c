@@ -67,12 +67,12 @@ static int shard_fd(struct tensor *t, int dirfd, uint32_t shard, struct err *e)
 /* The values of a V1 slice, as a bundle would store them, in memory. */
 static int decode_v1(struct tensor *t, struct piece *p, struct err *e)
 {
-	CLEANUP(v1_close) struct v1 v1 = {0};
-	int r = v1_open(&v1, p->src, e);
+	CLEANUP(sstable_close) struct sstable table = {0};
+	int r = sstable_open(&table, p->src, e);
 
 	p->decoded.max = MAX_DECODED - t->decoded;
 	if (r == 0)
-		r = v1_read(&v1, var_key(t->step, p->var), p->var->dtype,
+		r = v1_read(&table, var_key(t->step, p->var), p->var->dtype,
 			    var_count(t->step, p->var), &p->decoded, e);
 	if (r < 0)
 		return r;
