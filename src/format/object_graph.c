@@ -44,3 +44,76 @@ int object_graph_full_name(struct bytes b, struct bytes key, struct buf *out, st
 		}
 	return -ENODATA;
 }
+
+/* --- what it says is stored -------------------------------------------------------------------------------- */
+
+static int compare_keys(const void *a, const void *b)
+{
+	const struct object_key *x = a, *y = b;
+
+	return bytes_cmp(x->key, y->key);
+}
+
+int object_keys_read(struct bytes b, struct object_keys *out, struct err *e)
+{
+	CLEANUP(object_keys_release) struct object_keys k = {0};
+	ProtobufCMessage *m = NULL;
+	size_t n = 0;
+	int r = pb_unpack(&tensorflow__trackable_object_graph__descriptor, b, &m, e);
+
+	if (r < 0)
+		return r;
+
+	const Tensorflow__TrackableObjectGraph *g = (Tensorflow__TrackableObjectGraph *)m;
+
+	k.message = m;
+	for (size_t i = 0; i < g->n_nodes; i++)
+		n += g->nodes[i]->n_attributes;
+	k.items = calloc(n + 1, sizeof *k.items);
+	if (!k.items)
+		return err_set(e, -ENOMEM, "no memory for %zu keys", n);
+	for (size_t i = 0; i < g->n_nodes; i++)
+		for (size_t a = 0; a < g->nodes[i]->n_attributes; a++)
+			k.items[k.n++] = (struct object_key){
+				bytes_str(g->nodes[i]->attributes[a]->checkpoint_key),
+				!strcmp(g->nodes[i]->attributes[a]->name, "VARIABLE_VALUE")};
+	qsort(k.items, k.n, sizeof *k.items, compare_keys);
+	*out = TAKE(k, (struct object_keys){0});
+	return 0;
+}
+
+void object_keys_release(struct object_keys *k)
+{
+	free(k->items);
+	if (k->message)
+		protobuf_c_message_free_unpacked(k->message, NULL);
+	*k = (struct object_keys){0};
+}
+
+static bool has_key(const struct object_keys *k, struct bytes key, bool whole)
+{
+	size_t lo = 0, hi = k->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (bytes_cmp(k->items[mid].key, key) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < k->n && bytes_eq(k->items[lo].key, key); lo++)
+		if (whole || !k->items[lo].whole)
+			return true;
+	return false;
+}
+
+bool object_keys_cover(const struct object_keys *k, struct bytes key)
+{
+	bool covered = has_key(k, key, true);
+
+	/* Behind what several tensors have in common their own names are short: "-keys", "_STATE". */
+	for (size_t n = key.n; n > 0 && !covered && key.p[n - 1] != '/'; n--)
+		covered = has_key(k, bytes_of(key.p, n - 1), false);
+	return covered;
+}

@@ -15,6 +15,9 @@ struct sstable {
 	uint64_t index_at;
 };
 
+/* Whether SRC ends as a table does. */
+bool sstable_probe(const struct source *src);
+
 /* Reads footer and index block. -EUCLEAN (not a table, malformed), -EBADMSG (checksum), or of reading. */
 int sstable_open(struct sstable *t, struct source src, struct err *e);
 void sstable_close(struct sstable *t);
@@ -27,14 +30,24 @@ struct sstable_iter {
 	struct buf block; /* contents of the current data block */
 	struct buf last; /* the last key of the blocks before it */
 	bool has_last;
+	bool in_data; /* an error is one of a data block, and not of the index block */
 };
 
 int sstable_iter_init(struct sstable_iter *it, const struct sstable *t, struct err *e);
 void sstable_iter_release(struct sstable_iter *it);
 
 /* 1: sstable_key and sstable_value are those of the next entry, until the next call; 0: at the end; or as
- * for block_read. After an error the walk is over. */
+ * for block_read. After an error the walk is over, unless sstable_skip is called. */
 int sstable_next(struct sstable_iter *it, struct err *e);
+
+/* After an error: the walk goes on behind the data block that failed, of whose keys none is beyond it->index.key.
+ * False if it was the index block, and it can't. */
+bool sstable_skip(struct sstable_iter *it);
+
+/* Checks what neither walk nor search looks at: that the footer is as a writer makes it, the metaindex block with its
+ * checksum, and that the blocks, which the data blocks' contents are not read for, lie behind one another in the order
+ * above. UNUSED: how many bytes no block covers; TensorFlow leaves none. -EUCLEAN, -EBADMSG, or of reading. */
+int sstable_check(const struct sstable *t, uint64_t *unused, struct err *e);
 
 static inline struct bytes sstable_key(const struct sstable_iter *it)
 {

@@ -11,6 +11,15 @@ static bool read_handle(struct cursor *c, struct extent *out)
 	return cursor_varint(c, &out->off) && cursor_varint(c, &out->len);
 }
 
+bool sstable_probe(const struct source *src)
+{
+	uint8_t end[sizeof magic];
+
+	return src->size >= FOOTER &&
+	       source_read_into(src, src->size - sizeof end, end, sizeof end, NULL) == 0 &&
+	       !memcmp(end, magic, sizeof magic);
+}
+
 int sstable_open(struct sstable *t, struct source src, struct err *e)
 {
 	struct sstable new = {.src = src};
@@ -85,12 +94,14 @@ static int open_next_block(struct sstable_iter *it, struct err *e)
 
 	if (r < 0)
 		return r;
+	it->in_data = false;
 	r = block_iter_next(&it->index, e);
 	if (r <= 0)
 		return r;
 
 	struct cursor c = cursor_of(it->index.value);
 
+	it->in_data = true;
 	if (!read_handle(&c, &at))
 		return err_set(e, -EUCLEAN, "index block: malformed handle");
 	r = block_read(&it->t->src, at, &it->block, e);
@@ -116,6 +127,112 @@ int sstable_next(struct sstable_iter *it, struct err *e)
 		return err_set(e, -EUCLEAN,
 			       "block at %" PRIu64 ": starts before the block before it ends",
 			       it->data.start);
+	return r;
+}
+
+bool sstable_skip(struct sstable_iter *it)
+{
+	if (!it->in_data)
+		return false;
+	it->data.at = cursor_of(bytes_of(NULL, 0));
+	it->data.value =
+		bytes_of(NULL, 0); /* as of a block without entries: its keys count for nothing */
+	it->data.key.n = 0;
+	return true;
+}
+
+/* --- what is read neither by walking nor by searching ------------------------------------------------------ */
+
+static size_t put_varint(uint8_t *p, uint64_t v)
+{
+	size_t n = 0;
+
+	for (; v >= 0x80; v >>= 7)
+		p[n++] = (uint8_t)(v | 0x80);
+	p[n++] = (uint8_t)v;
+	return n;
+}
+
+static int check_footer(const struct sstable *t, struct extent *metaindex, struct extent *index,
+			struct err *e)
+{
+	uint8_t footer[FOOTER], canonical[FOOTER] = {0};
+	struct cursor c = cursor_of(bytes_of(footer, FOOTER - sizeof magic));
+	uint8_t *p = canonical;
+	int r = source_read_into(&t->src, t->src.size - FOOTER, footer, FOOTER, e);
+
+	if (r < 0)
+		return err_wrap(e, r, "footer");
+	if (!read_handle(&c, metaindex) || !read_handle(&c, index))
+		return err_set(e, -EUCLEAN, "footer: malformed handles");
+	p += put_varint(p, metaindex->off);
+	p += put_varint(p, metaindex->len);
+	p += put_varint(p, index->off);
+	put_varint(p, index->len);
+	memcpy(canonical + FOOTER - sizeof magic, magic, sizeof magic);
+	for (size_t i = 0; i < FOOTER; i++)
+		if (footer[i] != canonical[i])
+			return err_set(e, -EUCLEAN, "footer: byte %zu is %02x, expected %02x", i,
+				       footer[i], canonical[i]);
+	return 0;
+}
+
+/* Blocks up to END were seen, and this one is next. */
+static int follow_block(struct extent at, uint64_t *end, uint64_t *unused, struct err *e)
+{
+	if (at.off < *end)
+		return err_set(e, -EUCLEAN,
+			       "block at %" PRIu64
+			       ": overlaps the one before, which ends at %" PRIu64,
+			       at.off, *end);
+	*unused += at.off - *end;
+	if (__builtin_add_overflow(at.off, at.len, end) ||
+	    __builtin_add_overflow(*end, BLOCK_TRAILER, end))
+		return err_set(e, -EUCLEAN, "block at %" PRIu64 ": length %" PRIu64, at.off,
+			       at.len);
+	return 0;
+}
+
+static int check_metaindex(const struct sstable *t, struct extent at, struct err *e)
+{
+	CLEANUP(buf_release) struct buf block = {0};
+	CLEANUP(block_iter_release) struct block_iter it = {0};
+	int r = block_read(&t->src, at, &block, e);
+
+	if (r == 0)
+		r = block_iter_init(&it, buf_bytes(&block), at.off, e);
+	while (r >= 0 && (r = block_iter_next(&it, e)) > 0)
+		;
+	return r < 0 ? err_wrap(e, r, "metaindex block") : 0;
+}
+
+int sstable_check(const struct sstable *t, uint64_t *unused, struct err *e)
+{
+	CLEANUP(block_iter_release) struct block_iter it = {0};
+	struct extent metaindex, index, at;
+	uint64_t end = 0;
+	int r = check_footer(t, &metaindex, &index, e);
+
+	*unused = 0;
+	if (r == 0)
+		r = check_metaindex(t, metaindex, e);
+	if (r == 0)
+		r = block_iter_init(&it, buf_bytes(&t->index), t->index_at, e);
+	while (r >= 0 && (r = block_iter_next(&it, e)) > 0) {
+		struct cursor c = cursor_of(it.value);
+
+		if (!read_handle(&c, &at))
+			return err_set(e, -EUCLEAN, "index block: malformed handle");
+		r = follow_block(at, &end, unused, e);
+	}
+	if (r == 0)
+		r = follow_block(metaindex, &end, unused, e);
+	if (r == 0)
+		r = follow_block(index, &end, unused, e);
+	if (r == 0 && end > t->src.size - FOOTER)
+		r = err_set(e, -EUCLEAN, "index block: overlaps the footer");
+	if (r == 0)
+		*unused += t->src.size - FOOTER - end;
 	return r;
 }
 

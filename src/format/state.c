@@ -1,4 +1,5 @@
 #include "format/state.h"
+#include "base/utf8.h"
 #include "format/textpb.h"
 #include "state.pb-c.h"
 
@@ -37,6 +38,28 @@ void state_release(struct state *s)
 		protobuf_c_message_free_unpacked(s->message, NULL);
 	buf_release(&s->unknown);
 	*s = (struct state){0};
+}
+
+int state_print(const struct state *s, struct buf *out, struct err *e)
+{
+	Tensorflow__CheckpointState m = TENSORFLOW__CHECKPOINT_STATE__INIT;
+	bool valid = utf8_valid(bytes_str(s->latest));
+	int r;
+
+	for (size_t i = 0; i < s->n_paths; i++)
+		valid &= utf8_valid(bytes_str(s->paths[i]));
+	if (!valid)
+		return err_set(e, -EINVAL, "the name of a step is not UTF-8");
+	m.model_checkpoint_path = (char *)s->latest;
+	m.all_model_checkpoint_paths = (char **)s->paths;
+	m.n_all_model_checkpoint_paths = s->n_paths;
+	m.all_model_checkpoint_timestamps = (double *)s->timestamps;
+	m.n_all_model_checkpoint_timestamps = s->n_timestamps;
+	m.last_preserved_timestamp = s->last_preserved;
+	r = textpb_print(&m.base, out, e);
+	if (r == 0 && buf_add(out, s->unknown.p, s->unknown.n) < 0)
+		r = err_set(e, -ENOMEM, "no memory");
+	return r;
 }
 
 /* Less what a V1 set's pattern ends in: "-?????-of-00002". */

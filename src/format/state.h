@@ -22,6 +22,10 @@ struct state {
 int state_parse(struct bytes text, struct state *out, struct err *e);
 void state_release(struct state *s);
 
+/* Appends the text, as TensorFlow writes it, of what the fields of S say; `message` is not looked at. -EINVAL: a path
+ * that is not UTF-8, which no TensorFlow would read; -ENOMEM. */
+int state_print(const struct state *s, struct buf *out, struct err *e);
+
 /* Such files name steps by paths of machines that are gone, of Windows, or with a V1 set's wildcards, so of a path
  * only its last component counts, less "-?????-of-00002". That is what lies in it; WINDOWS: '\' too ends a folder. */
 struct bytes state_step(const char *path, bool windows);

@@ -22,8 +22,9 @@ static uint32_t crc_length(uint32_t crc, uint64_t len, bool big_endian)
 	return crc32c_extend(crc, b, 8);
 }
 
+/* ALL: how long they are together. */
 static int read_lengths(struct reader *r, struct strings *s, bool big_endian, uint32_t *crc,
-			struct err *e)
+			uint64_t *all, struct err *e)
 {
 	uint64_t total = 0, len;
 
@@ -35,11 +36,13 @@ static int read_lengths(struct reader *r, struct strings *s, bool big_endian, ui
 			return err;
 		if (!cursor_varint(&r->at, &len) || __builtin_add_overflow(total, len, &total))
 			return err_set(e, -EUCLEAN, "length of string %" PRIu64 " is malformed", i);
-		s->ends[i] = total;
+		if (s->ends)
+			s->ends[i] = total;
 		if (len > s->longest)
 			s->longest = len;
 		*crc = crc_length(*crc, len, big_endian);
 	}
+	*all = total;
 	return 0;
 }
 
@@ -67,15 +70,16 @@ static int check_lengths(struct reader *r, bool big_endian, uint32_t *crc, struc
 /* Notes whether a string ends with the last byte of one that lies at [from, from + n) of the strings. */
 static void look_for_nuls(struct strings *s, uint64_t *next, uint64_t from, struct bytes b)
 {
-	for (; *next < s->n && s->ends[*next] <= from + b.n; ++*next)
+	for (; s->ends && *next < s->n && s->ends[*next] <= from + b.n; ++*next)
 		if (s->ends[*next] > from && strings_len(s, *next) &&
 		    !b.p[s->ends[*next] - 1 - from])
 			s->ends_in_nul = true;
 }
 
-static int read_strings(struct reader *r, struct strings *s, uint32_t *crc, struct err *e)
+static int read_strings(struct reader *r, struct strings *s, uint64_t total, uint32_t *crc,
+			struct err *e)
 {
-	uint64_t total = s->n ? s->ends[s->n - 1] : 0, next = 0;
+	uint64_t next = 0;
 	int err;
 
 	for (uint64_t done = 0; done < total;) {
@@ -98,7 +102,8 @@ static int read_all(struct reader *r, const struct strings_place *at, struct str
 		    struct err *e)
 {
 	uint32_t crc;
-	int err = read_lengths(r, s, at->big_endian, &crc, e);
+	uint64_t total = 0;
+	int err = read_lengths(r, s, at->big_endian, &crc, &total, e);
 
 	if (err < 0)
 		return err;
@@ -106,10 +111,10 @@ static int read_all(struct reader *r, const struct strings_place *at, struct str
 	if (err < 0)
 		return err;
 	s->data = reader_pos(r);
-	if (s->n && s->ends[s->n - 1] > r->end - s->data)
+	if (total > r->end - s->data)
 		return err_set(e, -EUCLEAN, "%" PRIu64 " bytes of strings, room for %" PRIu64,
-			       s->ends[s->n - 1], r->end - s->data);
-	err = read_strings(r, s, &crc, e);
+			       total, r->end - s->data);
+	err = read_strings(r, s, total, &crc, e);
 	if (err < 0)
 		return err;
 	if (at->check && crc != at->crc)
@@ -118,26 +123,49 @@ static int read_all(struct reader *r, const struct strings_place *at, struct str
 	return 0;
 }
 
-int strings_read(const struct source *src, const struct strings_place *at, struct strings *out,
-		 struct err *e)
+static int start_reading(const struct source *src, const struct strings_place *at, struct reader *r,
+			 struct err *e)
 {
-	CLEANUP(strings_release) struct strings s = {.n = at->n};
-	struct reader r = {.src = src, .off = at->off};
-	int err;
+	uint64_t end;
 
-	if (at->n > at->size || __builtin_add_overflow(at->off, at->size, &r.end) ||
-	    r.end > src->size)
+	if (at->n > at->size || __builtin_add_overflow(at->off, at->size, &end) || end > src->size)
 		return err_set(e, -EUCLEAN,
 			       "%" PRIu64 " strings in %" PRIu64 " bytes at %" PRIu64
 			       " of a file of %" PRIu64,
 			       at->n, at->size, at->off, src->size);
+	*r = reader_of(src, at->off, end);
+	return 0;
+}
+
+int strings_read(const struct source *src, const struct strings_place *at, struct strings *out,
+		 struct err *e)
+{
+	CLEANUP(strings_release) struct strings s = {.n = at->n};
+	CLEANUP(reader_release) struct reader r = {0};
+	int err = start_reading(src, at, &r, e);
+
+	if (err < 0)
+		return err;
 	s.ends = calloc(s.n ? s.n : 1, sizeof *s.ends);
 	if (!s.ends)
 		return err_set(e, -ENOMEM, "no memory for %" PRIu64 " strings", s.n);
 	err = read_all(&r, at, &s, e);
-	reader_release(&r);
 	if (err < 0)
 		return err;
 	*out = TAKE(s, (struct strings){0});
 	return 0;
+}
+
+int strings_check(const struct source *src, const struct strings_place *at, struct err *e)
+{
+	CLEANUP(reader_release) struct reader r = {0};
+	struct strings s = {.n = at->n};
+	int err = start_reading(src, at, &r, e);
+
+	if (err == 0)
+		err = read_all(&r, at, &s, e);
+	if (err == 0 && reader_pos(&r) != r.end)
+		err = err_set(e, -EUCLEAN, "%" PRIu64 " bytes are left behind the strings",
+			      r.end - reader_pos(&r));
+	return err;
 }

@@ -29,6 +29,8 @@ struct strings_place {
 };
 int strings_read(const struct source *src, const struct strings_place *at, struct strings *out,
 		 struct err *e);
+/* The same, but nothing is kept, and nothing may be behind the strings. */
+int strings_check(const struct source *src, const struct strings_place *at, struct err *e);
 void strings_release(struct strings *s);
 
 /* Element I's first byte in the source, and its length. */

@@ -251,24 +251,28 @@ static int add_values(const Tensorflow__TensorProto *t, int dtype, uint64_t coun
 			   : 0;
 }
 
-int v1_read(const struct sstable *t, struct bytes key, int dtype, uint64_t count, struct buf *out,
-	    struct err *e)
+int v1_decode(struct bytes value, int dtype, uint64_t count, struct buf *out, struct err *e)
 {
-	CLEANUP(buf_release) struct buf block = {0};
 	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
 	const Tensorflow__SavedTensorSlices *slices;
-	struct bytes value;
-	int r = sstable_get(t, key, &block, &value, e);
+	int r = pb_unpack(&tensorflow__saved_tensor_slices__descriptor, value, &m, e);
 
-	if (r < 0)
-		return r;
-	if (r == 0)
-		return err_set(e, -EUCLEAN, "a slice that it lists is missing");
-	r = pb_unpack(&tensorflow__saved_tensor_slices__descriptor, value, &m, e);
 	if (r < 0)
 		return r;
 	slices = (Tensorflow__SavedTensorSlices *)m;
 	if (!slices->data || !slices->data->data)
 		return err_set(e, -EUCLEAN, "a slice without data");
 	return add_values(slices->data->data, dtype, count, out, e);
+}
+
+int v1_read(const struct sstable *t, struct bytes key, int dtype, uint64_t count, struct buf *out,
+	    struct err *e)
+{
+	CLEANUP(buf_release) struct buf block = {0};
+	struct bytes value;
+	int r = sstable_get(t, key, &block, &value, e);
+
+	if (r == 0)
+		return err_set(e, -EUCLEAN, "a slice that it lists is missing");
+	return r < 0 ? r : v1_decode(value, dtype, count, out, e);
 }

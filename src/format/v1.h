@@ -33,8 +33,10 @@ void v1_close(struct v1 *v);
 /* Tensor I; the memory of `dims` and `slices` is SCRATCH's, which is reset. */
 void v1_tensor(const struct v1 *v, size_t i, struct buf *scratch, struct v1_tensor *out);
 
-/* Appends what a bundle would store for the slice under KEY (little-endian elements, or string_tensor.h), of COUNT
- * elements of DTYPE. The table alone is needed, not its meta data. -EUCLEAN, -EBADMSG, -EFBIG (more than OUT may
- * hold), -ENOMEM, or of reading. */
+/* Appends what a bundle would store for the slice whose record is VALUE (little-endian elements, or string_tensor.h), of
+ * COUNT elements of DTYPE. -EUCLEAN, -EBADMSG, -EFBIG (more than OUT may hold), -ENOMEM, or of reading. */
+int v1_decode(struct bytes value, int dtype, uint64_t count, struct buf *out, struct err *e);
+
+/* The same of the record under KEY. The table alone is needed, not its meta data. */
 int v1_read(const struct sstable *t, struct bytes key, int dtype, uint64_t count, struct buf *out,
 	    struct err *e);

@@ -4,5 +4,5 @@
 int main(void)
 {
 	return suite_run("base", (TCase *[]){error_tests(), bytes_tests(), buf_tests(),
-					     crc32c_tests(), source_tests(), NULL});
+					     crc32c_tests(), io_tests(), source_tests(), NULL});
 }

@@ -5,4 +5,5 @@ TCase *buf_tests(void);
 TCase *bytes_tests(void);
 TCase *crc32c_tests(void);
 TCase *error_tests(void);
+TCase *io_tests(void);
 TCase *source_tests(void);

@@ -8,6 +8,7 @@ TCase *ordered_code_tests(void);
 TCase *pb_tests(void);
 TCase *slice_tests(void);
 TCase *sstable_tests(void);
+TCase *state_tests(void);
 TCase *string_tensor_tests(void);
 TCase *textpb_tests(void);
 TCase *variant_tensor_tests(void);

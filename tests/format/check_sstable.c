@@ -598,10 +598,62 @@ START_TEST(no_part_of_a_table_is_one)
 }
 END_TEST
 
+START_TEST(no_byte_of_a_table_can_change_unnoticed)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+	struct err e;
+
+	file_read(&file, "%s/fixtures/linear/my-model-0.index", ASSETS);
+	for (size_t bit = 0; bit <= 8 * file.n; bit++) {
+		struct sstable t = {0};
+		uint64_t unused = 0;
+		int r;
+
+		if (bit)
+			file.p[(bit - 1) / 8] ^= 1 << (bit - 1) % 8;
+		r = walk(buf_bytes(&file), NULL, &e);
+		if (r == 0 && (r = sstable_open(&t, source_of_memory(buf_bytes(&file)), &e)) == 0)
+			r = sstable_check(&t, &unused, &e);
+		sstable_close(&t);
+		if (bit ? r == 0 : r < 0 || unused)
+			ck_abort_msg("bit %zu: %d", bit - 1, r);
+		if (bit)
+			file.p[(bit - 1) / 8] ^= 1 << (bit - 1) % 8;
+	}
+}
+END_TEST
+
+START_TEST(bytes_between_blocks_are_counted)
+{
+	struct table t = {0};
+	struct sstable s = {0};
+	struct table_at metaindex;
+	uint64_t unused = 0;
+
+	table_entry(&t, LIT("a"), LIT("1"));
+	table_cut(&t);
+	must(buf_add_str(&t.file, "seven b"));
+	table_entry(&t, LIT("b"), LIT("2"));
+	table_cut(&t);
+	metaindex = table_block(&t, LIT("\0\0\0\0\1\0\0\0"));
+	block_end(&t.index, 1);
+	table_footer(&t, table_block(&t, buf_bytes(&t.index.bytes)));
+	t.file.p[t.file.n - TABLE_FOOTER] = (uint8_t)metaindex.off;
+	t.file.p[t.file.n - TABLE_FOOTER + 1] = (uint8_t)metaindex.len;
+	must(sstable_open(&s, source_of_memory(buf_bytes(&t.file)), NULL));
+	must(sstable_check(&s, &unused, NULL));
+	ck_assert_uint_eq(unused, 7);
+	sstable_close(&s);
+	table_free(&t);
+}
+END_TEST
+
 TCase *sstable_tests(void)
 {
 	TCase *t = tcase_create("sstable");
 
+	tcase_add_test(t, no_byte_of_a_table_can_change_unnoticed);
+	tcase_add_test(t, bytes_between_blocks_are_counted);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_compressed_table_has_the_entries_of_the_plain_one);
 	tcase_add_test(t, what_was_put_into_a_table_comes_out);
