@@ -20,7 +20,7 @@ const struct listed *latest_resolve(const struct listing *l, const char *path)
 	return item;
 }
 
-static int read_state(int dirfd, const char *name, struct buf *text, struct err *e)
+int state_file_read(int dirfd, const char *name, struct buf *text, struct err *e)
 {
 	CLEANUP(closep) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct source src;
@@ -46,7 +46,7 @@ int latest_find(int dirfd, const char *state_name, const struct listing *l,
 	*out = NULL;
 	if (!listing_find(l, LISTED_STATE, state_name))
 		return 0;
-	r = read_state(dirfd, state_name, &text, e);
+	r = state_file_read(dirfd, state_name, &text, e);
 	if (r == 0)
 		r = state_parse(buf_bytes(&text), &state, e);
 	if (r < 0)

@@ -10,5 +10,8 @@
 int latest_find(int dirfd, const char *state_name, const struct listing *l,
 		const struct listed **out, struct err *e);
 
+/* The text of the state file NAME. -EINVAL: too large for one; or of reading. */
+int state_file_read(int dirfd, const char *name, struct buf *text, struct err *e);
+
 /* The item of L that PATH, out of a state file, stands for; or NULL. */
 const struct listed *latest_resolve(const struct listing *l, const char *path);

@@ -61,7 +61,7 @@ static bool looks_temporary(const char *name)
 			  strspn(temp + 1, "0123456789abcdef") == 32);
 }
 
-static bool is_temporary(int dirfd, const char *name)
+bool folder_is_temporary(int dirfd, const char *name)
 {
 	const struct dirent *de;
 	bool only_parts = true;
@@ -76,13 +76,21 @@ static bool is_temporary(int dirfd, const char *name)
 	return only_parts;
 }
 
-/* Where the number of "….tempstate12345" or the like begins, if that is how NAME ends; or NULL. */
+/* "….tempstate12345" */
 static bool is_unfinished(const char *name)
 {
 	const char *temp = strstr(name, ".tempstate");
 
 	return temp && temp[strlen(".tempstate")] &&
 	       !temp[strspn(temp + strlen(".tempstate"), "0123456789") + strlen(".tempstate")];
+}
+
+bool name_is_temporary(const char *name)
+{
+	size_t n = strlen(name);
+
+	return is_unfinished(name) || (n > 36 && !strncmp(name + n - 36, ".tmp", 4) &&
+				       strspn(name + n - 32, "0123456789abcdef") == 32);
 }
 
 /* "-00000-of-00002" at the end of NAME: the length of what is before it, and N; else 0. */
@@ -146,7 +154,7 @@ static int classify(int dirfd, const struct dirent *de, const char *state_name, 
 		*n = strlen(name);
 		out->kind = LISTED_FOLDER;
 		return strcmp(name, ".") && strcmp(name, "..") && strcmp(name, ".ckptfs") &&
-		       !is_temporary(dirfd, name);
+		       !folder_is_temporary(dirfd, name);
 	}
 	if (type != DT_REG && type != DT_LNK)
 		return 0;

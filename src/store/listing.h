@@ -29,6 +29,13 @@ int listing_add_link(struct listing *l, const char *name, const char *target);
 /* NULL if there is none. */
 const struct listed *listing_find(const struct listing *l, enum listed_kind kind, const char *name);
 
+/* Is it the name of a file that is written to be renamed when it is whole: NAME.tempstateNUMBER, or NAME.tmp and 32 hex
+ * digits? */
+bool name_is_temporary(const char *name);
+
+/* Is it the temporary folder of a save? */
+bool folder_is_temporary(int dirfd, const char *name);
+
 /* The family of a step is what its prefix is without its number: "my-model-1000" and "my-model-0" are of one,
  * as are "model-7.cptk" and "model-8.cptk", and "my_net.ckpt" and "my_net.ckpt-1". */
 bool same_family(const char *a, const char *b);
