@@ -7,7 +7,7 @@
 need python3 getfattr rsync
 
 mkdir "$tmp/bin" "$tmp/work"
-ln -s "$builddir/mount.ckptfs" "$tmp/bin/"
+ln -s "$builddir/mount.ckptfs" "$builddir/fsck.ckptfs" "$tmp/bin/"
 if [ -n "${CKPTFS_PYTHON:-}" ]; then
   printf '#!/bin/sh\nexec "%s" "$@"\n' "$CKPTFS_PYTHON" >"$tmp/bin/python3"
   chmod +x "$tmp/bin/python3"

@@ -1,0 +1,57 @@
+/* src/cli/fsck_report.h: what fsck.ckptfs says: lines of text, or one JSON object, and how far it is.
+ *
+ * Not for several threads; progress is painted by one of its own. */
+#pragma once
+#include "base/buf.h"
+#include "store/check.h"
+#include <stdio.h>
+
+/* A JSON array as it grows. */
+struct json_list {
+	struct buf text;
+};
+
+struct progress;
+
+struct report {
+	bool json;
+	uint64_t steps, variables, bytes, problems, notes, corrected, errors;
+	struct json_list json_steps, json_problems, json_notes, json_repaired, json_errors;
+	struct progress *progress; /* NULL: none is shown */
+};
+
+/* What was found in a step, until it is known whether it means anything. */
+struct findings {
+	struct finding_item {
+		enum finding kind;
+		size_t key, key_n, text; /* in `bytes`; text ends with a NUL */
+	} * items;
+	size_t n;
+	struct buf array, bytes;
+};
+
+/* For struct check; ARG is the findings. */
+void findings_add(void *arg, enum finding kind, struct bytes key, const char *text);
+void findings_reset(struct findings *f);
+void findings_release(struct findings *f);
+
+void report_step(struct report *r, const char *path, const struct step_place *place,
+		 const struct checked *checked, const struct findings *f);
+void report_problem(struct report *r, const char *path, const char *text);
+void report_note(struct report *r, const char *path, const char *text);
+void report_repaired(struct report *r, const char *path, const char *text);
+void report_error(struct report *r, const char *text); /* on stderr */
+
+/* Asks "PATH: QUESTION [y/N] " on the terminal. */
+bool report_ask(struct report *r, const char *path, const char *question);
+
+/* The last line, or the object. False if it could not be written. */
+bool report_end(struct report *r, const char *directory, bool interrupted);
+void report_release(struct report *r);
+
+/* Shows how much of TOTAL has been SEEN: a bar on stderr, or if FD is more than 0 lines "1 SEEN TOTAL DIRECTORY" on it, as
+ * fsck(8) hands on. NULL: no memory. */
+struct progress *progress_start(const _Atomic uint64_t *seen, uint64_t total, int fd,
+				const char *directory);
+void progress_stop(struct progress *p);
+void progress_erase(struct progress *p); /* until it is painted again */
