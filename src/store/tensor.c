@@ -5,7 +5,11 @@
 #include "format/string_tensor.h"
 #include "format/v1.h"
 #include "format/variant_tensor.h"
+#include <fcntl.h>
 #include <inttypes.h>
+
+/* How far ahead of a sequential reader the disk is kept busy. */
+enum { READ_AHEAD = 8 << 20 };
 
 /* What a V1 variable may take in memory while it is open; those of bundles take none. */
 static const size_t MAX_DECODED = (size_t)4 << 30;
@@ -16,6 +20,7 @@ struct piece {
 	const int64_t *extents; /* NULL: the whole */
 	struct source src; /* the shard; V1: `decoded` */
 	struct buf decoded;
+	_Atomic uint64_t ahead; /* up to where the kernel was asked to read */
 };
 
 struct string_ref {
@@ -341,19 +346,37 @@ int tensor_open(struct step *s, const struct var *v, int dirfd, struct tensor **
 
 /* --- reading ------------------------------------------------------------------------------------------- */
 
+/* Has the kernel read on behind what a sequential reader is about to get. Its own guess does not reach far, as the
+ * requests of one reader come from several threads, out of order. Who jumps is not followed. */
+static void read_ahead(struct piece *p, uint64_t off, uint64_t n)
+{
+	uint64_t ahead = p->ahead, end = off + n;
+	uint64_t to = end + READ_AHEAD < p->var->size ? end + READ_AHEAD : p->var->size;
+
+	if (p->src.fd < 0 || off > ahead || to < ahead + READ_AHEAD / 2)
+		return;
+	if (ahead < end)
+		ahead = end;
+	p->ahead = to;
+	posix_fadvise(p->src.fd, (off_t)(p->var->off + ahead), (off_t)(to - ahead),
+		      POSIX_FADV_WILLNEED);
+}
+
 /* Reads N bytes of a piece, from OFF of it on, and has them verified. */
-static int read_stored(const struct tensor *t, const struct piece *p, uint64_t off, uint64_t n,
+static int read_stored(const struct tensor *t, struct piece *p, uint64_t off, uint64_t n,
 		       uint8_t *dst, struct err *e)
 {
-	int r = source_read_into(&p->src, p->var->off + off, dst, n, e);
+	int r;
 
+	read_ahead(p, off, n);
+	r = source_read_into(&p->src, p->var->off + off, dst, n, e);
 	return r < 0 || !has_checksum(t) || t->var->dtype == DTYPE_VARIANT
 		       ? r
 		       : verify_saw(t->step, p->var, off, dst, n, e);
 }
 
 /* Reads what of a slice falls into COUNT elements from FIRST on, into its places in DST. */
-static int read_slice(const struct tensor *t, const struct piece *p, uint64_t first, uint64_t count,
+static int read_slice(const struct tensor *t, struct piece *p, uint64_t first, uint64_t count,
 		      uint8_t *dst, struct err *e)
 {
 	CLEANUP(buf_release) struct buf run = {0};
