@@ -4,5 +4,5 @@
 int main(void)
 {
 	return suite_run("store", (TCase *[]){listing_tests(), locate_tests(), step_tests(),
-					      tensor_tests(), NULL});
+					      tensor_tests(), verify_tests(), NULL});
 }
