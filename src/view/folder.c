@@ -239,6 +239,7 @@ enum node_fate node_fate(struct view *v, int dirfd, const struct snapshot *s, st
 	};
 	const struct listed *item = listing_find(&s->listing, listed_as[n->kind], n->place.name);
 	struct file_id id, meta = {0};
+	bool replaced, same;
 	struct stat st;
 
 	if (!item || folder_stat(v, dirfd, n->kind, item->place.file, &st, NULL) < 0)
@@ -246,7 +247,9 @@ enum node_fate node_fate(struct view *v, int dirfd, const struct snapshot *s, st
 	id = file_id_of(&st);
 	if (n->kind == NODE_STEP)
 		meta = folder_meta_id(v, dirfd, &item->place);
-	if (folder_is_replaced(n, item, &id, &meta))
-		return NODE_GONE;
-	return file_id_eq(&n->id, &id) ? NODE_SAME : NODE_CHANGED;
+	pthread_mutex_lock(&v->lock);
+	replaced = folder_is_replaced(n, item, &id, &meta);
+	same = file_id_eq(&n->id, &id);
+	pthread_mutex_unlock(&v->lock);
+	return replaced ? NODE_GONE : same ? NODE_SAME : NODE_CHANGED;
 }

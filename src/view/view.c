@@ -197,13 +197,13 @@ static int look_up_node(struct view *v, struct node *parent, const struct listed
 		node_detach(&v->nodes, n);
 		n = NULL;
 	}
-	if (!n)
-		n = node_new(&v->nodes, parent, folder_node_kind(item->kind), &item->place);
-	if (n) {
-		n->id = id;
+	if (!n && (n = node_new(&v->nodes, parent, folder_node_kind(item->kind), &item->place)))
 		n->meta = *meta;
+	if (n && (n->kind != NODE_STEP ||
+		  !n->id.ino)) /* a step's never changes: who parses it takes no lock */
+		n->id = id;
+	if (n)
 		n->lookups++;
-	}
 	pthread_mutex_unlock(&v->lock);
 	*out = n;
 	return n ? 0 : -ENOMEM;
