@@ -392,9 +392,10 @@ static int read_slice(const struct tensor *t, struct piece *p, uint64_t first, u
 		return 0;
 	at = slice_run(rank, dims, p->extents, from, &side_by_side);
 	if (side_by_side >= n)
-		return source_read_into(&p->src, p->var->off + from * item,
-					dst + (at - first) * item, n * item, e);
-	r = source_read(&p->src, p->var->off + from * item, n * item, &run, e);
+		return read_stored(t, p, from * item, n * item, dst + (at - first) * item, e);
+	if (buf_reserve(&run, n * item) < 0)
+		return err_set(e, -ENOMEM, "no memory for %" PRIu64 " bytes", n * item);
+	r = read_stored(t, p, from * item, n * item, run.p, e);
 	if (r == 0)
 		slice_scatter(rank, dims, p->extents, item, from, n, run.p, dst, first);
 	return r;
