@@ -9,6 +9,7 @@ void loaded_unref(struct loaded *l)
 		return;
 	tree_release(&l->tree);
 	texts_release(&l->texts);
+	free(l->opened);
 	step_unref(l->step);
 	free(l);
 }

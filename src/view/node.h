@@ -29,6 +29,7 @@ struct loaded {
 	struct step *step;
 	struct tree tree;
 	struct texts texts;
+	_Atomic uint8_t *opened; /* of each file in the tree: since the step was parsed */
 };
 
 void loaded_unref(struct loaded *l);

@@ -20,10 +20,16 @@ static struct loaded *use_loaded(struct view *v, struct node *n)
 
 static size_t memory_of(const struct loaded *l)
 {
-	return l->step->memory + l->tree.memory;
+	return l->step->memory + l->tree.memory + l->tree.n_files;
 }
 
-/* Takes the parsed step that was used longest ago, other than KEEP's, from its node; NULL if there is none. */
+/* Under v->lock, without which nobody comes to use it. Of an open file it must stay known which bytes were verified. */
+static bool is_in_use(struct loaded *l)
+{
+	return atomic_load(&l->refs) > 1 || atomic_load(&l->step->refs) > 1;
+}
+
+/* Takes the parsed step that was used longest ago, is not in use and not KEEP's, from its node; NULL if there is none. */
 static struct loaded *evict_one(struct view *v, const struct node *keep)
 {
 	struct node *oldest = NULL;
@@ -32,7 +38,8 @@ static struct loaded *evict_one(struct view *v, const struct node *keep)
 	for (uint32_t i = 0; i < v->nodes.n_slots; i++) {
 		struct node *n = v->nodes.slots[i];
 
-		if (n && n != keep && n->loaded && (!oldest || n->last_used < oldest->last_used))
+		if (n && n != keep && n->loaded && !is_in_use(n->loaded) &&
+		    (!oldest || n->last_used < oldest->last_used))
 			oldest = n;
 	}
 	if (!oldest)
@@ -75,6 +82,8 @@ static int parse_step(struct view *v, struct node *n, struct loaded **out, struc
 		r = err_set(e, -ESTALE, "%s: was replaced", n->place.file);
 	if (r == 0)
 		r = tree_init(&l->tree, l->step, e);
+	if (r == 0 && !(l->opened = calloc(l->tree.n_files + (size_t)1, 1)))
+		r = err_set(e, -ENOMEM, "no memory");
 	if (r == 0 && texts_init(&l->texts, l->step, fd, v->meta_suffix) < 0)
 		r = err_set(e, -ENOMEM, "no memory");
 	atomic_init(&l->refs, r < 0 ? 1 : 2); /* the caller's, and the node's */

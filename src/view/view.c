@@ -501,8 +501,16 @@ static int open_state(struct view *v, const struct node *n, struct view_file *f,
 	return f->fd < 0 ? err_sys(e, -errno, "%s", n->place.file) : 0;
 }
 
+/* Whether the pages that the kernel has of a variable may stay. They were verified together with what is read now if
+ * the step was not dropped and parsed again in between; else half a variable would be of the one reading, half of the
+ * other, and neither be seen whole. */
+static bool may_keep_pages(const struct view *v, struct loaded *l, uint32_t index)
+{
+	return atomic_exchange(&l->opened[index - FIRST_FILE], 1) || v->verify != VERIFY_READ;
+}
+
 static int open_in_step(struct view *v, struct node *n, uint32_t index, struct view_file *f,
-			struct err *e)
+			bool *stable, struct err *e)
 {
 	CLEANUP(closep) int dirfd = folder_open_parent(v, n, e);
 	struct loaded *l;
@@ -510,12 +518,15 @@ static int open_in_step(struct view *v, struct node *n, uint32_t index, struct v
 
 	if (r < 0)
 		return r;
+	*stable = true;
 	if (is_file(l, index))
 		r = file_open(l->step, var_of(l, index), dirfd, &f->file, e);
 	else if (is_text(l, index))
 		r = text_make(&l->texts, l->step, dirfd, text_of(l, index), &f->text, e);
 	else
 		r = -EISDIR;
+	if (r == 0 && is_file(l, index))
+		*stable = may_keep_pages(v, l, index);
 	if (r < 0)
 		folder_wrap(n->parent, r, e);
 	if (r == -ESTALE) /* its name leads to a new node from now on */
@@ -541,8 +552,8 @@ int view_open(struct view *v, uint64_t id, struct view_file **out, bool *stable,
 		return err_set(e, -ENOMEM, "no memory");
 	f->node = n;
 	f->fd = -1;
-	*stable = n->kind == NODE_STEP;
-	r = n->kind == NODE_STEP ? open_in_step(v, n, node_index(id), f, e)
+	*stable = false;
+	r = n->kind == NODE_STEP ? open_in_step(v, n, node_index(id), f, stable, e)
 				 : open_state(v, n, f, e);
 	if (r < 0)
 		view_close(f);
