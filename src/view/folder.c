@@ -70,7 +70,7 @@ static struct snapshot *current_snapshot(struct view *v, struct node *n, const s
 
 	pthread_mutex_lock(&v->lock);
 	s = n->snapshot;
-	if (s && s->settled && same_time(s->mtime, st->st_mtim) &&
+	if (s && s->settled && s->changes == n->changes && same_time(s->mtime, st->st_mtim) &&
 	    same_time(s->ctime, st->st_ctim) && file_id_eq(&s->state, state))
 		atomic_fetch_add(&s->refs, 1);
 	else
@@ -146,17 +146,34 @@ static int read_snapshot(struct view *v, struct node *n, int fd, struct snapshot
 	return r;
 }
 
+static uint32_t changes_of(struct view *v, const struct node *n)
+{
+	uint32_t changes;
+
+	pthread_mutex_lock(&v->lock);
+	changes = n->changes;
+	pthread_mutex_unlock(&v->lock);
+	return changes;
+}
+
+bool folder_is_current(struct view *v, const struct node *n, const struct snapshot *s)
+{
+	return s->changes == changes_of(v, n);
+}
+
 int folder_snapshot(struct view *v, struct node *n, struct snapshot **out, struct err *e)
 {
 	CLEANUP(closep) int fd = folder_open(v, n, e);
 	struct snapshot *s, *old;
 	struct file_id state;
+	uint32_t changes;
 	struct stat st;
 	int r;
 
 	if (fd < 0)
 		return fd;
 	watch_folder(v, n, fd); /* first: what changes from here on is heard of */
+	changes = changes_of(v, n);
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, -errno, "fstat");
 	state = state_id(v, fd);
@@ -167,6 +184,7 @@ int folder_snapshot(struct view *v, struct node *n, struct snapshot **out, struc
 	if (!s)
 		return err_set(e, -ENOMEM, "no memory");
 	s->state = state;
+	s->changes = changes;
 	r = read_snapshot(v, n, fd, s, e);
 	if (r < 0) {
 		listing_release(&s->listing);

@@ -14,6 +14,9 @@ int folder_wrap(const struct node *n, int r, struct err *e);
 /* What folder N holds now; read again only if its times have changed. The caller unrefs it. */
 int folder_snapshot(struct view *v, struct node *n, struct snapshot **out, struct err *e);
 
+/* Nothing was heard of N that could have changed since S was read. */
+bool folder_is_current(struct view *v, const struct node *n, const struct snapshot *s);
+
 enum node_kind folder_node_kind(enum listed_kind kind);
 
 /* What is on disk for FILE, of a node of KIND, in DIRFD. `latest` has the times of the state file. */

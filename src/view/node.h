@@ -41,6 +41,7 @@ struct snapshot {
 	struct timespec mtime, ctime; /* of the folder, before it was read */
 	struct file_id state; /* of the state file then; zeros: none */
 	bool settled; /* it had been still for long enough to trust its times */
+	uint32_t changes; /* node->changes, before it was read */
 };
 
 void snapshot_unref(struct snapshot *s);
@@ -61,6 +62,7 @@ struct node {
 	struct loaded *loaded; /* step: parsed, or NULL */
 	struct snapshot *snapshot; /* folder: or NULL */
 	int watch; /* folder: inotify's number; 0: not watched */
+	uint32_t changes; /* folder: how often one was heard of */
 	struct file_id complained; /* folder: the state file with which something was wrong */
 	uint64_t last_used; /* step: for dropping what was parsed */
 	struct err failure; /* step: why it can't be parsed; code 0 if that isn't known */

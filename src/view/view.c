@@ -209,9 +209,10 @@ static int look_up_node(struct view *v, struct node *parent, const struct listed
 	return n ? 0 : -ENOMEM;
 }
 
-/* DIRFD: PARENT's. */
-static int lookup_item(struct view *v, struct node *parent, int dirfd, const struct listed *item,
-		       struct view_entry *out, struct err *e)
+/* DIRFD: PARENT's; ITEM is in S. Of a change that is heard of before the node is there the kernel is not told: what was
+ * looked up in a listing that is older must not be kept. */
+static int lookup_item(struct view *v, struct node *parent, int dirfd, const struct snapshot *s,
+		       const struct listed *item, struct view_entry *out, struct err *e)
 {
 	struct node *n = NULL;
 	struct file_id meta = {0};
@@ -225,6 +226,7 @@ static int lookup_item(struct view *v, struct node *parent, int dirfd, const str
 	if (look_up_node(v, parent, item, &st, &meta, &n) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	entry_of_node(v, n, &st, out);
+	out->stable = out->stable && folder_is_current(v, parent, s);
 	return 0;
 }
 
@@ -261,7 +263,7 @@ static int lookup_in_folder(struct view *v, struct node *n, const char *name,
 	item = find_item(&s->listing, name);
 	r = item ? fd = folder_open(v, n, e) : -ENOENT;
 	if (r >= 0)
-		r = lookup_item(v, n, fd, item, out, e);
+		r = lookup_item(v, n, fd, s, item, out, e);
 	snapshot_unref(s);
 	return r;
 }
@@ -473,8 +475,12 @@ int view_readdir(struct view_dir *d, uint64_t pos, struct view_dirent *out, stru
 
 int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *out, struct err *e)
 {
+	/* Where the link leads is in the listing, which may be old; all else is looked at on disk. */
+	if (!d->loaded && d->item->kind == LISTED_LATEST &&
+	    !folder_is_current(v, d->node, d->snapshot))
+		return lookup_in_folder(v, d->node, d->item->place.name, out, e);
 	if (!d->loaded)
-		return lookup_item(v, d->node, d->fd, d->item, out, e);
+		return lookup_item(v, d->node, d->fd, d->snapshot, d->item, out, e);
 	entry_in_step(v, d->node, d->loaded, d->index, out);
 	pthread_mutex_lock(&v->lock);
 	d->node->lookups++;

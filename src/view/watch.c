@@ -61,11 +61,12 @@ void watch_folder(struct view *v, struct node *n, int dirfd)
 	if (watched || v->inotify < 0 || !hears_all_changes(dirfd))
 		return;
 	snprintf(path, sizeof path, "/proc/self/fd/%d", dirfd);
+	pthread_mutex_lock(&v->lock); /* whoever reads its first event finds the node */
 	wd = inotify_add_watch(v->inotify, path, EVENTS);
-	if (wd < 0)
-		return;
-	pthread_mutex_lock(&v->lock);
-	n->watch = wd;
+	if (wd >= 0) {
+		n->watch = wd;
+		n->changes++; /* what was read before may have changed unheard */
+	}
 	pthread_mutex_unlock(&v->lock);
 }
 
@@ -147,8 +148,7 @@ static struct node *watched_folder(struct view *v, int wd)
 			found = v->nodes.slots[i];
 	if (found) {
 		found->lookups++;
-		if (found->snapshot)
-			found->snapshot->settled = false;
+		found->changes++;
 	}
 	pthread_mutex_unlock(&v->lock);
 	return found;
