@@ -72,6 +72,17 @@ static inline void put_le64(uint8_t *p, uint64_t v)
 		p[i] = (uint8_t)(v >> 8 * i);
 }
 
+/* Writes V to P, which has room for 10 bytes; how many it takes. */
+static inline size_t put_varint(uint8_t *p, uint64_t v)
+{
+	size_t n = 0;
+
+	for (; v >= 0x80; v >>= 7)
+		p[n++] = (uint8_t)v | 0x80;
+	p[n++] = (uint8_t)v;
+	return n;
+}
+
 static inline void put_be32(uint8_t *p, uint32_t v)
 {
 	put_le32(p, __builtin_bswap32(v));

@@ -19,6 +19,7 @@ struct bundle {
 
 struct bundle_entry {
 	struct bytes key;
+	struct bytes value; /* the entry as stored */
 	struct err
 		why; /* code 0, or what is wrong with this entry; the rest is then only what could be read */
 	uint8_t dtype; /* of dtype.h; 0 if it is none */
@@ -43,3 +44,26 @@ int bundle_next(struct bundle *b, struct bundle_entry *out, struct err *e);
 
 /* "PREFIX.data-00003-of-00010" */
 int bundle_shard_name(struct buf *out, struct bytes prefix, uint32_t shard, uint32_t num_shards);
+
+/* Writes an index. Entries are kept, encoded, until the end, and then sorted: they may come in any order. */
+struct bundle_writer {
+	uint32_t num_shards;
+	bool big_endian;
+	struct buf bytes; /* key and value of each entry, one behind the other */
+	struct buf items; /* struct bundle_item: where */
+};
+
+/* NUM_SHARDS: 1 to INT32_MAX. */
+void bundle_writer_init(struct bundle_writer *w, uint32_t num_shards, bool big_endian);
+void bundle_writer_release(struct bundle_writer *w);
+
+/* An entry as its fields say, but `why` and `value`. The key of a slice's is that of ordered_code.h. One that lists slices and has
+ * no size of its own gets no checksum. -EINVAL (no key, or what bundle_next would find fault with), -ENOMEM. */
+int bundle_writer_add(struct bundle_writer *w, const struct bundle_entry *entry, struct err *e);
+
+/* One that bundle_next gave and whose key, shard and off may have been changed since: all else is as in its `value`, also
+ * fields that this program does not know. */
+int bundle_writer_copy(struct bundle_writer *w, const struct bundle_entry *entry, struct err *e);
+
+/* Hands out the whole file. -EEXIST (a key comes twice), -ENOMEM, or what the sink says. */
+int bundle_writer_finish(struct bundle_writer *w, struct sink out, struct err *e);

@@ -177,7 +177,8 @@ int bundle_next(struct bundle *b, struct bundle_entry *out, struct err *e)
 
 	if (r <= 0)
 		return r;
-	*out = (struct bundle_entry){.key = sstable_key(&b->iter)};
+	*out = (struct bundle_entry){.key = sstable_key(&b->iter),
+				     .value = sstable_value(&b->iter)};
 	r = pb_unpack(&tensorflow__bundle_entry_proto__descriptor, sstable_value(&b->iter), &m,
 		      &out->why);
 	if (r < 0)

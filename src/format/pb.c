@@ -476,12 +476,8 @@ int pb_unpack(const ProtobufCMessageDescriptor *type, struct bytes b, ProtobufCM
 static int add_varint(struct buf *out, uint64_t v)
 {
 	uint8_t bytes[10];
-	size_t n = 0;
 
-	for (; v >= 0x80; v >>= 7)
-		bytes[n++] = (uint8_t)v | 0x80;
-	bytes[n++] = (uint8_t)v;
-	return buf_add(out, bytes, n);
+	return buf_add(out, bytes, put_varint(bytes, v));
 }
 
 static int add_tag(struct buf *out, uint32_t number, unsigned wire_type)

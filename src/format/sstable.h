@@ -7,7 +7,11 @@
  *
  * Source: LevelDB's doc/table_format.md; TensorFlow's tsl/lib/io/{table,format}.cc. */
 #pragma once
+#include "base/sink.h"
 #include "format/sstable_block.h"
+
+enum { SSTABLE_FOOTER = 48 };
+#define SSTABLE_MAGIC UINT64_C(0xdb4775248b80fb57)
 
 struct sstable {
 	struct source src; /* borrowed */
@@ -62,3 +66,28 @@ static inline struct bytes sstable_value(const struct sstable_iter *it)
 /* The value under KEY, which lies in BLOCK. 1, 0 if there is none, or as for block_read. */
 int sstable_get(const struct sstable *t, struct bytes key, struct buf *block, struct bytes *value,
 		struct err *e);
+
+/* Writes a table byte for byte as TensorFlow would, uncompressed. After an error it can only be released. */
+struct sstable_writer {
+	struct sink out;
+	uint64_t at; /* how many bytes have gone out */
+	struct block_writer data, index;
+	struct extent
+		block; /* the last block that went out, not yet in the index block if `pending` */
+	bool pending, any;
+	struct buf last; /* key */
+};
+
+void sstable_writer_init(struct sstable_writer *w, struct sink out);
+void sstable_writer_release(struct sstable_writer *w);
+
+/* Keys come in strictly ascending order. -EINVAL if this one does not, -E2BIG (key or value beyond 4 GiB), -ENOMEM, or
+ * what the sink says. */
+int sstable_writer_add(struct sstable_writer *w, struct bytes key, struct bytes value,
+		       struct err *e);
+
+/* Index block and footer. A table may have no entries. */
+int sstable_writer_finish(struct sstable_writer *w, struct err *e);
+
+/* The footer that goes with those two blocks. */
+void sstable_footer(uint8_t out[SSTABLE_FOOTER], struct extent metaindex, struct extent index);

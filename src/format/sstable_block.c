@@ -4,8 +4,6 @@
 #include <inttypes.h>
 #include <snappy-c.h>
 
-enum { TYPE_PLAIN = 0, TYPE_SNAPPY = 1 };
-
 /* A Snappy copy of 3 bytes yields at most 64, so no honest stream claims more than this of its size. */
 enum { SNAPPY_MAX_RATIO = 22 };
 
@@ -50,11 +48,11 @@ int block_read(const struct source *src, struct extent at, struct buf *out, stru
 		return err_set(e, -EBADMSG,
 			       "block at %" PRIu64 ": crc32c is %08" PRIx32 ", recorded %08" PRIx32,
 			       at.off, have, want);
-	if (trailer[0] == TYPE_SNAPPY) {
+	if (trailer[0] == BLOCK_SNAPPY) {
 		r = uncompress(bytes_of(raw.p, at.len), out, e);
 		return r < 0 ? err_wrap(e, r, "block at %" PRIu64, at.off) : 0;
 	}
-	if (trailer[0] != TYPE_PLAIN)
+	if (trailer[0] != BLOCK_PLAIN)
 		return err_set(e, -EUCLEAN, "block at %" PRIu64 ": compression type %u", at.off,
 			       trailer[0]);
 	raw.n = at.len;
@@ -116,4 +114,85 @@ int block_iter_next(struct block_iter *it, struct err *e)
 			       "block at %" PRIu64 ": keys are not in order at \"%.*s\"", it->start,
 			       (int)it->key.n, (const char *)it->key.p);
 	return 1;
+}
+
+/* --- writing ----------------------------------------------------------------------------------------------- */
+
+void block_writer_init(struct block_writer *w, unsigned interval)
+{
+	*w = (struct block_writer){.interval = interval};
+}
+
+void block_writer_release(struct block_writer *w)
+{
+	buf_release(&w->contents);
+	buf_release(&w->key);
+	buf_release(&w->restarts);
+}
+
+void block_writer_reset(struct block_writer *w)
+{
+	w->contents.n = w->key.n = w->restarts.n = w->since = 0;
+}
+
+/* A block has a restart at 0 though it has no entries. */
+static int add_restart(struct block_writer *w)
+{
+	uint8_t at[4];
+
+	put_le32(at, (uint32_t)w->contents.n);
+	w->since = 0;
+	return buf_add(&w->restarts, at, sizeof at);
+}
+
+static int add_entry(struct block_writer *w, size_t shared, struct bytes own, struct bytes value)
+{
+	uint8_t head[30];
+	size_t n = put_varint(head, shared);
+	int r;
+
+	n += put_varint(head + n, own.n);
+	n += put_varint(head + n, value.n);
+	r = buf_add(&w->contents, head, n);
+	if (r == 0)
+		r = buf_add(&w->contents, own.p, own.n);
+	return r < 0 ? r : buf_add(&w->contents, value.p, value.n);
+}
+
+int block_writer_add(struct block_writer *w, struct bytes key, struct bytes value)
+{
+	size_t shared = 0;
+	int r = 0;
+
+	if (!w->restarts.n || w->since == w->interval)
+		r = add_restart(w);
+	else
+		while (shared < key.n && shared < w->key.n && key.p[shared] == w->key.p[shared])
+			shared++;
+	if (r < 0)
+		return r;
+
+	struct bytes own = key.n ? bytes_of(key.p + shared, key.n - shared) : key;
+
+	r = add_entry(w, shared, own, value);
+	w->since++;
+	w->key.n = shared;
+	return r < 0 ? r : buf_add(&w->key, own.p, own.n);
+}
+
+size_t block_writer_size(const struct block_writer *w)
+{
+	return w->contents.n + (w->restarts.n ? w->restarts.n : 4) + 4;
+}
+
+int block_writer_end(struct block_writer *w)
+{
+	uint8_t n[4];
+	int r = w->restarts.n ? 0 : add_restart(w);
+
+	if (r < 0)
+		return r;
+	put_le32(n, (uint32_t)(w->restarts.n / 4));
+	r = buf_add(&w->contents, w->restarts.p, w->restarts.n);
+	return r < 0 ? r : buf_add(&w->contents, n, sizeof n);
 }

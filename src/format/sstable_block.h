@@ -1,4 +1,4 @@
-/* src/format/sstable_block.h: one block of an SSTable, read and verified, and the entries in it.
+/* src/format/sstable_block.h: one block of an SSTable, read and verified or written, and the entries in it.
  *
  * On disk:   contents[len]  type[1]  crc32c[4, masked; of contents and type]
  * Contents, once uncompressed:
@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/source.h"
 
-enum { BLOCK_TRAILER = 5 };
+enum { BLOCK_TRAILER = 5, BLOCK_PLAIN = 0, BLOCK_SNAPPY = 1 };
 
 struct extent {
 	uint64_t off, len; /* len does not count the trailer */
@@ -37,3 +37,25 @@ void block_iter_release(struct block_iter *it);
 /* 1: key and value are those of the next entry; 0: there is none; -EUCLEAN: malformed, or a key not greater
  * than the one before it. */
 int block_iter_next(struct block_iter *it, struct err *e);
+
+/* The contents of a block that is being made. Keys must ascend; each INTERVAL-th is written in full. */
+struct block_writer {
+	struct buf contents, key; /* the entries so far, the key of the last */
+	struct buf restarts; /* as stored */
+	unsigned interval, since; /* entries from restart to restart, and since the last */
+};
+
+void block_writer_init(struct block_writer *w, unsigned interval);
+void block_writer_release(struct block_writer *w);
+
+/* -ENOMEM. */
+int block_writer_add(struct block_writer *w, struct bytes key, struct bytes value);
+
+/* What the contents would take, were they ended here. */
+size_t block_writer_size(const struct block_writer *w);
+
+/* Puts the restarts behind the entries: `contents` is then what goes into the block. -ENOMEM. */
+int block_writer_end(struct block_writer *w);
+
+/* Ready for the next block. */
+void block_writer_reset(struct block_writer *w);

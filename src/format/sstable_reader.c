@@ -2,10 +2,6 @@
 #include "format/sstable.h"
 #include <inttypes.h>
 
-enum { FOOTER = 48 };
-
-static const uint8_t magic[8] = {0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb};
-
 static bool read_handle(struct cursor *c, struct extent *out)
 {
 	return cursor_varint(c, &out->off) && cursor_varint(c, &out->len);
@@ -13,33 +9,35 @@ static bool read_handle(struct cursor *c, struct extent *out)
 
 bool sstable_probe(const struct source *src)
 {
-	uint8_t end[sizeof magic];
+	uint8_t end[8];
 
-	return src->size >= FOOTER &&
+	return src->size >= SSTABLE_FOOTER &&
 	       source_read_into(src, src->size - sizeof end, end, sizeof end, NULL) == 0 &&
-	       !memcmp(end, magic, sizeof magic);
+	       get_le64(end) == SSTABLE_MAGIC;
 }
 
 int sstable_open(struct sstable *t, struct source src, struct err *e)
 {
 	struct sstable new = {.src = src};
 	struct extent metaindex, index;
-	uint8_t footer[FOOTER];
+	uint8_t footer[SSTABLE_FOOTER];
+	uint64_t magic;
 	int r;
 
-	if (src.size < FOOTER)
+	if (src.size < SSTABLE_FOOTER)
 		return err_set(e, -EUCLEAN,
 			       "%" PRIu64 " bytes are too few for a table, whose footer has %d",
-			       src.size, FOOTER);
-	r = source_read_into(&src, src.size - FOOTER, footer, FOOTER, e);
+			       src.size, SSTABLE_FOOTER);
+	r = source_read_into(&src, src.size - SSTABLE_FOOTER, footer, SSTABLE_FOOTER, e);
 	if (r < 0)
 		return err_wrap(e, r, "footer");
-	if (memcmp(footer + FOOTER - sizeof magic, magic, sizeof magic) != 0)
+	magic = get_le64(footer + SSTABLE_FOOTER - 8);
+	if (magic != SSTABLE_MAGIC)
 		return err_set(e, -EUCLEAN,
 			       "not a table: it ends in %016" PRIx64 ", expected %016" PRIx64,
-			       get_le64(footer + FOOTER - sizeof magic), get_le64(magic));
+			       magic, SSTABLE_MAGIC);
 
-	struct cursor c = cursor_of(bytes_of(footer, FOOTER - sizeof magic));
+	struct cursor c = cursor_of(bytes_of(footer, SSTABLE_FOOTER - 8));
 
 	if (!read_handle(&c, &metaindex) || !read_handle(&c, &index))
 		return err_set(e, -EUCLEAN, "footer: malformed handles");
@@ -143,34 +141,19 @@ bool sstable_skip(struct sstable_iter *it)
 
 /* --- what is read neither by walking nor by searching ------------------------------------------------------ */
 
-static size_t put_varint(uint8_t *p, uint64_t v)
-{
-	size_t n = 0;
-
-	for (; v >= 0x80; v >>= 7)
-		p[n++] = (uint8_t)(v | 0x80);
-	p[n++] = (uint8_t)v;
-	return n;
-}
-
 static int check_footer(const struct sstable *t, struct extent *metaindex, struct extent *index,
 			struct err *e)
 {
-	uint8_t footer[FOOTER], canonical[FOOTER] = {0};
-	struct cursor c = cursor_of(bytes_of(footer, FOOTER - sizeof magic));
-	uint8_t *p = canonical;
-	int r = source_read_into(&t->src, t->src.size - FOOTER, footer, FOOTER, e);
+	uint8_t footer[SSTABLE_FOOTER], canonical[SSTABLE_FOOTER];
+	struct cursor c = cursor_of(bytes_of(footer, SSTABLE_FOOTER - 8));
+	int r = source_read_into(&t->src, t->src.size - SSTABLE_FOOTER, footer, SSTABLE_FOOTER, e);
 
 	if (r < 0)
 		return err_wrap(e, r, "footer");
 	if (!read_handle(&c, metaindex) || !read_handle(&c, index))
 		return err_set(e, -EUCLEAN, "footer: malformed handles");
-	p += put_varint(p, metaindex->off);
-	p += put_varint(p, metaindex->len);
-	p += put_varint(p, index->off);
-	put_varint(p, index->len);
-	memcpy(canonical + FOOTER - sizeof magic, magic, sizeof magic);
-	for (size_t i = 0; i < FOOTER; i++)
+	sstable_footer(canonical, *metaindex, *index);
+	for (size_t i = 0; i < SSTABLE_FOOTER; i++)
 		if (footer[i] != canonical[i])
 			return err_set(e, -EUCLEAN, "footer: byte %zu is %02x, expected %02x", i,
 				       footer[i], canonical[i]);
@@ -229,10 +212,10 @@ int sstable_check(const struct sstable *t, uint64_t *unused, struct err *e)
 		r = follow_block(metaindex, &end, unused, e);
 	if (r == 0)
 		r = follow_block(index, &end, unused, e);
-	if (r == 0 && end > t->src.size - FOOTER)
+	if (r == 0 && end > t->src.size - SSTABLE_FOOTER)
 		r = err_set(e, -EUCLEAN, "index block: overlaps the footer");
 	if (r == 0)
-		*unused += t->src.size - FOOTER - end;
+		*unused += t->src.size - SSTABLE_FOOTER - end;
 	return r;
 }
 

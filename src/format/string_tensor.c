@@ -169,3 +169,33 @@ int strings_check(const struct source *src, const struct strings_place *at, stru
 			      r.end - reader_pos(&r));
 	return err;
 }
+
+/* --- writing ----------------------------------------------------------------------------------------------- */
+
+static int put(struct strings_writer *w, const void *p, size_t n, struct err *e)
+{
+	w->size += n;
+	return sink_put(&w->out, p, n, e);
+}
+
+int strings_writer_length(struct strings_writer *w, uint64_t len, struct err *e)
+{
+	uint8_t varint[10];
+
+	w->crc = crc_length(w->crc, len, w->big_endian);
+	return put(w, varint, put_varint(varint, len), e);
+}
+
+int strings_writer_lengths_end(struct strings_writer *w, struct err *e)
+{
+	uint8_t stored[4];
+
+	(w->big_endian ? put_be32 : put_le32)(stored, crc32c_mask(w->crc));
+	return strings_writer_bytes(w, bytes_of(stored, sizeof stored), e);
+}
+
+int strings_writer_bytes(struct strings_writer *w, struct bytes b, struct err *e)
+{
+	w->crc = crc32c_extend(w->crc, b.p, b.n);
+	return put(w, b.p, b.n, e);
+}

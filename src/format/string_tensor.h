@@ -7,8 +7,7 @@
  * In a big-endian bundle the checksum and the lengths that enter L are big-endian. Source: TensorFlow's
  * tensor_bundle.cc, WriteStringTensor and ReadStringTensor. */
 #pragma once
-#include "base/buf.h"
-#include "base/error.h"
+#include "base/sink.h"
 #include "base/source.h"
 
 struct strings {
@@ -43,3 +42,16 @@ static inline uint64_t strings_len(const struct strings *s, uint64_t i)
 {
 	return s->ends[i] - (i ? s->ends[i - 1] : 0);
 }
+
+/* Writes N strings in three rounds: the length of each, then strings_writer_lengths_end, then the bytes of each, in
+ * pieces as they come. At the end `size` and `crc` are the entry's. What fails is what the sink says. */
+struct strings_writer {
+	struct sink out;
+	bool big_endian;
+	uint64_t size;
+	uint32_t crc;
+};
+
+int strings_writer_length(struct strings_writer *w, uint64_t len, struct err *e);
+int strings_writer_lengths_end(struct strings_writer *w, struct err *e);
+int strings_writer_bytes(struct strings_writer *w, struct bytes b, struct err *e);

@@ -1,9 +1,9 @@
 #include "format/v1.h"
 #include "base/cleanup.h"
-#include "base/crc32c.h"
 #include "format/dtype.h"
 #include "format/pb.h"
 #include "format/slice.h"
+#include "format/string_tensor.h"
 #include "saved_slices.pb-c.h"
 #include <inttypes.h>
 
@@ -169,32 +169,18 @@ static int add_narrowed(struct buf *out, const void *from, size_t n, size_t from
 	return 0;
 }
 
-static int add_varint(struct buf *out, uint64_t v)
-{
-	int r = 0;
-
-	for (; v >= 0x80 && r == 0; v >>= 7)
-		r = buf_add_byte(out, (uint8_t)(v | 0x80));
-	return r < 0 ? r : buf_add_byte(out, (uint8_t)v);
-}
-
 /* As string_tensor.h has it. */
 static int add_strings(struct buf *out, const ProtobufCBinaryData *strings, size_t n)
 {
-	uint8_t word[8];
-	uint32_t crc = 0;
+	struct strings_writer w = {.out = sink_of_buf(out)};
 	int r = 0;
 
-	for (size_t i = 0; i < n && r == 0; i++) {
-		put_le64(word, strings[i].len);
-		crc = crc32c_extend(crc, word, strings[i].len <= UINT32_MAX ? 4 : 8);
-		r = add_varint(out, strings[i].len);
-	}
-	put_le32(word, crc32c_mask(crc));
-	if (r == 0)
-		r = buf_add(out, word, 4);
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = buf_add(out, strings[i].data, strings[i].len);
+		r = strings_writer_length(&w, strings[i].len, NULL);
+	if (r == 0)
+		r = strings_writer_lengths_end(&w, NULL);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = strings_writer_bytes(&w, bytes_of(strings[i].data, strings[i].len), NULL);
 	return r;
 }
 

@@ -1,8 +1,12 @@
 /* Tests of src/format/string_tensor.[ch]. The tensors that TensorFlow wrote are read whole in check_tensor.c. */
 #include "base/cleanup.h"
 #include "base/crc32c.h"
+#include "format/bundle.h"
 #include "format/check_format.h"
+#include "format/dtype.h"
+#include "format/slice.h"
 #include "format/string_tensor.h"
+#include "lib/files.h"
 #include "lib/lit.h"
 #include "lib/random.h"
 #include "lib/table.h"
@@ -317,6 +321,111 @@ START_TEST(no_flipped_bit_passes)
 }
 END_TEST
 
+/* --- written ------------------------------------------------------------------------------------------- */
+
+static void write_all(struct strings_writer *w, const struct bytes *strings, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		must(strings_writer_length(w, strings[i].n, NULL));
+	must(strings_writer_lengths_end(w, NULL));
+	for (size_t i = 0; i < n; i++)
+		must(strings_writer_bytes(w, strings[i], NULL));
+}
+
+START_TEST(written_strings_have_the_bytes_of_tensorflow)
+{
+	static const struct {
+		struct bytes strings[3], want;
+		size_t n;
+		uint32_t crc; /* masked */
+	} cases[] = {
+		{{LIT_INIT("ab"), LIT_INIT(""), LIT_INIT("xyz")},
+		 LIT_INIT("\2\0\3\x1b\x42\x8b\xca"
+			  "abxyz"),
+		 3,
+		 0x3fc4ad10},
+		{{LIT_INIT("")}, LIT_INIT("\0\xa6\x7b\x11\x3a"), 1, 0},
+		{{LIT_INIT("")}, LIT_INIT("\xd8\xea\x82\xa2"), 0, 0},
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		CLEANUP(buf_release)
+		struct buf out = {0};
+		struct strings_writer w = {.out = sink_of_buf(&out)};
+
+		write_all(&w, cases[i].strings, cases[i].n);
+		ck_assert(bytes_eq(buf_bytes(&out), cases[i].want));
+		ck_assert_uint_eq(w.size, out.n);
+		if (cases[i].crc)
+			ck_assert_uint_eq(crc32c_mask(w.crc), cases[i].crc);
+	}
+}
+END_TEST
+
+START_TEST(written_lengths_of_more_than_32_bits_have_the_checksum_of_tensorflow)
+{
+	CLEANUP(buf_release)
+	struct buf out = {0};
+	struct strings_writer w = {.out = sink_of_buf(&out)};
+
+	must(strings_writer_length(&w, 2, NULL));
+	must(strings_writer_length(&w, (1ull << 32) + 5, NULL));
+	must(strings_writer_lengths_end(&w, NULL));
+	ck_assert(bytes_eq(buf_bytes(&out), LIT("\2\x85\x80\x80\x80\x10\xa6\xe4\x22\x34")));
+}
+END_TEST
+
+/* Reads the tensor of ENTRY from SHARD and writes it again. */
+static void check_tensor(const struct bundle_entry *entry, bool big_endian, struct bytes shard)
+{
+	CLEANUP(strings_release)
+	struct strings s = {0};
+	CLEANUP(buf_release)
+	struct buf out = {0};
+	CLEANUP(freep)
+	struct bytes *all = NULL;
+	struct strings_writer w = {.out = sink_of_buf(&out), .big_endian = big_endian};
+	struct source src = source_of_memory(shard);
+	struct strings_place at = {entry->off, entry->size, 1, big_endian, true, entry->crc};
+
+	ck_assert(shape_count(entry->rank, entry->dims, &at.n));
+	must(strings_read(&src, &at, &s, NULL));
+	all = calloc(s.n + 1, sizeof *all);
+	ck_assert_ptr_nonnull(all);
+	for (uint64_t i = 0; i < s.n; i++)
+		all[i] = bytes_of(shard.p + strings_start(&s, i), strings_len(&s, i));
+	write_all(&w, all, s.n);
+	ck_assert(bytes_eq(buf_bytes(&out), bytes_of(shard.p + entry->off, entry->size)));
+	ck_assert_uint_eq(w.crc, entry->crc);
+}
+
+START_TEST(string_tensors_of_tensorflow_are_written_byte_for_byte)
+{
+	static const char *const steps[] = {"strings/text", "keras/ckpt-2"};
+
+	for (size_t i = 0; i < COUNT(steps); i++) {
+		CLEANUP(buf_release)
+		struct buf index = {0};
+		CLEANUP(buf_release)
+		struct buf shard = {0};
+		struct bundle_entry entry;
+		struct bundle b;
+		int n = 0;
+
+		file_read(&index, "%s/fixtures/%s.index", ASSETS, steps[i]);
+		file_read(&shard, "%s/fixtures/%s.data-00000-of-00001", ASSETS, steps[i]);
+		must(bundle_open(&b, source_of_memory(buf_bytes(&index)), NULL));
+		while (bundle_next(&b, &entry, NULL) > 0)
+			if (entry.dtype == DTYPE_STRING) {
+				check_tensor(&entry, b.big_endian, buf_bytes(&shard));
+				n++;
+			}
+		ck_assert_int_gt(n, 0);
+		bundle_close(&b);
+	}
+}
+END_TEST
+
 TCase *string_tensor_tests(void)
 {
 	TCase *t = tcase_create("string_tensor");
@@ -331,5 +440,8 @@ TCase *string_tensor_tests(void)
 	tcase_add_test(t, a_nul_is_noticed_at_the_end_of_a_string_alone);
 	tcase_add_loop_test(t, damaged_strings_are_refused, 0, COUNT(damages));
 	tcase_add_test(t, no_flipped_bit_passes);
+	tcase_add_test(t, written_strings_have_the_bytes_of_tensorflow);
+	tcase_add_test(t, written_lengths_of_more_than_32_bits_have_the_checksum_of_tensorflow);
+	tcase_add_test(t, string_tensors_of_tensorflow_are_written_byte_for_byte);
 	return t;
 }

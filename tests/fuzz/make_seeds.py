@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the first inputs of the fuzzers from the fixtures: make_seeds.py CORPUS_DIR
 
-The formats are in the heads of fuzz_index.c, fuzz_step.c and fuzz_name.c.
+The formats are in the heads of fuzz_index.c, fuzz_step.c, fuzz_name.c and fuzz_npy.c.
 """
 
 import glob
@@ -41,6 +41,13 @@ def main():
         key = bytes.fromhex(line.split()[1])
         if len(key) < MAX:
             put("name", "seed-%d" % number, data=bytes([number % 4]) + key)
+    for number, line in enumerate(open(ASSETS + "/npy/parsed.txt", encoding="ascii")):
+        word, *_, data = line.split()
+        if word in ("read", "foreign") and number % 4 == 0:
+            put("npy", "seed-%d" % number, data=bytes.fromhex(data))
+    for number, line in enumerate(open(ASSETS + "/npy/stored.txt", encoding="ascii")):
+        if number % 8 == 0:
+            put("npy", "seed-stored-%d" % number, data=bytes.fromhex(line.split()[2]))
 
 
 main()

@@ -35,11 +35,12 @@ void block_entry(struct table_block *b, struct bytes key, struct bytes value)
 
 	while (shared < key.n && shared < b->key.n && key.p[shared] == b->key.p[shared])
 		shared++;
-	block_raw_entry(b, shared, key.n - shared, value.n,
-			bytes_of(key.p + shared, key.n - shared));
+	if (shared)
+		key = bytes_of(key.p + shared, key.n - shared);
+	block_raw_entry(b, shared, key.n, value.n, key);
 	must(buf_add(&b->bytes, value.p, value.n));
 	b->key.n = shared;
-	must(buf_add(&b->key, key.p + shared, key.n - shared));
+	must(buf_add(&b->key, key.p, key.n));
 }
 
 void block_end(struct table_block *b, uint32_t restarts)

@@ -1,16 +1,19 @@
-/* Fails the n-th allocation of all that opens and reads a step, for n = 1, 2, ... until none is left: each time
- * there is -ENOMEM or the right answer, and nothing stays allocated.
+/* Fails the n-th allocation of all that opens and reads a step, and of what writes one, for n = 1, 2, ... until none
+ * is left: each time there is -ENOMEM or the right answer, and nothing stays allocated.
  *
  * Linked with --wrap for each function below, so that the calls of our own code come here; those inside of
  * shared libraries do not. */
 #include "base/cleanup.h"
 #include "base/crc32c.h"
+#include "format/bundle.h"
 #include "format/dtype.h"
+#include "format/npy.h"
 #include "lib/step.h"
 #include "store/listing.h"
 #include "store/locate.h"
 #include "store/tensor.h"
 #include "view/tree.h"
+#include <fcntl.h>
 #include <protobuf-c/protobuf-c.h>
 #include <stdio.h>
 
@@ -191,7 +194,68 @@ static int do_all(const char *source, uint32_t *crc, struct err *e)
 	return r;
 }
 
+/* --- what is written --------------------------------------------------------------------------------------- */
+
+static int write_index(const struct source *src, const struct sink *out, struct err *e)
+{
+	CLEANUP(bundle_writer_release) struct bundle_writer w;
+	struct bundle_entry entry;
+	struct bundle b;
+	int r = bundle_open(&b, *src, e);
+
+	if (r < 0)
+		return r;
+	bundle_writer_init(&w, (uint32_t)b.num_shards, b.big_endian);
+	for (int i = 0; (r = bundle_next(&b, &entry, e)) > 0; i++) {
+		r = (i % 2 ? bundle_writer_add : bundle_writer_copy)(&w, &entry, e);
+		if (r < 0)
+			break;
+	}
+	bundle_close(&b);
+	return r < 0 ? r : bundle_writer_finish(&w, *out, e);
+}
+
+static int store_npy(const struct sink *out, struct err *e)
+{
+	static const char *const files[] = {
+		"\x93NUMPY\1\0\x40\0{'descr':'>f4','fortran_order':True,'shape':(2,3)}             \n"
+		"aaaabbbbccccddddeeeeffff",
+		"\x93NUMPY\1\0\x40\0{'descr':'|S8','fortran_order':True,'shape':(3,)}              \n"
+		"aaaabbbbccccddddeeeeffff",
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof files / sizeof files[0] && r == 0; i++) {
+		struct source src = source_of_memory(bytes_of(files[i], 10 + 64 + 24));
+		struct npy_stored stored;
+		struct npy npy;
+
+		r = npy_parse(&src, &npy, e);
+		if (r == 0)
+			r = npy_store(&src, &npy, false, 8, *out, &stored, e);
+	}
+	return r;
+}
+
+static int write_all(const char *path, uint32_t *crc, struct err *e)
+{
+	CLEANUP(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	CLEANUP(buf_release) struct buf written = {0};
+	struct sink out = sink_of_buf(&written);
+	struct source src;
+	int r = source_of_fd(fd, &src, e);
+
+	if (r == 0)
+		r = write_index(&src, &out, e);
+	if (r == 0)
+		r = store_npy(&out, e);
+	*crc = crc32c(written.p, written.n);
+	return r;
+}
+
 /* --- the loop ------------------------------------------------------------------------------------------ */
+
+typedef int task(const char *source, uint32_t *crc, struct err *e);
 
 static int complain(const char *source, const char *what)
 {
@@ -199,13 +263,13 @@ static int complain(const char *source, const char *what)
 	return EXIT_FAILURE;
 }
 
-static int check(const char *source)
+static int check(const char *source, task *run)
 {
 	uint32_t want = 0, have;
 	struct err e = {0};
 
 	fail_at = 0;
-	if (do_all(source, &want, &e) < 0)
+	if (run(source, &want, &e) < 0)
 		return complain(source, e.text);
 	do {
 		int r;
@@ -214,7 +278,7 @@ static int check(const char *source)
 		fail_at++;
 		have = 0;
 		e = (struct err){0};
-		r = do_all(source, &have, &e);
+		r = run(source, &have, &e);
 		if (r < 0 && (r != -ENOMEM || e.code != r || !e.text[0]))
 			return complain(source, e.text);
 		if (r == 0 && have != want)
@@ -244,7 +308,7 @@ static int check_large_entry(void)
 
 	step_put(&f, "large", 1, &item, 1);
 	snprintf(path, sizeof path, "%s/large", f.path);
-	result = check(path);
+	result = check(path, do_all);
 	folder_remove(&f);
 	return result;
 }
@@ -262,8 +326,10 @@ int main(void)
 
 	for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
 		snprintf(path, sizeof path, "%s/fixtures/%s", ASSETS, sources[i]);
-		if (check(path) != EXIT_SUCCESS)
+		if (check(path, do_all) != EXIT_SUCCESS)
 			result = EXIT_FAILURE;
 	}
+	if (check(ASSETS "/fixtures/partitioned/model-3.index", write_all) != EXIT_SUCCESS)
+		result = EXIT_FAILURE;
 	return result;
 }
