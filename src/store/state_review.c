@@ -238,10 +238,10 @@ static int review_parsed(struct review *r, struct err *e)
 		err = choose_latest(r, &latest);
 	if (err == 0 && r->old.unknown.n)
 		err = say(&r->out->notes, "has fields that TensorFlow may refuse", "", "");
-	if (err == 0 && r->new.latest &&
-	    r->out->faults.n &&state_print(&r->new, &r->out->mended, e) == -ENOMEM)
-		err = -ENOMEM;
-	return err;
+	if (err < 0 || !r->new.latest || !r->out->faults.n)
+		return err;
+	err = state_print(&r->new, &r->out->mended, e);
+	return err == -ENOMEM ? err : 0; /* what can't be printed is not mended */
 }
 
 struct aged {
