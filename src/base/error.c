@@ -11,17 +11,31 @@ static void make_printable(char *s)
 			*s = '?';
 }
 
+static void start(struct err *e, int code, const char *fmt, va_list ap)
+{
+	e->code = code;
+	vsnprintf(e->text, sizeof e->text, fmt, ap);
+}
+
+static void finish(struct err *e, const char *behind)
+{
+	size_t n = strlen(e->text);
+
+	if (behind)
+		snprintf(e->text + n, sizeof e->text - n, ": %s", behind);
+	make_printable(e->text);
+}
+
 int err_set(struct err *e, int code, const char *fmt, ...)
 {
 	va_list ap;
 
 	if (!e)
 		return code;
-	e->code = code;
 	va_start(ap, fmt);
-	vsnprintf(e->text, sizeof e->text, fmt, ap);
+	start(e, code, fmt, ap);
 	va_end(ap);
-	make_printable(e->text);
+	finish(e, NULL);
 	return code;
 }
 
@@ -29,34 +43,26 @@ int err_wrap(struct err *e, int code, const char *fmt, ...)
 {
 	char inner[sizeof e->text];
 	va_list ap;
-	size_t n;
 
 	if (!e)
 		return code;
 	memcpy(inner, e->text, sizeof inner);
-	e->code = code;
 	va_start(ap, fmt);
-	vsnprintf(e->text, sizeof e->text, fmt, ap);
+	start(e, code, fmt, ap);
 	va_end(ap);
-	n = strlen(e->text);
-	snprintf(e->text + n, sizeof e->text - n, ": %s", inner);
-	make_printable(e->text);
+	finish(e, inner);
 	return code;
 }
 
 int err_sys(struct err *e, int code, const char *fmt, ...)
 {
 	va_list ap;
-	size_t n;
 
 	if (!e)
 		return code;
-	e->code = code;
 	va_start(ap, fmt);
-	vsnprintf(e->text, sizeof e->text, fmt, ap);
+	start(e, code, fmt, ap);
 	va_end(ap);
-	n = strlen(e->text);
-	snprintf(e->text + n, sizeof e->text - n, ": %s", strerror(-code));
-	make_printable(e->text);
+	finish(e, strerror(-code));
 	return code;
 }
