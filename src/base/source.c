@@ -1,5 +1,6 @@
 #include "base/source.h"
 #include "base/cleanup.h"
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sys/stat.h>
 
@@ -20,6 +21,17 @@ int source_of_fd(int fd, struct source *out, struct err *e)
 		return err_set(e, -EINVAL, "is not a regular file");
 	*out = (struct source){.fd = fd, .size = (uint64_t)st.st_size};
 	return 0;
+}
+
+int source_open(int dirfd, const char *name, struct source *out, struct err *e)
+{
+	CLEANUP(closep) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int r;
+
+	if (fd < 0)
+		return err_sys(e, -errno, "open");
+	r = source_of_fd(fd, out, e);
+	return r < 0 ? r : TAKE(fd, -1);
 }
 
 static int check_range(const struct source *s, uint64_t off, uint64_t len, struct err *e)

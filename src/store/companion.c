@@ -2,7 +2,6 @@
 #include "base/cleanup.h"
 #include "format/dtype.h"
 #include <ctype.h>
-#include <fcntl.h>
 #include <inttypes.h>
 
 /* The length of NAME less "-1-of-5" or "-?????-of-00005" at its end. */
@@ -31,16 +30,14 @@ int companion_name(const struct step_place *p, const char *suffix, struct buf *o
 
 static int read_file(int dirfd, const char *name, struct buf *out, struct err *e)
 {
-	CLEANUP(closep) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct source src;
-	int r;
+	CLEANUP(closep) int fd = source_open(dirfd, name, &src, e);
 
 	if (fd < 0)
-		return err_sys(e, -errno, "open");
-	r = source_of_fd(fd, &src, e);
-	if (r == 0 && src.size > COMPANION_MAX)
-		r = err_set(e, -EFBIG, "%" PRIu64 " bytes, more than a message has", src.size);
-	return r < 0 ? r : source_read(&src, 0, src.size, out, e);
+		return fd;
+	if (src.size > COMPANION_MAX)
+		return err_set(e, -EFBIG, "%" PRIu64 " bytes, more than a message has", src.size);
+	return source_read(&src, 0, src.size, out, e);
 }
 
 int companion_read(int dirfd, const struct step_place *p, const char *suffix, struct buf *out,

@@ -2,7 +2,6 @@
 #include "base/cleanup.h"
 #include "base/source.h"
 #include "format/state.h"
-#include <fcntl.h>
 
 /* Some thousand steps; nobody keeps that many in one. */
 enum { MAX_STATE = 4 << 20 };
@@ -22,15 +21,11 @@ const struct listed *latest_resolve(const struct listing *l, const char *path)
 
 int state_file_read(int dirfd, const char *name, struct buf *text, struct err *e)
 {
-	CLEANUP(closep) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct source src;
-	int r;
+	CLEANUP(closep) int fd = source_open(dirfd, name, &src, e);
 
 	if (fd < 0)
-		return err_sys(e, -errno, "open");
-	r = source_of_fd(fd, &src, e);
-	if (r < 0)
-		return r;
+		return fd;
 	if (src.size > MAX_STATE)
 		return err_set(e, -EINVAL, "too large for a state file");
 	return source_read(&src, 0, src.size, text, e);

@@ -93,17 +93,16 @@ bool name_is_temporary(const char *name)
 				       strspn(name + n - 32, "0123456789abcdef") == 32);
 }
 
-/* "-00000-of-00002" at the end of NAME: the length of what is before it, and N; else 0. */
-static size_t split_shard(const char *name, uint32_t *of)
+size_t name_without_shard(const char *name, uint32_t *of)
 {
 	size_t n = strlen(name);
 	const char *p = n > 15 ? name + n - 15 : NULL;
 
-	if (!p || p[0] != '-' || strncmp(p + 6, "-of-", 4) != 0 ||
-	    strspn(p + 1, "0123456789") != 5 || strspn(p + 10, "0123456789") != 5)
-		return 0;
-	*of = (uint32_t)strtoul(p + 10, NULL, 10);
-	return *of ? (size_t)(p - name) : 0;
+	*of = 0;
+	if (p && p[0] == '-' && !strncmp(p + 6, "-of-", 4) && strspn(p + 1, "0123456789") == 5 &&
+	    strspn(p + 10, "0123456789") == 5)
+		*of = (uint32_t)strtoul(p + 10, NULL, 10);
+	return *of ? (size_t)(p - name) : n;
 }
 
 /* 1, 0 or -ENOMEM; what can't be read is none. */
@@ -114,8 +113,8 @@ static int is_v1(int dirfd, const char *name)
 
 	if (ends_with(name, ".meta") || strstr(name, ".data-") || is_unfinished(name))
 		return 0;
-	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	return fd >= 0 && source_of_fd(fd, &src, NULL) == 0 ? v1_probe(src) : 0;
+	fd = source_open(dirfd, name, &src, NULL);
+	return fd >= 0 ? v1_probe(src) : 0;
 }
 
 /* What a file of the directory stands for. 1; 0: for nothing that is listed; -ENOMEM. N: the length of its name there. */
@@ -135,8 +134,8 @@ static int classify_file(int dirfd, const char *name, const char *state_name, st
 	}
 	out->place.format = STEP_V1;
 	r = is_v1(dirfd, name);
-	if (r > 0 && split_shard(name, &out->place.shards))
-		*n = split_shard(name, &out->place.shards);
+	if (r > 0)
+		*n = name_without_shard(name, &out->place.shards);
 	return r;
 }
 

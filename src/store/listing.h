@@ -33,6 +33,10 @@ const struct listed *listing_find(const struct listing *l, enum listed_kind kind
  * digits? */
 bool name_is_temporary(const char *name);
 
+/* The length of NAME without "-00000-of-00002", which a shard of a V1 set ends in, and OF that set; 0, and all of it, if
+ * it does not. */
+size_t name_without_shard(const char *name, uint32_t *of);
+
 /* Is it the temporary folder of a save? */
 bool folder_is_temporary(int dirfd, const char *name);
 

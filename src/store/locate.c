@@ -42,17 +42,6 @@ static size_t prefix_length(const char *name)
 	return data ? (size_t)(data - name) : n.n;
 }
 
-/* "-00000-of-00002" behind a V1 set's prefix. */
-static size_t without_shard(const char *name)
-{
-	size_t n = strlen(name);
-	const char *p = n > 15 ? name + n - 15 : NULL;
-
-	return p && p[0] == '-' && !strncmp(p + 6, "-of-", 4) && strspn(p + 1, "0123456789") == 5
-		       ? n - 15
-		       : n;
-}
-
 static const struct listed *find_cut(const struct listing *l, const char *name, size_t n)
 {
 	CLEANUP(freep) char *prefix = strndup(name, n);
@@ -64,11 +53,12 @@ static const struct listed *find_cut(const struct listing *l, const char *name, 
 static const struct listed *find_step(const struct listing *l, const char *name)
 {
 	const struct listed *item = find_cut(l, name, strlen(name));
+	uint32_t of;
 
 	if (!item)
 		item = find_cut(l, name, prefix_length(name));
 	if (!item)
-		item = find_cut(l, name, without_shard(name));
+		item = find_cut(l, name, name_without_shard(name, &of));
 	return item ? item : find_cut(l, name, state_step(name, false).n);
 }
 

@@ -122,17 +122,13 @@ static int finish(struct builder *b, const struct step_place *where, const struc
 static int open_file(int dirfd, const char *file, struct stat *st, struct source *src,
 		     struct err *e)
 {
-	int fd = openat(dirfd, file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	int r;
+	CLEANUP(closep) int fd = source_open(dirfd, file, src, e);
 
 	if (fd < 0)
-		return err_sys(e, -errno, "open");
-	r = source_of_fd(fd, src, e);
-	if (r == 0 && fstat(fd, st) < 0)
-		r = err_sys(e, -errno, "fstat");
-	if (r < 0)
-		close(fd);
-	return r < 0 ? r : fd;
+		return fd;
+	if (fstat(fd, st) < 0)
+		return err_sys(e, -errno, "fstat");
+	return TAKE(fd, -1);
 }
 
 int step_open(int dirfd, const struct step_place *where, enum verify_mode mode, struct step **out,

@@ -9,7 +9,6 @@
 #include "format/slice.h"
 #include "format/v1.h"
 #include "store/step_build.h"
-#include <fcntl.h>
 #include <inttypes.h>
 
 /* A tensor as one file has it. Numbers are in `numbers` of struct list, names in its `names`. */
@@ -91,17 +90,15 @@ static int add_tensor(struct list *l, const struct v1_tensor *t)
 
 static int read_file(struct builder *b, struct list *l, int dirfd, const char *file, struct err *e)
 {
-	CLEANUP(closep) int fd = openat(dirfd, file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	CLEANUP(closep) int fd = -1;
 	CLEANUP(v1_close) struct v1 v = {0};
 	CLEANUP(buf_release) struct buf scratch = {0};
 	uint32_t shard = (uint32_t)(b->shards.n / sizeof(struct shard)) - 1;
 	struct source src;
 	int r;
 
-	if (fd < 0)
-		return err_sys(e, -errno, "open");
-	r = source_of_fd(fd, &src, e);
-	if (r == 0)
+	r = fd = source_open(dirfd, file, &src, e);
+	if (r >= 0)
 		r = v1_open(&v, src, e);
 	if (r < 0)
 		return r;

@@ -97,19 +97,6 @@ static bool is_of_step(const struct known *k, const char *name)
 	       (prefix && listing_find(k->l, LISTED_STEP, prefix));
 }
 
-static int open_source(int dirfd, const char *name, struct source *src, struct err *e)
-{
-	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	int r;
-
-	if (fd < 0)
-		return err_sys(e, -errno, "open");
-	r = source_of_fd(fd, src, e);
-	if (r < 0)
-		close(fd);
-	return r < 0 ? r : fd;
-}
-
 static bool is_damaged_table(int dirfd, const struct known *k, const char *name)
 {
 	CLEANUP(buf_release) struct buf meta = {0};
@@ -122,7 +109,7 @@ static bool is_damaged_table(int dirfd, const struct known *k, const char *name)
 	if (buf_printf(&meta, "%s.meta", name) == 0 && buf_add_byte(&meta, 0) == 0 &&
 	    fstatat(dirfd, (char *)meta.p, &st, 0) == 0)
 		return true;
-	fd = open_source(dirfd, name, &src, NULL);
+	fd = source_open(dirfd, name, &src, NULL);
 	return fd >= 0 && sstable_probe(&src);
 }
 
@@ -248,7 +235,7 @@ int stray_why(int dirfd, const struct stray *s, struct err *e)
 	CLEANUP(closep) int fd = -1;
 	CLEANUP(v1_close) struct v1 v = {0};
 	struct source src;
-	int r = fd = open_source(dirfd, s->name, &src, e);
+	int r = fd = source_open(dirfd, s->name, &src, e);
 
 	if (r >= 0)
 		r = v1_open(&v, src, e);

@@ -4,6 +4,7 @@
 #include "lib/random.h"
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 enum { SIZE = 10000 };
@@ -181,6 +182,36 @@ START_TEST(only_a_regular_file_makes_a_source)
 }
 END_TEST
 
+START_TEST(a_file_is_opened_by_name_and_a_fifo_is_not_waited_for)
+{
+	char path[] = "/tmp/check_source.XXXXXX";
+	struct err e = {0};
+	struct source s;
+	int dir, fd;
+
+	ck_assert_ptr_nonnull(mkdtemp(path));
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = openat(dir, "file", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	ck_assert(dir >= 0 && fd >= 0 && write(fd, "abc", 3) == 3);
+	close(fd);
+	ck_assert_int_eq(mkfifoat(dir, "fifo", 0600), 0);
+
+	fd = source_open(dir, "file", &s, &e);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_uint_eq(s.size, 3);
+	close(fd);
+	ck_assert_int_eq(source_open(dir, "fifo", &s, &e), -EINVAL);
+	ck_assert_int_eq(source_open(dir, ".", &s, &e), -EISDIR);
+	ck_assert_int_eq(source_open(dir, "none", &s, &e), -ENOENT);
+	ck_assert_str_eq(e.text, "open: No such file or directory");
+
+	unlinkat(dir, "file", 0);
+	unlinkat(dir, "fifo", 0);
+	close(dir);
+	ck_assert_int_eq(rmdir(path), 0);
+}
+END_TEST
+
 TCase *source_tests(void)
 {
 	TCase *t = tcase_create("source");
@@ -193,5 +224,6 @@ TCase *source_tests(void)
 	tcase_add_test(t, bytes_that_a_file_has_won_are_not_read);
 	tcase_add_test(t, what_pread_says_is_handed_on);
 	tcase_add_test(t, only_a_regular_file_makes_a_source);
+	tcase_add_test(t, a_file_is_opened_by_name_and_a_fifo_is_not_waited_for);
 	return t;
 }
