@@ -9,6 +9,14 @@
 /* The largest companion that is read: protobuf has no larger messages. */
 static const uint64_t COMPANION_MAX = (uint64_t)2 << 30;
 
+/* What a step shows as text beside its variables. */
+enum text_kind { TEXT_VARIABLES, TEXT_META_GRAPH, TEXT_OBJECT_GRAPH, TEXT_DEBUG_INFO, N_TEXTS };
+
+const char *text_name(enum text_kind kind);
+
+/* The kind that is called NAME; N_TEXTS if none. */
+enum text_kind text_kind_of(const char *name);
+
 /* "PREFIX.meta", with its NUL. -ENOMEM. */
 int companion_name(const struct step_place *p, const char *suffix, struct buf *out);
 

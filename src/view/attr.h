@@ -6,7 +6,7 @@
  * agree in everything that `cmp` and `diff` look at before they read, and others do not. */
 #pragma once
 #include "store/tensor.h"
-#include "view/tree.h"
+#include "store/tree.h"
 
 /* A file of the view. SIZE is that of the header and the array. */
 void attr_of_var(const struct step *s, const struct var *v, uint64_t size, struct stat *out);

@@ -18,8 +18,8 @@
 #pragma once
 #include "store/listing.h"
 #include "store/step.h"
+#include "store/tree.h"
 #include "view/text.h"
-#include "view/tree.h"
 
 enum { NODE_ROOT_ID = 1 };
 

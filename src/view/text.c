@@ -8,23 +8,6 @@
 /* What a text may have: indentation can make a hundred bytes of two. */
 static const size_t TEXT_MAX = (size_t)4 << 30;
 
-static const char *const names[N_TEXTS] = {"variables.tsv", "meta_graph.pbtxt",
-					   "object_graph.pbtxt", "debug_info.pbtxt"};
-
-const char *text_name(enum text_kind kind)
-{
-	return names[kind];
-}
-
-enum text_kind text_kind_of(const char *name)
-{
-	enum text_kind kind = 0;
-
-	while (kind < N_TEXTS && strcmp(name, names[kind]) != 0)
-		kind++;
-	return kind;
-}
-
 static int find_file(struct texts *t, const struct step *s, int dirfd, enum text_kind kind,
 		     const char *suffix)
 {
@@ -205,9 +188,9 @@ int text_make(struct texts *t, struct step *s, int dirfd, enum text_kind kind, s
 	default:
 		r = make_variables(t, s, dirfd, out);
 		if (r < 0)
-			err_sys(e, r, "%s", names[kind]);
+			err_sys(e, r, "%s", text_name(kind));
 	}
-	return r == -E2BIG ? err_set(e, -EFBIG, "%s: too large", names[kind]) : r;
+	return r == -E2BIG ? err_set(e, -EFBIG, "%s: too large", text_name(kind)) : r;
 }
 
 uint64_t text_size(struct texts *t, struct step *s, int dirfd, enum text_kind kind)

@@ -11,8 +11,6 @@
 #pragma once
 #include "store/companion.h"
 
-enum text_kind { TEXT_VARIABLES, TEXT_META_GRAPH, TEXT_OBJECT_GRAPH, TEXT_DEBUG_INFO, N_TEXTS };
-
 /* A step's texts; `lock` guards what is found out later. */
 struct texts {
 	const char *meta_suffix; /* borrowed */
@@ -29,11 +27,6 @@ struct texts {
 /* Looks which texts S, in DIRFD, has. -ENOMEM. */
 int texts_init(struct texts *t, const struct step *s, int dirfd, const char *meta_suffix);
 void texts_release(struct texts *t);
-
-const char *text_name(enum text_kind kind);
-
-/* The kind that is called NAME; N_TEXTS if none. */
-enum text_kind text_kind_of(const char *name);
 
 /* Makes the text. -EUCLEAN (what it is made of is malformed), -EFBIG, -ENOMEM, or of reading. */
 int text_make(struct texts *t, struct step *s, int dirfd, enum text_kind kind, struct buf *out,

@@ -7,7 +7,7 @@
  * Locks: `lock` guards the node table and everything that hangs on nodes, and is held only to look or to change,
  * never while a file is read. `loading` is taken before it, by the one thread that parses a step. */
 #pragma once
-#include "view/file.h"
+#include "store/file.h"
 #include "view/node.h"
 
 struct view {

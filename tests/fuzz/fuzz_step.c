@@ -5,7 +5,7 @@
 #include "fuzz/fuzz.h"
 #include "fuzz/repair.h"
 #include "store/tensor.h"
-#include "view/tree.h"
+#include "store/tree.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>

@@ -12,7 +12,7 @@
 #include "store/listing.h"
 #include "store/locate.h"
 #include "store/tensor.h"
-#include "view/tree.h"
+#include "store/tree.h"
 #include <fcntl.h>
 #include <protobuf-c/protobuf-c.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "view/file.h"
+#include "store/file.h"
 #include "base/cleanup.h"
 #include "format/dtype.h"
 #include "format/npy.h"

@@ -1,4 +1,4 @@
-/* src/view/file.h: the bytes of a file: a NumPy header, made up, and the array behind it. */
+/* src/store/file.h: the bytes of a file: a NumPy header, made up, and the array behind it. */
 #pragma once
 #include "store/tensor.h"
 

@@ -1,12 +1,12 @@
-/* src/view/tree.h: the variables of a step as files in folders.
+/* src/store/tree.h: the variables of a step as files in folders.
  *
  * Files are sorted by their paths, so that what lies below a folder is a range of them. A path is a stem and
  * ".npy"; a stem is mostly the very bytes of the key in the step, and is kept apart only where something in it
- * had to be escaped (view/name.h). Folders stand in pre-order: folder 0 is the step's own, and a folder's
+ * had to be escaped (store/name.h). Folders stand in pre-order: folder 0 is the step's own, and a folder's
  * children follow it. The tree borrows from its step and never changes. */
 #pragma once
+#include "store/name.h"
 #include "store/step.h"
-#include "view/name.h"
 
 struct tree_file {
 	const uint8_t *stem;

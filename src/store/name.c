@@ -1,7 +1,7 @@
 #include "config.h" /* first, for memmem */
 
 #include "base/cleanup.h"
-#include "view/name.h"
+#include "store/name.h"
 
 enum { COMPONENT_MAX = 255, PIECE_MAX = 200, SUFFIX_LEN = sizeof ".npy" - 1 };
 

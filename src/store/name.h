@@ -1,4 +1,4 @@
-/* src/view/name.h: the key of a variable and its path in the step's folder, one-to-one in both directions.
+/* src/store/name.h: the key of a variable and its path in the step's folder, one-to-one in both directions.
  *
  * A key is any non-empty string of bytes; it may hold NUL, '/' and what is not UTF-8. Its path is a stem,
  * which this module makes, and ".npy", which the caller puts behind it.

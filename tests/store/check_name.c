@@ -1,8 +1,8 @@
-/* Tests of src/view/name.[ch]; "rule" is a rule in the head of name.h. */
+/* Tests of src/store/name.[ch]; "rule" is a rule in the head of name.h. */
 #include "base/cleanup.h"
 #include "lib/random.h"
-#include "view/check_view.h"
-#include "view/name.h"
+#include "store/check_store.h"
+#include "store/name.h"
 #include <inttypes.h>
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-#include "view/tree.h"
+#include "store/tree.h"
 #include "base/cleanup.h"
 
 static const char suffix[] = ".npy";
@@ -244,7 +244,7 @@ bool tree_lookup(const struct tree *t, uint32_t dir, struct bytes name, struct t
 	uint8_t below[256];
 
 	if (memchr(name.p, '/', name.n) ||
-	    name.n >= sizeof below) /* view/name.h: 255 bytes at most */
+	    name.n >= sizeof below) /* store/name.h: 255 bytes at most */
 		return false;
 	if (bytes_ends(name, bytes_of(suffix, SUFFIX))) { /* no folder's name ends so */
 		uint32_t at = lower_bound(t, dir, name);

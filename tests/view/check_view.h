@@ -1,4 +1,0 @@
-#pragma once
-#include <check.h>
-
-TCase *name_tests(void);
