@@ -98,17 +98,33 @@ uint64_t slice_run(unsigned rank, const int64_t *dims, const int64_t *extents, u
 	return at + from % run;
 }
 
+/* The next of the runs that hold the slice's elements [FROM, FROM + N), which are left to those behind it.
+ * False at the end. */
+static bool next_run(unsigned rank, const int64_t *dims, const int64_t *extents, uint64_t *from,
+		     uint64_t *n, uint64_t *at, uint64_t *len)
+{
+	if (!*n)
+		return false;
+	*at = slice_run(rank, dims, extents, *from, len);
+	if (*len > *n)
+		*len = *n;
+	*from += *len;
+	*n -= *len;
+	return true;
+}
+
 void slice_scatter(unsigned rank, const int64_t *dims, const int64_t *extents, size_t item,
 		   uint64_t from, uint64_t n, const uint8_t *src, uint8_t *dst, uint64_t window)
 {
-	while (n) {
-		uint64_t len, at = slice_run(rank, dims, extents, from, &len);
-
-		if (len > n)
-			len = n;
+	for (uint64_t at, len; next_run(rank, dims, extents, &from, &n, &at, &len);
+	     src += len * item)
 		memcpy(dst + (at - window) * item, src, len * item);
-		src += len * item;
-		from += len;
-		n -= len;
-	}
+}
+
+void slice_gather(unsigned rank, const int64_t *dims, const int64_t *extents, size_t item,
+		  uint64_t from, uint64_t n, const uint8_t *src, uint8_t *dst, uint64_t window)
+{
+	for (uint64_t at, len; next_run(rank, dims, extents, &from, &n, &at, &len);
+	     dst += len * item)
+		memcpy(dst, src + (at - window) * item, len * item);
 }

@@ -31,3 +31,8 @@ uint64_t slice_run(unsigned rank, const int64_t *dims, const int64_t *extents, u
  * the whole that starts with element WINDOW at DST. They must fall into the window. */
 void slice_scatter(unsigned rank, const int64_t *dims, const int64_t *extents, size_t item,
 		   uint64_t from, uint64_t n, const uint8_t *src, uint8_t *dst, uint64_t window);
+
+/* The inverse: takes the slice's elements [from, from + n), of ITEM bytes, from their places in a window of the
+ * whole that starts with element WINDOW at SRC, and puts them side by side at DST. They must lie in the window. */
+void slice_gather(unsigned rank, const int64_t *dims, const int64_t *extents, size_t item,
+		  uint64_t from, uint64_t n, const uint8_t *src, uint8_t *dst, uint64_t window);

@@ -116,9 +116,11 @@ static void number(uint8_t *p, uint64_t element, size_t item)
 		p[k] = (uint8_t)(element * 7 + k * 101 + 1);
 }
 
+/* What is scattered into a window is where the model has it, and gathered from there it is what it was. */
 static void check_scatter(const struct shape *s, size_t item, uint64_t *seed)
 {
 	static uint8_t src[3 * MAX_ELEMENTS], dst[3 * MAX_ELEMENTS + 1], want[sizeof dst];
+	static uint8_t back[sizeof dst];
 	uint64_t first = random_below(seed, s->count + 1);
 	uint64_t n = random_below(seed, s->count - first + 1);
 	uint64_t from = slice_before(s->rank, s->dims, s->extents, first);
@@ -134,9 +136,18 @@ static void check_scatter(const struct shape *s, size_t item, uint64_t *seed)
 	if (memcmp(dst, want, sizeof dst) != 0)
 		ck_abort_msg("rank %u, elements %lu to %lu", s->rank, (unsigned long)from,
 			     (unsigned long)to);
+
+	/* What lies between the slice's elements must not come along, nor anything be written past the last. */
+	memset(dst, 0xee, sizeof dst);
+	slice_scatter(s->rank, s->dims, s->extents, item, from, to - from, src, dst, first);
+	memset(back, 0x55, sizeof back);
+	slice_gather(s->rank, s->dims, s->extents, item, from, to - from, dst, back, first);
+	if (memcmp(back, src, (size_t)(to - from) * item) != 0 || back[(to - from) * item] != 0x55)
+		ck_abort_msg("rank %u, elements %lu to %lu taken back", s->rank,
+			     (unsigned long)from, (unsigned long)to);
 }
 
-START_TEST(elements_are_put_where_the_model_has_them)
+START_TEST(elements_are_put_where_the_model_has_them_and_taken_back)
 {
 	static struct shape s;
 	uint64_t seed = 3;
@@ -223,7 +234,7 @@ TCase *slice_tests(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, elements_lie_where_the_model_has_them);
-	tcase_add_test(t, elements_are_put_where_the_model_has_them);
+	tcase_add_test(t, elements_are_put_where_the_model_has_them_and_taken_back);
 	tcase_add_test(t, counts_that_do_not_fit_are_refused);
 	tcase_add_test(t, extents_are_spelled_out_or_refused);
 	return t;
