@@ -35,6 +35,15 @@ int meta_graph_print(const struct meta_graph *m, struct buf *out, struct err *e)
 	return textpb_print(m->message, out, e);
 }
 
+int meta_graph_from_text(struct bytes text, struct buf *out, struct err *e)
+{
+	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
+	int r = textpb_parse(&tensorflow__meta_graph_def__descriptor, text, &m, e);
+
+	/* As TensorFlow's python/framework/graph_io.py does: deterministically. */
+	return r < 0 ? r : pb_pack_sorted(m, out, e);
+}
+
 /* --- collections ------------------------------------------------------------------------------------------- */
 
 static bool holds_variables(const char *collection)

@@ -19,6 +19,10 @@ void meta_graph_release(struct meta_graph *m);
 /* Appends it as text. */
 int meta_graph_print(const struct meta_graph *m, struct buf *out, struct err *e);
 
+/* Appends the graph that TEXT tells of in binary, as TensorFlow writes it: what meta_graph_print made of a file of
+ * TensorFlow 2.21 becomes the same bytes. -EINVAL: the sentence has line and column, as textpb_parse; -E2BIG, -ENOMEM. */
+int meta_graph_from_text(struct bytes text, struct buf *out, struct err *e);
+
 /* A variable in a collection. */
 struct membership {
 	struct bytes key;

@@ -213,6 +213,96 @@ const void *pb_value(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *
 	return *(const char *const *)slot + i * size_of(f->type);
 }
 
+/* --- maps ------------------------------------------------------------------------------------------- */
+
+struct entry {
+	const ProtobufCMessage *m;
+	size_t place; /* among the entries as they came */
+};
+
+#define COMPARE(a, b, type)                                                                        \
+	((*(const type *)(a) > *(const type *)(b)) - (*(const type *)(a) < *(const type *)(b)))
+
+static struct bytes string_at(const void *value)
+{
+	const char *s = *(const char *const *)value;
+
+	return bytes_str(s ? s : "");
+}
+
+static int compare_keys(const struct entry *a, const struct entry *b)
+{
+	const ProtobufCFieldDescriptor *key = &a->m->descriptor->fields[0];
+	const void *x = pb_value(a->m, key, 0), *y = pb_value(b->m, key, 0);
+
+	switch (key->type) {
+	case PROTOBUF_C_TYPE_STRING:
+		return bytes_cmp(string_at(x), string_at(y));
+	case PROTOBUF_C_TYPE_INT64:
+	case PROTOBUF_C_TYPE_SINT64:
+	case PROTOBUF_C_TYPE_SFIXED64:
+		return COMPARE(x, y, int64_t);
+	case PROTOBUF_C_TYPE_UINT64:
+	case PROTOBUF_C_TYPE_FIXED64:
+		return COMPARE(x, y, uint64_t);
+	case PROTOBUF_C_TYPE_UINT32:
+	case PROTOBUF_C_TYPE_FIXED32:
+		return COMPARE(x, y, uint32_t);
+	default:
+		return COMPARE(x, y, int32_t);
+	}
+}
+
+static int compare_places(const struct entry *a, const struct entry *b)
+{
+	return (a->place > b->place) - (a->place < b->place);
+}
+
+static int compare_for_text(const void *a, const void *b)
+{
+	int r = compare_keys(a, b);
+
+	return r ? r : compare_places(a, b);
+}
+
+/* protobuf's upb writes from the end and so sorts backwards, but for which of two strings is longer. */
+static int compare_for_wire(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+	int r = compare_keys(y, x);
+
+	if (r && x->m->descriptor->fields[0].type == PROTOBUF_C_TYPE_STRING) {
+		struct bytes s = string_at(pb_value(x->m, &x->m->descriptor->fields[0], 0));
+		struct bytes t = string_at(pb_value(y->m, &y->m->descriptor->fields[0], 0));
+
+		return bytes_starts(s, t) || bytes_starts(t, s) ? r : -r;
+	}
+	return r ? r : compare_places(x, y);
+}
+
+int pb_map_entries(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f,
+		   enum pb_order order, const ProtobufCMessage ***out, size_t *n)
+{
+	size_t all = pb_count(m, f), kept = 0;
+	CLEANUP(freep) struct entry *entries = calloc(all + 1, sizeof *entries);
+	const ProtobufCMessage **sorted = calloc(all + 1, sizeof(void *));
+
+	if (!entries || !sorted) {
+		free(sorted);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < all; i++)
+		entries[i] = (struct entry){*(ProtobufCMessage *const *)pb_value(m, f, i), i};
+	qsort(entries, all, sizeof *entries,
+	      order == PB_TEXT ? compare_for_text : compare_for_wire);
+	for (size_t i = 0; i < all; i++)
+		if (i + 1 == all || compare_keys(&entries[i], &entries[i + 1]))
+			sorted[kept++] = entries[i].m;
+	*out = sorted;
+	*n = kept;
+	return 0;
+}
+
 /* --- the wire --------------------------------------------------------------------------------------- */
 
 static bool wire_next(struct cursor *c, struct pb_wire *out, int depth);
@@ -538,9 +628,14 @@ static int pack_scalar(const void *value, ProtobufCType type, struct buf *out)
 	return buf_add(out, fixed, size_of(type));
 }
 
-static int pack_fields(const ProtobufCMessage *m, bool is_entry, struct buf *out);
+struct packing {
+	bool is_entry; /* of a map: both halves, always */
+	bool sorted; /* maps by key */
+};
 
-static int pack_value(const ProtobufCFieldDescriptor *f, bool is_map, const void *value,
+static int pack_fields(const ProtobufCMessage *m, struct packing how, struct buf *out);
+
+static int pack_value(const ProtobufCFieldDescriptor *f, struct packing how, const void *value,
 		      struct buf *out)
 {
 	const ProtobufCBinaryData *data = value;
@@ -561,7 +656,7 @@ static int pack_value(const ProtobufCFieldDescriptor *f, bool is_map, const void
 		break;
 	case PROTOBUF_C_TYPE_MESSAGE:
 		if (*(ProtobufCMessage *const *)value)
-			r = pack_fields(*(ProtobufCMessage *const *)value, is_map, out);
+			r = pack_fields(*(ProtobufCMessage *const *)value, how, out);
 		break;
 	default:
 		return pack_scalar(value, f->type, out);
@@ -581,23 +676,41 @@ static int pack_packed(const ProtobufCMessage *m, const ProtobufCFieldDescriptor
 	return n && r == 0 ? insert_length(out, start) : r;
 }
 
+static int pack_sorted_map(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f,
+			   struct packing how, struct buf *out)
+{
+	CLEANUP(freep) const ProtobufCMessage **entries = NULL;
+	size_t n = 0;
+	int r = pb_map_entries(m, f, PB_WIRE, &entries, &n);
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = pack_value(f, how, &entries[i], out);
+	return r;
+}
+
+static int pack_field(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f,
+		      struct packing how, struct buf *out)
+{
+	struct packing inner = {.is_entry = pb_is_map(m->descriptor, f), .sorted = how.sorted};
+	size_t n = how.is_entry ? 1 : pb_count(m, f);
+	int r = 0;
+
+	if (f->flags & PROTOBUF_C_FIELD_FLAG_PACKED)
+		return pack_packed(m, f, out);
+	if (inner.is_entry && inner.sorted)
+		return pack_sorted_map(m, f, inner, out);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = pack_value(f, inner, pb_value(m, f, i), out);
+	return r;
+}
+
 /* As protobuf writes them: numbers packed where proto3 or the field says so, both halves of an entry always. */
-static int pack_fields(const ProtobufCMessage *m, bool is_entry, struct buf *out)
+static int pack_fields(const ProtobufCMessage *m, struct packing how, struct buf *out)
 {
 	int r = 0;
 
-	for (unsigned i = 0; i < m->descriptor->n_fields && r == 0; i++) {
-		const ProtobufCFieldDescriptor *f = &m->descriptor->fields[i];
-		bool is_map = pb_is_map(m->descriptor, f);
-		size_t n = is_entry ? 1 : pb_count(m, f);
-
-		if (f->flags & PROTOBUF_C_FIELD_FLAG_PACKED) {
-			r = pack_packed(m, f, out);
-			continue;
-		}
-		for (size_t j = 0; j < n && r == 0; j++)
-			r = pack_value(f, is_map, pb_value(m, f, j), out);
-	}
+	for (unsigned i = 0; i < m->descriptor->n_fields && r == 0; i++)
+		r = pack_field(m, &m->descriptor->fields[i], how, out);
 	for (unsigned i = 0; i < m->n_unknown_fields && r == 0; i++) {
 		const ProtobufCMessageUnknownField *f = &m->unknown_fields[i];
 
@@ -608,14 +721,24 @@ static int pack_fields(const ProtobufCMessage *m, bool is_entry, struct buf *out
 	return r;
 }
 
-int pb_pack(const ProtobufCMessage *m, struct buf *out, struct err *e)
+static int pack(const ProtobufCMessage *m, bool sorted, struct buf *out, struct err *e)
 {
 	size_t before = out->n;
-	int r = pack_fields(m, false, out);
+	int r = pack_fields(m, (struct packing){.sorted = sorted}, out);
 
 	if (r < 0) {
 		out->n = before;
 		return err_sys(e, r, "%s as binary", m->descriptor->name);
 	}
 	return 0;
+}
+
+int pb_pack(const ProtobufCMessage *m, struct buf *out, struct err *e)
+{
+	return pack(m, false, out, e);
+}
+
+int pb_pack_sorted(const ProtobufCMessage *m, struct buf *out, struct err *e)
+{
+	return pack(m, true, out, e);
 }

@@ -26,6 +26,10 @@ int pb_unpack(const ProtobufCMessageDescriptor *type, struct bytes b, ProtobufCM
  * that what a writer of today made is packed to the same bytes (not by libprotobuf-c's own pack). */
 int pb_pack(const ProtobufCMessage *m, struct buf *out, struct err *e);
 
+/* The same, but of equal keys of a map only the last, and all in the order of SerializeToString(deterministic=True) of
+ * protobuf 7 for Python (upb): strings as bytes, but before those that they begin with; numbers from the greatest. */
+int pb_pack_sorted(const ProtobufCMessage *m, struct buf *out, struct err *e);
+
 void pb_freep(ProtobufCMessage **m); /* for CLEANUP */
 
 /* The message type of that full name, among those of proto/ that are not nested; NULL if there is none. */
@@ -67,6 +71,15 @@ size_t pb_count(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f);
 
 /* The I-th of them; of a field that is not repeated, whatever is there. */
 const void *pb_value(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, size_t i);
+
+enum pb_order {
+	PB_TEXT, /* upwards, a prefix first: as a map is printed */
+	PB_WIRE, /* as pb_pack_sorted writes them */
+};
+
+/* The entries of F, which is a map, in that order, of equal keys the last alone; *OUT is for free. -ENOMEM. */
+int pb_map_entries(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f,
+		   enum pb_order order, const ProtobufCMessage ***out, size_t *n);
 
 /* --- the wire --------------------------------------------------------------------------------------- */
 

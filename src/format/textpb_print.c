@@ -182,45 +182,6 @@ static void print_field(struct printer *p, const ProtobufCFieldDescriptor *f, co
 
 /* --- maps ------------------------------------------------------------------------------------------- */
 
-struct entry {
-	const ProtobufCMessage *m;
-	size_t place; /* among the entries as they came */
-};
-
-#define COMPARE(a, b, type)                                                                        \
-	((*(const type *)(a) > *(const type *)(b)) - (*(const type *)(a) < *(const type *)(b)))
-
-static int compare_keys(const struct entry *a, const struct entry *b)
-{
-	const ProtobufCFieldDescriptor *key = &a->m->descriptor->fields[0];
-	const void *x = pb_value(a->m, key, 0), *y = pb_value(b->m, key, 0);
-
-	switch (key->type) {
-	case PROTOBUF_C_TYPE_STRING:
-		return bytes_cmp(string_at(x), string_at(y));
-	case PROTOBUF_C_TYPE_INT64:
-	case PROTOBUF_C_TYPE_SINT64:
-	case PROTOBUF_C_TYPE_SFIXED64:
-		return COMPARE(x, y, int64_t);
-	case PROTOBUF_C_TYPE_UINT64:
-	case PROTOBUF_C_TYPE_FIXED64:
-		return COMPARE(x, y, uint64_t);
-	case PROTOBUF_C_TYPE_UINT32:
-	case PROTOBUF_C_TYPE_FIXED32:
-		return COMPARE(x, y, uint32_t);
-	default:
-		return COMPARE(x, y, int32_t);
-	}
-}
-
-static int compare_entries(const void *a, const void *b)
-{
-	const struct entry *x = a, *y = b;
-	int r = compare_keys(x, y);
-
-	return r ? r : (x->place > y->place) - (x->place < y->place);
-}
-
 /* Key and value are there, whether on the wire or not; a proto3 scalar that is zero is not shown all the same. */
 static void print_entry(struct printer *p, const ProtobufCFieldDescriptor *f,
 			const ProtobufCMessage *m)
@@ -242,20 +203,14 @@ static void print_entry(struct printer *p, const ProtobufCFieldDescriptor *f,
 static void print_map(struct printer *p, const ProtobufCMessage *m,
 		      const ProtobufCFieldDescriptor *f)
 {
-	size_t n = pb_count(m, f);
-	CLEANUP(freep) struct entry *entries = calloc(n, sizeof *entries);
+	CLEANUP(freep) const ProtobufCMessage **entries = NULL;
+	size_t n = 0;
+	int r = pb_map_entries(m, f, PB_TEXT, &entries, &n);
 
-	if (!entries && n) {
-		p->r = p->r ? p->r : -ENOMEM;
-		return;
-	}
+	if (r < 0 && p->r == 0)
+		p->r = r;
 	for (size_t i = 0; i < n; i++)
-		entries[i] = (struct entry){*(ProtobufCMessage *const *)pb_value(m, f, i), i};
-	if (n)
-		qsort(entries, n, sizeof *entries, compare_entries);
-	for (size_t i = 0; i < n; i++)
-		if (i + 1 == n || compare_keys(&entries[i], &entries[i + 1]))
-			print_entry(p, f, entries[i].m);
+		print_entry(p, f, entries[i]);
 }
 
 /* --- what the descriptor does not know -------------------------------------------------------------- */

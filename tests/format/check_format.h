@@ -5,6 +5,7 @@ TCase *bundle_tests(void);
 TCase *bundle_writer_tests(void);
 TCase *dtype_tests(void);
 TCase *elements_tests(void);
+TCase *meta_graph_tests(void);
 TCase *npy_tests(void);
 TCase *ordered_code_tests(void);
 TCase *pb_tests(void);
