@@ -30,5 +30,22 @@ void object_keys_release(struct object_keys *k);
 /* Whether KEY is stored because of one of them. */
 bool object_keys_cover(const struct object_keys *k, struct bytes key);
 
+/* A variable's key and what becomes of it. */
+struct key_change {
+	struct bytes from;
+	struct bytes to; /* of no bytes: it is not stored any more */
+};
+
+/* Appends to OUT the graph B for a step whose variables are renamed and removed as the N CHANGES say, which are sorted
+ * by `from`; nothing if CHANGED turns out false, as then B can stay. Only keys change: an object is found by the names
+ * of the graph's edges, so it has its value still if that is stored under another key. Objects that TensorFlow could not
+ * restore any more have no values in the new graph, nor then a reference to them: those of which a tensor is removed, or
+ * whose tensors do not all go from X.ATTRIBUTES/NAME to the same Y.ATTRIBUTES/ with the same NAME; and the slots of a
+ * variable that is one of them. A variable that keeps its key may be among the changes, from it to itself: only so is
+ * it seen where an object has several tensors under one attribute, and some of them move. Fields that this program does
+ * not know are carried. -EUCLEAN: no object graph; -ENOMEM. */
+int object_graph_edit(struct bytes b, const struct key_change *changes, size_t n, struct buf *out,
+		      bool *changed, struct err *e);
+
 /* Appends GraphDebugInfo as text: PREFIX.debug. -EUCLEAN: none. */
 int debug_info_print(struct bytes b, struct buf *out, struct err *e);

@@ -7,6 +7,7 @@ TCase *dtype_tests(void);
 TCase *elements_tests(void);
 TCase *meta_graph_tests(void);
 TCase *npy_tests(void);
+TCase *object_graph_tests(void);
 TCase *ordered_code_tests(void);
 TCase *pb_tests(void);
 TCase *slice_tests(void);

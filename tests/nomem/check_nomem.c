@@ -1,5 +1,5 @@
-/* Fails the n-th allocation of all that opens and reads a step, and of what writes one, for n = 1, 2, ... until none
- * is left: each time there is -ENOMEM or the right answer, and nothing stays allocated.
+/* Fails the n-th allocation of all that opens and reads a step, and of what writes and edits one, for n = 1, 2, ...
+ * until none is left: each time there is -ENOMEM or the right answer, and nothing stays allocated.
  *
  * Linked with --wrap for each function below, so that the calls of our own code come here; those inside of
  * shared libraries do not. */
@@ -7,7 +7,9 @@
 #include "base/crc32c.h"
 #include "format/bundle.h"
 #include "format/dtype.h"
+#include "format/meta_graph.h"
 #include "format/npy.h"
+#include "format/object_graph.h"
 #include "lib/step.h"
 #include "store/listing.h"
 #include "store/locate.h"
@@ -253,6 +255,35 @@ static int write_all(const char *path, uint32_t *crc, struct err *e)
 	return r;
 }
 
+/* Checkpoint(a=Variable(1.0, name="va")), as TensorFlow writes it: "a" gets another key, and is taken out. */
+static int edit_graph(struct buf *out, struct err *e)
+{
+	static const char graph[] =
+		"\x0a\x0b\x0a\x05\x08\x01\x12\x01"
+		"a\x2a\x02\x08\x01\x0a\x38\x12\x32\x0a\x0eVARIABLE_VALUE\x12\x02va"
+		"\x1a\x1c"
+		"a/.ATTRIBUTES/VARIABLE_VALUE\x2a\x02\x08\x01";
+	struct key_change change = {bytes_str("a/.ATTRIBUTES/VARIABLE_VALUE"),
+				    bytes_str("b/.ATTRIBUTES/VARIABLE_VALUE")};
+	struct bytes b = bytes_of(graph, sizeof graph - 1);
+	bool changed;
+	int r = object_graph_edit(b, &change, 1, out, &changed, e);
+
+	change.to = bytes_of(NULL, 0);
+	return r < 0 ? r : object_graph_edit(b, &change, 1, out, &changed, e);
+}
+
+static int edit_texts(const char *text, uint32_t *crc, struct err *e)
+{
+	CLEANUP(buf_release) struct buf out = {0};
+	int r = meta_graph_from_text(bytes_str(text), &out, e);
+
+	if (r == 0)
+		r = edit_graph(&out, e);
+	*crc = crc32c(out.p, out.n);
+	return r;
+}
+
 /* --- the loop ------------------------------------------------------------------------------------------ */
 
 typedef int task(const char *source, uint32_t *crc, struct err *e);
@@ -330,6 +361,9 @@ int main(void)
 			result = EXIT_FAILURE;
 	}
 	if (check(ASSETS "/fixtures/partitioned/model-3.index", write_all) != EXIT_SUCCESS)
+		result = EXIT_FAILURE;
+	if (check("graph_def { node { name: 'n' attr { key: 'b' } attr { key: 'a' value { i: 1 } } } }",
+		  edit_texts) != EXIT_SUCCESS)
 		result = EXIT_FAILURE;
 	return result;
 }
