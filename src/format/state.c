@@ -2,6 +2,7 @@
 #include "base/utf8.h"
 #include "format/textpb.h"
 #include "state.pb-c.h"
+#include <stdlib.h>
 
 int state_parse(struct bytes text, struct state *out, struct err *e)
 {
@@ -60,6 +61,38 @@ int state_print(const struct state *s, struct buf *out, struct err *e)
 	if (r == 0 && buf_add(out, s->unknown.p, s->unknown.n) < 0)
 		r = err_set(e, -ENOMEM, "no memory");
 	return r;
+}
+
+bool state_is_timed(const struct state *s)
+{
+	return s->n_timestamps && s->n_timestamps == s->n_paths;
+}
+
+int state_list_add(struct state_list *l, char *path, const double *time)
+{
+	int r = path ? buf_add(&l->paths, &path, sizeof path) : -ENOMEM;
+
+	if (r < 0)
+		free(path);
+	else if (time)
+		r = buf_add(&l->timestamps, time, sizeof *time);
+	return r;
+}
+
+void state_list_put(const struct state_list *l, struct state *s)
+{
+	s->paths = (char *const *)l->paths.p;
+	s->n_paths = l->paths.n / sizeof *s->paths;
+	s->timestamps = (const double *)l->timestamps.p;
+	s->n_timestamps = l->timestamps.n / sizeof *s->timestamps;
+}
+
+void state_list_release(struct state_list *l)
+{
+	for (size_t i = 0; i < l->paths.n / sizeof(char *); i++)
+		free(((char **)l->paths.p)[i]);
+	buf_release(&l->paths);
+	buf_release(&l->timestamps);
 }
 
 /* Less what a V1 set's pattern ends in: "-?????-of-00002". */

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/source.h"
 #include "format/state.h"
+#include <inttypes.h>
 
 /* Some thousand steps; nobody keeps that many in one. */
 enum { MAX_STATE = 4 << 20 };
@@ -29,6 +30,20 @@ int state_file_read(int dirfd, const char *name, struct buf *text, struct err *e
 	if (src.size > MAX_STATE)
 		return err_set(e, -EINVAL, "too large for a state file");
 	return source_read(&src, 0, src.size, text, e);
+}
+
+char *state_path(struct bytes folder, const struct step_place *p)
+{
+	CLEANUP(buf_release) struct buf path = {0};
+	int r = buf_add(&path, folder.p, folder.n);
+
+	if (r == 0)
+		r = buf_add_str(&path, p->name);
+	if (r == 0 && p->format == STEP_V1 && p->shards)
+		r = buf_printf(&path, "-%s-of-%05" PRIu32, "?????", p->shards);
+	if (r == 0)
+		r = buf_add_byte(&path, 0);
+	return r < 0 ? NULL : (char *)TAKE(path.p, NULL);
 }
 
 int latest_find(int dirfd, const char *state_name, const struct listing *l,

@@ -13,5 +13,9 @@ int latest_find(int dirfd, const char *state_name, const struct listing *l,
 /* The text of the state file NAME. -EINVAL: too large for one; or of reading. */
 int state_file_read(int dirfd, const char *name, struct buf *text, struct err *e);
 
+/* How a state file names the step P of its own folder: FOLDER, as it ends in '/', or as nothing for a relative path; and
+ * NAME, or NAME-?????-of-00002. The caller frees it; NULL: no memory. */
+char *state_path(struct bytes folder, const struct step_place *p);
+
 /* The item of L that PATH, out of a state file, stands for; or NULL. */
 const struct listed *latest_resolve(const struct listing *l, const char *path);

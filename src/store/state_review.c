@@ -4,7 +4,6 @@
 #include "format/state.h"
 #include "store/latest.h"
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 
 /* What becomes of a path. */
@@ -19,16 +18,13 @@ struct review {
 	const struct listing *l;
 	struct state old;
 	struct state new;
-	struct buf paths, timestamps; /* char *, double: what `new` points to */
+	struct state_list list; /* what `new` points to */
 	struct state_review *out;
 };
 
 static void review_release(struct review *r)
 {
-	for (size_t i = 0; i < r->paths.n / sizeof(char *); i++)
-		free(((char **)r->paths.p)[i]);
-	buf_release(&r->paths);
-	buf_release(&r->timestamps);
+	state_list_release(&r->list);
 	state_release(&r->old);
 }
 
@@ -96,40 +92,19 @@ static enum fate fate_of(const struct review *r, const char *path, const struct 
 		       : KEPT;
 }
 
-/* How TensorFlow names the step in its own folder. The caller frees it; NULL: no memory. */
+/* The caller frees it; NULL: no memory. */
 static char *relative_path(const struct step_place *p)
 {
-	char *path = NULL;
-
-	if (p->format == STEP_V1 && p->shards)
-		return asprintf(&path,
-				"%s-????"
-				"?-of-%05" PRIu32,
-				p->name, p->shards) < 0
-			       ? NULL
-			       : path;
-	return strdup(p->name);
+	return state_path((struct bytes){0}, p);
 }
 
 /* --- the new text ------------------------------------------------------------------------------------------ */
 
-static int add_path(struct review *r, char *path)
+static int add_path(struct review *r, char *path, const double *time)
 {
-	int err = path ? buf_add(&r->paths, &path, sizeof path) : -ENOMEM;
+	int err = state_list_add(&r->list, path, time);
 
-	if (err < 0)
-		free(path);
-	r->new.paths = (char **)r->paths.p;
-	r->new.n_paths = r->paths.n / sizeof path;
-	return err;
-}
-
-static int add_timestamp(struct review *r, double t)
-{
-	int err = buf_add(&r->timestamps, &t, sizeof t);
-
-	r->new.timestamps = (double *)r->timestamps.p;
-	r->new.n_timestamps = r->timestamps.n / sizeof t;
+	state_list_put(&r->list, &r->new);
 	return err;
 }
 
@@ -170,6 +145,7 @@ static int carry_path(struct review *r, const char *path, size_t i)
 {
 	const struct listed *item;
 	enum fate fate = fate_of(r, path, &item);
+	const double *time = state_is_timed(&r->old) ? &r->old.timestamps[i] : NULL;
 	struct stat st;
 	int err = 0;
 
@@ -181,9 +157,7 @@ static int carry_path(struct review *r, const char *path, size_t i)
 	else if (fate == KEPT)
 		err = say(&r->out->notes, "lists ", path, whereabouts(path));
 	if (err == 0)
-		err = add_path(r, fate == KEPT ? strdup(path) : relative_path(&item->place));
-	if (err == 0 && r->old.n_timestamps == r->old.n_paths)
-		err = add_timestamp(r, r->old.timestamps[i]);
+		err = add_path(r, fate == KEPT ? strdup(path) : relative_path(&item->place), time);
 	return err;
 }
 
@@ -191,11 +165,12 @@ static int carry_path(struct review *r, const char *path, size_t i)
 static int list_newest(struct review *r)
 {
 	const struct listed *item = newest(r);
-	int err = item ? add_path(r, relative_path(&item->place)) : 0;
+	double time;
 
-	if (err == 0 && item && r->old.n_paths && r->old.n_timestamps == r->old.n_paths)
-		err = add_timestamp(r, mtime_of(r, &item->place));
-	return err;
+	if (!item)
+		return 0;
+	time = mtime_of(r, &item->place);
+	return add_path(r, relative_path(&item->place), state_is_timed(&r->old) ? &time : NULL);
 }
 
 static int choose_latest(struct review *r, char **kept)
@@ -274,7 +249,7 @@ static int list_all(struct review *r, struct err *e)
 	if (n)
 		qsort(steps, n, sizeof *steps, compare_ages);
 	for (uint32_t i = 0; i < n && err == 0; i++)
-		err = add_path(r, relative_path(steps[i].place));
+		err = add_path(r, relative_path(steps[i].place), NULL);
 	if (err < 0 || !n)
 		return err;
 	r->new.latest = r->new.paths[n - 1];
