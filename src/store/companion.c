@@ -21,8 +21,7 @@ enum text_kind text_kind_of(const char *name)
 	return kind;
 }
 
-/* The length of NAME less "-1-of-5" or "-?????-of-00005" at its end. */
-static size_t without_shard(const char *name)
+size_t companion_stem(const char *name)
 {
 	size_t n = strlen(name), end = n, at;
 
@@ -38,7 +37,7 @@ static size_t without_shard(const char *name)
 
 int companion_name(const struct step_place *p, const char *suffix, struct buf *out)
 {
-	int r = buf_add(out, p->name, without_shard(p->name));
+	int r = buf_add(out, p->name, companion_stem(p->name));
 
 	if (r == 0)
 		r = buf_add_byte(out, '.');

@@ -17,6 +17,9 @@ const char *text_name(enum text_kind kind);
 /* The kind that is called NAME; N_TEXTS if none. */
 enum text_kind text_kind_of(const char *name);
 
+/* How much of NAME its companions' names begin with: all but "-1-of-5" or "-?????-of-00005" at its end. */
+size_t companion_stem(const char *name);
+
 /* "PREFIX.meta", with its NUL. -ENOMEM. */
 int companion_name(const struct step_place *p, const char *suffix, struct buf *out);
 

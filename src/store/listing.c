@@ -3,7 +3,6 @@
 #include "base/cleanup.h"
 #include "base/source.h"
 #include "format/v1.h"
-#include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
@@ -103,6 +102,23 @@ size_t name_without_shard(const char *name, uint32_t *of)
 	    strspn(p + 10, "0123456789") == 5)
 		*of = (uint32_t)strtoul(p + 10, NULL, 10);
 	return *of ? (size_t)(p - name) : n;
+}
+
+bool name_is_data(const char *name, size_t *prefix_n, uint32_t *of)
+{
+	for (const char *p = name; (p = strstr(p, ".data-")); p++) {
+		size_t digits = strspn(p + 6, "0123456789");
+		const char *total = p + 6 + digits;
+
+		if (digits < 5 || strncmp(total, "-of-", 4) != 0 ||
+		    strspn(total + 4, "0123456789") < 5 ||
+		    total[4 + strspn(total + 4, "0123456789")])
+			continue;
+		*prefix_n = (size_t)(p - name);
+		*of = (uint32_t)strtoul(total + 4, NULL, 10);
+		return true;
+	}
+	return false;
 }
 
 /* 1, 0 or -ENOMEM; what can't be read is none. */
@@ -252,40 +268,4 @@ int listing_add_link(struct listing *l, const char *name, const char *target)
 	items[l->n++] = link;
 	qsort(items, l->n, sizeof *items, compare);
 	return 0;
-}
-
-/* Cuts NAME into what is before "-NUMBER" and what is after it: nothing, or an extension without digits alone.
- * Without a number, all is before it. */
-static void split_number(const char *name, struct bytes *head, struct bytes *tail)
-{
-	size_t n = strlen(name), end = n;
-
-	*head = bytes_of(name, n);
-	*tail = bytes_of(name + n, 0);
-	for (;;) {
-		size_t start = end;
-
-		while (start > 0 && isdigit((unsigned char)name[start - 1]))
-			start--;
-		if (start < end && start > 0 && name[start - 1] == '-') {
-			*head = bytes_of(name, start - 1);
-			*tail = bytes_of(name + end, n - end);
-			return;
-		}
-		if (end < n) /* one extension at most */
-			return;
-		while (end > 0 && name[end - 1] != '.')
-			end--;
-		if (end-- == 0)
-			return;
-	}
-}
-
-bool same_family(const char *a, const char *b)
-{
-	struct bytes head_a, tail_a, head_b, tail_b;
-
-	split_number(a, &head_a, &tail_a);
-	split_number(b, &head_b, &tail_b);
-	return bytes_eq(head_a, head_b) && bytes_eq(tail_a, tail_b);
 }

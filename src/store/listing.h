@@ -37,9 +37,24 @@ bool name_is_temporary(const char *name);
  * it does not. */
 size_t name_without_shard(const char *name, uint32_t *of);
 
+/* Is it that of a V2 shard, PREFIX.data-NUMBER-of-COUNT, both of five digits or more? PREFIX_N and OF then tell which. */
+bool name_is_data(const char *name, size_t *prefix_n, uint32_t *of);
+
 /* Is it the temporary folder of a save? */
 bool folder_is_temporary(int dirfd, const char *name);
 
 /* The family of a step is what its prefix is without its number: "my-model-1000" and "my-model-0" are of one,
- * as are "model-7.cptk" and "model-8.cptk", and "my_net.ckpt" and "my_net.ckpt-1". */
+ * as are "model-7.cptk" and "model-8.cptk", "my_net.ckpt" and "my_net.ckpt-1", "m--3" (of step -3) and "m-0". What a
+ * name of the form X-1-of-5 ends in is not its number. */
 bool same_family(const char *a, const char *b);
+
+/* Appends, with its NUL, the prefix of the step to follow on the last of NAME's family, as L lists it: numbered one higher,
+ * in as many digits if the family's are padded with zeros. -ENOMEM. */
+int step_next_name(const struct listing *l, const char *name, struct buf *out);
+
+/* Is nothing in the directory that a step NAME would have, or hide: NAME, its index, meta graph and data? */
+bool step_name_is_free(int dirfd, const char *name);
+
+/* As step_next_name, but the first that is free. -EEXIST: none of many is; -ENAMETOOLONG, -ENOMEM, or of looking. */
+int step_next_free(int dirfd, const struct listing *l, const char *name, struct buf *out,
+		   struct err *e);

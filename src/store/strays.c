@@ -56,23 +56,6 @@ static int gather_metas(struct known *k)
 
 /* --- kinds ------------------------------------------------------------------------------------------------- */
 
-/* Is NAME PREFIX.data-NUMBER-of-COUNT? */
-static bool is_data(const char *name, size_t *prefix_n, uint32_t *count)
-{
-	for (const char *p = name; (p = strstr(p, ".data-")); p++) {
-		size_t digits = strspn(p + 6, "0123456789");
-		const char *of = p + 6 + digits;
-
-		if (digits < 5 || strncmp(of, "-of-", 4) != 0 || strspn(of + 4, "0123456789") < 5 ||
-		    of[4 + strspn(of + 4, "0123456789")])
-			continue;
-		*prefix_n = (size_t)(p - name);
-		*count = (uint32_t)strtoul(of + 4, NULL, 10);
-		return true;
-	}
-	return false;
-}
-
 /* Whether NAME, a shard of COUNT, is of no step, and how. */
 static bool is_stray_data(const struct known *k, const char *name, size_t prefix_n, uint32_t count,
 			  struct stray *out)
@@ -122,7 +105,7 @@ static bool is_stray_file(int dirfd, const struct known *k, const char *name, st
 	out->kind = STRAY_TEMPORARY;
 	if (name_is_temporary(name))
 		return true;
-	if (is_data(name, &prefix_n, &count))
+	if (name_is_data(name, &prefix_n, &count))
 		return is_stray_data(k, name, prefix_n, count, out);
 	out->kind = STRAY_META;
 	if (bytes_ends(n, bytes_str(".meta")))
