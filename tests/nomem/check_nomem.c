@@ -1,18 +1,21 @@
-/* Fails the n-th allocation of all that opens and reads a step, and of what writes and edits one, for n = 1, 2, ...
- * until none is left: each time there is -ENOMEM or the right answer, and nothing stays allocated.
+/* Fails the n-th allocation of all that opens and reads a step, and of what writes and edits one and its state file, for n = 1, 2,
+ * ... until none is left: each time there is -ENOMEM or the right answer, and nothing stays allocated.
  *
  * Linked with --wrap for each function below, so that the calls of our own code come here; those inside of
  * shared libraries do not. */
 #include "base/cleanup.h"
 #include "base/crc32c.h"
+#include "base/io.h"
 #include "format/bundle.h"
 #include "format/dtype.h"
 #include "format/meta_graph.h"
 #include "format/npy.h"
 #include "format/object_graph.h"
 #include "lib/step.h"
+#include "store/latest.h"
 #include "store/listing.h"
 #include "store/locate.h"
+#include "store/state_update.h"
 #include "store/tensor.h"
 #include "store/tree.h"
 #include <fcntl.h>
@@ -255,6 +258,38 @@ static int write_all(const char *path, uint32_t *crc, struct err *e)
 	return r;
 }
 
+/* The state file of the folder SOURCE is written, and changed. */
+static int update_state(const char *source, uint32_t *crc, struct err *e)
+{
+	static const char old[] = "model_checkpoint_path: 'm-2'\n"
+				  "all_model_checkpoint_paths: ['/gone/m-1', 'm-2']\n"
+				  "unknown: 1\n";
+	CLEANUP(closep) int dirfd = open(source, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP(listing_release) struct listing l = {0};
+	CLEANUP(buf_release) struct buf next = {0}, new = {0};
+	struct step_place m1 = {.name = "m-1"}, added;
+	struct step_place set = {.name = "v", .format = STEP_V1, .shards = 2};
+	int r = io_replace_file(dirfd, "checkpoint", bytes_str(old), 0644, e);
+
+	if (r == 0)
+		r = listing_read(dirfd, "checkpoint", &l, e);
+	if (r == 0)
+		r = step_next_free(dirfd, &l, "m-2", &next, e);
+	added = (struct step_place){.name = (char *)next.p};
+	if (r == 0)
+		r = state_add(dirfd, "checkpoint", &added, e);
+	if (r == 0)
+		r = state_rename(dirfd, "checkpoint", &added, &set, e);
+	if (r == 0)
+		r = state_point(dirfd, "checkpoint", &m1, e);
+	if (r == 0)
+		r = state_drop(dirfd, "checkpoint", &m1, e);
+	if (r == 0)
+		r = state_file_read(dirfd, "checkpoint", &new, e);
+	*crc = crc32c(new.p, new.n);
+	return r;
+}
+
 /* Checkpoint(a=Variable(1.0, name="va")), as TensorFlow writes it: "a" gets another key, and is taken out. */
 static int edit_graph(struct buf *out, struct err *e)
 {
@@ -344,6 +379,18 @@ static int check_large_entry(void)
 	return result;
 }
 
+static int check_state(void)
+{
+	struct folder f = folder_new();
+	int result;
+
+	folder_put(&f, bytes_str(""), "m-2.index");
+	folder_put(&f, bytes_str(""), "m-3.data-00000-of-00001");
+	result = check(f.path, update_state);
+	folder_remove(&f);
+	return result;
+}
+
 int main(void)
 {
 	static const char *const sources[] = {
@@ -360,7 +407,8 @@ int main(void)
 		if (check(path, do_all) != EXIT_SUCCESS)
 			result = EXIT_FAILURE;
 	}
-	if (check(ASSETS "/fixtures/partitioned/model-3.index", write_all) != EXIT_SUCCESS)
+	if (check(ASSETS "/fixtures/partitioned/model-3.index", write_all) != EXIT_SUCCESS ||
+	    check_state() != EXIT_SUCCESS)
 		result = EXIT_FAILURE;
 	if (check("graph_def { node { name: 'n' attr { key: 'b' } attr { key: 'a' value { i: 1 } } } }",
 		  edit_texts) != EXIT_SUCCESS)

@@ -4,5 +4,6 @@
 int main(void)
 {
 	return suite_run("store", (TCase *[]){listing_tests(), locate_tests(), name_tests(),
-					      step_tests(), tensor_tests(), verify_tests(), NULL});
+					      state_update_tests(), step_tests(), tensor_tests(),
+					      verify_tests(), NULL});
 }
