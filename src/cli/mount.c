@@ -4,12 +4,12 @@
  * which a pipe tells: daemon(3), and libfuse's like it, would report success before that is known.
  * Exit codes are those of mount(8): 1 wrong usage, 2 system error, 32 the mount failed. */
 #include "base/cleanup.h"
+#include "cli/mounts.h"
 #include "config.h"
 #include "fuse/daemon.h"
 #include "store/locate.h"
 #include <fcntl.h>
 #include <getopt.h>
-#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -132,49 +132,13 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
 
 /* --- checks before the mount ------------------------------------------------------------------------------ */
 
-/* Undoes the octal escapes of /proc/self/mountinfo, in place. */
-static void unescape(char *s)
+/* Whether a ckptfs mount is on top at PATH; M is then that. */
+static bool is_mounted(const char *path, struct mount *m)
 {
-	char *to = s;
+	CLEANUP(closep) int fd = open(path, O_PATH | O_CLOEXEC);
 
-	for (; *s; s++) {
-		unsigned c;
-
-		if (*s == '\\' && sscanf(s + 1, "%3o", &c) == 1) {
-			*to++ = (char)c;
-			s += 3;
-		} else {
-			*to++ = *s;
-		}
-	}
-	*to = 0;
-}
-
-/* The source of the ckptfs mount that is on top at PATH, which the caller frees; or NULL. */
-static char *mounted_here(const char *path)
-{
-	CLEANUP(freep) char *line = NULL;
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	char *found = NULL;
-	size_t cap = 0;
-
-	while (f && getline(&line, &cap, f) > 0) {
-		char *dash = strstr(line, " - ");
-		char at[PATH_MAX], type[64], source[PATH_MAX];
-
-		if (!dash || sscanf(line, "%*s %*s %*s %*s %4095s", at) != 1 ||
-		    sscanf(dash, " - %63s %4095s", type, source) != 2)
-			continue;
-		unescape(at);
-		if (strcmp(at, path) != 0)
-			continue;
-		free(found);
-		unescape(source);
-		found = strcmp(type, "fuse.ckptfs") ? NULL : strdup(source);
-	}
-	if (f)
-		fclose(f);
-	return found;
+	return fd >= 0 && mount_of(fd, m, NULL) == 0 && !strcmp(m->at, path) &&
+	       !strcmp(m->type, "fuse.ckptfs");
 }
 
 static bool is_same(const struct stat *a, const struct stat *b)
@@ -212,7 +176,7 @@ static bool is_dead(const char *path)
 static int check_mountpoint(const char *mountpoint, int dirfd, char **absolute, struct err *e)
 {
 	CLEANUP(freep) char *path = realpath(mountpoint, NULL);
-	CLEANUP(freep) char *source = NULL;
+	CLEANUP(mount_release) struct mount mounted = {0};
 	struct stat st;
 
 	if (path ? is_dead(path) : errno == ENOTCONN)
@@ -224,10 +188,9 @@ static int check_mountpoint(const char *mountpoint, int dirfd, char **absolute, 
 		return err_sys(e, -errno, "mountpoint %s", mountpoint);
 	if (!S_ISDIR(st.st_mode))
 		return err_set(e, -ENOTDIR, "mountpoint %s: not a directory", mountpoint);
-	source = mounted_here(path);
-	if (source)
+	if (is_mounted(path, &mounted))
 		return err_set(e, -EBUSY, "mountpoint %s is busy: %s is mounted there already",
-			       mountpoint, source);
+			       mountpoint, mounted.source);
 	if (lies_below(path, dirfd))
 		return err_set(e, -EINVAL, "mountpoint %s: lies inside the checkpoint directory",
 			       mountpoint);
