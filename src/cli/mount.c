@@ -5,6 +5,7 @@
  * Exit codes are those of mount(8): 1 wrong usage, 2 system error, 32 the mount failed. */
 #include "base/cleanup.h"
 #include "cli/mounts.h"
+#include "cli/run.h"
 #include "config.h"
 #include "fuse/daemon.h"
 #include "store/locate.h"
@@ -239,10 +240,27 @@ static int wait_until_ready(pid_t child, int fd)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_MOUNT;
 }
 
+/* Of root's mount umount(8) asks no more than statfs(2), which does not tell fuse.ckptfs from fuse, unless there is a note
+ * of it in /run/mount, which then names the program to call. mount(8) writes such notes, and umount(8) removes them: first
+ * the one of a mount that ended otherwise. Without, umount(8) unmounts itself: nothing is lost, only nobody waits. */
+static void name_umount_helper(const char *source, const char *mountpoint)
+{
+	const char *const forget[] = {"umount", "--fake", "-i", "-c", "--", mountpoint, NULL};
+	const char *const note[] = {"mount", "--fake",      "-i",       "-c",
+				    "-t",    "fuse.ckptfs", "-o",       "helper=ckptfs",
+				    "--",    source,        mountpoint, NULL};
+	const struct run how = {.quiet = true, .ns_fd = -1};
+
+	if (geteuid() != 0)
+		return; /* mounted by fusermount3; of users' mounts umount(8) asks more */
+	run_program(forget, how);
+	run_program(note, how);
+}
+
 static int run_background(struct daemon_config *c)
 {
 	struct err e = {0};
-	int pipe_fds[2];
+	int pipe_fds[2], status;
 	pid_t child;
 
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0 || (child = fork()) < 0) {
@@ -254,7 +272,11 @@ static int run_background(struct daemon_config *c)
 		return run_child(c, pipe_fds[1]);
 	}
 	close(pipe_fds[1]);
-	return wait_until_ready(child, pipe_fds[0]);
+	status = wait_until_ready(child, pipe_fds[0]);
+	if (status == 0)
+		name_umount_helper(c->options->fsname ? c->options->fsname : c->source,
+				   c->mountpoint);
+	return status;
 }
 
 static int run_foreground(struct daemon_config *c)

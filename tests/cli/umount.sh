@@ -342,6 +342,18 @@ a_user_does_not_unmount_roots() {
   unmounts 0 "$mnt"
 }
 
+# --- umount(8) ------------------------------------------------------------------------------------------
+
+# Installed in a mount namespace where /sbin and /run are covered, so that the machine stays as it is.
+umount_finds_its_helper() {
+  need unshare
+  unshare -m --propagation private bash "$srcdir/tests/cli/umount_8.sh" "$builddir" "$fixtures/linear" "$at" "$tmp" ||
+    case $? in
+      77) skip_optional "no overlay on /sbin" ;;
+      *) fail "umount(8), see above" ;;
+    esac
+}
+
 # --- all of it ------------------------------------------------------------------------------------------
 
 run_tests() {
@@ -362,7 +374,7 @@ run_tests wrong_usage_is_refused what_is_no_mount_is_refused any_name_of_the_mou
   who_knows_no_fsync_has_nothing_to_commit force_does_not_ask_for_a_commit
 if [ "$(id -u)" = 0 ]; then
   run_tests the_mount_on_top_is_unmounted a_second_mount_of_it_is_not_waited_for \
-    a_busy_mount_can_become_read_only another_namespace_can_be_named
+    a_busy_mount_can_become_read_only another_namespace_can_be_named umount_finds_its_helper
 fi
 need_user
 run_tests a_user_unmounts_with_fusermount a_user_unmounts_lazily
