@@ -1,8 +1,12 @@
 #include "base/io.h"
 #include "base/cleanup.h"
+#include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 
@@ -23,24 +27,10 @@ static int temporary_name(const char *name, char out[NAME_MAX + 1])
 	return 0;
 }
 
-static int write_all(int fd, struct bytes b)
-{
-	while (b.n) {
-		ssize_t n = write(fd, b.p, b.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		b = bytes_of(b.p + n, b.n - (size_t)n);
-	}
-	return 0;
-}
-
 static int fill_file(int dirfd, const char *name, int fd, struct bytes b, mode_t mode)
 {
 	struct stat old;
-	int r = write_all(fd, b);
+	int r = io_write_at(fd, b, 0, NULL);
 
 	if (r < 0)
 		return r;
@@ -53,7 +43,9 @@ static int fill_file(int dirfd, const char *name, int fd, struct bytes b, mode_t
 	return 0;
 }
 
-int io_replace_file(int dirfd, const char *name, struct bytes b, mode_t mode, struct err *e)
+/* Writes NAME.tmp… in MADE_IN and has it take its name: with NEW only if nobody has that. */
+static int put_file(int made_in, int dirfd, const char *name, struct bytes b, mode_t mode, bool new,
+		    struct err *e)
 {
 	CLEANUP(closep) int fd = -1;
 	char temporary[NAME_MAX + 1];
@@ -61,11 +53,11 @@ int io_replace_file(int dirfd, const char *name, struct bytes b, mode_t mode, st
 
 	if (r < 0)
 		return err_sys(e, r, "%s", name);
-	fd = openat(dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = openat(made_in, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_sys(e, -errno, "%s", temporary);
 	r = fill_file(dirfd, name, fd, b, mode);
-	if (r == 0 && renameat(dirfd, temporary, dirfd, name) < 0)
+	if (r == 0 && renameat2(made_in, temporary, dirfd, name, new ? RENAME_NOREPLACE : 0) < 0)
 		r = -errno;
 	if (r < 0)
 		goto undo;
@@ -73,8 +65,200 @@ int io_replace_file(int dirfd, const char *name, struct bytes b, mode_t mode, st
 		return err_sys(e, -errno, "%s: syncing its directory", name);
 	return 0;
 undo:
-	unlinkat(dirfd, temporary, 0);
+	unlinkat(made_in, temporary, 0);
 	return err_sys(e, r, "%s", temporary);
+}
+
+int io_replace_file(int dirfd, const char *name, struct bytes b, mode_t mode, struct err *e)
+{
+	return put_file(dirfd, dirfd, name, b, mode, false, e);
+}
+
+int io_replace_file_from(int made_in, int dirfd, const char *name, struct bytes b, mode_t mode,
+			 struct err *e)
+{
+	return put_file(made_in, dirfd, name, b, mode, false, e);
+}
+
+int io_put_new(int dirfd, const char *name, struct bytes b, mode_t mode, struct err *e)
+{
+	return put_file(dirfd, dirfd, name, b, mode, true, e);
+}
+
+/* --- files ------------------------------------------------------------------------------------------------- */
+
+int io_create(int dirfd, const char *name, mode_t mode, struct err *e)
+{
+	int fd = openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+
+	return fd < 0 ? err_sys(e, -errno, "%s", name) : fd;
+}
+
+int io_mark(int dirfd, const char *name, struct err *e)
+{
+	return mknodat(dirfd, name, S_IFREG | 0644, 0) < 0 && errno != EEXIST
+		       ? err_sys(e, -errno, "%s", name)
+		       : 0;
+}
+
+int io_make_folder(int dirfd, const char *name, mode_t mode, struct err *e)
+{
+	return mkdirat(dirfd, name, mode) < 0 ? err_sys(e, -errno, "%s", name) : 0;
+}
+
+int io_make_link(const char *target, int dirfd, const char *name, struct err *e)
+{
+	return symlinkat(target, dirfd, name) < 0 ? err_sys(e, -errno, "%s", name) : 0;
+}
+
+int io_write_at(int fd, struct bytes b, uint64_t off, struct err *e)
+{
+	while (b.n) {
+		ssize_t n = pwrite(fd, b.p, b.n, (off_t)off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(e, -errno, "writing at %" PRIu64, off);
+		b = bytes_of(b.p + n, b.n - (size_t)n);
+		off += (uint64_t)n;
+	}
+	return 0;
+}
+
+int io_truncate(int fd, uint64_t size, struct err *e)
+{
+	return ftruncate(fd, (off_t)size) < 0 ? err_sys(e, -errno, "cutting to %" PRIu64, size) : 0;
+}
+
+int io_sync(int fd, const char *name, struct err *e)
+{
+	return fsync(fd) < 0 ? err_sys(e, -errno, "%s: syncing", name) : 0;
+}
+
+/* --- copies ------------------------------------------------------------------------------------------------ */
+
+enum { COPY_PIECE = 1 << 20 };
+
+static int copy_by_hand(int from, uint64_t from_off, int to, uint64_t to_off, uint64_t len,
+			struct err *e)
+{
+	CLEANUP(freep) uint8_t *piece = malloc(COPY_PIECE);
+	int r = piece ? 0 : err_set(e, -ENOMEM, "no memory");
+
+	while (r == 0 && len) {
+		ssize_t n =
+			pread(from, piece, len < COPY_PIECE ? len : COPY_PIECE, (off_t)from_off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? err_sys(e, -errno, "reading at %" PRIu64, from_off)
+				     : err_set(e, -EIO, "ends at %" PRIu64, from_off);
+		r = io_write_at(to, bytes_of(piece, (size_t)n), to_off, e);
+		from_off += (uint64_t)n;
+		to_off += (uint64_t)n;
+		len -= (uint64_t)n;
+	}
+	return r;
+}
+
+int io_copy_range(int from, uint64_t from_off, int to, uint64_t to_off, uint64_t len, struct err *e)
+{
+	while (len) {
+		off_t a = (off_t)from_off, b = (off_t)to_off;
+		ssize_t n = copy_file_range(from, &a, to, &b, len < SSIZE_MAX ? len : SSIZE_MAX, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == EFBIG))
+			return err_sys(e, -errno, "copying");
+		if (n <=
+		    0) /* a filesystem that can't, or can't tell; it also says where a file ends */
+			return copy_by_hand(from, from_off, to, to_off, len, e);
+		from_off += (uint64_t)n;
+		to_off += (uint64_t)n;
+		len -= (uint64_t)n;
+	}
+	return 0;
+}
+
+static int fill_copy(int from, int to, struct err *e)
+{
+	struct stat st;
+	int r;
+
+	if (fstat(from, &st) < 0)
+		return err_sys(e, -errno, "fstat");
+	r = ioctl(to, FICLONE, from) == 0 ? 0
+					  : io_copy_range(from, 0, to, 0, (uint64_t)st.st_size, e);
+	if (r == 0 && fchown(to, st.st_uid, st.st_gid) < 0 && errno != EPERM)
+		r = err_sys(e, -errno, "fchown");
+	if (r == 0 && fchmod(to, st.st_mode & 0666) < 0)
+		r = err_sys(e, -errno, "fchmod");
+	return r;
+}
+
+static int place_copy(int from_dir, const char *from, int to_dir, const char *to, struct err *e)
+{
+	CLEANUP(closep) int in = openat(from_dir, from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	CLEANUP(closep) int out = -1;
+	int r;
+
+	if (in < 0)
+		return err_sys(e, -errno, "%s", from);
+	out = io_create(to_dir, to, 0600, e);
+	if (out < 0)
+		return out;
+	r = fill_copy(in, out, e);
+	if (r == 0)
+		r = io_sync(out, to, e);
+	if (r == 0)
+		return 0;
+	unlinkat(to_dir, to, 0);
+	return err_wrap(e, r, "%s", to);
+}
+
+/* --- names ------------------------------------------------------------------------------------------------- */
+
+int io_link(int from_dir, const char *from, int to_dir, const char *to, struct err *e)
+{
+	return linkat(from_dir, from, to_dir, to, 0) < 0 ? err_sys(e, -errno, "%s", to) : 0;
+}
+
+bool io_needs_copy(int r)
+{
+	return r == -EPERM || r == -EXDEV || r == -EMLINK || r == -ENOSYS || r == -EOPNOTSUPP ||
+	       r == -EACCES;
+}
+
+int io_place(int from_dir, const char *from, int to_dir, const char *to, struct err *e)
+{
+	int r = io_link(from_dir, from, to_dir, to, e);
+
+	return io_needs_copy(r) ? place_copy(from_dir, from, to_dir, to, e) : r;
+}
+
+int io_move(int from_dir, const char *from, int to_dir, const char *to, struct err *e)
+{
+	return renameat(from_dir, from, to_dir, to) < 0 ? err_sys(e, -errno, "%s", to) : 0;
+}
+
+/* With FLAGS of renameat2(2). */
+static int move_with(int from_dir, const char *from, int to_dir, const char *to, unsigned flags,
+		     struct err *e)
+{
+	return renameat2(from_dir, from, to_dir, to, flags) < 0 ? err_sys(e, -errno, "%s", to) : 0;
+}
+
+int io_move_new(int from_dir, const char *from, int to_dir, const char *to, struct err *e)
+{
+	return move_with(from_dir, from, to_dir, to, RENAME_NOREPLACE, e);
+}
+
+int io_exchange(int a_dir, const char *a, int b_dir, const char *b, struct err *e)
+{
+	return move_with(a_dir, a, b_dir, b, RENAME_EXCHANGE, e);
 }
 
 int io_remove_file(int dirfd, const char *name, struct err *e)
@@ -85,4 +269,43 @@ int io_remove_file(int dirfd, const char *name, struct err *e)
 int io_remove_folder(int dirfd, const char *name, struct err *e)
 {
 	return unlinkat(dirfd, name, AT_REMOVEDIR) < 0 ? err_sys(e, -errno, "%s", name) : 0;
+}
+
+static bool is_dots(const char *name)
+{
+	return !strcmp(name, ".") || !strcmp(name, "..");
+}
+
+/* Empties the folder that FD, which is closed, is. */
+static int empty_folder(int fd, struct err *e)
+{
+	DIR *d = fdopendir(fd);
+	const struct dirent *de;
+	int r = 0;
+
+	if (!d) {
+		r = -errno;
+		close(fd);
+		return err_sys(e, r, "opening a folder");
+	}
+	while (r == 0 && (de = readdir(d)))
+		if (!is_dots(de->d_name))
+			r = io_remove_all(fd, de->d_name, e);
+	closedir(d);
+	return r;
+}
+
+int io_remove_all(int dirfd, const char *name, struct err *e)
+{
+	int fd, r;
+
+	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT || errno == ENOTDIR)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return err_sys(e, -errno, "%s", name);
+	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return err_sys(e, -errno, "%s", name);
+	r = empty_folder(fd, e);
+	return r < 0 ? err_wrap(e, r, "%s", name) : io_remove_folder(dirfd, name, e);
 }
