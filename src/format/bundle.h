@@ -61,8 +61,8 @@ void bundle_writer_release(struct bundle_writer *w);
  * no size of its own gets no checksum. -EINVAL (no key, or what bundle_next would find fault with), -ENOMEM. */
 int bundle_writer_add(struct bundle_writer *w, const struct bundle_entry *entry, struct err *e);
 
-/* One that bundle_next gave and whose key, shard and off may have been changed since: all else is as in its `value`, also
- * fields that this program does not know. */
+/* One that bundle_next gave and whose key, shard, off, size and crc may have been changed since: all else is as in its `value`,
+ * also fields that this program does not know. */
 int bundle_writer_copy(struct bundle_writer *w, const struct bundle_entry *entry, struct err *e);
 
 /* Hands out the whole file. -EEXIST (a key comes twice), -ENOMEM, or what the sink says. */

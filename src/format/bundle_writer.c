@@ -151,6 +151,8 @@ int bundle_writer_copy(struct bundle_writer *w, const struct bundle_entry *entry
 	p = (Tensorflow__BundleEntryProto *)m;
 	p->shard_id = (int32_t)entry->shard;
 	p->offset = (int64_t)entry->off;
+	p->size = (int64_t)entry->size;
+	p->crc32c = crc32c_mask(entry->crc);
 	return keep(w, entry->key, m, e);
 }
 

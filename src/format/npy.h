@@ -18,6 +18,7 @@ int npy_header(struct buf *out, struct bytes descr, unsigned rank, const int64_t
 enum { NPY_MAX_RANK = 254 };
 
 struct npy {
+	uint8_t nameless; /* what npy_parse was told */
 	uint8_t dtype; /* of dtype.h */
 	uint8_t rank;
 	bool big_endian; /* false where an element has no byte order */
@@ -32,9 +33,10 @@ struct npy {
 		stored; /* bytes behind the header: if not `size`, the file is too short, or too long */
 };
 
-/* Parses the header of SRC. -EINVAL: no .npy file, or a type or shape that no checkpoint has; E says what was found
+/* Parses the header of SRC. Of ml_dtypes' types NumPy saves only the size, as in '<V2': NAMELESS is the one that is meant where it has
+ * that size; 0: none is taken. -EINVAL: no .npy file, or a type or shape that no checkpoint has; E says what was found
  * and expected. -ENOMEM, or of reading. */
-int npy_parse(const struct source *src, struct npy *out, struct err *e);
+int npy_parse(const struct source *src, int nameless, struct npy *out, struct err *e);
 
 /* What npy_store has put out, as the entry of a bundle has it. */
 struct npy_stored {

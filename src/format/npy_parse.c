@@ -135,11 +135,11 @@ static int refuse(const struct descr *d, struct err *e, const char *why)
 		       (const char *)d->text.p, d->text.n < SHOWN ? "" : "...", why);
 }
 
+static const char *const nameless[] = {"<V1", "|V1", "<V2", "|V2", "<f1"};
+
 /* Why a plain type that no checkpoint has is none. */
 static const char *why_not(struct bytes type)
 {
-	static const char *const nameless[] = {"<V1", "|V1", "<V2", "|V2", "<f1"};
-
 	for (size_t i = 0; i < sizeof nameless / sizeof *nameless; i++)
 		if (bytes_eq(type, bytes_str(nameless[i])))
 			return "of ml_dtypes' types NumPy saves only the size; save the array "
@@ -221,10 +221,28 @@ static bool take_strings(const struct descr *d, struct npy *out)
 	return out->big_endian || bytes_eq(length, bytes_str("<u8"));
 }
 
+/* Of ml_dtypes' types NumPy saves only the size; it may be known from elsewhere which one is meant. */
+static bool take_nameless(const struct descr *d, struct npy *out)
+{
+	const struct dtype_info *t = dtype_info(out->nameless);
+	bool found = false;
+
+	for (size_t i = 0; i < sizeof nameless / sizeof *nameless && t && t->field; i++)
+		found |= bytes_eq(d->fields[0].type, bytes_str(nameless[i])) &&
+			 t->item == nameless[i][2] - '0';
+	if (!found || d->n_fields)
+		return false;
+	out->dtype = out->nameless;
+	out->item = t->item;
+	out->big_endian = false;
+	return true;
+}
+
 static int take_descr(const struct descr *d, struct npy *out, struct err *e)
 {
 	out->has_length = false;
-	if ((d->n_fields < 2 && take_number(d, out)) || (d->n_fields != 1 && take_strings(d, out)))
+	if ((d->n_fields < 2 && take_number(d, out)) || take_nameless(d, out) ||
+	    (d->n_fields != 1 && take_strings(d, out)))
 		return 0;
 	if (!d->n_fields)
 		return refuse(d, e, why_not(d->fields[0].type));
@@ -405,10 +423,10 @@ static int measure(const struct source *src, struct npy *out, struct err *e)
 	return 0;
 }
 
-int npy_parse(const struct source *src, struct npy *out, struct err *e)
+int npy_parse(const struct source *src, int nameless_dtype, struct npy *out, struct err *e)
 {
 	CLEANUP(buf_release) struct buf dict = {0};
-	struct npy npy = {0};
+	struct npy npy = {.nameless = (uint8_t)nameless_dtype};
 	int r = read_dict(src, &dict, &npy, e);
 
 	if (r == 0)

@@ -1,4 +1,5 @@
 #include "format/ordered_code.h"
+#include "base/cleanup.h"
 
 static int add_num(struct buf *out, uint64_t v)
 {
@@ -45,12 +46,29 @@ static int add_snum(struct buf *out, int64_t v)
 	return buf_add(out, bytes, n);
 }
 
-int slice_key_encode(struct buf *out, struct bytes name, unsigned rank, const int64_t *extents)
+static int add_start(struct buf *out, struct bytes name)
 {
 	int r = add_num(out, 0);
 
+	return r == 0 ? add_str(out, name) : r;
+}
+
+int slice_key_rename(struct buf *out, struct bytes key, struct bytes from, struct bytes to)
+{
+	CLEANUP(buf_release) struct buf start = {0};
+	int r = add_start(&start, from);
+
+	if (r == 0 && !bytes_starts(key, buf_bytes(&start)))
+		r = -EINVAL;
 	if (r == 0)
-		r = add_str(out, name);
+		r = add_start(out, to);
+	return r == 0 ? buf_add(out, key.p + start.n, key.n - start.n) : r;
+}
+
+int slice_key_encode(struct buf *out, struct bytes name, unsigned rank, const int64_t *extents)
+{
+	int r = add_start(out, name);
+
 	if (r == 0)
 		r = add_num(out, rank);
 	for (unsigned i = 0; i < 2 * rank && r == 0; i++)

@@ -12,3 +12,6 @@
 
 /* Appends the key of the slice of NAME with RANK pairs (start, length) at EXTENTS. -ENOMEM. */
 int slice_key_encode(struct buf *out, struct bytes name, unsigned rank, const int64_t *extents);
+
+/* Appends KEY, of a slice of the tensor FROM, as that of the same slice of TO. -EINVAL: it is none of FROM's; -ENOMEM. */
+int slice_key_rename(struct buf *out, struct bytes key, struct bytes from, struct bytes to);

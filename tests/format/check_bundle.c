@@ -84,7 +84,7 @@ static bool check_index(struct facts *f)
 	struct bundle b;
 	bool more;
 
-	file_read(&file, "%s/fixtures/%s", ASSETS, f->fields[1]);
+	read_whole(&file, "%s/fixtures/%s", ASSETS, f->fields[1]);
 	ck_assert_int_eq(bundle_open(&b, source_of_memory(buf_bytes(&file)), NULL), 0);
 	ck_assert_int_eq(b.num_shards, atoi(f->fields[2]));
 	ck_assert_int_eq(b.big_endian, atoi(f->fields[3]));
@@ -127,7 +127,7 @@ START_TEST(slices_stand_under_the_keys_that_tensorflow_gave_them)
 	struct bundle b;
 	int found = 0;
 
-	file_read(&file, "%s/fixtures/partitioned/model-3.index", ASSETS);
+	read_whole(&file, "%s/fixtures/partitioned/model-3.index", ASSETS);
 	ck_assert_int_eq(bundle_open(&b, source_of_memory(buf_bytes(&file)), NULL), 0);
 	while (bundle_next(&b, &entry, NULL) > 0) {
 		if (!entry.key.p[0]) {

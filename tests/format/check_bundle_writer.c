@@ -55,7 +55,7 @@ static int check_file(const char *path, const struct stat *st, int type, struct 
 		return FTW_SKIP_SUBTREE;
 	if (type != FTW_F || !bytes_ends(bytes_str(path), LIT(".index")))
 		return FTW_CONTINUE;
-	file_read(&file, "%s", path);
+	read_whole(&file, "%s", path);
 	for (size_t i = 0; i < COUNT(adders); i++) {
 		CLEANUP(buf_release)
 		struct buf again = {0};
@@ -84,7 +84,7 @@ START_TEST(an_index_may_be_big_endian)
 	CLEANUP(sstable_iter_release) struct sstable_iter have = {0};
 	struct sstable a, b;
 
-	file_read(&file, "%s/fixtures/bigendian/numeric.index", ASSETS);
+	read_whole(&file, "%s/fixtures/bigendian/numeric.index", ASSETS);
 	write_again(buf_bytes(&file), bundle_writer_add, &again);
 	must(sstable_open(&a, source_of_memory(buf_bytes(&file)), NULL));
 	must(sstable_open(&b, source_of_memory(buf_bytes(&again)), NULL));

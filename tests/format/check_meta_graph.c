@@ -16,7 +16,7 @@ START_TEST(what_tensorflow_wrote_is_the_same_after_it_was_text)
 	CLEANUP(buf_release) struct buf file = {0}, text = {0}, back = {0};
 	struct err e = {0};
 
-	file_read(&file, ASSETS "/fixtures/%s", files[_i]);
+	read_whole(&file, ASSETS "/fixtures/%s", files[_i]);
 	if (meta_graph_parse(buf_bytes(&file), &m, &e) < 0 || meta_graph_print(&m, &text, &e) < 0 ||
 	    meta_graph_from_text(buf_bytes(&text), &back, &e) < 0)
 		ck_abort_msg("%s", e.text);

@@ -114,7 +114,7 @@ static int parse(struct bytes file, struct npy *out, struct err *e)
 {
 	struct source src = source_of_memory(file);
 
-	return npy_parse(&src, out, e);
+	return npy_parse(&src, 0, out, e);
 }
 
 /* NumPy's name for what was found, as make_parsed.py has it. */
@@ -320,7 +320,7 @@ static void check_stored(char *fields[4])
 
 	add_hex(&file, fields[1]);
 	src = source_of_memory(buf_bytes(&file));
-	must(npy_parse(&src, &npy, NULL));
+	must(npy_parse(&src, 0, &npy, NULL));
 	ck_assert_uint_eq(npy.size, npy.stored);
 	for (int big_endian = 0; big_endian < 2; big_endian++)
 		for (int i = 0; i < 20; i++) {
@@ -362,7 +362,7 @@ START_TEST(a_string_longer_than_its_field_is_refused)
 	must(npy_header(&file, bytes_str("[('length', '<u8'), ('bytes', '|S2')]"), 0, NULL));
 	must(buf_add(&file, "\3\0\0\0\0\0\0\0ab", 10));
 	src = source_of_memory(buf_bytes(&file));
-	must(npy_parse(&src, &npy, NULL));
+	must(npy_parse(&src, 0, &npy, NULL));
 	ck_assert_int_eq(npy_store(&src, &npy, false, 100, sink_of_buf(&out), &stored, &e),
 			 -EINVAL);
 	ck_assert_str_eq(e.text, "a string of length 3 in a field of 2 bytes");

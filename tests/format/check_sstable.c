@@ -57,8 +57,8 @@ START_TEST(a_compressed_table_has_the_entries_of_the_plain_one)
 	CLEANUP(buf_release)
 	struct buf have = {0};
 
-	file_read(&plain, "%s/fixtures/partitioned/model-3.index", ASSETS);
-	file_read(&snappy, "%s/fixtures/snappy/model-3.index", ASSETS);
+	read_whole(&plain, "%s/fixtures/partitioned/model-3.index", ASSETS);
+	read_whole(&snappy, "%s/fixtures/snappy/model-3.index", ASSETS);
 	ck_assert_int_eq(walk(buf_bytes(&plain), &want, NULL), 0);
 	ck_assert_int_eq(walk(buf_bytes(&snappy), &have, NULL), 0);
 	ck_assert_uint_gt(want.n, 0);
@@ -563,7 +563,7 @@ START_TEST(no_flipped_bit_changes_an_entry)
 	struct buf want = {0};
 	size_t same = 0;
 
-	file_read(&file, "%s/fixtures/linear/my-model-0.index", ASSETS);
+	read_whole(&file, "%s/fixtures/linear/my-model-0.index", ASSETS);
 	ck_assert_int_eq(walk(buf_bytes(&file), &want, NULL), 0);
 	for (size_t bit = 0; bit < 8 * file.n; bit++) {
 		CLEANUP(buf_release)
@@ -591,7 +591,7 @@ START_TEST(no_part_of_a_table_is_one)
 	struct buf file = {0};
 	struct err e;
 
-	file_read(&file, "%s/fixtures/linear/my-model-0.index", ASSETS);
+	read_whole(&file, "%s/fixtures/linear/my-model-0.index", ASSETS);
 	for (size_t n = 0; n < file.n; n++)
 		if (walk(bytes_of(file.p, n), NULL, &e) != -EUCLEAN)
 			ck_abort_msg("of %zu bytes", n);
@@ -603,7 +603,7 @@ START_TEST(no_byte_of_a_table_can_change_unnoticed)
 	CLEANUP(buf_release) struct buf file = {0};
 	struct err e;
 
-	file_read(&file, "%s/fixtures/linear/my-model-0.index", ASSETS);
+	read_whole(&file, "%s/fixtures/linear/my-model-0.index", ASSETS);
 	for (size_t bit = 0; bit <= 8 * file.n; bit++) {
 		struct sstable t = {0};
 		uint64_t unused = 0;

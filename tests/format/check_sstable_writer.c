@@ -48,7 +48,7 @@ static int check_file(const char *path, const struct stat *st, int type, struct 
 		return FTW_SKIP_SUBTREE;
 	if (type != FTW_F || st->st_size < SSTABLE_FOOTER)
 		return FTW_CONTINUE;
-	file_read(&file, "%s", path);
+	read_whole(&file, "%s", path);
 	if (sstable_open(&t, source_of_memory(buf_bytes(&file)), NULL) < 0)
 		return FTW_CONTINUE;
 	write_again(&t, &again);

@@ -14,7 +14,7 @@ START_TEST(the_text_is_tensorflow_s)
 	CLEANUP(buf_release) struct buf text = {0}, out = {0};
 	CLEANUP(state_release) struct state s = {0};
 
-	file_read(&text, "%s/fixtures/%s/%s", ASSETS, name,
+	read_whole(&text, "%s/fixtures/%s/%s", ASSETS, name,
 		  strcmp(name, "rotation") ? "checkpoint" : "mylatest");
 	ck_assert_int_eq(state_parse(buf_bytes(&text), &s, NULL), 0);
 	ck_assert_int_eq(state_print(&s, &out, NULL), 0);

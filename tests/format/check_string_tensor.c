@@ -412,8 +412,8 @@ START_TEST(string_tensors_of_tensorflow_are_written_byte_for_byte)
 		struct bundle b;
 		int n = 0;
 
-		file_read(&index, "%s/fixtures/%s.index", ASSETS, steps[i]);
-		file_read(&shard, "%s/fixtures/%s.data-00000-of-00001", ASSETS, steps[i]);
+		read_whole(&index, "%s/fixtures/%s.index", ASSETS, steps[i]);
+		read_whole(&shard, "%s/fixtures/%s.data-00000-of-00001", ASSETS, steps[i]);
 		must(bundle_open(&b, source_of_memory(buf_bytes(&index)), NULL));
 		while (bundle_next(&b, &entry, NULL) > 0)
 			if (entry.dtype == DTYPE_STRING) {

@@ -20,7 +20,7 @@ static void print_and_parse(const struct npy *npy)
 		return;
 	must_hold(npy_header(&file, buf_bytes(&descr), npy->rank, npy->dims) == 0);
 	src = source_of_memory(buf_bytes(&file));
-	must_hold(npy_parse(&src, &again, NULL) == 0);
+	must_hold(npy_parse(&src, 0, &again, NULL) == 0);
 	must_hold(again.dtype == npy->dtype && again.big_endian == npy->big_endian);
 	must_hold(again.item == npy->item && again.count == npy->count && again.stored == 0);
 	must_hold(again.rank == npy->rank &&
@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct npy npy;
 	struct err e;
 
-	if (npy_parse(&src, &npy, &e) < 0)
+	if (npy_parse(&src, 0, &npy, &e) < 0)
 		return 0;
 	must_hold(npy.data + npy.stored == size);
 	print_and_parse(&npy);

@@ -15,7 +15,7 @@ static void must(int ok, const char *what)
 	abort();
 }
 
-void file_read(struct buf *out, const char *path, ...)
+void read_whole(struct buf *out, const char *path, ...)
 {
 	char name[4096];
 	struct stat st;
@@ -96,7 +96,7 @@ void folder_copy(const struct folder *f, const char *from)
 
 		if (fstatat(dirfd(d), de->d_name, &st, 0) < 0 || !S_ISREG(st.st_mode))
 			continue;
-		file_read(&content, "%s/%s", from, de->d_name);
+		read_whole(&content, "%s/%s", from, de->d_name);
 		put_file(f->fd, de->d_name, buf_bytes(&content));
 	}
 	closedir(d);

@@ -3,7 +3,7 @@
 #include "base/buf.h"
 
 /* The file PATH, which is printed. */
-void file_read(struct buf *out, const char *path, ...) __attribute__((format(printf, 2, 3)));
+void read_whole(struct buf *out, const char *path, ...) __attribute__((format(printf, 2, 3)));
 
 /* A new folder of its own for a test; folder_remove takes away all that is in it. */
 struct folder {

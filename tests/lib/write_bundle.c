@@ -44,9 +44,9 @@ static void put_tensor(struct job *job, struct bytes key, uint32_t shard, const 
 
 	if (shard >= job->index.num_shards)
 		abort();
-	file_read(&file, "%s", path);
+	read_whole(&file, "%s", path);
 	src = source_of_memory(buf_bytes(&file));
-	must(npy_parse(&src, &npy, &e), &e, path);
+	must(npy_parse(&src, 0, &npy, &e), &e, path);
 	if (npy.size != npy.stored)
 		abort();
 	entry.off = job->shards[shard].n;
@@ -226,7 +226,7 @@ static int check_again(const char *path)
 	struct buf index = {0};
 	bool same = true;
 
-	file_read(&file, "%s", path);
+	read_whole(&file, "%s", path);
 	write_table(buf_bytes(&file), &table, path);
 	if (!is_compressed(buf_bytes(&file)))
 		same = bytes_eq(buf_bytes(&file), buf_bytes(&table));

@@ -235,7 +235,7 @@ static int store_npy(const struct sink *out, struct err *e)
 		struct npy_stored stored;
 		struct npy npy;
 
-		r = npy_parse(&src, &npy, e);
+		r = npy_parse(&src, 0, &npy, e);
 		if (r == 0)
 			r = npy_store(&src, &npy, false, 8, *out, &stored, e);
 	}

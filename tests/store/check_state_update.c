@@ -226,7 +226,7 @@ static void assert_state(const struct folder *f, const char *text)
 		return;
 	}
 	expand(&want, f, text);
-	file_read(&have, "%s/checkpoint", f->path);
+	read_whole(&have, "%s/checkpoint", f->path);
 	ck_assert_int_eq(buf_add_byte(&have, 0), 0);
 	ck_assert_str_eq((char *)have.p, (char *)want.p);
 }
@@ -303,7 +303,7 @@ static void read_state(const struct folder *f, struct state *out)
 {
 	CLEANUP(buf_release) struct buf text = {0};
 
-	file_read(&text, "%s/checkpoint", f->path);
+	read_whole(&text, "%s/checkpoint", f->path);
 	ck_assert_int_eq(state_parse(buf_bytes(&text), out, NULL), 0);
 }
 

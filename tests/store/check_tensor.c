@@ -203,8 +203,8 @@ START_TEST(windows_are_parts_of_the_whole)
 	must(step_open_v2(dirfd, steps[n].step, mode, &s, &e), &e);
 	ck_assert_uint_le(s->n_shards, COUNT(shards));
 	for (uint32_t i = 0; i < s->n_shards; i++)
-		file_read(&shards[i], "%s/%s.data-%05u-of-%05u", path, steps[n].step,
-			  s->shards[i].number, s->num_shards);
+		read_whole(&shards[i], "%s/%s.data-%05u-of-%05u", path, steps[n].step,
+			   s->shards[i].number, s->num_shards);
 	for (uint32_t i = 0; i < s->n_vars; i++) {
 		const struct var *v = &s->vars[i];
 
