@@ -18,7 +18,7 @@ struct change {
 
 /* The change of a file as it was read once. */
 struct update {
-	int dirfd;
+	int made_in, dirfd;
 	const char *file;
 	const struct change *change;
 	bool exists;
@@ -262,7 +262,8 @@ static int put_new(const struct update *u, struct err *e)
 		return r;
 	if (exists != u->exists || !bytes_eq(buf_bytes(&now), buf_bytes(&u->text)))
 		return 1;
-	return u->new.latest ? io_replace_file(u->dirfd, u->file, buf_bytes(&text), u->mode, e)
+	return u->new.latest ? io_replace_file_from(u->made_in, u->dirfd, u->file, buf_bytes(&text),
+						    u->mode, e)
 			     : remove_file(u, e);
 }
 
@@ -281,13 +282,17 @@ static int try(struct update *u, struct err *e)
 	return r < 0 ? err_set(e, r, "%s: no memory", u->file) : put_new(u, e);
 }
 
-static int update(int dirfd, const char *file, const struct change *c, struct err *e)
+static int update(int made_in, int dirfd, const char *file, const struct change *c, struct err *e)
 {
 	enum { TRIES = 10 };
 
 	for (int i = 0; i < TRIES; i++) {
 		CLEANUP(update_release)
-		struct update u = {.dirfd = dirfd, .file = file, .change = c, .mode = 0644};
+		struct update u = {.made_in = made_in,
+				   .dirfd = dirfd,
+				   .file = file,
+				   .change = c,
+				   .mode = 0644};
 		int r = try(&u, e);
 
 		if (r <= 0)
@@ -298,21 +303,27 @@ static int update(int dirfd, const char *file, const struct change *c, struct er
 
 int state_add(int dirfd, const char *state_name, const struct step_place *place, struct err *e)
 {
-	return update(dirfd, state_name, &(struct change){ADD, place, place}, e);
+	return update(dirfd, dirfd, state_name, &(struct change){ADD, place, place}, e);
+}
+
+int state_add_from(int made_in, int dirfd, const char *state_name, const struct step_place *place,
+		   struct err *e)
+{
+	return update(made_in, dirfd, state_name, &(struct change){ADD, place, place}, e);
 }
 
 int state_point(int dirfd, const char *state_name, const struct step_place *place, struct err *e)
 {
-	return update(dirfd, state_name, &(struct change){POINT, place, place}, e);
+	return update(dirfd, dirfd, state_name, &(struct change){POINT, place, place}, e);
 }
 
 int state_drop(int dirfd, const char *state_name, const struct step_place *place, struct err *e)
 {
-	return update(dirfd, state_name, &(struct change){DROP, place, place}, e);
+	return update(dirfd, dirfd, state_name, &(struct change){DROP, place, place}, e);
 }
 
 int state_rename(int dirfd, const char *state_name, const struct step_place *from,
 		 const struct step_place *to, struct err *e)
 {
-	return update(dirfd, state_name, &(struct change){RENAME, from, to}, e);
+	return update(dirfd, dirfd, state_name, &(struct change){RENAME, from, to}, e);
 }

@@ -17,6 +17,10 @@
  * made is overwritten. */
 int state_add(int dirfd, const char *state_name, const struct step_place *place, struct err *e);
 
+/* The same; the new file is made in MADE_IN, where a crash leaves it. */
+int state_add_from(int made_in, int dirfd, const char *state_name, const struct step_place *place,
+		   struct err *e);
+
 /* Calls a step the latest where it is listed; it is listed last if it was not. Makes and overwrites a file as state_add. */
 int state_point(int dirfd, const char *state_name, const struct step_place *place, struct err *e);
 

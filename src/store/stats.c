@@ -153,20 +153,29 @@ static void add_value(struct stats *s, struct sums *sums, double v)
 	sums->squares += v * v;
 }
 
-static int read_values(const struct step *s, const struct var *v, const struct tensor *t,
-		       uint64_t size, struct stats *out, struct err *e)
+/* An array of numbers, from either of two places. */
+struct values {
+	const struct tensor *t;
+	const struct source *src; /* from OFF on */
+	uint64_t off, size;
+	int dtype;
+	bool big_endian;
+};
+
+static int read_values(const struct values *a, struct stats *out, struct err *e)
 {
 	CLEANUP(freep) uint8_t *piece = malloc(PIECE);
-	size_t item = dtype_info(v->dtype)->item;
+	size_t item = dtype_info(a->dtype)->item;
 	struct sums sums = {0};
 	int r = piece ? 0 : err_set(e, -ENOMEM, "no memory");
 
-	for (uint64_t off = 0; off < size && r == 0; off += PIECE) {
-		size_t n = size - off < PIECE ? (size_t)(size - off) : PIECE;
+	for (uint64_t off = 0; off < a->size && r == 0; off += PIECE) {
+		size_t n = a->size - off < PIECE ? (size_t)(a->size - off) : PIECE;
 
-		r = tensor_read(t, off, n, piece, e);
+		r = a->t ? tensor_read(a->t, off, n, piece, e)
+			 : source_read_into(a->src, a->off + off, piece, n, e);
 		for (size_t i = 0; i < n && r == 0; i += item)
-			add_value(out, &sums, value_at(v->dtype, item, s->big_endian, piece + i));
+			add_value(out, &sums, value_at(a->dtype, item, a->big_endian, piece + i));
 	}
 	out->mean = sums.mean;
 	out->std = sums.n ? sqrt(sums.m2 / (double)sums.n) : 0;
@@ -174,9 +183,19 @@ static int read_values(const struct step *s, const struct var *v, const struct t
 	return r;
 }
 
+/* Not strings, variants, complex numbers. */
+static int check_numbers(int dtype, struct err *e)
+{
+	const struct dtype_info *type = dtype_info(dtype);
+
+	return type->item && type->item == type->word
+		       ? 0
+		       : err_set(e, -ENODATA, "%s has no real numbers", type->name);
+}
+
 int stats_of(struct step *s, const struct var *v, int dirfd, struct stats *out, struct err *e)
 {
-	const struct dtype_info *type = dtype_info(v->dtype);
+	struct values a = {.dtype = v->dtype, .big_endian = s->big_endian};
 	struct tensor_shape shape;
 	struct stats stats = {0};
 	struct tensor *t;
@@ -184,15 +203,34 @@ int stats_of(struct step *s, const struct var *v, int dirfd, struct stats *out, 
 
 	if (v->kind == VAR_BAD)
 		return step_check(s, v, dirfd, e);
-	if (!type->item || type->item != type->word) /* strings, variants; complex numbers */
-		return err_set(e, -ENODATA, "%s has no real numbers", type->name);
-	r = tensor_open(s, v, dirfd, &t, e);
+	r = check_numbers(v->dtype, e);
+	if (r == 0)
+		r = tensor_open(s, v, dirfd, &t, e);
 	if (r < 0)
 		return r;
 	r = tensor_shape(s, v, dirfd, &shape, e);
+	a.t = t;
+	a.size = shape.size;
 	if (r == 0)
-		r = read_values(s, v, t, shape.size, &stats, e);
+		r = read_values(&a, &stats, e);
 	tensor_close(t);
+	if (r == 0)
+		*out = stats;
+	return r;
+}
+
+int stats_of_file(const struct source *src, const struct npy *npy, struct stats *out, struct err *e)
+{
+	const struct values a = {.src = src,
+				 .off = npy->data,
+				 .size = npy->size,
+				 .dtype = npy->dtype,
+				 .big_endian = npy->big_endian};
+	struct stats stats = {0};
+	int r = check_numbers(npy->dtype, e);
+
+	if (r == 0)
+		r = read_values(&a, &stats, e);
 	if (r == 0)
 		*out = stats;
 	return r;

@@ -1,5 +1,6 @@
 /* src/store/stats.h: what a variable's numbers are like. */
 #pragma once
+#include "format/npy.h"
 #include "store/tensor.h"
 
 struct stats {
@@ -10,3 +11,7 @@ struct stats {
 
 /* Reads all of V. -ENODATA: its elements are no real numbers; or of tensor_open and tensor_read. */
 int stats_of(struct step *s, const struct var *v, int dirfd, struct stats *out, struct err *e);
+
+/* The same of the array that the .npy file SRC holds. -EUCLEAN if it holds less. */
+int stats_of_file(const struct source *src, const struct npy *npy, struct stats *out,
+		  struct err *e);

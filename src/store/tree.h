@@ -29,6 +29,25 @@ struct tree {
 	size_t memory;
 };
 
+/* What is in a step is numbered: 1 the step itself, from 2 on its files, behind them its folders from folder 1 on, and behind
+ * these its texts (store/companion.h). A step does not change, so a number needs nothing to be kept. */
+enum { TREE_ROOT = 1, TREE_FIRST = 2 };
+
+static inline uint32_t tree_file_index(uint32_t file)
+{
+	return TREE_FIRST + file;
+}
+
+static inline uint32_t tree_dir_index(const struct tree *t, uint32_t dir)
+{
+	return dir ? TREE_FIRST + t->n_files + dir - 1 : TREE_ROOT;
+}
+
+static inline uint32_t tree_text_index(const struct tree *t, uint32_t kind)
+{
+	return TREE_FIRST + t->n_files + t->n_dirs - 1 + kind;
+}
+
 int tree_init(struct tree *t, const struct step *s, struct err *e);
 void tree_release(struct tree *t);
 

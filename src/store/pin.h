@@ -1,0 +1,33 @@
+/* src/store/pin.h: steps that a draft needs, held against being deleted under it.
+ *
+ * The draft's base, and each step that something was copied from, has a folder of its own in the draft, with hard links
+ * to all its files under their own names:
+ *
+ *     steps/my-model-9/my-model-9.index  my-model-9.data-00000-of-00001  my-model-9.meta
+ *
+ * So it can be opened as from its own directory, whatever becomes of it there. Where hard links are not to be had the folder
+ * is a symbolic link to the checkpoint directory, and nothing is held. */
+#pragma once
+#include "store/step.h"
+
+struct pin {
+	char *name; /* of the folder; what references begin with */
+	struct step *step;
+	struct step *incomplete; /* as it was opened before its shards came back; or NULL */
+	int dirfd; /* where the step's files are */
+};
+
+void pin_release(struct pin *p);
+
+/* Pins S, whose files are in FROM, below STEPS_FD, the draft's folder `steps` in the checkpoint directory TOP. META: the suffix of
+ * its meta graph. -ESTALE: its files are not those that were parsed; -EXDEV: it can't be held from here; or of the calls that
+ * failed. */
+int pin_make(int steps_fd, int top, struct step *s, int from, const char *meta, struct pin *out,
+	     struct err *e);
+
+/* Shards that were missing when P was pinned are held too, if all of them are in the checkpoint directory TOP by now, and the step's
+ * index there is still the one that P has. Of opening the step again. */
+int pin_complete(struct pin *p, int top, enum verify_mode mode, struct err *e);
+
+/* What was pinned as NAME earlier. As step_open; -ENOENT if there is no step in it. */
+int pin_open(int steps_fd, const char *name, enum verify_mode mode, struct pin *out, struct err *e);
