@@ -1,6 +1,7 @@
 #pragma once
 #include <check.h>
 
+TCase *draft_tests(void);
 TCase *listing_tests(void);
 TCase *locate_tests(void);
 TCase *name_tests(void);

@@ -1,0 +1,441 @@
+#include "store/draft.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "store/draft_disk.h"
+#include "store/draft_items.h"
+#include "store/draft_own.h"
+#include "store/name.h"
+#include "store/staged.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <time.h>
+
+/* --- opening and closing ----------------------------------------------------------------------------------- */
+
+static struct draft *draft_new(const struct draft_config *c, const char *folder)
+{
+	struct draft *d = calloc(1, sizeof *d);
+
+	if (!d)
+		return NULL;
+	*d = (struct draft){.top = fcntl(c->top, F_DUPFD_CLOEXEC, 0),
+			    .fd = -1,
+			    .tree = -1,
+			    .steps = -1,
+			    .name = strdup(c->name),
+			    .folder = strdup(folder),
+			    .meta = strdup(c->meta),
+			    .mode = c->mode,
+			    .first_dynamic = c->first_dynamic};
+	atomic_init(&d->refs, 1);
+	pthread_mutex_init(&d->lock, NULL);
+	pthread_cond_init(&d->settled, NULL);
+	if (d->top >= 0 && d->name && d->folder && d->meta)
+		return d;
+	draft_unref(d);
+	return NULL;
+}
+
+struct draft *draft_ref(struct draft *d)
+{
+	atomic_fetch_add(&d->refs, 1);
+	return d;
+}
+
+void draft_unref(struct draft *d)
+{
+	if (!d || atomic_fetch_sub(&d->refs, 1) != 1)
+		return;
+	if (d->root)
+		items_release(d);
+	for (uint32_t i = 0; i < d->n_pins; i++)
+		pin_release(&d->pins[i]);
+	free(d->pins);
+	free(d->fixed);
+	free(d->dynamic);
+	free(d->name);
+	free(d->folder);
+	free(d->published);
+	free(d->meta);
+	closep(&d->top);
+	closep(&d->fd);
+	closep(&d->tree);
+	closep(&d->steps);
+	pthread_cond_destroy(&d->settled);
+	pthread_mutex_destroy(&d->lock);
+	free(d);
+}
+
+int draft_folder(int dirfd, const char *name, bool make, struct err *e)
+{
+	int fd;
+
+	if (make && io_make_folder(dirfd, name, 0777, e) < 0 && errno != EEXIST)
+		return -errno;
+	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? err_sys(e, -errno, "%s", name) : fd;
+}
+
+/* Opens .ckptfs/drafts. */
+static int open_drafts(const struct draft *d, bool make, struct err *e)
+{
+	CLEANUP(closep) int own = draft_folder(d->top, ".ckptfs", make, e);
+
+	return own < 0 ? own : draft_folder(own, "drafts", make, e);
+}
+
+/* Opens FOLDER there and what is in it. */
+static int open_folders(struct draft *d, int drafts, const char *folder, bool make, struct err *e)
+{
+	d->fd = draft_folder(drafts, folder, make, e);
+	d->tree = d->fd < 0 ? d->fd : draft_folder(d->fd, "tree", make, e);
+	d->steps = d->tree < 0 ? d->tree : draft_folder(d->fd, "steps", make, e);
+	return d->steps < 0 ? d->steps : 0;
+}
+
+static int add_pin(struct draft *d, struct step *s, int from, struct err *e)
+{
+	struct pin *pins = realloc(d->pins, (d->n_pins + (size_t)1) * sizeof *pins);
+	int r;
+
+	if (!pins)
+		return err_set(e, -ENOMEM, "no memory");
+	d->pins = pins;
+	r = pin_make(d->steps, d->top, s, from, d->meta, &pins[d->n_pins], e);
+	return r < 0 ? r : (int)d->n_pins++;
+}
+
+static int pin_base(struct draft *d, struct step *base, const struct tree *tree, int from,
+		    struct err *e)
+{
+	CLEANUP(buf_release) struct buf target = {0};
+	int r = add_pin(d, base, from, e);
+
+	if (r < 0)
+		return r;
+	if (buf_printf(&target, "steps/%s", d->pins[0].name) < 0 || buf_add_byte(&target, 0) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	r = io_make_link((char *)target.p, d->fd, "base", e);
+	if (r < 0)
+		return r;
+	d->has_base = true;
+	d->object_based = base->object_based;
+	return items_init(d, tree) < 0 ? err_set(e, -ENOMEM, "no memory") : 0;
+}
+
+static int folder_name(const char *prefix, struct buf *out)
+{
+	int r = name_from_entry(bytes_str(prefix), false, out);
+
+	return r < 0 ? r : buf_add_byte(out, 0);
+}
+
+/* Makes it whole, and then gives it its name. */
+static int begin(struct draft *d, int drafts, struct step *base, const struct tree *tree,
+		 int base_fd, struct err *e)
+{
+	int r = io_remove_all(drafts, DRAFT_NEW, e);
+
+	if (r == 0)
+		r = open_folders(d, drafts, DRAFT_NEW, true, e);
+	if (r == 0 && base)
+		r = pin_base(d, base, tree, base_fd, e);
+	else if (r == 0 && items_init_empty(d) < 0)
+		r = err_set(e, -ENOMEM, "no memory");
+	if (r == 0)
+		r = io_move_new(drafts, DRAFT_NEW, drafts, d->folder, e);
+	return r == -EEXIST ? err_set(e, -EBUSY,
+				      "there is a draft in .ckptfs/drafts/%s that could not be "
+				      "taken up; see to it first",
+				      d->folder)
+			    : r;
+}
+
+int draft_begin(const struct draft_config *c, struct step *base, const struct tree *tree,
+		int base_fd, struct draft **out, struct err *e)
+{
+	CLEANUP(buf_release) struct buf folder = {0};
+	CLEANUP(closep) int drafts = -1;
+	struct draft *d;
+	int r = folder_name(c->name, &folder);
+
+	if (r < 0)
+		return err_sys(e, r, "%s", c->name);
+	d = draft_new(c, (char *)folder.p);
+	if (!d)
+		return err_set(e, -ENOMEM, "no memory");
+	r = drafts = open_drafts(d, true, e);
+	if (r >= 0)
+		r = begin(d, drafts, base, tree, base_fd, e);
+	if (r < 0) {
+		if (drafts >= 0) {
+			io_remove_all(drafts, DRAFT_NEW, NULL);
+			io_remove_folder(c->top, ".ckptfs/drafts", NULL); /* if it is empty */
+		}
+		draft_unref(d);
+		return err_wrap(e, r, "a draft of %s", c->name);
+	}
+	items_changed(d);
+	*out = d;
+	return 0;
+}
+
+/* The base's name out of the link to it; -ENOENT: there is none. */
+static int take_up_base(struct draft *d, struct err *e)
+{
+	static const char steps[] = "steps/";
+	struct tree tree = {0};
+	char target[512];
+	ssize_t n = readlinkat(d->fd, "base", target, sizeof target - 1);
+	int r;
+
+	if (n < 0)
+		return errno == ENOENT ? items_init_empty(d) : err_sys(e, -errno, "base");
+	target[n] = 0;
+	if (strncmp(target, steps, strlen(steps)) != 0)
+		return err_set(e, -EUCLEAN, "base: leads to %s, expected a folder of steps",
+			       target);
+	d->pins = calloc(1, sizeof *d->pins);
+	if (!d->pins)
+		return err_set(e, -ENOMEM, "no memory");
+	r = pin_open(d->steps, target + strlen(steps), d->mode, d->pins, e);
+	if (r < 0)
+		return r;
+	d->n_pins = 1;
+	d->has_base = true;
+	d->object_based = d->pins[0].step->object_based;
+	r = tree_init(&tree, d->pins[0].step, e);
+	if (r == 0 && items_init(d, &tree) < 0)
+		r = err_set(e, -ENOMEM, "no memory");
+	tree_release(&tree);
+	return r;
+}
+
+int draft_take_up(const struct draft_config *c, const char *folder, struct draft **out,
+		  struct err *e)
+{
+	struct draft *d = draft_new(c, folder);
+	CLEANUP(closep) int drafts = -1;
+	int r;
+
+	if (!d)
+		return err_set(e, -ENOMEM, "no memory");
+	r = drafts = open_drafts(d, false, e);
+	if (r >= 0)
+		r = open_folders(d, drafts, folder, false, e);
+
+	if (r == 0)
+		r = take_up_base(d, e);
+	if (r == 0)
+		r = disk_read(d, e);
+	if (r < 0) {
+		draft_unref(d);
+		return err_wrap(e, r, ".ckptfs/drafts/%s", folder);
+	}
+	items_changed(d);
+	*out = d;
+	return 0;
+}
+
+/* Takes its name away, at once; what has one of those names is only to be removed. */
+static int set_old(int drafts, const char *folder, char old[32], struct err *e)
+{
+	int r = -EEXIST;
+
+	for (unsigned i = 0; r == -EEXIST; i++) {
+		snprintf(old, 32, "%s%u", DRAFT_OLD, i);
+		r = io_move_new(drafts, folder, drafts, old, e);
+		if (r == -EINVAL || r == -ENOSYS) /* a filesystem that can't refuse to replace */
+			r = io_move(drafts, folder, drafts, old, e);
+	}
+	return r;
+}
+
+int draft_discard(struct draft *d, struct err *e)
+{
+	char old[32];
+	CLEANUP(closep) int own = draft_folder(d->top, ".ckptfs", false, e);
+	CLEANUP(closep) int drafts = own < 0 ? own : draft_folder(own, "drafts", false, e);
+	int r;
+
+	d->ended = true;
+	if (drafts < 0)
+		return drafts;
+	r = set_old(drafts, d->folder, old, e);
+	if (r == 0)
+		r = io_remove_all(drafts, old, e);
+	io_remove_folder(own, "drafts", NULL); /* if it is empty */
+	return r;
+}
+
+int draft_rename_step(struct draft *d, const char *name, struct err *e)
+{
+	CLEANUP(closep) int own = draft_folder(d->top, ".ckptfs", false, e);
+	CLEANUP(closep) int drafts = own < 0 ? own : draft_folder(own, "drafts", false, e);
+	CLEANUP(buf_release) struct buf folder = {0};
+	CLEANUP(freep) char *copy = strdup(name);
+	int r = drafts < 0 ? drafts : folder_name(name, &folder);
+
+	if (r < 0 || !copy)
+		return err_set(e, r < 0 ? r : -ENOMEM, "%s: can't be a draft", name);
+	pthread_mutex_lock(&d->lock);
+	r = io_move_new(drafts, d->folder, drafts, (char *)folder.p, e);
+	if (r == 0) {
+		free(d->folder);
+		d->folder = (char *)TAKE(folder, (struct buf){0}).p;
+		free(d->name);
+		d->name = TAKE(copy, NULL);
+	}
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+/* --- steps that it needs ---------------------------------------------------------------------------------- */
+
+static int find_pin(const struct draft *d, const struct step *s)
+{
+	for (uint32_t i = 0; i < d->n_pins; i++) {
+		const struct step *p = d->pins[i].step;
+
+		if (p == s || (file_id_eq(&p->id, &s->id) && p->n_vars == s->n_vars &&
+			       !strcmp(p->place.name, s->place.name)))
+			return (int)i;
+	}
+	return -1;
+}
+
+int draft_pin(struct draft *d, struct step *s, int from, struct err *e)
+{
+	int pin = find_pin(d, s);
+
+	return pin < 0 ? add_pin(d, s, from, e) : pin;
+}
+
+/* --- what others ask --------------------------------------------------------------------------------------- */
+
+/* A tool's temporary folder, or in one; the base's are scopes of its variables. */
+bool draft_is_hidden(const struct draft_item *i)
+{
+	for (; i && i->parent; i = i->parent)
+		if (i->name[0] == '.' && !i->under)
+			return true;
+	return false;
+}
+
+bool draft_is_variable(const struct draft_item *i)
+{
+	bool hidden = i->name[0] == '.' || draft_is_hidden(i->parent);
+
+	if (i->what == DRAFT_DIR || i->what == DRAFT_TEXT ||
+	    !bytes_ends(bytes_str(i->name), bytes_str(".npy")))
+		return false;
+	return !hidden || i->what == DRAFT_VAR || i->expect_var != DRAFT_NONE;
+}
+
+const struct var *draft_var(const struct draft *d, const struct draft_item *i)
+{
+	return &d->pins[i->pin].step->vars[i->number];
+}
+
+int draft_path(const struct draft_item *i, struct buf *out)
+{
+	int r = i->parent && i->parent->parent ? draft_path(i->parent, out) : 0;
+
+	if (r == 0 && out->n)
+		r = buf_add_byte(out, '/');
+	return r == 0 ? buf_add_str(out, i->name) : r;
+}
+
+static bool is_changed(const struct draft *d, const struct draft_item *i)
+{
+	if (i->what == DRAFT_VAR && !i->on_disk)
+		return false;
+	return draft_is_variable(i) ||
+	       (i->on_disk && i->what != DRAFT_DIR && i->parent == d->root &&
+		text_kind_of(i->name) == TEXT_META_GRAPH);
+}
+
+/* How many of the base's variables are still there, or have another in their place. SEEN: of each whether it was counted. */
+static uint32_t count_kept(const struct draft *d, uint8_t *seen)
+{
+	uint32_t kept = 0;
+
+	for (struct draft_item *i = d->root; i && (i = items_next(d->root, i));) {
+		uint32_t var = i->what == DRAFT_VAR && i->pin == 0 ? i->number
+			       : i->under && i->expect_pin == 0    ? i->expect_var
+								   : DRAFT_NONE;
+
+		if (var != DRAFT_NONE && !seen[var]) {
+			seen[var] = 1;
+			kept++;
+		}
+	}
+	return kept;
+}
+
+uint32_t draft_count(struct draft *d)
+{
+	CLEANUP(freep) uint8_t *seen = NULL;
+	uint32_t changed = 0;
+
+	pthread_mutex_lock(&d->lock);
+	for (struct draft_item *i = d->root; i && (i = items_next(d->root, i));)
+		changed += is_changed(d, i);
+	seen = d->has_base ? calloc(d->pins[0].step->n_vars + (size_t)1, 1) : NULL;
+	if (seen)
+		changed += d->base_files - count_kept(d, seen);
+	pthread_mutex_unlock(&d->lock);
+	return changed;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* What was refused stays so until something is changed; what the disk refused may pass later. */
+static bool is_hopeless(const struct draft *d)
+{
+	return d->failure.code && d->failed_at == d->changes && d->failure.code == -EINVAL;
+}
+
+bool draft_is_due(struct draft *d, int64_t ms, int64_t *wait)
+{
+	bool due = false;
+
+	pthread_mutex_lock(&d->lock);
+	*wait = -1;
+	if (!d->ended && !d->writers && !is_hopeless(d)) {
+		*wait = d->changed_at + ms - now_ms();
+		due = *wait <= 0;
+		*wait = due ? 0 : *wait;
+	}
+	pthread_mutex_unlock(&d->lock);
+	return due;
+}
+
+int draft_why(struct draft *d, struct buf *out)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&d->lock);
+	for (struct draft_item *i = d->root; r == 0 && i && (i = items_next(d->root, i));)
+		if (i->staged && i->staged->refusal.code)
+			r = buf_printf(out, "%s%s", out->n ? "\n" : "", i->staged->refusal.text);
+	if (r == 0 && d->failure.code && !out->n)
+		r = buf_add_str(out, d->failure.text);
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+/* What may be changed: not what is a step already. */
+int draft_check_open(const struct draft *d, struct err *e)
+{
+	if (d->published)
+		return err_set(e, -EBUSY, "%s is committed, but the state file can't be written",
+			       d->published);
+	return d->ended ? -ESTALE : 0;
+}

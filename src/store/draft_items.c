@@ -1,0 +1,376 @@
+#include "store/draft_items.h"
+#include "base/cleanup.h"
+#include <fcntl.h>
+#include <time.h>
+
+enum { FIRST_BUCKETS = 64 };
+
+/* --- the table of names ------------------------------------------------------------------------------------ */
+
+/* FNV-1a over the name and the parent. */
+static uint32_t hash(const struct draft_item *parent, const char *name, size_t n)
+{
+	uint32_t h = (2166136261u ^ parent->index) * 16777619u;
+
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ (uint8_t)name[i]) * 16777619u;
+	return h;
+}
+
+static struct draft_item **bucket_of(const struct draft *d, const struct draft_item *i)
+{
+	return &d->buckets[hash(i->parent, i->name, strlen(i->name)) & (d->n_buckets - 1)];
+}
+
+static void link_item(struct draft *d, struct draft_item *i)
+{
+	struct draft_item **b = bucket_of(d, i), *last = i->parent->last;
+
+	i->chain = *b;
+	*b = i;
+	i->before = last;
+	i->after = NULL;
+	*(last ? &last->after : &i->parent->first) = i;
+	i->parent->last = i;
+}
+
+static void unlink_item(struct draft *d, struct draft_item *i)
+{
+	struct draft_item **at = bucket_of(d, i);
+
+	while (*at != i)
+		at = &(*at)->chain;
+	*at = i->chain;
+	*(i->before ? &i->before->after : &i->parent->first) = i->after;
+	*(i->after ? &i->after->before : &i->parent->last) = i->before;
+}
+
+/* Twice as many buckets; with no memory for them the chains just get longer. */
+static void grow_buckets(struct draft *d)
+{
+	struct draft_item **old = d->buckets, **new = calloc((size_t)d->n_buckets * 2, sizeof *new);
+	uint32_t n_old = d->n_buckets;
+
+	if (!new)
+		return;
+	d->buckets = new;
+	d->n_buckets = n_old * 2;
+	for (uint32_t b = 0; b < n_old; b++)
+		for (struct draft_item *i = old[b], *next; i; i = next) {
+			struct draft_item **to = bucket_of(d, i);
+
+			next = i->chain;
+			i->chain = *to;
+			*to = i;
+		}
+	free(old);
+}
+
+struct draft_item *draft_find(const struct draft *d, const struct draft_item *dir, const char *name)
+{
+	size_t n = strlen(name);
+	struct draft_item *i = d->buckets[hash(dir, name, n) & (d->n_buckets - 1)];
+
+	while (i && (i->parent != dir || strcmp(i->name, name) != 0))
+		i = i->chain;
+	return i;
+}
+
+/* --- the table of indexes ---------------------------------------------------------------------------------- */
+
+static struct draft_item **slot_of(const struct draft *d, uint32_t index)
+{
+	if (index < d->n_fixed)
+		return &d->fixed[index];
+	if (index < d->first_dynamic || index - d->first_dynamic >= d->n_dynamic)
+		return NULL;
+	return &d->dynamic[index - d->first_dynamic];
+}
+
+struct draft_item *draft_item(const struct draft *d, uint32_t index)
+{
+	struct draft_item **slot = slot_of(d, index);
+
+	return slot ? *slot : NULL;
+}
+
+/* Room for one more dynamic index, which is given; 0: none. */
+static uint32_t next_index(struct draft *d)
+{
+	if (d->n_dynamic == d->cap_dynamic) {
+		uint32_t cap = d->cap_dynamic ? d->cap_dynamic * 2 : FIRST_BUCKETS;
+		struct draft_item **p = realloc(d->dynamic, cap * sizeof *p);
+
+		if (!p || d->first_dynamic + cap < DRAFT_DYNAMIC)
+			return 0;
+		d->dynamic = p;
+		d->cap_dynamic = cap;
+	}
+	d->dynamic[d->n_dynamic] = NULL;
+	return d->first_dynamic + d->n_dynamic++;
+}
+
+/* --- items ------------------------------------------------------------------------------------------------- */
+
+struct draft_item *items_add(struct draft *d, struct draft_item *parent, const char *name, size_t n,
+			     enum draft_what what, uint32_t index)
+{
+	struct draft_item *i = calloc(1, sizeof *i);
+
+	if (i)
+		*i = (struct draft_item){.index = index ? index : next_index(d),
+					 .refs = 1,
+					 .what = what,
+					 .pin = DRAFT_NONE,
+					 .number = DRAFT_NONE,
+					 .expect_pin = DRAFT_NONE,
+					 .expect_var = DRAFT_NONE,
+					 .name = strndup(name, n),
+					 .parent = parent};
+	if (!i || !i->index || !i->name) {
+		if (i)
+			free(i->name);
+		free(i);
+		return NULL;
+	}
+	*slot_of(d, i->index) = i;
+	if (parent)
+		link_item(d, i);
+	if (++d->n_items > d->n_buckets)
+		grow_buckets(d);
+	return i;
+}
+
+int items_stage(struct draft_item *i, const struct draft_owner *owner)
+{
+	struct staged *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return -ENOMEM;
+	*s = (struct staged){.fd = -1,
+			     .mode = owner->mode & 0666,
+			     .uid = owner->uid,
+			     .gid = owner->gid,
+			     .version = 1,
+			     .seq = true,
+			     .ref_pin = DRAFT_NONE};
+	clock_gettime(CLOCK_REALTIME, &s->mtime);
+	pthread_mutex_init(&s->seq_lock, NULL);
+	i->staged = s;
+	i->what = DRAFT_STAGED;
+	return 0;
+}
+
+void items_unstage(struct draft_item *i)
+{
+	if (!i->staged)
+		return;
+	closep(&i->staged->fd);
+	pthread_mutex_destroy(&i->staged->seq_lock);
+	free(i->staged);
+	i->staged = NULL;
+}
+
+void draft_item_put(struct draft *d, struct draft_item *i)
+{
+	struct draft_item **slot = slot_of(d, i->index);
+
+	if (--i->refs)
+		return;
+	if (slot && *slot == i)
+		*slot = NULL;
+	items_unstage(i);
+	free(i->name);
+	free(i);
+}
+
+void items_remove(struct draft *d, struct draft_item *i)
+{
+	unlink_item(d, i);
+	d->n_items--;
+	i->parent = NULL;
+	i->gone = true;
+	draft_item_put(d, i);
+}
+
+int items_move(struct draft *d, struct draft_item *i, struct draft_item *parent, const char *name)
+{
+	char *copy = strdup(name);
+
+	if (!copy)
+		return -ENOMEM;
+	unlink_item(d, i);
+	free(i->name);
+	i->name = copy;
+	i->parent = parent;
+	link_item(d, i);
+	return 0;
+}
+
+struct draft_item *items_next(const struct draft_item *root, struct draft_item *i)
+{
+	if (i->first)
+		return i->first;
+	while (i != root && !i->after)
+		i = i->parent;
+	return i == root ? NULL : i->after;
+}
+
+void items_changed(struct draft *d)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	d->changed_at = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	d->changes++;
+}
+
+/* --- the base ---------------------------------------------------------------------------------------------- */
+
+int items_init_empty(struct draft *d)
+{
+	if (!d->fixed) {
+		d->n_fixed = TREE_FIRST;
+		d->fixed = calloc(d->n_fixed, sizeof *d->fixed);
+	}
+	d->n_buckets = FIRST_BUCKETS;
+	d->buckets = calloc(d->n_buckets, sizeof *d->buckets);
+	if (!d->fixed || !d->buckets)
+		return -ENOMEM;
+	d->root = items_add(d, NULL, "", 0, DRAFT_DIR, TREE_ROOT);
+	return d->root ? 0 : -ENOMEM;
+}
+
+static struct draft_item *add_base_item(struct draft *d, struct draft_item *parent,
+					const char *name, size_t n, enum draft_what what,
+					uint32_t index, uint32_t number)
+{
+	struct draft_item *i = items_add(d, parent, name, n, what, index);
+
+	if (i) {
+		i->under = true;
+		i->pin = 0;
+		i->number = number;
+	}
+	return i;
+}
+
+static bool has_text(const struct draft *d, enum text_kind kind)
+{
+	CLEANUP(buf_release) struct buf name = {0};
+	const struct pin *base = &d->pins[0];
+	struct stat st;
+
+	if (kind == TEXT_VARIABLES)
+		return true;
+	if (kind == TEXT_OBJECT_GRAPH)
+		return base->step->object_based;
+	return companion_name(&base->step->place, kind == TEXT_META_GRAPH ? d->meta : "debug",
+			      &name) == 0 &&
+	       fstatat(base->dirfd, (char *)name.p, &st, 0) == 0 && S_ISREG(st.st_mode);
+}
+
+static int add_texts(struct draft *d, const struct tree *t)
+{
+	for (enum text_kind kind = 0; kind < N_TEXTS; kind++)
+		if (has_text(d, kind) &&
+		    !add_base_item(d, d->root, text_name(kind), strlen(text_name(kind)), DRAFT_TEXT,
+				   tree_text_index(t, kind), kind))
+			return -ENOMEM;
+	return 0;
+}
+
+/* Folder DIR of the tree, with what is in it; folders come before their children. */
+static int add_folder(struct draft *d, const struct tree *t, uint32_t dir)
+{
+	struct draft_item *parent = draft_item(d, tree_dir_index(t, dir));
+	struct tree_child child;
+	uint32_t pos = 0;
+
+	while (tree_next(t, dir, &pos, &child)) {
+		CLEANUP(buf_release) struct buf name = {0};
+		uint32_t index = child.is_dir ? tree_dir_index(t, child.index)
+					      : tree_file_index(child.index);
+		uint32_t number = child.is_dir ? DRAFT_NONE : t->files[child.index].var;
+
+		if (buf_add(&name, child.name.p, child.name.n) < 0 ||
+		    buf_add_str(&name, child.is_dir ? "" : ".npy") < 0 ||
+		    !add_base_item(d, parent, (char *)name.p, name.n,
+				   child.is_dir ? DRAFT_DIR : DRAFT_VAR, index, number))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int items_init(struct draft *d, const struct tree *t)
+{
+	int r;
+
+	d->n_fixed = tree_text_index(t, N_TEXTS);
+	d->fixed = calloc(d->n_fixed, sizeof *d->fixed);
+	r = d->fixed ? items_init_empty(d) : -ENOMEM;
+	if (r == 0)
+		d->root->under = true;
+	for (uint32_t dir = 0; dir < t->n_dirs && r == 0; dir++)
+		r = add_folder(d, t, dir);
+	d->base_files = t->n_files;
+	d->base_meta = has_text(d, TEXT_META_GRAPH);
+	return r < 0 ? r : add_texts(d, t);
+}
+
+/* What is open keeps its item; it is then as one that was unlinked. */
+void items_release(struct draft *d)
+{
+	struct draft_item *i, *next;
+
+	for (i = d->root; i; i = next) {
+		for (next = i; next->first;)
+			next = next->first;
+		i = next;
+		next = i->parent;
+		if (!i->parent) {
+			draft_item_put(d, i);
+			break;
+		}
+		items_remove(d, i);
+	}
+	d->root = NULL;
+	free(d->buckets);
+	d->buckets = NULL;
+}
+
+/* --- a fresh start ----------------------------------------------------------------------------------------- */
+
+int items_hold_open(struct draft *d, struct buf *list)
+{
+	int r = 0;
+
+	for (struct draft_item *i = d->root; r == 0 && i && (i = items_next(d->root, i));)
+		if (i->what == DRAFT_STAGED && i->writers) {
+			r = buf_add(list, &i, sizeof i);
+			i->refs += r == 0;
+		}
+	if (r == 0)
+		items_release(d);
+	d->n_items = 0;
+	free(d->fixed);
+	d->fixed = NULL;
+	return r;
+}
+
+int items_put_back(struct draft *d, struct draft_item *i, struct draft_item *parent)
+{
+	struct draft_item **slot = slot_of(d, i->index), *base = slot ? *slot : NULL;
+
+	if (base && base != i) {
+		i->under = base->under;
+		items_remove(d, base);
+	}
+	if (slot)
+		*slot = i;
+	i->parent = parent;
+	i->gone = false;
+	link_item(d, i);
+	d->n_items++;
+	return 0;
+}
