@@ -8,6 +8,8 @@
 #include "cli/fsck_report.h"
 #include "config.h"
 #include "store/locate.h"
+#include "store/lock.h"
+#include "store/recover.h"
 #include "store/state_review.h"
 #include "store/strays.h"
 #include <dirent.h>
@@ -322,14 +324,61 @@ static size_t note_data(struct fsck *f, const char *folder, const struct stray *
 	return same;
 }
 
-static void note_stray(struct fsck *f, const char *folder, const struct stray *s)
+static void note_meta(struct fsck *f, const char *folder, const struct stray *s)
 {
 	CLEANUP(freep) char *path = path_in(folder, s->name);
 
 	if (path)
-		report_note(&f->report, path,
-			    s->kind == STRAY_META ? "a meta graph without a checkpoint"
-						  : "holds drafts of a mount");
+		report_note(&f->report, path, "a meta graph without a checkpoint");
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* NAMES, each with its NUL, in order; their number in N. NULL: no memory. */
+static const char **sorted_names(const struct buf *names, size_t *n)
+{
+	const char **out = calloc(names->n + 1, sizeof *out);
+
+	*n = 0;
+	for (size_t at = 0; out && at < names->n; at += strlen(out[*n - 1]) + 1)
+		out[(*n)++] = (char *)names->p + at;
+	if (out)
+		qsort(out, *n, sizeof *out, compare_names);
+	return out;
+}
+
+/* Drafts are no problem: they wait for a mount, or one is at work on them. */
+static void note_drafts(struct fsck *f, int dirfd, const char *folder, const struct stray *s)
+{
+	CLEANUP(freep) char *path = path_in(folder, s->name);
+	CLEANUP(freep) char *drafts = path ? path_in(path, "drafts") : NULL;
+	CLEANUP(buf_release) struct buf names = {0};
+	CLEANUP(freep) const char **sorted = NULL;
+	bool held = lock_is_held(dirfd, NULL);
+	struct err e = {0};
+	size_t n;
+
+	if (!drafts)
+		return;
+	if (recover_list(dirfd, &names, &e) < 0) {
+		err_wrap(&e, e.code, "%s", folder);
+		report_error(&f->report, e.text);
+		return;
+	}
+	if (!names.n && !held)
+		report_note(&f->report, path, "was left by a mount; there are no drafts in it");
+	sorted = sorted_names(&names, &n);
+	for (size_t i = 0; sorted && i < n; i++) {
+		CLEANUP(freep) char *draft = path_in(drafts, sorted[i]);
+
+		if (draft)
+			report_note(&f->report, draft,
+				    held ? "a draft that a mount is at work on"
+					 : "an unfinished draft; the next mount takes it up");
+	}
 }
 
 static void check_strays(struct fsck *f, int dirfd, const char *folder, const struct listing *l,
@@ -352,8 +401,10 @@ static void check_strays(struct fsck *f, int dirfd, const char *folder, const st
 			n = note_data(f, folder, &s.items[i], s.n - i);
 		else if (s.items[i].kind == STRAY_TABLE)
 			check_damaged(f, dirfd, folder, &s.items[i]);
+		else if (s.items[i].kind == STRAY_META)
+			note_meta(f, folder, &s.items[i]);
 		else
-			note_stray(f, folder, &s.items[i]);
+			note_drafts(f, dirfd, folder, &s.items[i]);
 	}
 }
 

@@ -217,7 +217,7 @@ fi
 
 hex=0123456789abcdef0123456789abcdef
 new linear
-mkdir dir/sub dir/.ckptfs dir/my-model-9_temp_$hex dir/old_temp dir/mine_temp
+mkdir -p dir/sub dir/.ckptfs/drafts/{my-model-0,tuned,%old.0} dir/my-model-9_temp_$hex dir/old_temp dir/mine_temp
 old=(dir/my-model-9.index.tempstate123 "dir/checkpoint.tmp$hex" dir/old_temp/part-00000-of-00001.index
   dir/sub/x.tempstate9 "dir/my-model-9_temp_$hex/part-0")
 touch "${old[@]}" dir/young.tempstate5 dir/x.tempstate dir/mine_temp/mine dir/x.tmp0
@@ -225,12 +225,19 @@ touch -d '2 hours ago' "${old[@]}" dir/my-model-9_temp_$hex dir/old_temp
 check 4 dir
 says "dir/my-model-9.index.tempstate123: was left by a save" "dir/old_temp: was left" "dir/my-model-9_temp_$hex: was left" \
   "dir/sub/x.tempstate9: was left" "note: dir/young.tempstate5: belongs to a save that may be under way" \
-  "note: dir/.ckptfs: holds drafts" "5 problems, 2 notes"
+  "note: dir/.ckptfs/drafts/my-model-0: an unfinished draft; the next mount takes it up" \
+  "note: dir/.ckptfs/drafts/tuned: an unfinished draft" "5 problems, 3 notes"
 check 1 -p dir
-says "5 problems, 2 notes, 5 corrected"
+says "5 problems, 3 notes, 5 corrected"
 check 0 dir
 [ -e dir/young.tempstate5 ] && [ -e dir/x.tempstate ] && [ -e dir/mine_temp/mine ] && [ -e dir/x.tmp0 ]
+[ -d dir/.ckptfs/drafts/my-model-0 ] && [ -d dir/.ckptfs/drafts/tuned ]
 [ ! -e dir/old_temp ] && [ ! -e dir/my-model-9_temp_$hex ] && [ ! -e dir/sub/x.tempstate9 ]
+
+rm -r dir/.ckptfs/drafts
+touch dir/.ckptfs/lock
+check 0 dir
+says "note: dir/.ckptfs: was left by a mount; there are no drafts in it"
 
 # --- interrupted ----------------------------------------------------------------------------------------
 

@@ -1,0 +1,302 @@
+#include "store/recover.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "store/listing.h"
+#include "store/name.h"
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+
+static int open_folder(int dirfd, const char *name)
+{
+	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static DIR *open_stream(int dirfd, const char *name)
+{
+	int fd = open_folder(dirfd, name);
+	DIR *s = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!s && fd >= 0)
+		close(fd);
+	return s;
+}
+
+static bool is_dots(const char *name)
+{
+	return !strcmp(name, ".") || !strcmp(name, "..");
+}
+
+/* --- a commit that was under way --------------------------------------------------------------------------- */
+
+/* The files of a draft's folder, as (device, inode). */
+struct inodes {
+	struct buf ids; /* struct file_id, of which only dev and ino count */
+};
+
+static int gather_inodes(int parent, const char *name, struct inodes *out)
+{
+	DIR *s = open_stream(parent, name);
+	const struct dirent *de;
+	struct stat st;
+	int r = 0;
+
+	while (s && r == 0 && (de = readdir(s))) {
+		if (is_dots(de->d_name) ||
+		    fstatat(dirfd(s), de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		if (S_ISDIR(st.st_mode)) {
+			r = gather_inodes(dirfd(s), de->d_name, out);
+		} else if (S_ISREG(st.st_mode)) {
+			struct file_id id = file_id_of(&st);
+
+			r = buf_add(&out->ids, &id, sizeof id);
+		}
+	}
+	if (s)
+		closedir(s);
+	return r;
+}
+
+static bool is_one_of(const struct inodes *in, const struct stat *st)
+{
+	const struct file_id *ids = (const struct file_id *)in->ids.p;
+
+	for (size_t i = 0; i < in->ids.n / sizeof *ids; i++)
+		if (ids[i].dev == st->st_dev && ids[i].ino == st->st_ino)
+			return true;
+	return false;
+}
+
+/* Does FILE of TOP belong to the step NAME, as a shard or beside it? */
+static bool belongs(const char *file, const char *name)
+{
+	size_t n = strlen(name), stem = companion_stem(name), prefix;
+	uint32_t of;
+
+	if (name_is_data(file, &prefix, &of))
+		return prefix == n && !strncmp(file, name, n);
+	return !strncmp(file, name, stem) && file[stem] == '.' &&
+	       strcmp(file + stem, ".index") != 0;
+}
+
+/* Takes back the links that a commit has made which did not reach its end: those to files of the draft. */
+static int take_back(int top, int draft, const char *name, struct err *e)
+{
+	struct inodes in = {{0}};
+	DIR *s = open_stream(top, ".");
+	const struct dirent *de;
+	struct stat st;
+	int r = gather_inodes(draft, ".", &in), n = 0;
+
+	while (s && r == 0 && (de = readdir(s)))
+		if (belongs(de->d_name, name) &&
+		    fstatat(top, de->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    is_one_of(&in, &st)) {
+			r = io_remove_file(top, de->d_name, e);
+			n += r == 0;
+		}
+	if (s)
+		closedir(s);
+	buf_release(&in.ids);
+	return r < 0 ? r : n;
+}
+
+/* Whether the step's index is there, and ours. */
+static bool is_published(int top, int draft, const char *name)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+	struct stat ours, there;
+
+	if (buf_printf(&file, "%s.index", name) < 0 || buf_add_byte(&file, 0) < 0 ||
+	    fstatat(top, (char *)file.p, &there, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	/* It was moved where there are no hard links. */
+	if (fstatat(draft, "commit/index", &ours, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT;
+	return ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+/* --- one draft --------------------------------------------------------------------------------------------- */
+
+struct context {
+	const struct draft_config *c;
+	const struct commit_config *commit;
+	const struct recovery *r;
+	int drafts;
+};
+
+static void say(const struct context *x, const char *fmt, const char *a, const char *b)
+{
+	struct err text;
+
+	err_set(&text, 0, fmt, a, b);
+	x->r->say(x->r->arg, text.text);
+}
+
+/* The prefix of the step whose draft the folder is. */
+static int prefix_of(const char *folder, struct buf *out)
+{
+	bool clash;
+	int r = name_to_entry(bytes_str(folder), out, &clash);
+
+	return r < 0 ? r : buf_add_byte(out, 0);
+}
+
+static void take_up(const struct context *x, const char *folder, const char *prefix)
+{
+	struct draft_config c = *x->c;
+	struct draft *d;
+	struct err why = {0};
+
+	c.name = prefix;
+	c.first_dynamic = DRAFT_DYNAMIC;
+	if (draft_take_up(&c, folder, &d, &why) < 0) {
+		say(x, "a draft can't be taken up, and stays as it is: %s%s", why.text, "");
+		return;
+	}
+	say(x, "%s%s: its draft is taken up", prefix, "");
+	x->r->found(x->r->arg, d);
+}
+
+/* What the commit under way would call its step; false: there is none. */
+static bool read_name(int draft, char name[NAME_MAX + 1])
+{
+	ssize_t n = readlinkat(draft, "commit/name", name, NAME_MAX);
+
+	if (n < 0)
+		return false;
+	name[n] = 0;
+	if (!strcmp(name, "."))
+		name[0] = 0;
+	return true;
+}
+
+int recover_links(int top, int draft, struct err *e)
+{
+	char name[NAME_MAX + 1];
+
+	return read_name(draft, name) ? take_back(top, draft, name, e) : 0;
+}
+
+/* 1: the draft was committed, and is gone. */
+static int resume(const struct context *x, int draft, const char *folder, const char *prefix)
+{
+	char name[NAME_MAX + 1];
+	struct draft d = {.top = x->c->top, .fd = draft, .folder = (char *)folder};
+	struct err why = {0};
+	int taken;
+
+	if (!read_name(draft, name))
+		return 0;
+	if (is_published(x->c->top, draft, name)) {
+		if (commit_finish(&d, x->commit, name, &why) < 0)
+			say(x, "%s: %s", name, why.text);
+		say(x, "%s: a commit of %s that was interrupted is finished", name, prefix);
+		return 1;
+	}
+	taken = take_back(x->c->top, draft, name, NULL);
+	if (taken > 0)
+		say(x, "%s: what an interrupted commit of %s had begun is taken back", name,
+		    prefix);
+	return 0;
+}
+
+static void recover_one(const struct context *x, const char *folder)
+{
+	CLEANUP(buf_release) struct buf prefix = {0};
+	CLEANUP(closep) int draft = open_folder(x->drafts, folder);
+
+	if (draft < 0 || prefix_of(folder, &prefix) < 0) {
+		say(x, ".ckptfs/drafts/%s%s: is no draft", folder, "");
+		return;
+	}
+	if (resume(x, draft, folder, (char *)prefix.p))
+		return;
+	commit_forget(draft, NULL);
+	take_up(x, folder, (char *)prefix.p);
+}
+
+/* --- all of them ------------------------------------------------------------------------------------------- */
+
+static bool is_old(const char *name)
+{
+	return !strncmp(name, DRAFT_OLD, strlen(DRAFT_OLD)) || !strcmp(name, DRAFT_NEW);
+}
+
+/* The drafts, or what is left of such that have ended or never began. */
+static int list_drafts(int drafts, bool old, struct buf *names)
+{
+	DIR *s = open_stream(drafts, ".");
+	const struct dirent *de;
+	int r = s ? 0 : -errno;
+
+	while (s && r == 0 && (de = readdir(s)))
+		if (!is_dots(de->d_name) && is_old(de->d_name) == old)
+			r = buf_add(names, de->d_name, strlen(de->d_name) + 1);
+	if (s)
+		closedir(s);
+	return r;
+}
+
+static int open_drafts(int top)
+{
+	CLEANUP(closep) int own = open_folder(top, ".ckptfs");
+
+	return own < 0 ? own : open_folder(own, "drafts");
+}
+
+static int remove_old(int drafts, struct err *e)
+{
+	CLEANUP(buf_release) struct buf names = {0};
+	int r = list_drafts(drafts, true, &names);
+
+	for (const char *n = (char *)names.p; r == 0 && n && n < (char *)names.p + names.n;
+	     n += strlen(n) + 1)
+		r = io_remove_all(drafts, n, e);
+	return r;
+}
+
+int recover(const struct draft_config *c, const struct commit_config *commit,
+	    const struct recovery *rec, struct err *e)
+{
+	CLEANUP(closep) int drafts = open_drafts(c->top);
+	CLEANUP(buf_release) struct buf names = {0};
+	const struct context x = {c, commit, rec, drafts};
+	int r;
+
+	if (drafts < 0)
+		return drafts == -ENOENT ? 0 : err_sys(e, drafts, ".ckptfs/drafts");
+	r = remove_old(drafts, e);
+	if (r == 0)
+		r = list_drafts(drafts, false, &names);
+	if (r < 0)
+		return err_sys(e, r, ".ckptfs/drafts");
+	for (const char *n = (char *)names.p; n && n < (char *)names.p + names.n;
+	     n += strlen(n) + 1)
+		recover_one(&x, n);
+	io_remove_folder(c->top, ".ckptfs/drafts", NULL); /* if it is empty */
+	return 0;
+}
+
+int recover_list(int top, struct buf *names, struct err *e)
+{
+	CLEANUP(closep) int drafts = open_drafts(top);
+	int r = drafts < 0 ? drafts : list_drafts(drafts, false, names);
+
+	return r == 0 || r == -ENOENT ? 0 : err_sys(e, r, ".ckptfs/drafts");
+}
+
+uint32_t recover_count(int top)
+{
+	CLEANUP(buf_release) struct buf names = {0};
+	uint32_t n = 0;
+
+	recover_list(top, &names, NULL);
+	for (size_t i = 0; i < names.n; i++)
+		n += !names.p[i];
+	return n;
+}
