@@ -317,7 +317,8 @@ static int mount_it(const struct arguments *a, struct location *where, const cha
 	};
 
 	if (a->verbose)
-		printf("%s mounted on %s (read-only).\n", c.source, mountpoint);
+		printf("%s mounted on %s%s.\n", c.source, mountpoint,
+		       a->options.read_only ? " (read-only)" : "");
 	if (a->fake) {
 		close(where->dirfd);
 		return 0;

@@ -1,6 +1,7 @@
 /* src/fuse/ckptfs.h: the daemon's state, which travels as FUSE's userdata, and the operations. */
 #pragma once
 #define FUSE_USE_VERSION 34
+#include "fuse/committer.h"
 #include "fuse/notify.h"
 #include "fuse/options.h"
 #include "view/view.h"
@@ -20,6 +21,7 @@ struct ckptfs {
 	bool to_syslog; /* where messages go; else to stderr */
 	int ready_fd; /* told when the mount serves, and then closed; -1: nobody asks */
 	struct notifier *notifier; /* or NULL */
+	struct committer *committer; /* or NULL */
 	pthread_mutex_t lock;
 	struct read_buffer *buffers; /* idle ones, under lock */
 	struct err last; /* logged; not again while it is the same; under lock */
@@ -48,6 +50,31 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
 void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
 void op_readlink(fuse_req_t req, fuse_ino_t ino);
 void op_statfs(fuse_req_t req, fuse_ino_t ino);
+
+/* src/fuse/ops_write.c */
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+	       struct fuse_file_info *fi);
+void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev);
+void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
+void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name);
+void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to_parent,
+	       const char *to, unsigned flags);
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int valid,
+		struct fuse_file_info *fi);
+void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
+		 int flags);
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t off,
+	      struct fuse_file_info *fi);
+void op_copy_file_range(fuse_req_t req, fuse_ino_t from, off_t from_off,
+			struct fuse_file_info *from_fi, fuse_ino_t to, off_t to_off,
+			struct fuse_file_info *to_fi, size_t len, int flags);
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
+		  struct fuse_file_info *fi);
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
 
 static inline struct ckptfs *ckptfs_of(fuse_req_t req)
 {

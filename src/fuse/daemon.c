@@ -9,7 +9,9 @@
 #include <sys/sysmacros.h>
 #include <syslog.h>
 
-enum { READ_AHEAD_KIB = 1024, IDLE_THREADS = 4 };
+enum { READ_AHEAD_KIB = 1024, IDLE_THREADS = 4, COMMIT_SECONDS = 5 };
+
+static const double COMPACT = 0.5;
 
 static void op_init(void *userdata, struct fuse_conn_info *conn);
 
@@ -30,6 +32,21 @@ const struct fuse_lowlevel_ops ckptfs_ops = {
 	.releasedir = op_releasedir,
 	.readlink = op_readlink,
 	.statfs = op_statfs,
+	.create = op_create,
+	.mknod = op_mknod,
+	.mkdir = op_mkdir,
+	.symlink = op_symlink,
+	.unlink = op_unlink,
+	.rmdir = op_rmdir,
+	.rename = op_rename,
+	.setattr = op_setattr,
+	.setxattr = op_setxattr,
+	.write = op_write,
+	.copy_file_range = op_copy_file_range,
+	.fallocate = op_fallocate,
+	.flush = op_flush,
+	.fsync = op_fsync,
+	.fsyncdir = op_fsyncdir,
 };
 
 /* --- becoming ready ---------------------------------------------------------------------------------------- */
@@ -81,6 +98,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 		~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
 	/* There are no ACLs, and with this the kernel remembers that; else `ls -l` asks for each file each time. */
 	conn->want |= conn->capable & FUSE_CAP_POSIX_ACL;
+	/* A file that is opened to be written anew is not copied first. */
+	conn->want |= conn->capable & FUSE_CAP_ATOMIC_O_TRUNC;
 	if (pthread_create(&thread, NULL, become_ready, fs) == 0)
 		pthread_detach(thread);
 	else
@@ -90,14 +109,17 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 /* --- the session -------------------------------------------------------------------------------------------- */
 
 /* "ckptfs -o …" as libfuse wants it. */
-static int make_args(const struct daemon_config *c, struct fuse_args *args, struct err *e)
+static int make_args(const struct daemon_config *c, bool writable, struct fuse_args *args,
+		     struct err *e)
 {
 	CLEANUP(buf_release) struct buf list = {0};
 	const struct options *o = c->options;
 	int r = options_add(&list, "fsname", o->fsname ? o->fsname : c->source);
 
 	if (r == 0)
-		r = buf_add_str(&list, ",subtype=ckptfs,default_permissions,ro");
+		r = buf_add_str(&list, ",subtype=ckptfs,default_permissions");
+	if (r == 0)
+		r = buf_add_str(&list, writable ? ",rw" : ",ro");
 	if (r == 0 && o->handed_on.n)
 		r = buf_add_byte(&list, ',');
 	if (r == 0)
@@ -132,10 +154,16 @@ static int serve(struct fuse_session *se, struct ckptfs *fs, struct err *e)
 		fuse_remove_signal_handlers(se);
 		return err_set(e, -EPERM, "can't mount on %s", fs->mountpoint);
 	}
+	if (fs->view.writable)
+		fs->committer = committer_start(fs);
 	fs->notifier = notifier_start(fs, se);
+	view_look(&fs->view);
 	r = fuse_session_loop_mt(se, &loop);
+	committer_stop(fs->committer);
+	view_commit_all(&fs->view);
 	fuse_session_unmount(se);
 	notifier_stop(fs->notifier);
+	committer_free(fs->committer);
 	fuse_remove_signal_handlers(se);
 	return r < 0 ? err_sys(e, r, "serving %s", fs->mountpoint) : 0;
 }
@@ -158,6 +186,22 @@ static void warn(void *fs, const struct err *e)
 	log_line(fs, LOG_WARNING, "%s", e->text);
 }
 
+static void tell(void *fs, const char *text)
+{
+	log_line(fs, LOG_NOTICE, "%s", text);
+}
+
+static void begun(void *fs)
+{
+	committer_wake(((struct ckptfs *)fs)->committer);
+}
+
+/* A directory on a disk that is mounted read-only, or that is not ours, is only read. */
+static bool is_writable(const struct daemon_config *c)
+{
+	return !c->options->read_only && faccessat(c->root_fd, ".", W_OK, AT_EACCESS) == 0;
+}
+
 int daemon_run(const struct daemon_config *c, struct err *e)
 {
 	struct ckptfs fs = {
@@ -166,6 +210,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 		.to_syslog = c->to_syslog,
 		.ready_fd = c->ready_fd,
 	};
+	char who[300], host[100] = "";
 	const struct view_config config = {
 		.state_name =
 			c->options->latest_filename ? c->options->latest_filename : "checkpoint",
@@ -173,7 +218,15 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 			c->options->meta_graph_suffix ? c->options->meta_graph_suffix : "meta",
 		.family = c->family,
 		.verify = c->options->verify,
+		.writable = is_writable(c),
+		.commit_ms = c->options->commit_sync  ? -1
+			     : c->options->has_commit ? (int64_t)c->options->commit_seconds * 1000
+						      : COMMIT_SECONDS * 1000,
+		.compact = c->options->has_compact ? c->options->compact : COMPACT,
+		.who = who,
 		.warn = warn,
+		.tell = tell,
+		.begun = begun,
 		.warn_arg = &fs,
 	};
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
@@ -183,10 +236,13 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 	/* An arena for each thread doubles what many rounds of find and cat leave behind; the threads mostly wait. */
 	mallopt(M_ARENA_MAX, 1);
 	pthread_mutex_init(&fs.lock, NULL);
+	gethostname(host, sizeof host - 1);
+	snprintf(who, sizeof who, "process %d on %s, mounted on %s\n", (int)getpid(), host,
+		 c->mountpoint);
 	raise_descriptor_limit();
 	r = view_init(&fs.view, c->root_fd, &config, e);
 	if (r == 0)
-		r = make_args(c, &args, e);
+		r = make_args(c, config.writable, &args, e);
 	if (r == 0) {
 		se = fuse_session_new(&args, &ckptfs_ops, sizeof ckptfs_ops, &fs);
 		r = se ? serve(se, &fs, e) : err_set(e, -EINVAL, "libfuse refuses the options");

@@ -10,19 +10,17 @@ struct notifier {
 	struct fuse_session *se;
 	pthread_t thread;
 	int inotify;
-	int wake; /* eventfd: something is in `pages`, or it is time to stop */
+	int wake; /* eventfd: something is in `pages` or `told`, or it is time to stop */
 	pthread_mutex_t lock;
 	struct buf pages; /* uint64_t: inodes whose pages are to go; under lock */
+	struct buf told; /* struct view_change: what is to be forgotten; under lock */
 	bool stop; /* under lock */
 };
 
-static void send_changes(struct notifier *n)
+static void send(struct notifier *n, const struct buf *changes)
 {
-	CLEANUP(buf_release) struct buf changes = {0};
-
-	watch_read(&n->fs->view, &changes);
-	for (size_t i = 0; i < changes.n / sizeof(struct watch_change); i++) {
-		const struct watch_change *c = (const struct watch_change *)changes.p + i;
+	for (size_t i = 0; i < changes->n / sizeof(struct view_change); i++) {
+		const struct view_change *c = (const struct view_change *)changes->p + i;
 
 		/* Neither finding it nor not finding it is news to us. */
 		if (*c->name)
@@ -32,10 +30,19 @@ static void send_changes(struct notifier *n)
 	}
 }
 
+static void send_changes(struct notifier *n)
+{
+	CLEANUP(buf_release) struct buf changes = {0};
+
+	watch_read(&n->fs->view, &changes);
+	send(n, &changes);
+	committer_wake(n->fs->committer); /* somebody may have written over what was committed */
+}
+
 /* False when it is time to stop. */
 static bool send_pages(struct notifier *n)
 {
-	CLEANUP(buf_release) struct buf pages = {0};
+	CLEANUP(buf_release) struct buf pages = {0}, told = {0};
 	uint64_t count;
 	bool stop;
 
@@ -43,8 +50,11 @@ static bool send_pages(struct notifier *n)
 		return true;
 	pthread_mutex_lock(&n->lock);
 	buf_swap(&pages, &n->pages);
+	buf_swap(&told, &n->told);
 	stop = n->stop;
 	pthread_mutex_unlock(&n->lock);
+	if (!stop)
+		send(n, &told);
 	for (size_t i = 0; i < pages.n / sizeof(uint64_t) && !stop; i++)
 		fuse_lowlevel_notify_inval_inode(n->se, ((uint64_t *)pages.p)[i], 0, 0);
 	return !stop;
@@ -108,8 +118,19 @@ void notifier_stop(struct notifier *n)
 	watch_release(&n->fs->view);
 	closep(&n->wake);
 	buf_release(&n->pages);
+	buf_release(&n->told);
 	pthread_mutex_destroy(&n->lock);
 	free(n);
+}
+
+void notifier_tell(struct notifier *n, const struct buf *changes)
+{
+	if (!n || !changes || !changes->n)
+		return;
+	pthread_mutex_lock(&n->lock);
+	buf_add(&n->told, changes->p, changes->n);
+	pthread_mutex_unlock(&n->lock);
+	wake(n);
 }
 
 void notifier_drop_pages(struct notifier *n, uint64_t id)

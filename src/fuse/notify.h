@@ -13,5 +13,9 @@ struct notifier;
 struct notifier *notifier_start(struct ckptfs *fs, struct fuse_session *se);
 void notifier_stop(struct notifier *n);
 
+/* The kernel must forget CHANGES, an array of struct view_change; or NULL. N may be NULL. */
+struct buf;
+void notifier_tell(struct notifier *n, const struct buf *changes);
+
 /* The kernel must not use what it has read of ID: its bytes are not what they should be. N may be NULL. */
 void notifier_drop_pages(struct notifier *n, uint64_t id);

@@ -15,7 +15,7 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	apply_options(fs, &entry.st);
-	fuse_reply_attr(req, &entry.st, entry.stable ? STABLE_SECONDS : CHANGING_SECONDS);
+	fuse_reply_attr(req, &entry.st, entry_seconds(&entry));
 }
 
 /* getxattr(2) and listxattr(2): the length for SIZE 0, the value, or ERANGE. */

@@ -1,4 +1,5 @@
 #include "fuse/reply.h"
+#include <fcntl.h>
 #include <stdlib.h>
 
 static struct view_file *file_of(const struct fuse_file_info *fi)
@@ -11,8 +12,13 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct ckptfs *fs = ckptfs_of(req);
 	struct view_file *f;
 	struct err e = {0};
-	bool stable;
-	int r = view_open(&fs->view, ino, &f, &stable, &e);
+	bool stable = true; /* what is written goes through the kernel's pages */
+	int r;
+
+	if ((fi->flags & O_ACCMODE) == O_RDONLY && !(fi->flags & O_TRUNC))
+		r = view_open(&fs->view, ino, &f, &stable, &e);
+	else
+		r = view_open_to_write(&fs->view, ino, fi->flags & O_TRUNC, &f, &e);
 
 	if (r < 0) {
 		reply_error(req, r, &e);

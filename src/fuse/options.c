@@ -70,11 +70,36 @@ static int set_verify(struct options *o, const char *value, struct err *e)
 	return err_set(e, -EINVAL, "option verify=%s: expected read, open or off", value);
 }
 
+static int set_commit(struct options *o, const char *value, struct err *e)
+{
+	unsigned long n = 0;
+
+	o->commit_sync = !strcmp(value, "sync");
+	o->has_commit = true;
+	if (!o->commit_sync && parse_number("commit", value, 10, 86400, &n, NULL) < 0)
+		return err_set(e, -EINVAL,
+			       "option commit=%s: expected a number of seconds, or sync", value);
+	o->commit_seconds = (unsigned)n;
+	return 0;
+}
+
+static int set_compact(struct options *o, const char *value, struct err *e)
+{
+	char *end;
+
+	o->compact = strtod(value, &end);
+	o->has_compact = true;
+	if (!*value || *end || !(o->compact >= 0 && o->compact <= 1))
+		return err_set(e, -EINVAL, "option compact=%s: expected a number from 0 to 1",
+			       value);
+	return 0;
+}
+
 /* 1: NAME is one of ours and was taken. VALUE is NULL where there is no '='. */
 static int set_own(struct options *o, const char *name, const char *value, struct err *e)
 {
-	static const char *const own[] = {"filename", "latest_filename", "fsname", "uid",
-					  "gid",      "umask",           NULL};
+	static const char *const own[] = {"filename", "latest_filename", "fsname",  "uid", "gid",
+					  "umask",    "commit",          "compact", NULL};
 	unsigned long n = 0;
 	int r;
 
@@ -104,6 +129,10 @@ static int set_own(struct options *o, const char *name, const char *value, struc
 		r = parse_number(name, value, 8, 0777, &n, e);
 		o->umask = (mode_t)n;
 		o->has_umask = true;
+	} else if (!strcmp(name, "commit")) {
+		r = set_commit(o, value, e);
+	} else if (!strcmp(name, "compact")) {
+		r = set_compact(o, value, e);
 	} else {
 		return 0;
 	}
@@ -126,17 +155,16 @@ static bool is_handed_on(const char *name, bool has_value)
 	return is_one_of(name, has_value ? values : flags);
 }
 
-/* Of mount(8) and its readers of /etc/fstab, or said anyway: the mount is read-only, with permissions checked. */
+/* Of mount(8) and its readers of /etc/fstab, or said anyway: permissions are always checked. */
 static bool is_ignored(const char *name)
 {
 	static const char *const names[] = {
-		"_netdev",  "auto",       "comment",     "default_permissions",
-		"defaults", "diratime",   "group",       "noauto",
-		"nofail",   "nogroup",    "noowner",     "norelatime",
-		"nouser",   "nousers",    "owner",       "relatime",
-		"ro",       "rw",         "strictatime", "nostrictatime",
-		"lazytime", "nolazytime", "user",        "users",
-		NULL,
+		"_netdev",     "auto",          "comment",  "default_permissions",
+		"defaults",    "diratime",      "group",    "noauto",
+		"nofail",      "nogroup",       "noowner",  "norelatime",
+		"nouser",      "nousers",       "owner",    "relatime",
+		"strictatime", "nostrictatime", "lazytime", "nolazytime",
+		"user",        "users",         NULL,
 	};
 
 	return is_one_of(name, names) || !strncmp(name, "x-", 2) || !strncmp(name, "X-", 2);
@@ -171,6 +199,10 @@ static int take(struct options *o, char *word, bool sloppy, struct err *e)
 		return r < 0 ? r : 0;
 	if (is_handed_on(word, value))
 		return options_add(&o->handed_on, word, value);
+	if (!strcmp(word, "ro") || !strcmp(word, "rw")) {
+		o->read_only = word[1] == 'o';
+		return 0;
+	}
 	if (is_ignored(word) || sloppy)
 		return 0;
 	if (!strcmp(word, "remount"))

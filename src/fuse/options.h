@@ -13,6 +13,12 @@ struct options {
 	char *meta_graph_suffix; /* NULL: "meta" */
 	char *latest_filename; /* name of the state file; NULL: "checkpoint" */
 	enum verify_mode verify;
+	bool read_only;
+	bool commit_sync; /* commit=sync */
+	bool has_commit;
+	unsigned commit_seconds;
+	bool has_compact;
+	double compact;
 	char *fsname; /* NULL: the source */
 	bool has_uid, has_gid, has_umask;
 	uid_t uid;

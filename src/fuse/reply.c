@@ -20,7 +20,8 @@ void log_line(struct ckptfs *fs, int priority, const char *fmt, ...)
 static bool is_worth_a_line(int r)
 {
 	return r == -EIO || r == -EUCLEAN || r == -EBADMSG || r == -ENOTSUP || r == -EFBIG ||
-	       r == -ENOMEM || r == -EMFILE || r == -ENFILE;
+	       r == -ENOMEM || r == -ENOSPC || r == -EDQUOT || r == -EROFS || r == -EBUSY ||
+	       r == -EMFILE || r == -ENFILE;
 }
 
 /* A damaged step is asked for again and again by the same `ls`: said once in a row. */
@@ -41,6 +42,8 @@ void reply_error(fuse_req_t req, int r, const struct err *e)
 
 	if (e->code && is_worth_a_line(r) && !is_repeated(fs, e))
 		log_line(fs, LOG_ERR, "%s", e->text);
+	if (e->code && r == -EINVAL && !is_repeated(fs, e)) /* what was refused, and why */
+		log_line(fs, LOG_WARNING, "%s", e->text);
 	/* What tells our own code what was wrong would tell a program something else. */
 	if (r == -EUCLEAN || r == -EBADMSG || r == -ENOTSUP || r == -EFBIG)
 		r = -EIO;
@@ -60,9 +63,14 @@ void apply_options(const struct ckptfs *fs, struct stat *st)
 			(st->st_mode & S_IFMT) | ((S_ISDIR(st->st_mode) ? 0777 : 0666) & ~o->umask);
 }
 
+double entry_seconds(const struct view_entry *entry)
+{
+	return entry->fleeting ? 0 : entry->stable ? STABLE_SECONDS : CHANGING_SECONDS;
+}
+
 struct fuse_entry_param entry_param(const struct ckptfs *fs, const struct view_entry *entry)
 {
-	double seconds = entry->stable ? STABLE_SECONDS : CHANGING_SECONDS;
+	double seconds = entry_seconds(entry);
 	struct fuse_entry_param p = {
 		.ino = entry->id,
 		.attr = entry->st,

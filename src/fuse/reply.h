@@ -17,5 +17,8 @@ void reply_error(fuse_req_t req, int r, const struct err *e);
 /* Puts owner and permissions over ST as the options want. */
 void apply_options(const struct ckptfs *fs, struct stat *st);
 
+/* How long the kernel may remember what is known of ENTRY. */
+double entry_seconds(const struct view_entry *entry);
+
 /* The form of an entry in which the kernel wants it. */
 struct fuse_entry_param entry_param(const struct ckptfs *fs, const struct view_entry *entry);

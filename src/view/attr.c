@@ -126,6 +126,33 @@ void attr_of_dir(const struct step *s, const struct tree *t, uint32_t dir, struc
 		out->st_ino = mix_bytes(out->st_ino, tree_dir_path(t, dir));
 }
 
+void attr_of_draft_dir(const struct stat *st, struct stat *out)
+{
+	*out = (struct stat){
+		.st_ino = mix(mix(0, st->st_dev), st->st_ino),
+		.st_mode = st->st_mode,
+		.st_nlink = 2,
+		.st_uid = st->st_uid,
+		.st_gid = st->st_gid,
+		.st_blksize = BLOCK_SIZE,
+	};
+	set_times(out, st->st_mtim);
+}
+
+void attr_mix_ino(struct stat *st, uint32_t index)
+{
+	if (index != TREE_ROOT)
+		st->st_ino = mix(st->st_ino, index);
+}
+
+void attr_of_staged(const struct stat *st, struct stat *out)
+{
+	*out = *st;
+	out->st_ino = mix(mix(1, st->st_dev), st->st_ino);
+	out->st_blksize = BLOCK_SIZE;
+	set_times(out, st->st_mtim);
+}
+
 void attr_of_link(const struct stat *state, size_t n, struct stat *out)
 {
 	struct file_id id = file_id_of(state);

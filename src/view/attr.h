@@ -23,3 +23,12 @@ void attr_of_link(const struct stat *state, size_t n, struct stat *out);
 
 /* A subfolder of the checkpoint directory, the directory itself, or its state file, as they are on disk. */
 void attr_of_disk(const struct stat *st, struct stat *out);
+
+/* A folder of a draft that has no base; ST: of the draft's own folder. */
+void attr_of_draft_dir(const struct stat *st, struct stat *out);
+
+/* Tells folder INDEX of a step from the others by its st_ino. */
+void attr_mix_ino(struct stat *st, uint32_t index);
+
+/* A file of a draft's own; ST: of that file. */
+void attr_of_staged(const struct stat *st, struct stat *out);

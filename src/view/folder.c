@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "store/companion.h"
 #include "store/latest.h"
+#include "view/draft_view.h"
 #include "view/watch.h"
 #include <fcntl.h>
 #include <time.h>
@@ -161,6 +162,15 @@ bool folder_is_current(struct view *v, const struct node *n, const struct snapsh
 	return s->changes == changes_of(v, n);
 }
 
+void folder_recover(struct view *v, struct node *n)
+{
+	pthread_mutex_lock(&v->recovering); /* nobody else looks into it before */
+	if (!n->recovered)
+		view_recover(v, n);
+	n->recovered = true;
+	pthread_mutex_unlock(&v->recovering);
+}
+
 int folder_snapshot(struct view *v, struct node *n, struct snapshot **out, struct err *e)
 {
 	CLEANUP(closep) int fd = folder_open(v, n, e);
@@ -172,6 +182,7 @@ int folder_snapshot(struct view *v, struct node *n, struct snapshot **out, struc
 
 	if (fd < 0)
 		return fd;
+	folder_recover(v, n);
 	watch_folder(v, n, fd); /* first: what changes from here on is heard of */
 	changes = changes_of(v, n);
 	if (fstat(fd, &st) < 0)

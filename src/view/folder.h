@@ -11,6 +11,9 @@ int folder_open_parent(const struct view *v, const struct node *n, struct err *e
 /* Puts in front of what E says in which folder below the source that was, N; nothing for the source itself. Gives R. */
 int folder_wrap(const struct node *n, int r, struct err *e);
 
+/* Before N is looked into for the first time: what an earlier process has left in it is taken up. */
+void folder_recover(struct view *v, struct node *n);
+
 /* What folder N holds now; read again only if its times have changed. The caller unrefs it. */
 int folder_snapshot(struct view *v, struct node *n, struct snapshot **out, struct err *e);
 

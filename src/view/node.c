@@ -106,6 +106,9 @@ int node_table_init(struct node_table *t)
 static void free_node(struct node *n)
 {
 	loaded_unref(n->loaded);
+	loaded_unref(n->base);
+	draft_unref(n->draft);
+	free(n->lock);
 	snapshot_unref(n->snapshot);
 	step_place_release(&n->place);
 	free(n);
@@ -148,6 +151,7 @@ struct node *node_new(struct node_table *t, struct node *parent, enum node_kind 
 		return NULL;
 	n->kind = kind;
 	n->parent = parent;
+	n->next_dynamic = DRAFT_DYNAMIC;
 	if (step_place_copy(place, &n->place) < 0 || !take_slot(t, n)) {
 		free_node(n);
 		return NULL;
@@ -170,6 +174,15 @@ void node_detach(struct node_table *t, struct node *n)
 		at = &(*at)->next;
 	*at = n->next;
 	n->detached = true;
+}
+
+void node_rename(struct node_table *t, struct node *n, struct step_place *place)
+{
+	node_detach(t, n);
+	step_place_release(&n->place);
+	n->place = *place;
+	n->detached = false;
+	link_node(t, n);
 }
 
 void node_put(struct node_table *t, struct node *n, uint64_t lookups)

@@ -8,7 +8,8 @@
  *
  *   slot    of the node; the root's is 0. A slot is used again only when the kernel has forgotten all of the node.
  *   index   1: the node itself (so the root is FUSE_ROOT_ID). In a step: 2 and up its files, as in tree->files,
- *           behind them its folders, as in tree->dirs from folder 1 on, and behind these its texts.
+ *           behind them its folders, as in tree->dirs from folder 1 on, and behind these its texts
+ *           (store/tree.h). What a draft has besides is numbered from DRAFT_DYNAMIC on, and no number twice.
  *
  * What stat shows as st_ino is another number (view/attr.h), made from what is stored.
  *
@@ -16,7 +17,9 @@
  * A node whose file was replaced is detached: those who hold its numbers still reach it, names no longer do.
  * Everything here is guarded by the lock of the view that owns the table. */
 #pragma once
+#include "store/draft.h"
 #include "store/listing.h"
+#include "store/lock.h"
 #include "store/step.h"
 #include "store/tree.h"
 #include "view/text.h"
@@ -52,6 +55,7 @@ struct node {
 	uint32_t slot;
 	enum node_kind kind;
 	bool detached;
+	bool pending; /* link: it waits to be renamed to `latest` */
 	struct node *parent; /* NULL: the root */
 	struct step_place place; /* as the folder's listing has it */
 	struct file_id id; /* step: of the file that stands for it */
@@ -66,6 +70,13 @@ struct node {
 	struct file_id complained; /* folder: the state file with which something was wrong */
 	uint64_t last_used; /* step: for dropping what was parsed */
 	struct err failure; /* step: why it can't be parsed; code 0 if that isn't known */
+	struct draft *draft; /* step: or NULL; it holds a reference of the kernel's */
+	struct loaded *base; /* step: what the draft is over; NULL: a new step */
+	bool unborn; /* step: it is nothing but its draft */
+	uint32_t next_dynamic; /* step: the first index that no draft has given out */
+	struct lock *lock; /* folder: while there are drafts in it; or NULL */
+	uint32_t drafts; /* folder: how many */
+	bool recovered; /* folder: what was left in it was taken up */
 };
 
 struct node_table {
@@ -101,6 +112,9 @@ struct node *node_find(const struct node_table *t, const struct node *parent, en
 /* Makes one for what is at PLACE. Until it is looked up for the first time it goes away with the next node_put. NULL: no memory. */
 struct node *node_new(struct node_table *t, struct node *parent, enum node_kind kind,
 		      const struct step_place *place);
+
+/* Gives N another place; what PLACE owns becomes its. */
+void node_rename(struct node_table *t, struct node *n, struct step_place *place);
 
 /* Takes its name away from it. */
 void node_detach(struct node_table *t, struct node *n);

@@ -66,33 +66,57 @@ static void install_loaded(struct view *v, struct node *n, struct loaded *l)
 	pthread_mutex_unlock(&v->lock);
 }
 
-static int parse_step(struct view *v, struct node *n, struct loaded **out, struct err *e)
+/* Takes the caller's reference to S, whose files are in FD. */
+static int load_step(const struct view *v, struct step *s, int fd, struct loaded **out,
+		     struct err *e)
 {
-	CLEANUP(closep) int fd = folder_open_parent(v, n, e);
-	struct loaded *l;
+	struct loaded *l = calloc(1, sizeof *l);
 	int r;
 
-	if (fd < 0)
-		return fd;
-	l = calloc(1, sizeof *l);
-	if (!l)
+	if (!l) {
+		step_unref(s);
 		return err_set(e, -ENOMEM, "no memory");
-	r = step_open(fd, &n->place, v->verify, &l->step, e);
-	if (r == 0 && !file_id_eq(&l->step->id, &n->id))
-		r = err_set(e, -ESTALE, "%s: was replaced", n->place.file);
-	if (r == 0)
-		r = tree_init(&l->tree, l->step, e);
+	}
+	l->step = s;
+	r = tree_init(&l->tree, s, e);
 	if (r == 0 && !(l->opened = calloc(l->tree.n_files + (size_t)1, 1)))
 		r = err_set(e, -ENOMEM, "no memory");
 	if (r == 0 && texts_init(&l->texts, l->step, fd, v->meta_suffix) < 0)
 		r = err_set(e, -ENOMEM, "no memory");
 	atomic_init(&l->refs, r < 0 ? 1 : 2); /* the caller's, and the node's */
-	if (r < 0) {
+	if (r < 0)
 		loaded_unref(l);
-		return folder_wrap(n->parent, r, e);
+	else
+		*out = l;
+	return r;
+}
+
+static int parse_step(struct view *v, struct node *n, struct loaded **out, struct err *e)
+{
+	CLEANUP(closep) int fd = folder_open_parent(v, n, e);
+	struct step *s;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = step_open(fd, &n->place, v->verify, &s, e);
+	if (r == 0 && !file_id_eq(&s->id, &n->id)) {
+		step_unref(s);
+		r = err_set(e, -ESTALE, "%s: was replaced", n->place.file);
 	}
-	*out = l;
-	return 0;
+	if (r == 0)
+		r = load_step(v, s, fd, out, e);
+	return r < 0 ? folder_wrap(n->parent, r, e) : 0;
+}
+
+int steps_adopt(struct view *v, struct node *n, struct step *s, int dirfd, struct loaded **out,
+		struct err *e)
+{
+	int r = load_step(v, step_ref(s), dirfd, out, e);
+
+	if (r == 0)
+		install_loaded(v, n, *out);
+	return r;
 }
 
 void steps_detach(struct view *v, struct node *n)

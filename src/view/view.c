@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "format/dtype.h"
 #include "view/attr.h"
+#include "view/draft_view.h"
 #include "view/folder.h"
 #include "view/steps.h"
 #include "view/xattr.h"
@@ -10,15 +11,19 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { FIRST_FILE = 2 }; /* index of tree->files[0] in an inode number */
-
 int view_init(struct view *v, int root_fd, const struct view_config *c, struct err *e)
 {
 	*v = (struct view){.root_fd = root_fd,
 			   .inotify = -1,
 			   .verify = c->verify,
 			   .warn = c->warn,
-			   .warn_arg = c->warn_arg};
+			   .tell = c->tell,
+			   .begun = c->begun,
+			   .warn_arg = c->warn_arg,
+			   .commit_ms = c->commit_ms,
+			   .root_lock = {-1, -1}};
+	pthread_mutex_init(&v->recovering, NULL);
+	pthread_mutex_init(&v->committing, NULL);
 	pthread_mutex_init(&v->loading, NULL);
 	pthread_mutex_init(&v->lock, NULL);
 	if (fstat(root_fd, &v->root) < 0)
@@ -26,24 +31,41 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 	v->state_name = strdup(c->state_name);
 	v->meta_suffix = strdup(c->meta_suffix);
 	v->family = c->family ? strdup(c->family) : NULL;
-	if (!v->state_name || !v->meta_suffix || (c->family && !v->family) ||
+	v->who = strdup(c->who ? c->who : "");
+	if (!v->state_name || !v->meta_suffix || (c->family && !v->family) || !v->who ||
 	    node_table_init(&v->nodes) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	return 0;
+	v->commit = (struct commit_config){.state_name = v->state_name, .compact = c->compact};
+	v->writable = c->writable;
+	return v->writable ? lock_directory(&v->root_lock, root_fd, e) : 0;
 }
 
 void view_release(struct view *v)
 {
 	node_table_release(&v->nodes);
+	lock_release(&v->root_lock, v->root_fd);
+	view_forget_kept(v);
+	free(v->who);
 	free(v->state_name);
 	free(v->meta_suffix);
 	free(v->family);
 	closep(&v->root_fd);
 	pthread_mutex_destroy(&v->lock);
 	pthread_mutex_destroy(&v->loading);
+	pthread_mutex_destroy(&v->committing);
+	pthread_mutex_destroy(&v->recovering);
 }
 
-static struct node *get_node(struct view *v, uint64_t id)
+int view_add_change(struct buf *changes, uint64_t id, const char *name)
+{
+	struct view_change c = {.id = id};
+
+	if (name && strlen(name) < sizeof c.name)
+		memcpy(c.name, name, strlen(name) + 1);
+	return buf_add(changes, &c, sizeof c);
+}
+
+struct node *view_node(struct view *v, uint64_t id)
 {
 	pthread_mutex_lock(&v->lock);
 
@@ -55,37 +77,27 @@ static struct node *get_node(struct view *v, uint64_t id)
 
 static uint32_t dir_number(const struct loaded *l, uint32_t index)
 {
-	return index == NODE_ROOT_ID ? 0 : index - FIRST_FILE - l->tree.n_files + 1;
-}
-
-static uint32_t dir_index(const struct loaded *l, uint32_t dir)
-{
-	return dir ? FIRST_FILE + l->tree.n_files + dir - 1 : NODE_ROOT_ID;
+	return index == TREE_ROOT ? 0 : index - tree_dir_index(&l->tree, 1) + 1;
 }
 
 static bool is_file(const struct loaded *l, uint32_t index)
 {
-	return index >= FIRST_FILE && index - FIRST_FILE < l->tree.n_files;
-}
-
-static uint32_t text_index(const struct loaded *l, enum text_kind kind)
-{
-	return FIRST_FILE + l->tree.n_files + l->tree.n_dirs - 1 + kind;
+	return index >= TREE_FIRST && index - TREE_FIRST < l->tree.n_files;
 }
 
 static bool is_text(const struct loaded *l, uint32_t index)
 {
-	return index >= text_index(l, 0) && index < text_index(l, N_TEXTS);
+	return index >= tree_text_index(&l->tree, 0) && index < tree_text_index(&l->tree, N_TEXTS);
 }
 
 static enum text_kind text_of(const struct loaded *l, uint32_t index)
 {
-	return index - text_index(l, 0);
+	return index - tree_text_index(&l->tree, 0);
 }
 
 static const struct var *var_of(const struct loaded *l, uint32_t index)
 {
-	return &l->step->vars[l->tree.files[index - FIRST_FILE].var];
+	return &l->step->vars[l->tree.files[index - TREE_FIRST].var];
 }
 
 static void attr_of_file(struct view *v, const struct node *n, const struct loaded *l,
@@ -132,19 +144,28 @@ static uint32_t find_in_step(const struct loaded *l, uint32_t index, const char 
 	struct tree_child child;
 
 	if (kind < N_TEXTS && l->texts.there[kind])
-		return text_index(l, kind);
+		return tree_text_index(&l->tree, kind);
 	if (!tree_lookup(&l->tree, dir_number(l, index), bytes_str(name), &child))
 		return 0;
-	return child.is_dir ? dir_index(l, child.index) : FIRST_FILE + child.index;
+	return child.is_dir ? tree_dir_index(&l->tree, child.index) : tree_file_index(child.index);
 }
 
 static int lookup_in_step(struct view *v, struct node *n, uint32_t index, const char *name,
 			  struct view_entry *out, struct err *e)
 {
+	struct draft *d = draft_of(v, n);
 	struct loaded *l;
 	uint32_t found;
-	int r = steps_get(v, n, &l, e);
+	int r;
 
+	if (d) {
+		r = draft_lookup(v, n, d, index, name, out, e);
+		draft_unref(d);
+		return r;
+	}
+	if (index >= DRAFT_DYNAMIC)
+		return -ESTALE;
+	r = steps_get(v, n, &l, e);
 	if (r < 0)
 		return r;
 	if (is_file(l, index) || is_text(l, index))
@@ -177,6 +198,7 @@ static void entry_of_node(struct view *v, const struct node *n, const struct sta
 	} else if (n->kind == NODE_LATEST) {
 		name_from_entry(bytes_str(n->place.file), false, &target);
 		attr_of_link(st, target.n, &out->st);
+		out->fleeting = v->writable; /* what is written through it must reach the latest */
 	} else {
 		attr_of_disk(st, &out->st);
 	}
@@ -193,7 +215,7 @@ static int look_up_node(struct view *v, struct node *parent, const struct listed
 
 	pthread_mutex_lock(&v->lock);
 	n = node_find(&v->nodes, parent, folder_node_kind(item->kind), item->place.name);
-	if (n && folder_is_replaced(n, item, &id, meta)) {
+	if (n && !n->draft && folder_is_replaced(n, item, &id, meta)) {
 		node_detach(&v->nodes, n);
 		n = NULL;
 	}
@@ -250,14 +272,58 @@ static const struct listed *find_item(const struct listing *l, const char *name)
 	return item ? item : listing_find(l, LISTED_LATEST, name);
 }
 
-static int lookup_in_folder(struct view *v, struct node *n, const char *name,
-			    struct view_entry *out, struct err *e)
+/* The node in N that is there whatever is on disk: a step with a draft, or a link that waits for its name. */
+static struct node *find_held(struct view *v, const struct node *n, const char *name)
+{
+	CLEANUP(buf_release) struct buf entry = {0};
+	struct node *found;
+	bool clash;
+
+	if (name_to_entry(bytes_str(name), &entry, &clash) < 0 || clash ||
+	    buf_add_byte(&entry, 0) < 0)
+		return NULL;
+	pthread_mutex_lock(&v->lock);
+	found = node_find(&v->nodes, n, NODE_STEP, (char *)entry.p);
+	if (found && !found->draft)
+		found = NULL;
+	pthread_mutex_unlock(&v->lock);
+	return found ? found : view_pending_link(v, n, (char *)entry.p);
+}
+
+/* The attributes of such a node. */
+static int entry_of_held(struct view *v, struct node *n, struct view_entry *out, struct err *e)
+{
+	struct draft *d = draft_of(v, n);
+	struct stat st = {.st_mode = 0777};
+	int r = 0;
+
+	if (n->kind == NODE_LATEST) {
+		entry_of_node(v, n, &st, out);
+	} else if (d) {
+		r = draft_getattr(v, n, d, NODE_ROOT_ID, out, e);
+		draft_unref(d);
+	} else {
+		r = -ENOENT;
+	}
+	return r;
+}
+
+int view_lookup_in_folder(struct view *v, struct node *n, const char *name, struct view_entry *out,
+			  struct err *e)
 {
 	CLEANUP(closep) int fd = -1;
 	const struct listed *item;
 	struct snapshot *s;
-	int r = folder_snapshot(v, n, &s, e);
+	struct node *held = find_held(v, n, name);
+	int r;
 
+	if (held && entry_of_held(v, held, out, e) == 0) {
+		pthread_mutex_lock(&v->lock);
+		held->lookups++;
+		pthread_mutex_unlock(&v->lock);
+		return 0;
+	}
+	r = folder_snapshot(v, n, &s, e);
 	if (r < 0)
 		return r;
 	item = find_item(&s->listing, name);
@@ -271,7 +337,7 @@ static int lookup_in_folder(struct view *v, struct node *n, const char *name,
 int view_lookup(struct view *v, uint64_t parent, const char *name, struct view_entry *out,
 		struct err *e)
 {
-	struct node *n = get_node(v, parent);
+	struct node *n = view_node(v, parent);
 
 	if (!n)
 		return -ESTALE;
@@ -279,7 +345,12 @@ int view_lookup(struct view *v, uint64_t parent, const char *name, struct view_e
 		return -ENAMETOOLONG;
 	if (n->kind == NODE_STEP)
 		return lookup_in_step(v, n, node_index(parent), name, out, e);
-	return n->kind == NODE_FOLDER ? lookup_in_folder(v, n, name, out, e) : -ENOTDIR;
+	return n->kind == NODE_FOLDER ? view_lookup_in_folder(v, n, name, out, e) : -ENOTDIR;
+}
+
+void view_look(struct view *v)
+{
+	folder_recover(v, view_node(v, NODE_ROOT_ID));
 }
 
 void view_forget(struct view *v, uint64_t id, uint64_t count)
@@ -293,11 +364,28 @@ void view_forget(struct view *v, uint64_t id, uint64_t count)
 	pthread_mutex_unlock(&v->lock);
 }
 
+/* Whether N has a draft, or waits for its name: then OUT is what it is like. */
+static bool entry_of_held_node(struct view *v, struct node *n, struct view_entry *out,
+			       struct err *e)
+{
+	bool held;
+
+	pthread_mutex_lock(&v->lock);
+	held = n->draft || n->pending;
+	pthread_mutex_unlock(&v->lock);
+	return held && entry_of_held(v, n, out, e) == 0;
+}
+
 static int stat_node(struct view *v, struct node *n, struct view_entry *out, struct err *e)
 {
-	CLEANUP(closep) int fd = folder_open_parent(v, n, e);
+	CLEANUP(closep) int fd = -1;
 	struct stat st;
-	int r = fd < 0 ? fd : folder_stat(v, fd, n->kind, n->parent ? n->place.file : ".", &st, e);
+	int r;
+
+	if ((n->kind == NODE_STEP || n->kind == NODE_LATEST) && entry_of_held_node(v, n, out, e))
+		return 0;
+	fd = folder_open_parent(v, n, e);
+	r = fd < 0 ? fd : folder_stat(v, fd, n->kind, n->parent ? n->place.file : ".", &st, e);
 
 	if (r < 0)
 		return r == -ENOENT ? -ESTALE : r;
@@ -312,7 +400,8 @@ static int stat_node(struct view *v, struct node *n, struct view_entry *out, str
 
 int view_getattr(struct view *v, uint64_t id, struct view_entry *out, struct err *e)
 {
-	struct node *n = get_node(v, id);
+	struct node *n = view_node(v, id);
+	struct draft *d;
 	struct loaded *l;
 	int r;
 
@@ -320,6 +409,14 @@ int view_getattr(struct view *v, uint64_t id, struct view_entry *out, struct err
 		return -ESTALE;
 	if (node_index(id) == NODE_ROOT_ID)
 		return stat_node(v, n, out, e);
+	d = draft_of(v, n);
+	if (d) {
+		r = draft_getattr(v, n, d, node_index(id), out, e);
+		draft_unref(d);
+		return r;
+	}
+	if (node_index(id) >= DRAFT_DYNAMIC)
+		return -ESTALE;
 	r = steps_get(v, n, &l, e);
 	if (r < 0)
 		return r;
@@ -335,7 +432,11 @@ struct view_dir {
 	int fd; /* of a folder, with */
 	struct snapshot *snapshot; /* what was in it, or */
 	struct loaded *loaded; /* of a step, and */
-	uint32_t dir; /* in its tree */
+	uint32_t dir; /* in its tree, or */
+	struct buf items,
+		names; /* of a draft: struct draft_name; of a folder: the new steps in it */
+	bool drafted;
+	uint32_t parent; /* then: of the folder */
 	const struct listed *item; /* what was given last, or */
 	uint32_t index; /* of what was given last */
 	mode_t type; /* and S_IFDIR, S_IFREG or S_IFLNK */
@@ -344,9 +445,34 @@ struct view_dir {
 
 enum { POS_DOT, POS_DOTDOT, POS_FIRST };
 
+/* Steps that are not on disk yet: nothing but their drafts. */
+static int list_new_steps(struct view *v, const struct node *n, const struct snapshot *s,
+			  struct buf *items, struct buf *names)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&v->lock);
+	for (uint32_t i = 0; i < v->nodes.n_slots && r == 0 && n->drafts; i++) {
+		const struct node *step = v->nodes.slots[i];
+		struct draft_name name = {NODE_ROOT_ID, S_IFDIR, names->n};
+
+		if (!step || step->parent != n || !step->draft || step->detached ||
+		    listing_find(&s->listing, LISTED_STEP, step->place.name))
+			continue;
+		r = name_from_entry(bytes_str(step->place.name), false, names);
+		if (r == 0)
+			r = buf_add_byte(names, 0);
+		if (r == 0)
+			r = buf_add(items, &name, sizeof name);
+	}
+	pthread_mutex_unlock(&v->lock);
+	return r;
+}
+
 int view_opendir(struct view *v, uint64_t id, struct view_dir **out, bool *stable, struct err *e)
 {
-	struct node *n = get_node(v, id);
+	struct node *n = view_node(v, id);
+	struct draft *draft;
 	struct view_dir *d;
 	int r;
 
@@ -357,7 +483,15 @@ int view_opendir(struct view *v, uint64_t id, struct view_dir **out, bool *stabl
 		return err_set(e, -ENOMEM, "no memory");
 	d->node = n;
 	d->fd = -1;
-	if (n->kind == NODE_STEP) {
+	draft = n->kind == NODE_STEP ? draft_of(v, n) : NULL;
+	if (draft) {
+		d->drafted = true;
+		d->parent = node_index(id);
+		r = draft_list(draft, node_index(id), &d->items, &d->names);
+		draft_unref(draft);
+	} else if (n->kind == NODE_STEP && node_index(id) >= DRAFT_DYNAMIC) {
+		r = -ESTALE;
+	} else if (n->kind == NODE_STEP) {
 		r = steps_get(v, n, &d->loaded, e);
 		if (r == 0 &&
 		    (is_file(d->loaded, node_index(id)) || is_text(d->loaded, node_index(id))))
@@ -368,6 +502,8 @@ int view_opendir(struct view *v, uint64_t id, struct view_dir **out, bool *stabl
 		r = n->kind == NODE_FOLDER ? folder_snapshot(v, n, &d->snapshot, e) : -ENOTDIR;
 		if (r == 0 && (d->fd = folder_open(v, n, e)) < 0)
 			r = d->fd;
+		if (r == 0)
+			r = list_new_steps(v, n, d->snapshot, &d->items, &d->names);
 	}
 	if (r < 0) {
 		view_closedir(d);
@@ -383,6 +519,8 @@ void view_closedir(struct view_dir *d)
 	closep(&d->fd);
 	snapshot_unref(d->snapshot);
 	loaded_unref(d->loaded);
+	buf_release(&d->items);
+	buf_release(&d->names);
 	buf_release(&d->name);
 	free(d);
 }
@@ -428,7 +566,7 @@ static int next_text(struct view_dir *d, uint32_t *pos)
 		enum text_kind kind = (*pos)++ - l->tree.n_files;
 
 		if (l->texts.there[kind]) {
-			d->index = text_index(l, kind);
+			d->index = tree_text_index(&l->tree, kind);
 			d->type = S_IFREG;
 			return buf_add_str(&d->name, text_name(kind)) < 0 ? -ENOMEM : 1;
 		}
@@ -444,12 +582,39 @@ static int next_child(struct view_dir *d, uint32_t *pos)
 
 	if (!tree_next(&d->loaded->tree, d->dir, pos, &child))
 		return d->dir ? 0 : next_text(d, pos);
-	d->index = child.is_dir ? dir_index(d->loaded, child.index) : FIRST_FILE + child.index;
+	d->index = child.is_dir ? tree_dir_index(&d->loaded->tree, child.index)
+				: tree_file_index(child.index);
 	d->type = child.is_dir ? S_IFDIR : S_IFREG;
 	r = buf_add(&d->name, child.name.p, child.name.n);
 	if (r == 0 && !child.is_dir)
 		r = buf_add_str(&d->name, ".npy");
 	return r < 0 ? r : 1;
+}
+
+/* What is not in a listing or a tree: NUMBER of d->items. */
+static int next_named(struct view_dir *d, uint32_t number)
+{
+	const struct draft_name *item = (const struct draft_name *)d->items.p + number;
+
+	if (number >= d->items.n / sizeof *item)
+		return 0;
+	d->item = NULL;
+	d->index = item->index;
+	d->type = item->type;
+	return buf_add_str(&d->name, (char *)d->names.p + item->name) < 0 ? -ENOMEM : 1;
+}
+
+/* The entry at *POS, which is moved on: of a folder first what is on disk. */
+static int next_entry(struct view_dir *d, uint32_t *pos)
+{
+	uint32_t on_disk = d->snapshot ? d->snapshot->listing.n : 0;
+	int r = 0;
+
+	if (d->loaded)
+		return next_child(d, pos);
+	if (*pos < on_disk)
+		r = next_item(d, pos);
+	return r ? r : next_named(d, (*pos)++ - on_disk);
 }
 
 int view_readdir(struct view_dir *d, uint64_t pos, struct view_dirent *out, struct err *e)
@@ -462,7 +627,7 @@ int view_readdir(struct view_dir *d, uint64_t pos, struct view_dirent *out, stru
 		*out = (struct view_dirent){pos == POS_DOT ? "." : "..", S_IFDIR, pos + 1};
 		return 1;
 	}
-	r = d->loaded ? next_child(d, &at) : next_item(d, &at);
+	r = next_entry(d, &at);
 	if (r > 0)
 		r = buf_add_byte(&d->name, 0) < 0 ? -ENOMEM : 1;
 	if (r < 0)
@@ -475,10 +640,13 @@ int view_readdir(struct view_dir *d, uint64_t pos, struct view_dirent *out, stru
 
 int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *out, struct err *e)
 {
+	if (d->drafted || (!d->loaded && !d->item))
+		return view_lookup(v, node_id(d->node, d->drafted ? d->parent : NODE_ROOT_ID),
+				   (char *)d->name.p, out, e);
 	/* Where the link leads is in the listing, which may be old; all else is looked at on disk. */
 	if (!d->loaded && d->item->kind == LISTED_LATEST &&
 	    !folder_is_current(v, d->node, d->snapshot))
-		return lookup_in_folder(v, d->node, d->item->place.name, out, e);
+		return view_lookup_in_folder(v, d->node, d->item->place.name, out, e);
 	if (!d->loaded)
 		return lookup_item(v, d->node, d->fd, d->snapshot, d->item, out, e);
 	entry_in_step(v, d->node, d->loaded, d->index, out);
@@ -489,13 +657,6 @@ int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *ou
 }
 
 /* --- files ------------------------------------------------------------------------------------------------- */
-
-struct view_file {
-	const struct node *node; /* stays while the file is open */
-	struct file *file; /* a variable's, or */
-	struct buf text; /* a text, or */
-	int fd; /* the state file */
-};
 
 static int open_state(struct view *v, const struct node *n, struct view_file *f, struct err *e)
 {
@@ -512,7 +673,36 @@ static int open_state(struct view *v, const struct node *n, struct view_file *f,
  * other, and neither be seen whole. */
 static bool may_keep_pages(const struct view *v, struct loaded *l, uint32_t index)
 {
-	return atomic_exchange(&l->opened[index - FIRST_FILE], 1) || v->verify != VERIFY_READ;
+	return atomic_exchange(&l->opened[index - TREE_FIRST], 1) || v->verify != VERIFY_READ;
+}
+
+/* Whether there is a draft of N, in which F is then to be opened. */
+static bool draft_of_file(struct view *v, const struct node *n, uint32_t index, struct view_file *f)
+{
+	f->draft = draft_of(v, n);
+	f->index = index;
+	return f->draft;
+}
+
+static int draft_open_file(struct view *v, const struct node *n, struct view_file *f, bool *stable,
+			   struct err *e)
+{
+	int r;
+
+	pthread_mutex_lock(&f->draft->lock);
+	f->item = draft_item(f->draft, f->index);
+	if (f->item)
+		f->item->refs++;
+	pthread_mutex_unlock(&f->draft->lock);
+	if (!f->item)
+		return -ESTALE;
+	r = draft_open(f->draft, f->item, false, false, e);
+	pthread_mutex_lock(&f->draft->lock);
+	draft_item_put(f->draft, f->item);
+	if (r < 0)
+		f->item = NULL;
+	pthread_mutex_unlock(&f->draft->lock);
+	return r < 0 ? r : draft_open_base(v, n, f->draft, f->item, &f->file, &f->text, stable, e);
 }
 
 static int open_in_step(struct view *v, struct node *n, uint32_t index, struct view_file *f,
@@ -520,8 +710,13 @@ static int open_in_step(struct view *v, struct node *n, uint32_t index, struct v
 {
 	CLEANUP(closep) int dirfd = folder_open_parent(v, n, e);
 	struct loaded *l;
-	int r = dirfd < 0 ? dirfd : steps_get(v, n, &l, e);
+	int r;
 
+	if (draft_of_file(v, n, index, f))
+		return draft_open_file(v, n, f, stable, e);
+	if (index >= DRAFT_DYNAMIC)
+		return -ESTALE;
+	r = dirfd < 0 ? dirfd : steps_get(v, n, &l, e);
 	if (r < 0)
 		return r;
 	*stable = true;
@@ -537,13 +732,14 @@ static int open_in_step(struct view *v, struct node *n, uint32_t index, struct v
 		folder_wrap(n->parent, r, e);
 	if (r == -ESTALE) /* its name leads to a new node from now on */
 		steps_detach(v, n);
-	loaded_unref(l);
+	f->loaded = l;
+	f->index = index;
 	return r;
 }
 
 int view_open(struct view *v, uint64_t id, struct view_file **out, bool *stable, struct err *e)
 {
-	struct node *n = get_node(v, id);
+	struct node *n = view_node(v, id);
 	struct view_file *f;
 	int r;
 
@@ -570,7 +766,11 @@ int view_open(struct view *v, uint64_t id, struct view_file **out, bool *stable,
 
 void view_close(struct view_file *f)
 {
+	if (f->item)
+		draft_close(f->draft, f->item, f->writing);
+	draft_unref(f->draft);
 	file_close(f->file);
+	loaded_unref(f->loaded);
 	buf_release(&f->text);
 	closep(&f->fd);
 	free(f);
@@ -590,6 +790,10 @@ int64_t view_read(const struct view_file *f, uint64_t off, size_t len, uint8_t *
 {
 	int64_t n;
 
+	if (f->item && (f->file || !f->text.p)) {
+		n = draft_read(f->draft, f->item, f->file, off, len, dst, e);
+		return n < 0 ? folder_wrap(f->node->parent, (int)n, e) : n;
+	}
 	if (f->file) {
 		n = file_read(f->file, off, len, dst, e);
 		return n < 0 ? folder_wrap(f->node->parent, (int)n, e) : n;
@@ -604,7 +808,7 @@ int64_t view_read(const struct view_file *f, uint64_t off, size_t len, uint8_t *
 
 int view_readlink(struct view *v, uint64_t id, struct buf *out, struct err *e)
 {
-	const struct node *n = get_node(v, id);
+	const struct node *n = view_node(v, id);
 
 	if (!n || n->kind != NODE_LATEST)
 		return -EINVAL;
@@ -652,15 +856,29 @@ static int xattr_in_step(struct view *v, struct node *n, uint32_t index, struct 
 int view_getxattr(struct view *v, uint64_t id, const char *name, struct buf *out, struct err *e)
 {
 	struct bytes full = bytes_str(name), ours = bytes_str("user.ckptfs."), rest;
+	struct draft *d;
 	struct node *n;
+	int r;
 
 	/* `ls -l` asks every file for security and ACL attributes: answered before anything is looked up. */
 	if (!bytes_starts(full, ours))
 		return -ENODATA;
 	rest = bytes_of(full.p + ours.n, full.n - ours.n);
-	n = get_node(v, id);
+	n = view_node(v, id);
+	if (n && node_index(id) == NODE_ROOT_ID &&
+	    (n->kind == NODE_STEP || n->kind == NODE_FOLDER)) {
+		r = view_draft_xattr(v, n, rest, out);
+		if (r != -ENODATA)
+			return r;
+	}
 	if (!n || n->kind != NODE_STEP)
 		return -ENODATA;
+	d = node_index(id) == NODE_ROOT_ID ? NULL : draft_of(v, n);
+	if (d) {
+		r = draft_xattr(n, d, node_index(id), rest, out, e);
+		draft_unref(d);
+		return r;
+	}
 	if (node_index(id) == NODE_ROOT_ID)
 		return error_of_step(v, n, rest, out);
 	return xattr_in_step(v, n, node_index(id), rest, out, e);
@@ -668,11 +886,18 @@ int view_getxattr(struct view *v, uint64_t id, const char *name, struct buf *out
 
 int view_listxattr(struct view *v, uint64_t id, struct buf *out, struct err *e)
 {
-	struct node *n = get_node(v, id);
+	struct node *n = view_node(v, id);
+	struct draft *d;
 	int r;
 
 	if (!n || n->kind != NODE_STEP || node_index(id) == NODE_ROOT_ID)
 		return 0;
+	d = draft_of(v, n);
+	if (d) {
+		r = draft_xattr(n, d, node_index(id), bytes_of(NULL, 0), out, e);
+		draft_unref(d);
+		return r == -ENODATA ? 0 : r;
+	}
 	r = xattr_in_step(v, n, node_index(id), bytes_of(NULL, 0), out, e);
 	return r == -ENODATA ? 0 : r;
 }

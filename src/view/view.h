@@ -4,9 +4,10 @@
  * many threads. A step is parsed when something in it is first asked for, and dropped again when what is parsed
  * would take more than a budget and nobody has it open.
  *
- * Locks: `lock` guards the node table and everything that hangs on nodes, and is held only to look or to change,
+ * Locks, in the order in which they are taken: `recovering`, `committing`, `loading`, `lock`. `lock` guards the node table and everything that hangs on nodes, and is held only to look or to change,
  * never while a file is read. `loading` is taken before it, by the one thread that parses a step. */
 #pragma once
+#include "store/commit.h"
 #include "store/file.h"
 #include "view/node.h"
 
@@ -20,9 +21,21 @@ struct view {
 	void (*warn)(void *, const struct err *);
 	void *warn_arg;
 	int inotify; /* -1: nothing is watched; view/watch.h */
+	pthread_mutex_t recovering; /* guards what node->recovered says */
+	pthread_mutex_t
+		committing; /* one at a time changes which steps there are, and the state file */
 	pthread_mutex_t loading;
 	pthread_mutex_t lock;
 	struct node_table nodes;
+	bool writable;
+	int64_t commit_ms; /* how long a draft is quiet before it is committed; -1: only when asked for */
+	struct commit_config commit;
+	struct lock root_lock;
+	char *who; /* for others who want to write */
+	struct buf kept; /* struct kept_step: what was committed; under loading */
+	uint32_t drafts; /* how many there are; under lock */
+	void (*tell)(void *, const char *);
+	void (*begun)(void *); /* a first draft: see view_commit_due */
 	uint64_t clock; /* counts uses of steps */
 	size_t loaded_memory; /* of all steps that nodes hold */
 };
@@ -33,7 +46,13 @@ struct view_config {
 	const char
 		*family; /* show only the steps of this one's family, and no subfolders; or NULL */
 	enum verify_mode verify;
+	bool writable;
+	int64_t commit_ms; /* -1: only at fsync of a folder, and at the end */
+	double compact;
+	const char *who; /* is writing, for others who want to */
 	void (*warn)(void *, const struct err *); /* gets what concerns nobody's request */
+	void (*tell)(void *, const char *); /* gets what was done unasked */
+	void (*begun)(void *); /* called when there is a draft, and there was none */
 	void *warn_arg;
 };
 
@@ -44,6 +63,7 @@ void view_release(struct view *v);
 struct view_entry {
 	uint64_t id;
 	struct stat st;
+	bool fleeting; /* to be asked for each time */
 	bool stable; /* does not change, or not without the kernel being told */
 };
 
@@ -82,10 +102,82 @@ int view_open(struct view *v, uint64_t id, struct view_file **out, bool *stable,
 void view_close(struct view_file *f);
 int64_t view_read(const struct view_file *f, uint64_t off, size_t len, uint8_t *dst, struct err *e);
 
+struct view_owner {
+	uid_t uid;
+	gid_t gid;
+	mode_t mode; /* less the caller's umask */
+};
+
+int view_open_to_write(struct view *v, uint64_t id, bool truncate, struct view_file **out,
+		       struct err *e);
+int view_create(struct view *v, uint64_t parent, const char *name, const struct view_owner *owner,
+		struct view_entry *entry, struct view_file **out, struct err *e);
+int view_write(struct view_file *f, struct bytes b, uint64_t off, struct err *e);
+int view_allocate(struct view_file *f, int mode, uint64_t off, uint64_t len, struct err *e);
+
+/* close(2) of a file that was written: -EINVAL if it can't be committed as it is. */
+int view_flush(struct view_file *f, struct err *e);
+int view_fsync(struct view_file *f, struct err *e);
+
+/* The number of bytes copied; of a variable that is copied whole none is moved. */
+int64_t view_copy_range(struct view *v, struct view_file *from, uint64_t from_off,
+			struct view_file *to, uint64_t to_off, uint64_t len, struct err *e);
+
+/* --- changing what there is --- */
+
+int view_mkdir(struct view *v, uint64_t parent, const char *name, struct view_entry *out,
+	       struct err *e);
+int view_unlink(struct view *v, uint64_t parent, const char *name, struct err *e);
+int view_rmdir(struct view *v, uint64_t parent, const char *name, struct buf *changes,
+	       struct err *e);
+int view_rename(struct view *v, uint64_t from_dir, const char *from, uint64_t to_dir,
+		const char *to, unsigned flags, struct buf *changes, struct err *e);
+
+/* NAME -> TARGET in a folder: `latest`, or what is to be renamed to it. */
+int view_symlink(struct view *v, uint64_t parent, const char *name, const char *target,
+		 struct view_entry *out, struct err *e);
+
+/* F: the open file through which it is done, or NULL. VALID: of DRAFT_MODE etc. (store/draft.h), or SIZE. */
+enum { VIEW_SIZE = 1 << 16 };
+int view_setattr(struct view *v, uint64_t id, struct view_file *f, unsigned valid,
+		 const struct stat *st, struct view_entry *out, struct err *e);
+int view_setxattr(struct view *v, uint64_t id, const char *name, struct bytes value,
+		  struct buf *changes, struct err *e);
+
+/* --- commits: CHANGES, an array of struct view_change, gets what the kernel must forget --- */
+
+/* An entry of a folder, or with NAME empty what is known of ID itself. */
+struct view_change {
+	uint64_t id;
+	char name[256];
+};
+
+/* Appends one; NAME may be NULL. -ENOMEM. */
+int view_add_change(struct buf *changes, uint64_t id, const char *name);
+
+/* Takes up what an earlier process has left there. Of a subfolder that is done when somebody looks into it. */
+void view_look(struct view *v);
+
+/* Commits what was written in the step, or in all steps below the folder, ID. Of the first that failed. */
+int view_sync(struct view *v, uint64_t id, struct buf *changes, struct err *e);
+
+/* Commits the drafts that have been quiet for long enough; what fails is told by `warn`. How many ms until there may be another; -1: there
+ * are no drafts. */
+int64_t view_commit_due(struct view *v, struct buf *changes);
+
+/* Publishes again what somebody else has written over (store/kept.h). What was done is told. */
+void view_restore_kept(struct view *v);
+
+/* At the end: all of them. What can't be committed stays as a draft on disk. */
+void view_commit_all(struct view *v);
+
 /* --- the rest --- */
 
 /* Where the link `latest` leads, into OUT, without a NUL. -EINVAL if ID is no link. */
 int view_readlink(struct view *v, uint64_t id, struct buf *out, struct err *e);
+
+/* What the step or folder N says of its drafts: NAME is "draft" or "error". -ENODATA: nothing. */
+int view_draft_xattr(struct view *v, struct node *n, struct bytes name, struct buf *out);
 
 /* NAME is the whole one. -ENODATA if there is none. */
 int view_getxattr(struct view *v, uint64_t id, const char *name, struct buf *out, struct err *e);

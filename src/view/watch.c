@@ -72,15 +72,6 @@ void watch_folder(struct view *v, struct node *n, int dirfd)
 
 /* --- reading ----------------------------------------------------------------------------------------------- */
 
-static int add_change(struct buf *changes, uint64_t id, const struct buf *name)
-{
-	struct watch_change c = {.id = id};
-
-	if (name && name->n < sizeof c.name)
-		memcpy(c.name, name->p, name->n);
-	return buf_add(changes, &c, sizeof c);
-}
-
 /* What N is shown as, as it was when the kernel was told. */
 static int add_entry(struct buf *changes, const struct node *n)
 {
@@ -90,8 +81,10 @@ static int add_entry(struct buf *changes, const struct node *n)
 	/* A subfolder has one of two names, depending on what else there is. */
 	for (int clash = 0; clash <= (n->kind == NODE_FOLDER) && r == 0; clash++) {
 		name.n = 0;
-		if (name_from_entry(bytes_str(n->place.name), clash, &name) == 0)
-			r = add_change(changes, node_id(n->parent, NODE_ROOT_ID), &name);
+		if (name_from_entry(bytes_str(n->place.name), clash, &name) == 0 &&
+		    buf_add_byte(&name, 0) == 0)
+			r = view_add_change(changes, node_id(n->parent, NODE_ROOT_ID),
+					    (char *)name.p);
 	}
 	return r;
 }
@@ -128,13 +121,13 @@ static int compare_folder(struct view *v, struct node *folder, struct buf *chang
 		enum node_fate fate = s ? node_fate(v, fd, s, n) : NODE_GONE;
 
 		if (r == 0 && fate == NODE_CHANGED)
-			r = add_change(changes, node_id(n, NODE_ROOT_ID), NULL);
+			r = view_add_change(changes, node_id(n, NODE_ROOT_ID), NULL);
 		else if (r == 0 && fate == NODE_GONE)
 			r = add_entry(changes, n);
 		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
 	}
 	snapshot_unref(s);
-	return r < 0 ? r : add_change(changes, node_id(folder, NODE_ROOT_ID), NULL);
+	return r < 0 ? r : view_add_change(changes, node_id(folder, NODE_ROOT_ID), NULL);
 }
 
 /* The folder that is watched as WD, with a reference; its listing is no longer trusted. NULL if it is gone. */

@@ -14,12 +14,6 @@ void watch_release(struct view *v);
 /* Watches the folder N, which DIRFD is, from now on, if that is possible. */
 void watch_folder(struct view *v, struct node *n, int dirfd);
 
-/* What the kernel must forget: an entry of a folder, or with NAME empty what it knows of ID itself. */
-struct watch_change {
-	uint64_t id;
-	char name[256];
-};
-
 /* Takes what inotify has (without waiting), finds out what of it concerns the kernel, and appends that to CHANGES, an array
- * of struct watch_change. -ENOMEM: some may be missing. */
+ * of struct view_change. -ENOMEM: some may be missing. */
 int watch_read(struct view *v, struct buf *changes);

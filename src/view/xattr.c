@@ -89,6 +89,25 @@ int xattr_of_var(const struct step *s, const struct var *v, struct bytes name, s
 	return -ENODATA;
 }
 
+/* Listed too, though it takes more to know them. */
+static const char *const others[] = {"collections", "full_name"};
+
+bool xattr_is_derived(const char *name)
+{
+	static const char prefix[] = "user.ckptfs.";
+
+	if (strncmp(name, prefix, strlen(prefix)) != 0)
+		return false;
+	name += strlen(prefix);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (!strcmp(name, others[i]))
+			return true;
+	for (size_t i = 0; i < N_INDEXED; i++)
+		if (!strcmp(name, indexed[i].name))
+			return true;
+	return false;
+}
+
 /* --- what takes more than the index ------------------------------------------------------------------------ */
 
 static int put_full_name(struct step *s, const struct var *v, int dirfd, struct buf *out,
@@ -103,18 +122,21 @@ static int put_full_name(struct step *s, const struct var *v, int dirfd, struct 
 	return r < 0 ? r : object_graph_full_name(buf_bytes(&graph), var_key(s, v), out, e);
 }
 
+static int print_stats(const struct stats *n, struct buf *out)
+{
+	return buf_printf(
+		out,
+		"count=%" PRIu64 " mean=%.9g std=%.9g min=%.9g max=%.9g norm=%.9g zeros=%" PRIu64
+		" nans=%" PRIu64 " infs=%" PRIu64,
+		n->count, n->mean, n->std, n->min, n->max, n->norm, n->zeros, n->nans, n->infs);
+}
+
 static int put_stats(struct step *s, const struct var *v, int dirfd, struct buf *out, struct err *e)
 {
 	struct stats n;
 	int r = stats_of(s, v, dirfd, &n, e);
 
-	if (r < 0)
-		return r;
-	return buf_printf(out,
-			  "count=%" PRIu64
-			  " mean=%.9g std=%.9g min=%.9g max=%.9g norm=%.9g zeros=%" PRIu64
-			  " nans=%" PRIu64 " infs=%" PRIu64,
-			  n.count, n.mean, n.std, n.min, n.max, n.norm, n.zeros, n.nans, n.infs);
+	return r < 0 ? r : print_stats(&n, out);
 }
 
 /* What opening it would say, and what reading it has shown. */
@@ -145,7 +167,6 @@ int xattr_get(struct step *s, const struct var *v, struct texts *texts, int dirf
 
 int xattr_list(struct step *s, const struct var *v, struct texts *texts, int dirfd, struct buf *out)
 {
-	static const char *const others[] = {"collections", "full_name"};
 	CLEANUP(buf_release) struct buf value = {0};
 	int r = 0;
 
@@ -155,5 +176,34 @@ int xattr_list(struct step *s, const struct var *v, struct texts *texts, int dir
 	for (size_t i = 0; i < sizeof others / sizeof *others && r == 0; i++)
 		if (xattr_get(s, v, texts, dirfd, bytes_str(others[i]), &value, NULL) == 0)
 			r = buf_printf(out, "user.ckptfs.%s%c", others[i], 0);
+	return r;
+}
+
+/* --- of a file that was written ---------------------------------------------------------------------------- */
+
+int xattr_of_file(const struct source *src, struct bytes key, struct bytes name, struct buf *out,
+		  struct err *e)
+{
+	CLEANUP(freep) struct npy *npy = malloc(sizeof *npy);
+	struct stats n;
+	int r;
+
+	if (!npy)
+		return err_set(e, -ENOMEM, "no memory");
+	if (bytes_eq(name, bytes_str("key")))
+		return buf_add(out, key.p, key.n);
+	if (npy_parse(src, 0, npy, NULL) < 0)
+		return -ENODATA;
+	if (bytes_eq(name, bytes_str("dtype")))
+		return buf_add_str(out, dtype_info(npy->dtype)->name);
+	if (bytes_eq(name, bytes_str("stats"))) {
+		r = stats_of_file(src, npy, &n, e);
+		return r < 0 ? r : print_stats(&n, out);
+	}
+	if (!bytes_eq(name, bytes_str("shape")))
+		return -ENODATA;
+	r = 0;
+	for (unsigned k = 0; k < npy->rank && r == 0; k++)
+		r = buf_printf(out, "%s%" PRId64, k ? "," : "", npy->dims[k]);
 	return r;
 }

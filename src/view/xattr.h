@@ -13,6 +13,9 @@
 /* Appends key, dtype, shape, crc32c or shard. -ENODATA if V has none, or there is no such NAME. */
 int xattr_of_var(const struct step *s, const struct var *v, struct bytes name, struct buf *out);
 
+/* Whether NAME is that of a listed one, which cp -a and rsync -X bring along. */
+bool xattr_is_derived(const char *name);
+
 /* Appends the value of NAME (without "user.ckptfs."), whichever it is; the same, or of reading. DIRFD: the step's. */
 int xattr_get(struct step *s, const struct var *v, struct texts *texts, int dirfd,
 	      struct bytes name, struct buf *out, struct err *e);
@@ -20,3 +23,7 @@ int xattr_get(struct step *s, const struct var *v, struct texts *texts, int dirf
 /* Appends the names of those that V has and that are listed, each with its NUL. */
 int xattr_list(struct step *s, const struct var *v, struct texts *texts, int dirfd,
 	       struct buf *out);
+
+/* Appends key, dtype, shape or stats of a variable that was written and not committed yet: the .npy file SRC. -ENODATA. */
+int xattr_of_file(const struct source *src, struct bytes key, struct bytes name, struct buf *out,
+		  struct err *e);

@@ -48,6 +48,8 @@ need_python() {
 
 # --- commands and what they answer ----------------------------------------------------------------------
 
+status=0
+
 # run CMD...: sets status; the output is in $tmp/out and $tmp/err.
 run() {
   status=0
@@ -89,17 +91,26 @@ need_user() {
 # --- mounts ---------------------------------------------------------------------------------------------
 
 # mount_ckpt SOURCE [OPTION...]: mounts at a new place, $mnt.
-# The daemon stays in the foreground, so that its messages and its exit status are seen.
+# The daemon stays in the foreground, so that its messages and its exit status are seen. What belongs to the
+# project is mounted read-only: several tests use it at a time.
 mount_ckpt() {
   new_mountpoint
-  start_daemon "$builddir/mount.ckptfs" "$1" "$mnt" --foreground "${@:2}"
+  start_daemon "$builddir/mount.ckptfs" "$1" "$mnt" --foreground "${@:2}" -o "$(access_to "$1")"
+}
+
+access_to() {
+  case $1 in
+    "$srcdir"/*) echo ro ;;
+    *) echo exec ;; # which changes nothing
+  esac
 }
 
 # mount_ckpt_as_user SOURCE [OPTION...]: the same, for as_user.
 mount_ckpt_as_user() {
   new_mountpoint
   [ "$(id -u)" != 0 ] || chown 65534:65534 "$mnt"
-  start_daemon "${unprivileged[@]}" "$builddir/mount.ckptfs" "$1" "$mnt" --foreground "${@:2}"
+  start_daemon "${unprivileged[@]}" "$builddir/mount.ckptfs" "$1" "$mnt" --foreground "${@:2}" \
+    -o "$(access_to "$1")"
 }
 
 new_mountpoint() {
@@ -112,7 +123,7 @@ start_daemon() {
   "$@" 2>"$mnt.log" &
   daemons[$mnt]=$!
   until is_mounted "$mnt"; do
-    kill -0 "${daemons[$mnt]}" 2>/dev/null || fail "did not mount: $*"
+    kill -0 "${daemons[$mnt]}" 2>/dev/null || is_mounted "$mnt" || fail "did not mount: $*"
     sleep 0.01
   done
 }

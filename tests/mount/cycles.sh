@@ -24,7 +24,7 @@ unmount_at() {
 two_hundred_mounts_leave_no_process() {
   local i end
   for ((i = 0; i < 200; i++)); do
-    "$program" "$fixtures/linear" "$at"
+    "$program" "$fixtures/linear" "$at" -o ro
     cat "$at/my-model-0/w.npy" >/dev/null
     unmount_at
   done
@@ -100,7 +100,7 @@ make_tree() {
 valgrind_finds_nothing() {
   new_mountpoint
   start_daemon valgrind -q --sim-hints=fuse-compatible --error-exitcode=99 --leak-check=full \
-    --show-leak-kinds=definite,possible "$program" "$fixtures" "$mnt" --foreground
+    --show-leak-kinds=definite,possible "$program" "$fixtures" "$mnt" --foreground -o ro
   ls -lR "$mnt/linear" "$mnt/sharded" "$mnt/names/bytes" "$mnt/corrupt" >/dev/null 2>&1 || true
   find "$mnt"/{linear,sharded,partitioned,strings,dtypes,corrupt} -name '*.npy' \
     -exec cat {} + >/dev/null 2>&1 || true

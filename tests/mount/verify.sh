@@ -6,11 +6,11 @@ need cat cp dd
 need_python
 
 mkdir "$tmp/source"
-mount_ckpt "$tmp/source"
+mount_ckpt "$tmp/source" -o ro
 read=$mnt
-mount_ckpt "$tmp/source" -o verify=open
+mount_ckpt "$tmp/source" -o ro,verify=open
 open=$mnt
-mount_ckpt "$tmp/source" -o verify=off
+mount_ckpt "$tmp/source" -o ro,verify=off
 off=$mnt
 "$CKPTFS_PYTHON" "$srcdir/tests/mount/verify.py" "$fixtures" "$tmp/source" "$read" "$open" "$off"
 grep -qF 'recorded' "$read.log" || fail "the log does not tell of damaged variables"

@@ -16,7 +16,7 @@ real=${CKPTFS_REAL:-$srcdir/../shared/real}
 [ ! -d "$real" ] || sources+=("$real")
 pairs=()
 for source in "${sources[@]}"; do
-  mount_ckpt "$source"
+  mount_ckpt "$source" -o ro
   pairs+=("$source" "$mnt")
   [ "$source" != "$tmp/made" ] || made=$mnt
 done
@@ -25,7 +25,7 @@ texts stats "$made/stats" "$tmp/made/stats"
 mount_ckpt "$fixtures/dtypes"
 texts stats "$mnt/numeric" "$fixtures/dtypes/numeric"
 
-mount_ckpt "$tmp/made" -o meta_graph_suffix=graph
+mount_ckpt "$tmp/made" -o ro,meta_graph_suffix=graph
 texts meta "$tmp/made/suffix.graph" "$mnt/suffix/meta_graph.pbtxt"
 [ ! -e "$mnt/plain-1/meta_graph.pbtxt" ] || fail "a .meta file is shown with meta_graph_suffix=graph"
 [ ! -e "$made/suffix/meta_graph.pbtxt" ] || fail "a .graph file is shown without meta_graph_suffix=graph"

@@ -1,0 +1,257 @@
+#include "base/cleanup.h"
+#include "fuse/reply.h"
+#include <fcntl.h>
+
+static struct view_file *file_of(const struct fuse_file_info *fi)
+{
+	return (struct view_file *)(uintptr_t)fi->fh;
+}
+
+/* Programs go on without what is not supported, if they are told so; reply_error has another meaning for it. */
+static bool reply_unsupported(fuse_req_t req, int r)
+{
+	if (r == -EOPNOTSUPP)
+		fuse_reply_err(req, EOPNOTSUPP);
+	return r == -EOPNOTSUPP;
+}
+
+/* The kernel has its answer before it is told what to forget. */
+static void reply(fuse_req_t req, int r, const struct buf *changes, const struct err *e)
+{
+	struct ckptfs *fs = ckptfs_of(req);
+
+	if (r < 0)
+		reply_error(req, r, e);
+	else
+		fuse_reply_err(req, 0);
+	notifier_tell(fs->notifier, changes);
+}
+
+static void reply_entry(fuse_req_t req, int r, const struct view_entry *entry, const struct err *e)
+{
+	struct ckptfs *fs = ckptfs_of(req);
+	struct fuse_entry_param p;
+
+	if (r < 0) {
+		reply_error(req, r, e);
+		return;
+	}
+	p = entry_param(fs, entry);
+	if (fuse_reply_entry(req, &p) < 0)
+		view_forget(&fs->view, entry->id, 1);
+}
+
+static struct view_owner owner_of(fuse_req_t req, mode_t mode)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+
+	return (struct view_owner){ctx->uid, ctx->gid, mode};
+}
+
+/* --- making ------------------------------------------------------------------------------------------------ */
+
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+	       struct fuse_file_info *fi)
+{
+	struct ckptfs *fs = ckptfs_of(req);
+	struct view_owner owner = owner_of(req, mode);
+	struct view_entry entry = {0};
+	struct fuse_entry_param p;
+	struct view_file *f;
+	struct err e = {0};
+	int r = view_create(&fs->view, parent, name, &owner, &entry, &f, &e);
+
+	if (r < 0) {
+		reply_error(req, r, &e);
+		return;
+	}
+	p = entry_param(fs, &entry);
+	fi->fh = (uintptr_t)f;
+	fi->keep_cache = true;
+	if (fuse_reply_create(req, &p, fi) < 0) {
+		view_close(f);
+		view_forget(&fs->view, entry.id, 1);
+	}
+}
+
+void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+	struct ckptfs *fs = ckptfs_of(req);
+	struct view_owner owner = owner_of(req, mode);
+	struct view_entry entry = {0};
+	struct err e = {0};
+	int r = S_ISREG(mode) ? view_create(&fs->view, parent, name, &owner, &entry, NULL, &e)
+			      : -EPERM;
+
+	(void)rdev;
+	reply_entry(req, r, &entry, &e);
+}
+
+void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	struct view_entry entry = {0};
+	struct err e = {0};
+	int r = view_mkdir(&ckptfs_of(req)->view, parent, name, &entry, &e);
+
+	(void)mode;
+	reply_entry(req, r, &entry, &e);
+}
+
+void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+	struct view_entry entry = {0};
+	struct err e = {0};
+	int r = view_symlink(&ckptfs_of(req)->view, parent, name, target, &entry, &e);
+
+	reply_entry(req, r, &entry, &e);
+}
+
+/* --- names ------------------------------------------------------------------------------------------------- */
+
+void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct err e = {0};
+
+	reply(req, view_unlink(&ckptfs_of(req)->view, parent, name, &e), NULL, &e);
+}
+
+void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	CLEANUP(buf_release) struct buf changes = {0};
+	struct err e = {0};
+	int r = view_rmdir(&ckptfs_of(req)->view, parent, name, &changes, &e);
+
+	reply(req, r, &changes, &e);
+}
+
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to_parent,
+	       const char *to, unsigned flags)
+{
+	CLEANUP(buf_release) struct buf changes = {0};
+	struct err e = {0};
+	int r = view_rename(&ckptfs_of(req)->view, parent, name, to_parent, to, flags, &changes,
+			    &e);
+
+	reply(req, r, &changes, &e);
+}
+
+/* --- attributes -------------------------------------------------------------------------------------------- */
+
+static unsigned valid_of(int to_set)
+{
+	static const struct {
+		int fuse;
+		unsigned ours;
+	} pairs[] = {
+		{FUSE_SET_ATTR_MODE, DRAFT_MODE},   {FUSE_SET_ATTR_UID, DRAFT_UID},
+		{FUSE_SET_ATTR_GID, DRAFT_GID},     {FUSE_SET_ATTR_SIZE, VIEW_SIZE},
+		{FUSE_SET_ATTR_MTIME, DRAFT_MTIME}, {FUSE_SET_ATTR_MTIME_NOW, DRAFT_MTIME_NOW},
+	};
+	unsigned valid = 0;
+
+	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+		valid |= to_set & pairs[i].fuse ? pairs[i].ours : 0;
+	return valid & DRAFT_MTIME_NOW ? valid & ~(unsigned)DRAFT_MTIME : valid;
+}
+
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set,
+		struct fuse_file_info *fi)
+{
+	struct ckptfs *fs = ckptfs_of(req);
+	struct view_entry entry = {0};
+	struct err e = {0};
+	int r = view_setattr(&fs->view, ino, fi ? file_of(fi) : NULL, valid_of(to_set), st, &entry,
+			     &e);
+
+	if (r < 0) {
+		reply_error(req, r, &e);
+		return;
+	}
+	apply_options(fs, &entry.st);
+	fuse_reply_attr(req, &entry.st, entry_seconds(&entry));
+}
+
+void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
+		 int flags)
+{
+	CLEANUP(buf_release) struct buf changes = {0};
+	struct err e = {0};
+	int r = view_setxattr(&ckptfs_of(req)->view, ino, name, bytes_of(value, size), &changes,
+			      &e);
+
+	(void)flags;
+	if (!reply_unsupported(req, r))
+		reply(req, r, &changes, &e);
+}
+
+/* --- bytes ------------------------------------------------------------------------------------------------- */
+
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t off,
+	      struct fuse_file_info *fi)
+{
+	struct err e = {0};
+	int r = view_write(file_of(fi), bytes_of(bytes, size), (uint64_t)off, &e);
+
+	(void)ino;
+	if (r < 0)
+		reply_error(req, r, &e);
+	else
+		fuse_reply_write(req, size);
+}
+
+void op_copy_file_range(fuse_req_t req, fuse_ino_t from, off_t from_off,
+			struct fuse_file_info *from_fi, fuse_ino_t to, off_t to_off,
+			struct fuse_file_info *to_fi, size_t len, int flags)
+{
+	struct err e = {0};
+	int64_t n = view_copy_range(&ckptfs_of(req)->view, file_of(from_fi), (uint64_t)from_off,
+				    file_of(to_fi), (uint64_t)to_off, len, &e);
+
+	(void)from;
+	(void)to;
+	(void)flags;
+	if (n < 0)
+		reply_error(req, (int)n, &e);
+	else
+		fuse_reply_write(req, (size_t)n);
+}
+
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
+		  struct fuse_file_info *fi)
+{
+	struct err e = {0};
+
+	int r = view_allocate(file_of(fi), mode, (uint64_t)off, (uint64_t)len, &e);
+
+	(void)ino;
+	if (!reply_unsupported(req, r))
+		reply(req, r, NULL, &e);
+}
+
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct err e = {0};
+
+	(void)ino;
+	reply(req, view_flush(file_of(fi), &e), NULL, &e);
+}
+
+void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	struct err e = {0};
+
+	(void)ino;
+	(void)datasync;
+	reply(req, view_fsync(file_of(fi), &e), NULL, &e);
+}
+
+void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	CLEANUP(buf_release) struct buf changes = {0};
+	struct err e = {0};
+	int r = view_sync(&ckptfs_of(req)->view, ino, &changes, &e);
+
+	(void)datasync;
+	(void)fi;
+	reply(req, r, &changes, &e);
+}

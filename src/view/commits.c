@@ -1,0 +1,479 @@
+#include "view/commits.h"
+#include "base/cleanup.h"
+#include "store/draft_items.h"
+#include "store/recover.h"
+#include "view/draft_view.h"
+#include "view/folder.h"
+#include "view/step_folder.h"
+#include "view/steps.h"
+#include "view/xattr.h"
+#include <fcntl.h>
+#include <stdio.h>
+
+/* --- one draft --------------------------------------------------------------------------------------------- */
+
+int commits_end(struct view *v, struct node *n, struct draft *d, struct buf *changes, struct err *e)
+{
+	CLEANUP(buf_release) struct buf own = {0};
+	int r;
+
+	pthread_mutex_lock(&d->lock);
+	draft_changes(n, d, &own);
+	r = d->ended ? 0 : draft_discard(d, e);
+	pthread_mutex_unlock(&d->lock);
+	draft_drop_pages(n, &own);
+	draft_leave(v, n);
+	if (changes)
+		buf_add(changes, own.p, own.n);
+	return r;
+}
+
+/* --- commits ----------------------------------------------------------------------------------------------- */
+
+static void tell(struct view *v, const char *fmt, const char *a, const char *b)
+{
+	struct err text;
+
+	err_set(&text, 0, fmt, a, b);
+	if (v->tell)
+		v->tell(v->warn_arg, text.text);
+}
+
+/* A step that was nothing but its draft is now one as others. */
+static void settle_born(struct view *v, struct node *n)
+{
+	CLEANUP(closep) int fd = folder_open_parent(v, n, NULL);
+	struct stat st;
+
+	if (!n->unborn)
+		return;
+	pthread_mutex_lock(&v->lock);
+	if (fd >= 0 && fstatat(fd, n->place.file, &st, 0) == 0) {
+		n->id = file_id_of(&st);
+		n->meta = folder_meta_id(v, fd, &n->place);
+		n->unborn = false;
+	} else {
+		node_detach(&v->nodes, n);
+	}
+	pthread_mutex_unlock(&v->lock);
+}
+
+/* A step that was committed, in the folder FOLDER, which is not that node any more if it has another SLOT. */
+struct kept_step {
+	struct kept kept;
+	int top;
+};
+
+enum { MAX_KEPT = 256 };
+
+static void forget_kept(struct kept_step *k)
+{
+	kept_release(&k->kept);
+	closep(&k->top);
+}
+
+/* Takes over KEPT. The oldest of too many is forgotten. */
+static void keep(struct view *v, struct node *n, struct kept *kept)
+{
+	struct kept_step k = {*kept, folder_open_parent(v, n, NULL)};
+
+	pthread_mutex_lock(&v->loading);
+	if (v->kept.n / sizeof k == MAX_KEPT) {
+		forget_kept((struct kept_step *)v->kept.p);
+		v->kept.n -= sizeof k;
+		memmove(v->kept.p, v->kept.p + sizeof k, v->kept.n);
+	}
+	if (k.top < 0 || buf_add(&v->kept, &k, sizeof k) < 0)
+		forget_kept(&k);
+	pthread_mutex_unlock(&v->loading);
+}
+
+void view_restore_kept(struct view *v)
+{
+	struct kept_step *k;
+
+	pthread_mutex_lock(&v->committing);
+	pthread_mutex_lock(&v->loading);
+	k = (struct kept_step *)v->kept.p;
+	for (size_t i = 0; i < v->kept.n / sizeof *k; i++) { /* i-- of 0 comes back to 0 */
+		CLEANUP(freep) char *old = strdup(k[i].kept.name);
+		struct err e = {0};
+		int r = kept_restore(&k[i].kept, k[i].top, v->meta_suffix, &e);
+
+		if (r > 0 && old)
+			tell(v,
+			     "%s: another step was saved under its name; what was committed is now %s",
+			     old, k[i].kept.name);
+		if (r < 0 && r != -ENOENT && v->warn)
+			v->warn(v->warn_arg, &e);
+		if (r < 0) { /* the last one takes its place */
+			forget_kept(&k[i]);
+			v->kept.n -= sizeof *k;
+			k[i--] = k[v->kept.n / sizeof *k];
+		}
+	}
+	pthread_mutex_unlock(&v->loading);
+	pthread_mutex_unlock(&v->committing);
+}
+
+void view_forget_kept(struct view *v)
+{
+	for (size_t i = 0; i < v->kept.n / sizeof(struct kept_step); i++)
+		forget_kept((struct kept_step *)v->kept.p + i);
+	buf_release(&v->kept);
+}
+
+enum { MAX_OTHERS = 64 };
+
+/* The steps of N's folder that somebody has looked into, each with a reference. */
+static size_t list_others(struct view *v, const struct node *n, int dirfd, struct commit_other *out)
+{
+	size_t count = 0;
+
+	pthread_mutex_lock(&v->lock);
+	for (uint32_t i = 0; i < v->nodes.n_slots && count < MAX_OTHERS; i++) {
+		const struct node *other = v->nodes.slots[i];
+
+		if (other && other != n && other->parent == n->parent && other->loaded &&
+		    !other->detached)
+			out[count++] = (struct commit_other){step_ref(other->loaded->step), dirfd};
+	}
+	pthread_mutex_unlock(&v->lock);
+	return count;
+}
+
+static int commit_beside_others(struct view *v, struct node *n, struct draft *d,
+				enum commit_result *result, struct buf *name, struct kept *kept,
+				struct err *e)
+{
+	CLEANUP(closep) int dirfd = folder_open_parent(v, n, NULL);
+	struct commit_other others[MAX_OTHERS];
+	struct commit_config c = v->commit;
+	int r;
+
+	c.others = others;
+	c.n_others = dirfd < 0 ? 0 : list_others(v, n, dirfd, others);
+	pthread_mutex_lock(&v->committing);
+	r = commit(d, &c, result, name, kept, e);
+	pthread_mutex_unlock(&v->committing);
+	for (size_t i = 0; i < c.n_others; i++)
+		step_unref(others[i].step);
+	return r;
+}
+
+int commits_node(struct view *v, struct node *n, struct draft *d, struct buf *changes,
+		 struct err *e)
+{
+	CLEANUP(buf_release) struct buf name = {0}, own = {0};
+	enum commit_result result = COMMIT_NOTHING;
+	struct kept kept = {0};
+	uint32_t count = draft_count(d);
+	char changed[32];
+	int r;
+
+	pthread_mutex_lock(&d->lock);
+	draft_changes(n, d, &own);
+	pthread_mutex_unlock(&d->lock);
+	r = commit_beside_others(v, n, d, &result, &name, &kept, e);
+	if (kept.name)
+		keep(v, n, &kept);
+	if (r < 0)
+		folder_wrap(n->parent, err_wrap(e, r, "%s", n->place.name), e);
+	draft_drop_pages(n, &own);
+	if (d->ended) {
+		settle_born(v, n);
+		draft_leave(v, n);
+	} else if (result != COMMIT_DONE || r < 0) {
+		return r;
+	}
+	if (result == COMMIT_DONE) {
+		snprintf(changed, sizeof changed, "%u", count);
+		tell(v, "%s: committed, changes: %s", (char *)name.p, changed);
+	}
+	if (changes)
+		buf_add(changes, own.p, own.n);
+	return r;
+}
+
+/* What is left of N's draft after its commit, for files that are still open, is what was committed. */
+static void end_rest(struct view *v, struct node *n, struct draft *d)
+{
+	if (!d->ended && d->writers && !d->failure.code)
+		commits_end(v, n, d, NULL, NULL);
+}
+
+/* The nodes that have drafts, each with a reference; below FOLDER, or with NULL all. */
+static int list_drafted(struct view *v, const struct node *folder, struct buf *out)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&v->lock);
+	for (uint32_t i = 0; i < v->nodes.n_slots && r == 0; i++) {
+		struct node *n = v->nodes.slots[i];
+		const struct node *p = n ? n->parent : NULL;
+
+		while (p && folder && p != folder)
+			p = p->parent;
+		if (!n || !n->draft || !p)
+			continue;
+		r = buf_add(out, &n, sizeof n);
+		n->lookups += r == 0;
+	}
+	pthread_mutex_unlock(&v->lock);
+	return r;
+}
+
+static int sync_folder(struct view *v, const struct node *folder, struct buf *changes,
+		       struct err *e)
+{
+	CLEANUP(buf_release) struct buf nodes = {0};
+	int r = list_drafted(v, folder, &nodes);
+
+	for (size_t i = 0; i < nodes.n / sizeof(struct node *); i++) {
+		struct node *n = ((struct node **)nodes.p)[i];
+		struct draft *d = draft_of(v, n);
+		int own = d ? commits_node(v, n, d, changes, r < 0 ? NULL : e) : 0;
+
+		r = r < 0 ? r : own;
+		draft_unref(d);
+		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
+	}
+	return r;
+}
+
+int view_sync(struct view *v, uint64_t id, struct buf *changes, struct err *e)
+{
+	struct node *n = view_node(v, id);
+	struct draft *d;
+	int r;
+
+	if (!n)
+		return -ESTALE;
+	if (n->kind == NODE_FOLDER)
+		return sync_folder(v, n, changes, e);
+	d = draft_of(v, n);
+	r = d ? commits_node(v, n, d, changes, e) : 0;
+	draft_unref(d);
+	return r;
+}
+
+enum { LOOK_AGAIN_MS = 1000 }; /* for drafts that wait for a change */
+
+int64_t view_commit_due(struct view *v, struct buf *changes)
+{
+	CLEANUP(buf_release) struct buf nodes = {0};
+	int64_t next = -1;
+
+	view_restore_kept(v);
+	if (v->commit_ms >= 0)
+		list_drafted(v, NULL, &nodes);
+	for (size_t i = 0; i < nodes.n / sizeof(struct node *); i++) {
+		struct node *n = ((struct node **)nodes.p)[i];
+		struct draft *d = draft_of(v, n);
+		struct err e = {0};
+		int64_t wait = -1;
+
+		if (d && draft_is_due(d, v->commit_ms, &wait)) {
+			if (commits_node(v, n, d, changes, &e) < 0 && v->warn)
+				v->warn(v->warn_arg, &e);
+			wait = v->commit_ms;
+		}
+		wait = wait < 0 || wait > LOOK_AGAIN_MS ? LOOK_AGAIN_MS : wait;
+		next = next < 0 || wait < next ? wait : next;
+		draft_unref(d);
+		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
+	}
+	return next;
+}
+
+void view_commit_all(struct view *v)
+{
+	CLEANUP(buf_release) struct buf nodes = {0};
+
+	view_restore_kept(v);
+	list_drafted(v, NULL, &nodes);
+	for (size_t i = 0; i < nodes.n / sizeof(struct node *); i++) {
+		struct node *n = ((struct node **)nodes.p)[i];
+		struct draft *d = draft_of(v, n);
+		struct err e = {0};
+
+		if (d && commits_node(v, n, d, NULL, &e) < 0 && v->warn)
+			v->warn(v->warn_arg, &e);
+		else if (d)
+			end_rest(v, n, d);
+		draft_unref(d);
+		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
+	}
+}
+
+/* --- saying what with a draft ------------------------------------------------------------------------------ */
+
+static int add_why(struct view *v, struct node *n, struct buf *out)
+{
+	struct draft *d = draft_of(v, n);
+	CLEANUP(buf_release) struct buf why = {0};
+	int r = d ? draft_why(d, &why) : 0;
+
+	if (r == 0 && why.n)
+		r = buf_printf(out, "%s%s: %.*s", out->n ? "\n" : "", n->place.name, (int)why.n,
+			       (char *)why.p);
+	draft_unref(d);
+	return r;
+}
+
+int view_draft_xattr(struct view *v, struct node *n, struct bytes name, struct buf *out)
+{
+	CLEANUP(buf_release) struct buf nodes = {0};
+	bool error = bytes_eq(name, bytes_str("error"));
+	struct draft *d = draft_of(v, n);
+	uint32_t count = d ? draft_count(d) : 0;
+	int r = 0;
+
+	if (!error && !bytes_eq(name, bytes_str("draft"))) {
+		draft_unref(d);
+		return -ENODATA;
+	}
+	if (n->kind == NODE_FOLDER)
+		r = list_drafted(v, n, &nodes);
+	for (size_t i = 0; i < nodes.n / sizeof(struct node *); i++) {
+		struct node *step = ((struct node **)nodes.p)[i];
+		struct draft *own = draft_of(v, step);
+
+		count += own && !error ? draft_count(own) : 0;
+		if (r == 0 && error)
+			r = add_why(v, step, out);
+		draft_unref(own);
+		view_forget(v, node_id(step, NODE_ROOT_ID), 1);
+	}
+	if (r == 0 && d && error)
+		r = draft_why(d, out);
+	draft_unref(d);
+	if (r == 0 && !error)
+		r = buf_printf(out, "%u", count);
+	return r == 0 && !out->n ? -ENODATA : r;
+}
+
+int view_setxattr(struct view *v, uint64_t id, const char *name, struct bytes value,
+		  struct buf *changes, struct err *e)
+{
+	struct node *n = view_node(v, id);
+	struct draft *d;
+	int r;
+
+	if (!n)
+		return -ESTALE;
+	if (!v->writable)
+		return -EROFS;
+	if (strcmp(name, "user.ckptfs.draft") != 0 || n->kind != NODE_STEP ||
+	    node_index(id) != NODE_ROOT_ID)
+		return xattr_is_derived(name) ? 0 : -EOPNOTSUPP;
+	if (bytes_eq(value, bytes_str("commit")))
+		return view_sync(v, id, changes, e);
+	if (!bytes_eq(value, bytes_str("discard")))
+		return err_set(e, -EINVAL, "%s: expected commit or discard", name);
+	d = draft_of(v, n);
+	r = d ? commits_end(v, n, d, changes, e) : 0;
+	if (d && n->unborn) {
+		steps_detach(v, n);
+		if (r == 0)
+			r = view_add_change(changes, node_id(n->parent, NODE_ROOT_ID),
+					    n->place.name);
+	}
+	draft_unref(d);
+	return r;
+}
+
+/* --- what an earlier process has left ---------------------------------------------------------------------- */
+
+struct recovering {
+	struct view *v;
+	struct draft **drafts;
+	size_t n;
+};
+
+static void found(void *arg, struct draft *d)
+{
+	struct recovering *r = arg;
+	struct draft **more = realloc(r->drafts, (r->n + 1) * sizeof(*more));
+
+	if (!more) {
+		draft_unref(d); /* it stays on disk */
+		return;
+	}
+	r->drafts = more;
+	r->drafts[r->n++] = d;
+}
+
+static void say(void *arg, const char *text)
+{
+	struct recovering *r = arg;
+
+	if (r->v->tell)
+		r->v->tell(r->v->warn_arg, text);
+}
+
+/* Gives the draft its node. */
+static void attach(struct view *v, struct node *folder, struct draft *d)
+{
+	struct loaded *base = NULL;
+	struct node *n;
+	int r = 0;
+
+	n = step_folder_node(v, folder, d->name);
+	if (n && d->has_base) {
+		struct step *s = step_ref(d->pins[0].step);
+
+		pthread_mutex_lock(&v->lock);
+		n->unborn = false;
+		n->id = s->id;
+		step_place_release(&n->place);
+		r = step_place_copy(&s->place, &n->place);
+		pthread_mutex_unlock(&v->lock);
+		if (r == 0)
+			r = steps_adopt(v, n, s, d->pins[0].dirfd, &base, NULL);
+		step_unref(s);
+	}
+	if (n && r == 0) {
+		CLEANUP(closep) int fd = folder_open(v, folder, NULL);
+
+		n->meta = fd < 0 ? n->meta : folder_meta_id(v, fd, &n->place);
+		draft_attach(v, n, d, base);
+	}
+	if (n)
+		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
+}
+
+void view_recover(struct view *v, struct node *folder)
+{
+	CLEANUP(closep) int top = folder_open(v, folder, NULL);
+	struct recovering r = {.v = v};
+	const struct recovery rec = {found, say, &r};
+	const struct draft_config c = {.top = top,
+				       .name = "",
+				       .meta = v->meta_suffix,
+				       .mode = v->verify,
+				       .first_dynamic = DRAFT_DYNAMIC};
+	struct err e = {0};
+	uint32_t waiting = top < 0 ? 0 : recover_count(top);
+	struct stat st;
+	char text[64];
+
+	if (top < 0 || fstatat(top, ".ckptfs", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	if (!v->writable) {
+		if (!waiting)
+			return;
+		snprintf(text, sizeof text, "%u", waiting);
+		tell(v, "%s drafts wait in .ckptfs for a mount that may write%s", text, "");
+		return;
+	}
+	/* Without a draft there can still be the rest of one, or a lock that is no one's. */
+	if (draft_lock_folder(v, folder, top, &e) < 0 || recover(&c, &v->commit, &rec, &e) < 0)
+		v->warn(v->warn_arg, &e);
+	for (size_t i = 0; i < r.n; i++) {
+		attach(v, folder, r.drafts[i]);
+		draft_unref(r.drafts[i]);
+	}
+	free(r.drafts);
+	draft_unlock_if_idle(v, folder, top);
+}

@@ -1,0 +1,346 @@
+#include "view/step_folder.h"
+#include "base/cleanup.h"
+#include "store/state_update.h"
+#include "store/step_files.h"
+#include "view/commits.h"
+#include "view/draft_view.h"
+#include "view/folder.h"
+#include "view/steps.h"
+#include <fcntl.h>
+#include <stdio.h>
+
+/* --- steps as a whole -------------------------------------------------------------------------------------- */
+
+static struct step_files files_of(const struct view *v, int top)
+{
+	return (struct step_files){top, v->state_name, v->meta_suffix};
+}
+
+/* The name of an entry in a folder as that of a step; with its NUL. */
+static int step_name(const char *name, struct buf *out, struct err *e)
+{
+	bool clash;
+	int r = name_to_entry(bytes_str(name), out, &clash);
+
+	if (r == -ENOENT || (r == 0 && clash))
+		return err_set(e, -EINVAL, "%s: a step can't be shown under this name", name);
+	if (r == 0)
+		r = buf_add_byte(out, 0);
+	if (r == 0 && (!strcmp((char *)out->p, ".ckptfs") || out->n > 240))
+		return out->n > 240
+			       ? -ENAMETOOLONG
+			       : err_set(e, -EINVAL, "%s: a name that ckptfs uses itself", name);
+	return r;
+}
+
+/* Makes the node of a step that is not there yet. */
+struct node *step_folder_node(struct view *v, struct node *parent, const char *name)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+	struct step_place place = {.name = (char *)name, .format = STEP_V2};
+	struct node *n = NULL;
+
+	if (buf_printf(&file, "%s.index", name) < 0 || buf_add_byte(&file, 0) < 0)
+		return NULL;
+	place.file = (char *)file.p;
+	pthread_mutex_lock(&v->lock);
+	n = node_find(&v->nodes, parent, NODE_STEP, name);
+	if (n)
+		node_detach(&v->nodes, n);
+	n = node_new(&v->nodes, parent, NODE_STEP, &place);
+	if (n) {
+		n->unborn = true;
+		n->lookups++;
+	}
+	pthread_mutex_unlock(&v->lock);
+	return n;
+}
+
+int view_mkdir(struct view *v, uint64_t parent, const char *name, struct view_entry *out,
+	       struct err *e)
+{
+	CLEANUP(buf_release) struct buf prefix = {0};
+	struct node *folder = view_node(v, parent), *n;
+	struct draft *d;
+	int r;
+
+	if (folder && folder->kind == NODE_STEP)
+		return write_mkdir(v, parent, name, out, e);
+	if (!folder || folder->kind != NODE_FOLDER)
+		return folder ? -ENOTDIR : -ESTALE;
+	if (!v->writable)
+		return -EROFS;
+	r = view_lookup_in_folder(v, folder, name, out, NULL);
+	if (r == 0)
+		view_forget(v, out->id, 1);
+	if (r != -ENOENT)
+		return r == 0 ? -EEXIST : r;
+	r = step_name(name, &prefix, e);
+	if (r < 0)
+		return r;
+	n = step_folder_node(v, folder, (char *)prefix.p);
+	if (!n)
+		return err_set(e, -ENOMEM, "no memory");
+	r = draft_need_new(v, n, &d, e);
+	if (r == 0) {
+		r = draft_getattr(v, n, d, NODE_ROOT_ID, out, e);
+		draft_unref(d);
+	}
+	if (r < 0) { /* the kernel has no reference */
+		steps_detach(v, n);
+		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
+	}
+	return r;
+}
+
+/* The node of the step NAME, with a reference for the caller. */
+static int find_step(struct view *v, struct node *folder, const char *name, struct node **out,
+		     struct err *e)
+{
+	struct view_entry entry;
+	int r = view_lookup_in_folder(v, folder, name, &entry, e);
+
+	if (r < 0)
+		return r;
+	*out = view_node(v, entry.id);
+	if ((*out)->kind == NODE_STEP)
+		return 0;
+	view_forget(v, entry.id, 1);
+	return (*out)->kind == NODE_FOLDER ? -EPERM : -ENOTDIR;
+}
+
+static bool is_emptied(struct draft *d)
+{
+	bool empty;
+
+	pthread_mutex_lock(&d->lock);
+	empty = !d->root->first;
+	pthread_mutex_unlock(&d->lock);
+	return empty;
+}
+
+/* The step whose files have all been removed. */
+static int remove_step(struct view *v, struct node *n, struct draft *d, struct buf *changes,
+		       struct err *e)
+{
+	CLEANUP(closep) int top = folder_open_parent(v, n, e);
+	struct step_files files = files_of(v, top);
+	int r = top < 0 ? top : 0;
+
+	pthread_mutex_lock(&v->committing);
+	if (r == 0 && !n->unborn)
+		r = step_remove(&files, &n->place, e);
+	pthread_mutex_unlock(&v->committing);
+	if (r == 0)
+		r = commits_end(v, n, d, changes, e);
+	if (r == 0)
+		steps_detach(v, n);
+	return r;
+}
+
+int step_folder_rmdir(struct view *v, struct node *folder, const char *name, struct buf *changes,
+		      struct err *e)
+{
+	struct node *n;
+	struct draft *d;
+	int r = find_step(v, folder, name, &n, e);
+
+	if (r < 0)
+		return r;
+	d = draft_of(v, n);
+	if (!d || !is_emptied(d))
+		r = -ENOTEMPTY;
+	else
+		r = remove_step(v, n, d, changes, e);
+	draft_unref(d);
+	view_forget(v, node_id(n, NODE_ROOT_ID), 1);
+	return r;
+}
+
+/* --- links ------------------------------------------------------------------------------------------------- */
+
+struct node *view_pending_link(struct view *v, const struct node *n, const char *name)
+{
+	struct node *link;
+
+	pthread_mutex_lock(&v->lock);
+	link = node_find(&v->nodes, n, NODE_LATEST, name);
+	if (link && !link->pending)
+		link = NULL;
+	pthread_mutex_unlock(&v->lock);
+	return link;
+}
+
+/* Calls the step PREFIX of the folder the latest. */
+static int point(struct view *v, struct node *folder, const char *prefix, struct err *e)
+{
+	CLEANUP(closep) int top = folder_open(v, folder, e);
+	const struct listed *item;
+	struct snapshot *s;
+	int r = top < 0 ? top : folder_snapshot(v, folder, &s, e);
+
+	if (r < 0)
+		return r;
+	item = listing_find(&s->listing, LISTED_STEP, prefix);
+	pthread_mutex_lock(&v->committing);
+	r = item ? state_point(top, v->state_name, &item->place, e)
+		 : err_set(e, -EINVAL, "latest -> %s: expected a step of this folder", prefix);
+	pthread_mutex_unlock(&v->committing);
+	snapshot_unref(s);
+	return r;
+}
+
+/* The step that TARGET, of a link in the folder that holds it, leads to. */
+static int target_step(const char *target, struct buf *out, struct err *e)
+{
+	CLEANUP(freep) char *copy = strdup(target);
+	size_t n;
+
+	if (!copy)
+		return err_set(e, -ENOMEM, "no memory");
+	for (n = strlen(copy); n > 1 && copy[n - 1] == '/'; n--)
+		copy[n - 1] = 0;
+	if (!strncmp(target, "./", 2))
+		memmove(copy, copy + 2, strlen(copy) - 1);
+	if (strchr(copy, '/'))
+		return err_set(e, -EINVAL, "latest -> %s: expected a step of this folder", target);
+	return step_name(copy, out, e);
+}
+
+int view_symlink(struct view *v, uint64_t parent, const char *name, const char *target,
+		 struct view_entry *out, struct err *e)
+{
+	CLEANUP(buf_release) struct buf prefix = {0};
+	struct node *folder = view_node(v, parent), *n;
+	struct step_place place = {.name = (char *)name};
+	struct view_entry entry;
+	int r;
+
+	if (!folder || folder->kind != NODE_FOLDER)
+		return folder ? -EPERM : -ESTALE;
+	if (!v->writable)
+		return -EROFS;
+	r = target_step(target, &prefix, e);
+	if (r == 0 && (r = view_lookup_in_folder(v, folder, (char *)prefix.p, &entry, e)) == 0)
+		view_forget(v, entry.id, 1);
+	if (r < 0)
+		return r == -ENOENT
+			       ? err_set(e, -EINVAL, "latest -> %s: there is no such step", target)
+			       : r;
+	if (!strcmp(name, "latest")) {
+		r = point(v, folder, (char *)prefix.p, e);
+		return r < 0 ? r : view_lookup_in_folder(v, folder, name, out, e);
+	}
+	place.file = (char *)prefix.p;
+	pthread_mutex_lock(&v->lock);
+	n = node_new(&v->nodes, folder, NODE_LATEST, &place);
+	if (n) {
+		n->pending = true;
+		n->lookups++; /* until it has its name */
+	}
+	pthread_mutex_unlock(&v->lock);
+	if (!n)
+		return err_set(e, -ENOMEM, "no memory");
+	r = view_lookup_in_folder(v, folder, name, out, e);
+	view_forget(v, node_id(n, NODE_ROOT_ID), 1);
+	return r;
+}
+
+/* --- renaming ---------------------------------------------------------------------------------------------- */
+
+/* A step that is nothing but its draft. */
+static int rename_unborn(struct view *v, struct node *n, struct draft *d, const char *to,
+			 struct err *e)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+	struct step_place place = {.name = (char *)to, .format = STEP_V2}, copy;
+	int r;
+
+	if (buf_printf(&file, "%s.index", to) < 0 || buf_add_byte(&file, 0) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	place.file = (char *)file.p;
+	if (step_place_copy(&place, &copy) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	r = draft_rename_step(d, to, e);
+	if (r < 0) {
+		step_place_release(&copy);
+		return r;
+	}
+	pthread_mutex_lock(&v->lock);
+	node_rename(&v->nodes, n, &copy);
+	pthread_mutex_unlock(&v->lock);
+	return 0;
+}
+
+/* A step on disk; what was written in it is committed first. */
+static int rename_saved(struct view *v, struct node *n, struct draft *d, const char *to,
+			struct buf *changes, struct err *e)
+{
+	CLEANUP(closep) int top = folder_open_parent(v, n, e);
+	struct step_files files = files_of(v, top);
+	int r = top < 0 ? top : 0;
+
+	if (r == 0 && d)
+		r = commits_node(v, n, d, changes, e);
+	pthread_mutex_lock(&v->committing);
+	if (r == 0)
+		r = step_rename(&files, &n->place, to, e);
+	pthread_mutex_unlock(&v->committing);
+	if (r == 0)
+		steps_detach(v, n); /* its files are others by name: it is read afresh */
+	return r;
+}
+
+static int rename_step(struct view *v, struct node *folder, const char *from, const char *to,
+		       struct buf *changes, struct err *e)
+{
+	CLEANUP(buf_release) struct buf prefix = {0};
+	struct view_entry there;
+	struct draft *d;
+	struct node *n;
+	int r = view_lookup_in_folder(v, folder, to, &there, NULL);
+
+	if (r == 0)
+		view_forget(v, there.id, 1);
+	if (r != -ENOENT)
+		return r == 0 ? -EEXIST : r;
+	r = step_name(to, &prefix, e);
+	if (r == 0)
+		r = find_step(v, folder, from, &n, e);
+	if (r < 0)
+		return r;
+	d = draft_of(v, n);
+	if (d && n->unborn)
+		r = rename_unborn(v, n, d, (char *)prefix.p, e);
+	else
+		r = rename_saved(v, n, d, (char *)prefix.p, changes, e);
+	if (r == 0)
+		r = view_add_change(changes, node_id(folder, NODE_ROOT_ID), to);
+	draft_unref(d);
+	view_forget(v, node_id(n, NODE_ROOT_ID), 1);
+	return r;
+}
+
+int step_folder_rename(struct view *v, struct node *a, const char *from, struct node *b,
+		       const char *to, unsigned flags, struct buf *changes, struct err *e)
+{
+	struct node *link = view_pending_link(v, a, from);
+	int r;
+
+	if (!v->writable)
+		return -EROFS;
+	if (a != b)
+		return -EXDEV;
+	if (!link)
+		return flags & ~(unsigned)RENAME_NOREPLACE
+			       ? -EINVAL
+			       : rename_step(v, a, from, to, changes, e);
+	if (strcmp(to, "latest") != 0 || flags & RENAME_EXCHANGE)
+		return -EPERM;
+	r = point(v, a, link->place.file, e);
+	if (r == 0) {
+		steps_detach(v, link);
+		r = view_add_change(changes, node_id(a, NODE_ROOT_ID), to);
+	}
+	return r;
+}
