@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How long things take, beside what else could do them: tests/bench/bench.py [NAME]...
 
-NAME: first_ls, steps, sequential, fsck; all of them without one. CKPTFS_BUILD is the folder with the programs (default:
+NAME: first_ls, steps, sequential, fsck, commit; all of them without one. CKPTFS_BUILD is the folder with the programs (default:
 build). As root caches are dropped before what is called cold. The two sides of a comparison take turns, ROUNDS times;
 medians are printed, and the ratio of the medians. CKPTFS_PYTHON, if set, is a Python with TensorFlow to compare with.
 """
@@ -46,7 +46,7 @@ class Mount:
         return self
 
     def __exit__(self, *_):
-        run('umount', self.path) if os.getuid() == 0 else run('fusermount3', '-u', self.path)
+        run(f'{BUILD}/umount.ckptfs', self.path)  # which waits for the daemon's end
         os.rmdir(self.path)
 
 
@@ -154,8 +154,118 @@ def fsck():
         ratio('1 GiB: speed of fsck beside cat', theirs, ours, 'target >= 0.8')
 
 
+class TensorFlow:
+    """A process in which it is loaded: makes steps, and writes them anew."""
+    CODE = '''
+import glob, os, sys, time
+import tensorflow as tf
+
+def make(prefix, mib):
+    sizes = [1] + [32] * ((mib - 1) // 32) + [(mib - 1) % 32]
+    tensors = [tf.random.normal([n * 64, 4096]) for n in sizes]
+    names = ["small"] + [f"large/{i}" for i in range(1, len(sizes))]
+    tf.raw_ops.SaveV2(prefix=prefix, tensor_names=names, shape_and_slices=[""] * len(names), tensors=tensors)
+    with open(os.path.join(os.path.dirname(prefix), "checkpoint"), "w") as f:
+        f.write(f'model_checkpoint_path: "{os.path.basename(prefix)}"\\n')
+    return 0
+
+def rewrite(prefix, _):
+    start = time.perf_counter()
+    types = tf.train.load_checkpoint(prefix).get_variable_to_dtype_map()
+    names, whole = sorted(types), [""] * len(types)
+    tensors = tf.raw_ops.RestoreV2(prefix=prefix, tensor_names=names, shape_and_slices=whole, dtypes=[types[n] for n in names])
+    tf.raw_ops.SaveV2(prefix=prefix + "-again", tensor_names=names, shape_and_slices=whole, tensors=tensors)
+    took = (time.perf_counter() - start) * 1e3
+    for path in glob.glob(prefix + "-again.*"):
+        os.unlink(path)
+    return took
+
+for line in sys.stdin:
+    what, prefix, mib = line.split()
+    print({"make": make, "rewrite": rewrite}[what](prefix, int(mib)), flush=True)
+'''
+
+    def __enter__(self):
+        env = {**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'}
+        self.process = subprocess.Popen([os.environ['CKPTFS_PYTHON'], '-c', self.CODE], env=env, text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        return self
+
+    def __exit__(self, *_):
+        self.process.communicate()
+
+    def ask(self, what, prefix, mib=0):
+        print(what, prefix, mib, file=self.process.stdin, flush=True)
+        return float(self.process.stdout.readline())
+
+
+def files_of(folder):
+    """The inodes below the folder, with the bytes that each takes on disk."""
+    found = {}
+    for base, folders, names in os.walk(folder):
+        for name in folders + names:
+            st = os.lstat(os.path.join(base, name))
+            found[st.st_ino] = st.st_blocks * 512
+    return found
+
+
+def random_npy(path):
+    """1 MiB of float32 numbers, as the variable `small` has."""
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (64, 4096), }"
+    with open(path, 'wb') as f:
+        f.write(b'\x93NUMPY\x01\x00v\x00' + header.ljust(117) + b'\n' + os.urandom(1 << 20))
+
+
+def edit(mounted, directory, npy):
+    """cp over a variable of the latest step and sync: what they take in ms, what is new on disk in MiB."""
+    random_npy(npy)
+    os.sync()
+    before = files_of(directory)
+    names = set(os.listdir(directory))
+    copied = timed(lambda: run('cp', npy, f'{mounted}/latest/small.npy'))
+    synced = timed(lambda: run('sync', f'{mounted}/latest/'))
+    assert len([n for n in set(os.listdir(directory)) - names if n.endswith('.index')]) == 1
+    after = files_of(directory)
+    return copied, synced, sum(n for ino, n in after.items() if ino not in before) / 2**20
+
+
+def commit_of(tf, mib, rounds):
+    """1 MiB of a step with MIB is written anew, beside TensorFlow that reads and writes all of it; then ten times in a chain."""
+    name = f'{mib} MiB' if mib < 1024 else f'{mib // 1024} GiB'
+    ours, syncs, theirs, new = [], [], [], []
+    with tempfile.TemporaryDirectory(dir='/var/tmp') as d, tempfile.TemporaryDirectory() as t:
+        if os.statvfs(d).f_bavail * os.statvfs(d).f_frsize < mib * 3 << 20:
+            print(f'{name}: not enough room on disk')
+            return
+        tf.ask('make', f'{d}/model-1', mib)
+        for i in range(max(rounds, ROUNDS)):
+            with Mount(d) as m:
+                copied, synced, disk = edit(m.path, d, f'{t}/new.npy')
+            ours.append(copied + synced)
+            syncs.append(synced)
+            new.append(disk)
+            if i < rounds:
+                theirs.append(tf.ask('rewrite', f'{d}/model-1'))
+        median = show(f'{name}: cp of 1 MiB and sync', ours, 'target <= 50')
+        show(f'{name}: of this the sync', syncs)
+        print(f'{name + ": new on disk, the most":58} {max(new):9.2f} MiB  target <= 1.2')
+        their_median = show(f'{name}: TensorFlow reads and writes all', theirs)
+        ratio(f'{name}: TensorFlow beside it', their_median, median, 'target >= 100 (4 GiB)')
+        with Mount(d) as m:
+            chain = [edit(m.path, d, f'{t}/new.npy') for _ in range(10)]
+        show(f'{name}: each of ten edits through latest/', [copied + synced for copied, synced, _ in chain], 'target <= 50')
+        print(f'{name + ": new on disk for the ten":58} {sum(disk for _, _, disk in chain):9.2f} MiB  target <= 12')
+
+
+def commit():
+    """An edit of 1 MiB through to the new step, in steps of several sizes."""
+    with TensorFlow() as tf:
+        for mib, rounds in ((64, ROUNDS), (1024, ROUNDS), (4096, 2)):
+            commit_of(tf, mib, rounds)
+
+
 def main():
-    known = {f.__name__: f for f in (first_ls, steps, sequential, fsck)}
+    known = {f.__name__: f for f in (first_ls, steps, sequential, fsck, commit)}
     for name in sys.argv[1:] or known:
         known[name]()
 

@@ -1,0 +1,180 @@
+/* tests/lib/io_hook.c: stops a program at the n-th of its calls that change a filesystem.
+ *
+ * To be preloaded. IO_HOOK names a file; from when it is there, calls are counted. It says what is to happen:
+ *
+ *     N kill       the process is killed before its call number N
+ *     N ERRNO      call number N fails, once, with that number
+ *     N ERRNO on   so do all calls from there on
+ *
+ * When it has happened, IO_HOOK.hit is there, with the name of the call and of its file. Only what the program does
+ * itself is seen, not what libc does within. Writes count if they go to a regular file. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static atomic_long seen;
+
+static void note(const char *order, const char *call, const char *name)
+{
+	char path[4096], text[512];
+	int fd;
+
+	snprintf(path, sizeof path, "%s.hit", order);
+	snprintf(text, sizeof text, "%s %s\n", call, name);
+	fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+	if (fd >= 0 && syscall(SYS_write, fd, text, strlen(text)) < 0)
+		abort();
+	close(fd);
+}
+
+/* Whether the call is to fail; errno then says with what. */
+static int fails(const char *call, const char *name)
+{
+	const char *order = getenv("IO_HOOK");
+	char text[64] = "", how[16] = "", on[16] = "";
+	long at = 0, now;
+	int fd;
+
+	if (!order)
+		return 0;
+	fd = (int)syscall(SYS_openat, AT_FDCWD, order, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	if (read(fd, text, sizeof text - 1) < 0 ||
+	    sscanf(text, "%ld %15s %15s", &at, how, on) < 2) {
+		close(fd);
+		return 0;
+	}
+	close(fd);
+	now = atomic_fetch_add(&seen, 1) + 1;
+	if (now != at && !(now > at && *on))
+		return 0;
+	note(order, call, name);
+	if (!strcmp(how, "kill")) {
+		kill(getpid(), SIGKILL);
+		pause();
+	}
+	errno = atoi(how);
+	return 1;
+}
+
+static int fails_on_file(const char *call, int fd)
+{
+	struct stat st;
+	char link[64], name[256] = "";
+
+	if (fstat(fd, &st) < 0 || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
+		return 0;
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	if (readlink(link, name, sizeof name - 1) < 0)
+		return 0;
+	return fails(call, name);
+}
+
+/* The function that would have been called. */
+#define NEXT(f) ((__typeof__(&(f)))dlsym(RTLD_NEXT, #f))
+
+#define HOOK(f, fail, params, args)                                                                \
+	int f params                                                                               \
+	{                                                                                          \
+		return (fail) ? -1 : NEXT(f) args;                                                 \
+	}
+
+HOOK(linkat, fails("linkat", to), (int a, const char *from, int b, const char *to, int flags),
+     (a, from, b, to, flags))
+HOOK(link, fails("link", to), (const char *from, const char *to), (from, to))
+HOOK(renameat, fails("renameat", to), (int a, const char *from, int b, const char *to),
+     (a, from, b, to))
+HOOK(rename, fails("rename", to), (const char *from, const char *to), (from, to))
+HOOK(renameat2, fails("renameat2", to),
+     (int a, const char *from, int b, const char *to, unsigned flags), (a, from, b, to, flags))
+HOOK(unlinkat, fails("unlinkat", name), (int dir, const char *name, int flags), (dir, name, flags))
+HOOK(unlink, fails("unlink", name), (const char *name), (name))
+HOOK(mkdirat, fails("mkdirat", name), (int dir, const char *name, mode_t mode), (dir, name, mode))
+HOOK(symlinkat, fails("symlinkat", name), (const char *target, int dir, const char *name),
+     (target, dir, name))
+HOOK(mknodat, fails("mknodat", name), (int dir, const char *name, mode_t mode, dev_t dev),
+     (dir, name, mode, dev))
+HOOK(fsync, fails_on_file("fsync", fd), (int fd), (fd))
+HOOK(fdatasync, fails_on_file("fdatasync", fd), (int fd), (fd))
+HOOK(ftruncate, fails_on_file("ftruncate", fd), (int fd, off_t size), (fd, size))
+HOOK(ftruncate64, fails_on_file("ftruncate", fd), (int fd, off64_t size), (fd, size))
+HOOK(fallocate, fails_on_file("fallocate", fd), (int fd, int mode, off_t off, off_t len),
+     (fd, mode, off, len))
+HOOK(fallocate64, fails_on_file("fallocate", fd), (int fd, int mode, off64_t off, off64_t len),
+     (fd, mode, off, len))
+HOOK(fchown, fails_on_file("fchown", fd), (int fd, uid_t uid, gid_t gid), (fd, uid, gid))
+HOOK(fchmod, fails_on_file("fchmod", fd), (int fd, mode_t mode), (fd, mode))
+HOOK(futimens, fails_on_file("futimens", fd), (int fd, const struct timespec times[2]), (fd, times))
+
+ssize_t write(int fd, const void *p, size_t n)
+{
+	return fails_on_file("write", fd) ? -1 : NEXT(write)(fd, p, n);
+}
+
+ssize_t pwrite(int fd, const void *p, size_t n, off_t off)
+{
+	return fails_on_file("pwrite", fd) ? -1 : NEXT(pwrite)(fd, p, n, off);
+}
+
+ssize_t pwrite64(int fd, const void *p, size_t n, off64_t off)
+{
+	return fails_on_file("pwrite", fd) ? -1 : NEXT(pwrite64)(fd, p, n, off);
+}
+
+ssize_t copy_file_range(int from, off64_t *from_off, int to, off64_t *to_off, size_t n,
+			unsigned flags)
+{
+	return fails_on_file("copy_file_range", to)
+		       ? -1
+		       : NEXT(copy_file_range)(from, from_off, to, to_off, n, flags);
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	void *arg;
+
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	if (request == FICLONE && fails_on_file("ioctl FICLONE", fd))
+		return -1;
+	return NEXT(ioctl)(fd, request, arg);
+}
+
+static int fails_to_open(const char *name, int flags)
+{
+	return (flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE) && fails("openat", name);
+}
+
+static mode_t mode_of(int flags, va_list ap)
+{
+	return flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE ? va_arg(ap, mode_t) : 0;
+}
+
+#define HOOK_OPENAT(f)                                                                             \
+	int f(int dir, const char *name, int flags, ...)                                           \
+	{                                                                                          \
+		va_list ap;                                                                        \
+		mode_t mode;                                                                       \
+                                                                                                   \
+		va_start(ap, flags);                                                               \
+		mode = mode_of(flags, ap);                                                         \
+		va_end(ap);                                                                        \
+		return fails_to_open(name, flags) ? -1 : NEXT(f)(dir, name, flags, mode);          \
+	}
+
+HOOK_OPENAT(openat)
+HOOK_OPENAT(openat64)

@@ -1,0 +1,325 @@
+#!/usr/bin/env bash
+# A draft from its first change on: what it tells, when it is committed, what is refused and stays, and that it is there
+# again after the daemon has ended.
+. "$(dirname "$0")/../lib/mount.sh"
+. "$(dirname "$0")/../lib/write.sh"
+need getfattr setfattr
+need_python
+
+draft_of() {
+  getfattr -n user.ckptfs.draft --only-values "$1"
+}
+
+# until_true WHAT CMD...: waits for it, a minute at most.
+until_true() {
+  local what=$1 i
+  shift
+  for ((i = 0; i < 6000; i++)); do
+    ! "$@" || return 0
+    sleep 0.01
+  done
+  fail "a minute has passed: $what"
+}
+
+# --- what a draft tells ---------------------------------------------------------------------------------
+
+changes_are_counted() {
+  writable linear
+  check_equal "changes" "$(draft_of "$mnt/my-model-0")" 0
+  cp "$tmp/f7.npy" "$mnt/my-model-0/w.npy"
+  check_equal "changes" "$(draft_of "$mnt/my-model-0")" 1
+  rm "$mnt/my-model-0/b.npy"
+  check_equal "changes" "$(draft_of "$mnt/my-model-0")" 2
+  cp "$tmp/f7.npy" "$mnt/my-model-0/new.npy"
+  cp "$tmp/f7.npy" "$mnt/my-model-1000/new.npy"
+  check_equal "changes" "$(draft_of "$mnt/my-model-0")" 3
+  check_equal "changes" "$(draft_of "$mnt")" 4
+  check_equal "changes" "$(draft_of "$mnt/my-model-2000")" 0
+  setfattr -n user.ckptfs.draft -v discard "$mnt/my-model-1000"
+  check_equal "changes" "$(draft_of "$mnt")" 3
+  refuses "Invalid argument" setfattr -n user.ckptfs.draft -v nonsense "$mnt/my-model-0"
+  setfattr -n user.ckptfs.draft -v commit "$mnt/my-model-0"
+  check_equal "changes" "$(draft_of "$mnt")" 0
+  nothing_is_lost
+  check_equal "differences" "$(differences my-model-0 my-model-2001)" "+new.npy -b.npy ~w.npy"
+  unmount
+}
+
+a_discarded_draft_leaves_nothing() {
+  writable linear
+  cp -r "$mnt/my-model-0" "$tmp/before"
+  cp "$tmp/f7.npy" "$mnt/my-model-0/w.npy"
+  mv "$mnt/my-model-0/w" "$mnt/my-model-0/v"
+  rm "$mnt/my-model-0/b.npy"
+  cat "$mnt/my-model-0/w.npy" >"$tmp/out"
+  discard my-model-0
+  diff -r "$mnt/my-model-0" "$tmp/before"
+  [ ! -e "$mnt/my-model-0/v" ] || fail "v is still there"
+  commits_nothing my-model-0
+  unmount
+  [ ! -e "$source/.ckptfs" ] || [ -z "$(ls -A "$source/.ckptfs/drafts" 2>/dev/null)" ] || fail "left: $(find "$source/.ckptfs")"
+}
+
+what_was_written_is_read() {
+  writable linear
+  cp "$tmp/big.npy" "$mnt/my-model-0/big.npy"
+  cmp "$tmp/big.npy" "$mnt/my-model-0/big.npy"
+  cp "$mnt/my-model-0/big.npy" "$tmp/copy.npy"
+  cmp "$tmp/big.npy" "$tmp/copy.npy"
+  check_equal "size" "$(stat -c %s "$mnt/my-model-0/big.npy")" "$(stat -c %s "$tmp/big.npy")"
+  touch -d '2001-02-03 04:05:06' "$mnt/my-model-0/big.npy"
+  chmod 600 "$mnt/my-model-0/big.npy"
+  check_equal "mode and time" "$(TZ=UTC stat -c '%a %y' "$mnt/my-model-0/big.npy")" \
+    "600 $(TZ=UTC date -d '2001-02-03 04:05:06' '+%F %T.000000000 +0000')"
+  committed my-model-0 my-model-2001 +big.npy
+  unmount
+}
+
+# --- refused --------------------------------------------------------------------------------------------
+
+an_invalid_draft_comes_back() {
+  writable linear
+  refuses "Invalid argument" cp "$tmp/bad.npy" "$mnt/my-model-0/w.npy"
+  rm "$mnt/my-model-0/b.npy"
+  mv "$mnt/my-model-0/w" "$mnt/my-model-0/v"
+  is_refused my-model-0 "w.npy: is DT_DOUBLE"
+  getfattr -n user.ckptfs.error --only-values "$mnt/my-model-0/w.npy" | grep -q "w.npy: is DT_DOUBLE" ||
+    fail "the file does not say why"
+  grep -q "w.npy: is DT_DOUBLE" "$mnt.log" || fail "the log does not say why"
+  unmount
+  grep -q "w.npy: is DT_DOUBLE" "$mnt.log" || fail "the log does not say why"
+  mount_ckpt "$source" -o commit=sync
+  cmp "$tmp/bad.npy" "$mnt/my-model-0/w.npy"
+  [ ! -e "$mnt/my-model-0/b.npy" ] || fail "b.npy is there again"
+  [ -e "$mnt/my-model-0/v/Adam.npy" ] || fail "v/Adam.npy is gone"
+  is_refused my-model-0 "w.npy: is DT_DOUBLE"
+  cp "$tmp/f7.npy" "$mnt/my-model-0/w.npy"
+  committed my-model-0 my-model-2001 '~w.npy' -b.npy -w +v
+  unmount
+}
+
+umount_helper_says_what_was_refused() {
+  writable linear
+  refuses "Invalid argument" cp "$tmp/bad.npy" "$mnt/my-model-0/w.npy"
+  check_status 64 "$builddir/umount.ckptfs" "$mnt"
+  grep -q "w.npy: is DT_DOUBLE" "$tmp/err" || fail "does not say why: $(cat "$tmp/err")"
+  wait "${daemons[$mnt]}"
+  unset "daemons[$mnt]"
+  mount_ckpt "$source" -o commit=sync
+  cp "$tmp/f7.npy" "$mnt/my-model-0/w.npy"
+  check_status 0 "$builddir/umount.ckptfs" "$mnt"
+  wait "${daemons[$mnt]}"
+  unset "daemons[$mnt]"
+  nothing_is_lost
+  mount_ckpt "$source"
+  check_equal "differences" "$(differences my-model-0 my-model-2001)" "~w.npy"
+  unmount
+}
+
+# --- when -----------------------------------------------------------------------------------------------
+
+# is_done STEP BASE: STEP is there, and BASE's draft has ended.
+is_done() {
+  [ -d "$mnt/$1" ] && [ ! -e "$source/.ckptfs/drafts/$2" ]
+}
+
+a_quiet_draft_is_committed() {
+  copy_of linear
+  mount_ckpt "$source" -o commit=1
+  cp "$tmp/f7.npy" "$mnt/my-model-0/w.npy"
+  until_true "no new step" is_done my-model-2001 my-model-0
+  nothing_is_lost
+  check_equal "differences" "$(differences my-model-0 my-model-2001)" "~w.npy"
+  # not as long as somebody writes
+  exec 5>>"$mnt/my-model-0/b.npy"
+  cp "$tmp/f7.npy" "$mnt/my-model-0/w.npy"
+  cp "$tmp/f7.npy" "$mnt/my-model-1000/w.npy"
+  until_true "no new step" is_done my-model-2002 my-model-1000
+  check_equal "differences" "$(differences my-model-1000 my-model-2002)" "~w.npy"
+  [ -e "$source/.ckptfs/drafts/my-model-0" ] || fail "the draft was committed while a file was open"
+  exec 5>&-
+  until_true "no new step" is_done my-model-2003 my-model-0
+  check_equal "differences" "$(differences my-model-0 my-model-2003)" "~w.npy"
+  nothing_is_lost
+  unmount
+}
+
+unmounting_commits() {
+  writable linear
+  cp "$tmp/f7.npy" "$mnt/my-model-0/w.npy"
+  cp -r "$mnt/my-model-1000" "$mnt/copy"
+  unmount
+  nothing_is_lost
+  mount_ckpt "$source"
+  check_equal "steps" "$(steps "$mnt")" "copy my-model-0 my-model-1000 my-model-2000 my-model-2001"
+  check_equal "differences" "$(differences my-model-0 my-model-2001)" "~w.npy"
+  check_equal "differences" "$(differences my-model-1000 copy)" ""
+  unmount
+}
+
+signals_commit() {
+  local signal pid
+  for signal in TERM HUP; do # bash has what it starts in the background ignore INT
+    writable linear
+    cp "$tmp/f7.npy" "$mnt/my-model-0/w.npy"
+    pid=${daemons[$mnt]}
+    kill "-$signal" "$pid"
+    unset "daemons[$mnt]"
+    wait "$pid" || true
+    ! is_mounted "$mnt" || fail "still mounted after SIG$signal"
+    nothing_is_lost
+    mount_ckpt "$source"
+    check_equal "differences" "$(differences my-model-0 my-model-2001)" "~w.npy"
+    unmount
+  done
+}
+
+a_killed_daemon_leaves_the_draft() {
+  writable linear
+  cp "$tmp/f7.npy" "$mnt/my-model-0/w.npy"
+  sync "$mnt/my-model-0/w.npy"
+  mv "$mnt/my-model-0/b" "$mnt/my-model-0/bias"
+  mkdir "$mnt/made"
+  cp "$mnt/my-model-1000/w.npy" "$mnt/made/w.npy"
+  kill_daemon
+  mount_ckpt "$source" -o commit=sync
+  cmp "$tmp/f7.npy" "$mnt/my-model-0/w.npy"
+  [ -e "$mnt/my-model-0/bias/Adam.npy" ] || fail "the rename is lost"
+  cmp "$mnt/made/w.npy" "$mnt/my-model-1000/w.npy"
+  sync "$mnt"
+  nothing_is_lost
+  check_equal "steps" "$(steps "$mnt")" "made my-model-0 my-model-1000 my-model-2000 my-model-2001"
+  check_equal "differences" "$(differences my-model-0 my-model-2001)" "+bias -b ~w.npy"
+  unmount
+}
+
+# --- where one may not write ----------------------------------------------------------------------------
+
+a_mount_with_ro_writes_nothing() {
+  copy_of linear
+  mount_ckpt "$source" -o ro
+  refuses "Read-only file system" cp "$tmp/f7.npy" "$mnt/my-model-0/w.npy"
+  refuses "Read-only file system" cp "$tmp/f7.npy" "$mnt/my-model-0/new.npy"
+  refuses "Read-only file system" rm "$mnt/my-model-0/w.npy"
+  refuses "Read-only file system" mv "$mnt/my-model-0/w.npy" "$mnt/my-model-0/v.npy"
+  refuses "Read-only file system" mv "$mnt/my-model-0" "$mnt/best"
+  refuses "Read-only file system" mkdir "$mnt/made" "$mnt/my-model-0/made"
+  refuses "Read-only file system" ln -sfn my-model-0 "$mnt/latest"
+  refuses "Read-only file system" setfattr -n user.ckptfs.draft -v discard "$mnt/my-model-0"
+  sync "$mnt/my-model-0"
+  unmount
+  [ ! -e "$source/.ckptfs" ] || fail "it has left something"
+  nothing_is_lost
+}
+
+a_second_writer_is_refused() {
+  local first
+  writable linear
+  first=$mnt
+  new_mountpoint
+  check_status 32 "$builddir/mount.ckptfs" "$source" "$mnt"
+  grep -q "by process ${daemons[$first]}.*; mount it with -o ro" "$tmp/err" || fail "does not say by whom: $(cat "$tmp/err")"
+  cp "$tmp/f7.npy" "$first/my-model-0/w.npy"
+  check_status 32 "$builddir/mount.ckptfs" "$source" "$mnt"
+  grep -q "by process ${daemons[$first]}.*; mount it with -o ro" "$tmp/err" || fail "does not say by whom: $(cat "$tmp/err")"
+  mnt=$first
+  committed my-model-0 my-model-2001 '~w.npy'
+  mount_ckpt "$source" -o ro
+  diff -r "$first" "$mnt"
+  unmount
+  unmount "$first"
+}
+
+# --- during a commit ------------------------------------------------------------------------------------
+
+the_working_folder_stays() {
+  writable linear
+  (
+    cd "$mnt/my-model-0/w" || exit 1
+    cp "$tmp/f7.npy" Adam.npy
+    sync ..
+    cp "$tmp/f7.npy" Adam_1.npy
+    cmp "$tmp/f7.npy" Adam_1.npy
+    sync ..
+    ls ../b >/dev/null
+    cmp Adam.npy ../w/Adam.npy
+  ) || fail "the folder can't be used any more"
+  nothing_is_lost
+  check_equal "differences" "$(differences my-model-0 my-model-2001)" "~w/Adam.npy"
+  check_equal "differences" "$(differences my-model-0 my-model-2002)" "~w/Adam_1.npy"
+  unmount
+}
+
+# What the kernel remembers of a file in the draft is not shown as the base's when the draft has ended.
+old_pages_are_not_shown() {
+  writable linear
+  "$CKPTFS_PYTHON" - "$mnt" <<'END' || fail "the step shows what its draft had"
+import io, os, sys
+import numpy as np
+step = os.path.join(sys.argv[1], "my-model-0")
+def content(number):
+    file = io.BytesIO()
+    np.save(file, np.full(5000, number, "f4"))
+    return file.getvalue()
+def read(name):
+    with open(os.path.join(step, name), "rb") as file:
+        return file.read()
+for name in "xyz":
+    with open(os.path.join(step, name + ".npy"), "wb") as file:
+        file.write(content(ord(name)))
+root = os.open(sys.argv[1], os.O_RDONLY)
+os.fsync(root)
+step = os.path.join(sys.argv[1], "my-model-2001")
+for number in range(60):
+    assert read("y.npy") == content(ord("y")), number
+    a, b = os.open(step + "/x.npy", os.O_RDONLY), os.open(step + "/y.npy", os.O_WRONLY | os.O_TRUNC)
+    assert os.copy_file_range(a, b, 1 << 20) == len(content(0))
+    os.close(a)
+    os.close(b)
+    os.rename(step + "/y.npy", step + "/z.npy")
+    assert read("z.npy") == content(ord("x"))
+    os.fsync(root) if number % 2 else os.setxattr(step, "user.ckptfs.draft", b"discard")
+END
+  nothing_is_lost
+  unmount
+}
+
+# What is written to a file after its commit is in the next one, and not in that.
+open_files_go_on() {
+  writable linear
+  cp "$tmp/big.npy" "$mnt/my-model-0/big.npy"
+  exec 5<>"$mnt/my-model-0/big.npy"
+  sync "$mnt/my-model-0"
+  [ -d "$mnt/my-model-2001" ] || fail "no new step"
+  cmp "$tmp/big.npy" "$mnt/my-model-2001/big.npy"
+  "$CKPTFS_PYTHON" -c 'import os; os.pwrite(5, b"\1\2\3\4", 128)'
+  cmp "$tmp/big.npy" "$mnt/my-model-2001/big.npy" || fail "a committed step was written to"
+  exec 5>&-
+  sync "$mnt/my-model-0"
+  cmp "$tmp/big.npy" "$mnt/my-model-2001/big.npy" || fail "a committed step was written to"
+  nothing_is_lost
+  check_equal "differences" "$(differences my-model-2001 my-model-2002)" "~big.npy"
+  unmount
+}
+
+array "$tmp/f7.npy" "np.float32(7)"
+array "$tmp/bad.npy" "np.float64(7)"
+array "$tmp/big.npy" "np.arange(200000, dtype='f4').reshape(400, 500)"
+if [ "$#" != 0 ]; then
+  "$@"
+  exit
+fi
+changes_are_counted
+a_discarded_draft_leaves_nothing
+what_was_written_is_read
+an_invalid_draft_comes_back
+umount_helper_says_what_was_refused
+a_quiet_draft_is_committed
+unmounting_commits
+signals_commit
+a_killed_daemon_leaves_the_draft
+a_mount_with_ro_writes_nothing
+a_second_writer_is_refused
+the_working_folder_stays
+old_pages_are_not_shown
+open_files_go_on

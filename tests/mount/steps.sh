@@ -1,0 +1,254 @@
+#!/usr/bin/env bash
+# Steps as a whole: made, copied, renamed and removed by ordinary tools; `latest` pointed elsewhere, and edited through.
+. "$(dirname "$0")/../lib/mount.sh"
+. "$(dirname "$0")/../lib/write.sh"
+need getfattr setfattr tar
+need_python
+
+# said_to_be STEP...: those of `checkpoint`; the last is the latest.
+said_to_be() {
+  check_equal "model_checkpoint_path" "$(sed -n 's/^model_checkpoint_path: "\(.*\)"$/\1/p' "$source/checkpoint")" "${*: -1}"
+  check_equal "all_model_checkpoint_paths" \
+    "$(sed -n 's/^all_model_checkpoint_paths: "\(.*\)"$/\1/p' "$source/checkpoint" | tr '\n' ' ')" "$* "
+}
+
+# --- copies ---------------------------------------------------------------------------------------------
+
+# Of a step with a large variable.
+cp_r_moves_no_data() {
+  local before after
+  writable linear
+  cp "$tmp/big.npy" "$mnt/my-model-0/big.npy"
+  committed my-model-0 my-model-2001 +big.npy
+  before=$(disk_use)
+  cp -r "$mnt/my-model-2001" "$mnt/copy"
+  sync "$mnt/copy"
+  nothing_is_lost
+  after=$(disk_use)
+  [ $((after - before)) -le 32768 ] || fail "a copy takes $((after - before)) bytes"
+  diff -r "$mnt/my-model-2001" "$mnt/copy"
+  said_to_be my-model-0 my-model-1000 my-model-2000 my-model-2001 copy
+  # the copy lives on without the original
+  rm -r "$mnt/my-model-2001"
+  cmp "$tmp/big.npy" "$mnt/copy/big.npy"
+  "$builddir/fsck.ckptfs" -n "$source" || fail "the copy is damaged"
+  unmount
+}
+
+cp_r_with_changes() {
+  writable linear
+  cp -r "$mnt/my-model-1000" "$mnt/tuned-1"
+  cp "$tmp/f7.npy" "$mnt/tuned-1/w.npy"
+  rm "$mnt/tuned-1/b.npy"
+  check_equal "steps on disk" "$(find "$source" -name 'tuned*' -path "$source/tuned*")" ""
+  sync "$mnt/tuned-1"
+  nothing_is_lost
+  check_equal "differences" "$(differences my-model-1000 tuned-1)" "-b.npy ~w.npy"
+  remember
+  cp "$tmp/f7.npy" "$mnt/tuned-1/w/Adam.npy"
+  committed tuned-1 tuned-2 '~w/Adam.npy'
+  unmount
+}
+
+cp_a_to_another_mount() {
+  local first first_source second_source
+  writable linear
+  first=$mnt first_source=$source
+  writable net
+  second_source=$source
+  cp -a "$first/my-model-1000" "$mnt/my-model-7"
+  sync "$mnt"
+  nothing_is_lost
+  diff -r "$first/my-model-1000" "$mnt/my-model-7"
+  [ -e "$second_source/my-model-7.meta" ] || fail "no meta graph"
+  unmount
+  unmount "$first"
+  source=$first_source
+  [ ! -e "$first_source/.ckptfs/drafts" ] || fail "a draft of what was only read"
+}
+
+tar_into_a_new_step() {
+  writable linear
+  mkdir "$mnt/from-tar"
+  tar -C "$mnt/my-model-1000" -cf - . | tar -C "$mnt/from-tar" -xf -
+  sync "$mnt"
+  nothing_is_lost
+  diff -r "$mnt/my-model-1000" "$mnt/from-tar"
+  unmount
+}
+
+new_steps_by_hand() {
+  writable linear
+  mkdir "$mnt/made-3"
+  sync "$mnt"
+  [ -d "$mnt/made-3" ] || fail "an empty step is gone"
+  cp "$tmp/f7.npy" "$mnt/made-3/a.npy"
+  mkdir "$mnt/made-3/scope"
+  cp "$tmp/big.npy" "$mnt/made-3/scope/b.npy"
+  sync "$mnt"
+  nothing_is_lost
+  check_equal "files" "$(cd "$mnt/made-3" && find . -name '*.npy' | sort | tr '\n' ' ')" "./a.npy ./scope/b.npy "
+  said_to_be my-model-0 my-model-1000 my-model-2000 made-3
+  remember
+  cp "$tmp/big.npy" "$mnt/made-3/c.npy"
+  committed made-3 made-4 +c.npy
+  refuses "File exists" mkdir "$mnt/made-3"
+  mkdir "$mnt/gone"
+  rmdir "$mnt/gone"
+  mkdir "$mnt/gone"
+  rm -r "$mnt/gone"
+  [ ! -e "$mnt/gone" ] || fail "still there"
+  refuses "Operation not permitted" cp "$tmp/f7.npy" "$mnt/w.npy"
+  refuses "Invalid argument" mkdir "$mnt/.ckptfs"
+  unmount
+}
+
+# --- renamed and removed --------------------------------------------------------------------------------
+
+mv_of_a_step() {
+  writable linear
+  mv "$mnt/my-model-2000" "$mnt/best"
+  check_equal "steps" "$(steps "$mnt")" "best my-model-0 my-model-1000"
+  said_to_be my-model-0 my-model-1000 best
+  check_equal "latest" "$(readlink "$mnt/latest")" best
+  [ -e "$source/best.meta" ] || fail "no meta graph"
+  [ -e "$source/best.index" ] || fail "no index"
+  check_equal "old files" "$(find "$source" -name 'my-model-2000*')" ""
+  "$builddir/fsck.ckptfs" -n "$source" >/dev/null || fail "fsck"
+  # what was written in it goes along, as a step of its own
+  cp "$tmp/f7.npy" "$mnt/best/w.npy"
+  mv "$mnt/best" "$mnt/worst"
+  sync "$mnt"
+  "$builddir/fsck.ckptfs" -n "$source" >/dev/null || fail "fsck"
+  check_equal "steps" "$(steps "$mnt")" "best-1 my-model-0 my-model-1000 worst"
+  check_equal "differences" "$(differences worst best-1)" "~w.npy"
+  refuses "File exists" "$CKPTFS_PYTHON" -c 'import os, sys; os.rename(*sys.argv[1:])' "$mnt/worst" "$mnt/my-model-0"
+  mkdir "$mnt/unborn"
+  cp "$tmp/f7.npy" "$mnt/unborn/a.npy"
+  mv "$mnt/unborn" "$mnt/born"
+  cmp "$tmp/f7.npy" "$mnt/born/a.npy"
+  sync "$mnt"
+  [ -e "$source/born.index" ] || fail "no new step"
+  check_equal "steps" "$(steps "$mnt")" "best-1 born my-model-0 my-model-1000 worst"
+  unmount
+}
+
+rm_r_of_a_step() {
+  writable linear
+  rm -r "$mnt/my-model-2000"
+  check_equal "steps" "$(steps "$mnt")" "my-model-0 my-model-1000"
+  check_equal "old files" "$(find "$source" -name 'my-model-2000*')" ""
+  said_to_be my-model-0 my-model-1000
+  check_equal "latest" "$(readlink "$mnt/latest")" my-model-1000
+  check_equal "left" "$(find "$source" -mindepth 1 -name '.*')" ""
+  # one that others share bytes with
+  cp "$tmp/big.npy" "$mnt/my-model-0/big.npy"
+  sync "$mnt/my-model-0"
+  cp "$tmp/f7.npy" "$mnt/my-model-1001/w.npy"
+  sync "$mnt"
+  rm -r "$mnt/my-model-1001" "$mnt/my-model-0"
+  cmp "$tmp/big.npy" "$mnt/my-model-1002/big.npy"
+  "$builddir/fsck.ckptfs" -n "$source" >/dev/null || fail "fsck"
+  rm -r "${mnt:?}"/my-model-*
+  check_equal "steps" "$(steps "$mnt")" ""
+  unmount
+}
+
+# --- latest ---------------------------------------------------------------------------------------------
+
+latest_can_be_pointed() {
+  writable linear
+  ln -sfn my-model-0 "$mnt/latest"
+  check_equal "latest" "$(readlink "$mnt/latest")" my-model-0
+  check_equal "model_checkpoint_path" "$(sed -n 's/^model_checkpoint_path: //p' "$source/checkpoint")" '"my-model-0"'
+  cmp "$mnt/latest/w.npy" "$mnt/my-model-0/w.npy"
+  ln -sfn my-model-1000/ "$mnt/latest"
+  check_equal "latest" "$(readlink "$mnt/latest")" my-model-1000
+  cmp "$mnt/latest/w.npy" "$mnt/my-model-1000/w.npy"
+  refuses "Invalid argument" ln -sfn nowhere "$mnt/latest"
+  refuses "Invalid argument" ln -sfn /etc "$mnt/latest"
+  check_equal "latest" "$(readlink "$mnt/latest")" my-model-1000
+  # ln makes it under another name first: such a link can be made, but it is nothing on disk
+  ln -s my-model-0 "$mnt/other"
+  refuses "Operation not permitted" mv "$mnt/other" "$mnt/another"
+  rm "$mnt/other"
+  check_equal "names" "$(find "$mnt" -mindepth 1 -maxdepth 1 -printf "%f\n" | sort | tr '\n' ' ')" \
+    "checkpoint latest my-model-0 my-model-1000 my-model-2000 "
+  check_equal "links on disk" "$(find "$source" -type l)" ""
+  unmount
+}
+
+# A step for each, with all edits so far.
+ten_edits_through_latest() {
+  local i k
+  writable linear
+  for i in 1 2 3 4 5 6 7 8 9 10; do
+    array "$tmp/$i.npy" "np.float32($i)"
+    cp "$tmp/$i.npy" "$mnt/latest/e$i.npy"
+    sync "$mnt/latest/."
+    check_equal "latest" "$(readlink "$mnt/latest")" "my-model-$((2000 + i))"
+    nothing_is_lost
+    for ((k = 1; k <= i; k++)); do
+      cmp "$tmp/$k.npy" "$mnt/my-model-$((2000 + i))/e$k.npy"
+      cmp "$tmp/$k.npy" "$mnt/latest/e$k.npy"
+    done
+    remember
+  done
+  check_equal "steps" "$(find "$mnt" -maxdepth 1 -name 'my-model-*' | wc -l)" 13
+  unmount
+}
+
+# --- texts ----------------------------------------------------------------------------------------------
+
+# pbtext prints a .meta as text.
+the_meta_graph_can_be_edited() {
+  writable linear
+  sed 's/tensorflow_version: ".*"/tensorflow_version: "9.9.9"/' "$mnt/my-model-0/meta_graph.pbtxt" >"$tmp/meta.pbtxt"
+  ! cmp -s "$tmp/meta.pbtxt" "$mnt/my-model-0/meta_graph.pbtxt" || fail "the test changes nothing"
+  cp "$tmp/meta.pbtxt" "$mnt/my-model-0/meta_graph.pbtxt"
+  cmp "$tmp/meta.pbtxt" "$mnt/my-model-0/meta_graph.pbtxt"
+  committed my-model-0 my-model-2001 '~meta_graph.pbtxt'
+  cmp "$tmp/meta.pbtxt" "$mnt/my-model-2001/meta_graph.pbtxt"
+  # the same text is no change
+  cat "$mnt/my-model-2001/meta_graph.pbtxt" >"$tmp/same.pbtxt"
+  cp "$tmp/same.pbtxt" "$mnt/my-model-2001/meta_graph.pbtxt"
+  commits_nothing my-model-2001
+  # a bad one is refused
+  echo "nonsense {" >>"$tmp/same.pbtxt"
+  run cp "$tmp/same.pbtxt" "$mnt/my-model-2001/meta_graph.pbtxt"
+  is_refused my-model-2001 "meta_graph.pbtxt"
+  cp "$tmp/meta.pbtxt" "$mnt/my-model-2001/meta_graph.pbtxt"
+  commits_nothing my-model-2001
+  rm "$mnt/my-model-2001/meta_graph.pbtxt"
+  committed my-model-2001 my-model-2002 -meta_graph.pbtxt
+  [ ! -e "$source/my-model-2002.meta" ] || fail "the meta graph is still there"
+  unmount
+}
+
+derived_texts_are_ignored() {
+  writable linear
+  echo nonsense >"$mnt/my-model-0/variables.tsv"
+  commits_nothing my-model-0
+  rm "$mnt/my-model-0/variables.tsv"
+  commits_nothing my-model-0
+  head -n 1 "$mnt/my-model-0/variables.tsv" | grep -q '^name' || fail "it is gone"
+  unmount
+}
+
+array "$tmp/f7.npy" "np.float32(7)"
+array "$tmp/big.npy" "np.arange(200000, dtype='f4').reshape(400, 500)"
+if [ "$#" != 0 ]; then
+  "$@"
+  exit
+fi
+cp_r_moves_no_data
+cp_r_with_changes
+cp_a_to_another_mount
+tar_into_a_new_step
+new_steps_by_hand
+mv_of_a_step
+rm_r_of_a_step
+latest_can_be_pointed
+ten_edits_through_latest
+the_meta_graph_can_be_edited
+derived_texts_are_ignored

@@ -1,0 +1,586 @@
+#!/usr/bin/env python3
+"""Edits copies of the fixtures through a mount: write_mount.py BUILDDIR FIXTURES FOLDER [TEST...]
+
+Each edit is committed by fsync of the step's folder.  TensorFlow then has to restore the new step: what was written, and
+every other tensor bit for bit as expected.json says; and the files of the old step have to be what they were.
+"""
+
+import contextlib
+import copy
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import ml_dtypes
+import numpy as np
+
+BUILD, FIXTURES, FOLDER = sys.argv[1:4]
+sys.path.insert(0, FIXTURES)
+import table_edit  # noqa: E402
+import tf_expected  # noqa: E402
+from tf_expected import tf, tf1  # noqa: E402
+from tensorflow.core.protobuf import tensor_bundle_pb2  # noqa: E402
+from tensorflow.core.protobuf import trackable_object_graph_pb2  # noqa: E402
+
+SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+
+
+def digests(folder):
+    found = {}
+    for path, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name != ".ckptfs"]
+        for name in names:
+            if name != "checkpoint":
+                with open(os.path.join(path, name), "rb") as file:
+                    found[os.path.join(path, name)] = hashlib.file_digest(file, "sha256").digest()
+    return found
+
+
+class Mounted:
+    """A copy of a fixture, mounted."""
+
+    def __init__(self, fixture=None, options="commit=sync", folder=None):
+        self.source = folder or tempfile.mkdtemp(dir=FOLDER, prefix="source.")
+        self.at = tempfile.mkdtemp(dir=FOLDER, prefix="at.")
+        self.steps = {}
+        if fixture:
+            shutil.copytree(os.path.join(FIXTURES, fixture), self.source, dirs_exist_ok=True, copy_function=shutil.copyfile)
+            with open(os.path.join(FIXTURES, fixture + ".expected.json")) as file:
+                self.steps = json.load(file)["steps"]
+        self.files = digests(self.source)
+        self.mount(options)
+
+    def mount(self, options):
+        self.daemon = subprocess.Popen([f"{BUILD}/mount.ckptfs", self.source, self.at, "--foreground", "-o", options])
+        while not os.path.ismount(self.at):
+            assert self.daemon.poll() is None, "did not mount"
+            time.sleep(0.01)
+
+    def unmount(self):
+        subprocess.run(["umount", self.at], check=True)
+        assert self.daemon.wait() == 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.unmount()
+        if not error[0]:
+            shutil.rmtree(self.source)
+
+    def path(self, step, key):
+        return os.path.join(self.at, step, key.removesuffix(SUFFIX) + ".npy")
+
+    def load(self, step, key):
+        return np.load(self.path(step, key))
+
+    def save(self, step, key, array):
+        path = self.path(step, key)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        try:
+            np.save(path, array)
+        except OSError as error:
+            raise AssertionError(os.getxattr(path, "user.ckptfs.error").decode()) from error
+
+    def sync(self, step):
+        fd = os.open(os.path.join(self.at, step), os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        except OSError as error:
+            raise AssertionError(os.getxattr(os.path.join(self.at, step), "user.ckptfs.error").decode()) from error
+        finally:
+            os.close(fd)
+
+    def commit(self, base, new, changes):
+        """CHANGES: key -> entry; None: not there any more.  What the new step has becomes what is expected of it."""
+        before = set(os.listdir(self.at))
+        self.sync(base)
+        appeared = set(os.listdir(self.at)) - before - {"latest", "checkpoint"}
+        assert appeared == {new}, appeared
+        assert os.path.exists(os.path.join(self.source, new + ".index")), os.listdir(self.source)
+        for path, digest in self.files.items():
+            with open(path, "rb") as file:
+                assert hashlib.file_digest(file, "sha256").digest() == digest, path
+        self.files = digests(self.source)
+        assert not os.path.exists(os.path.join(self.source, ".ckptfs/drafts"))
+        subprocess.run([f"{BUILD}/fsck.ckptfs", "-n", self.source], check=True, stdout=subprocess.DEVNULL)
+        want = copy.deepcopy(self.steps[base]["keys"]) if base in self.steps else {}
+        for key, entry in changes.items():
+            if entry is None:
+                del want[key]
+            else:
+                want[key] = entry
+        self.check(new, want)
+        self.steps[new] = {"keys": want}
+
+    def check(self, step, want):
+        specs = {key: [part["spec"] for part in entry["slices"]] for key, entry in want.items() if "slices" in entry}
+        have = tf_expected.describe_step(os.path.join(self.source, step), specs)["keys"]
+        assert sorted(have) == sorted(want), set(have) ^ set(want)
+        for key in want:
+            if key != GRAPH and not want[key].get("opaque"):
+                a, b = plain(want[key]), plain(have[key])
+                assert a == b, f"{step}: {key}: expected {a}, restored {b}"
+
+    def index(self, step):
+        """key -> entry, and the header under b''."""
+        with open(os.path.join(self.source, step + ".index"), "rb") as file:
+            items = dict(table_edit.read_table(file.read()))
+        header = tensor_bundle_pb2.BundleHeaderProto.FromString(items.pop(b""))
+        found = {key: tensor_bundle_pb2.BundleEntryProto.FromString(value) for key, value in items.items()}
+        found[b""] = header
+        return found
+
+
+def plain(entry):
+    """Less what depends on the format: how TensorFlow refuses to read it."""
+    return {name: value for name, value in entry.items() if name not in ("get_tensor", "restore_error")}
+
+
+def entry_of(old, array):
+    """What is expected of ARRAY, of stored bytes, in place of what OLD says."""
+    entry = {"dtype": old["dtype"], "shape": list(array.shape)}
+    if old["dtype"] == "DT_STRING":
+        entry.update(tf_expected.describe_value(tf.string, words(array)))
+    else:
+        raw = np.ascontiguousarray(array).tobytes()
+        entry.update(nbytes=len(raw), sha256=hashlib.sha256(raw).hexdigest())
+    if "slices" in old:
+        entry["slices"] = []
+        for part in old["slices"]:
+            piece = array[tf_expected.spec_index(part["spec"])]
+            inner = entry_of({"dtype": old["dtype"]}, piece)
+            entry["slices"].append({"spec": part["spec"], **{k: v for k, v in inner.items() if k != "dtype"}})
+    return entry
+
+
+def words(array):
+    """Strings as objects, whichever way they are stored."""
+    if array.dtype.names:
+        wide = array.dtype["bytes"].itemsize
+        values = [item["bytes"].ljust(wide, b"\0")[: int(item["length"])] for item in array.reshape(-1)]
+    else:
+        values = array.reshape(-1).tolist()
+    return np.array([*values, None], object)[:-1].reshape(array.shape)
+
+
+def turned(array):
+    """Other elements of the same kind: these in reverse."""
+    return array.reshape(-1)[::-1].reshape(array.shape).copy()
+
+
+def refused(call, words, path):
+    """CALL fails with EINVAL, and the file says why."""
+    try:
+        call()
+    except OSError as error:
+        assert error.errno == 22, error
+    else:
+        raise AssertionError(f"is not refused: {path}")
+    why = os.getxattr(path, "user.ckptfs.error").decode()
+    assert words in why, why
+
+
+# --- by NumPy -----------------------------------------------------------------------------------------------
+
+
+def numpy_saves():
+    with Mounted("linear") as m:
+        keys = m.steps["my-model-0"]["keys"]
+        value = np.float32(41)
+        m.save("my-model-0", "w", value)
+        m.commit("my-model-0", "my-model-2001", {"w": entry_of(keys["w"], value)})
+        large = np.random.default_rng(1).random((300, 400), np.float32)
+        m.save("my-model-2001", "large", large)
+        m.commit("my-model-2001", "my-model-2002", {"large": entry_of({"dtype": "DT_FLOAT"}, large)})
+        mapped = np.lib.format.open_memmap(m.path("my-model-2002", "large"), "r+")
+        mapped[7, 7:9] = mapped[0, 0] = 17
+        mapped.flush()
+        del mapped
+        large[7, 7:9] = large[0, 0] = 17
+        m.commit("my-model-2002", "my-model-2003", {"large": entry_of({"dtype": "DT_FLOAT"}, large)})
+        mapped = np.lib.format.open_memmap(m.path("my-model-2003", "made"), "w+", np.int16, (5, 1000))
+        mapped[2] = np.arange(1000)
+        del mapped
+        made = np.zeros((5, 1000), np.int16)
+        made[2] = np.arange(1000)
+        m.commit("my-model-2003", "my-model-2004", {"made": entry_of({"dtype": "DT_INT16"}, made)})
+        m.save("my-model-2004", "large", np.asfortranarray(large + 1))
+        m.save("my-model-2004", "made", (made + 1).astype(">i2"))
+        m.save("my-model-2004", "both", np.asfortranarray(large.astype(">c16")))
+        m.commit("my-model-2004", "my-model-2005", {
+            "large": entry_of({"dtype": "DT_FLOAT"}, large + 1),
+            "made": entry_of({"dtype": "DT_INT16"}, made + 1),
+            "both": entry_of({"dtype": "DT_COMPLEX128"}, large.astype("<c16")),
+        })  # fmt: skip
+
+
+def all_dtypes():
+    with Mounted("dtypes") as m:
+        keys = m.steps["numeric"]["keys"]
+        changes, new = {}, {}
+        for key, old in keys.items():
+            array = turned(m.load("numeric", key))
+            m.save("numeric", key, array)
+            changes[key] = entry_of(old, array)
+            m.save("numeric", "new/" + key, array)
+            new["new/" + key] = entry_of(old, array)
+        m.commit("numeric", "numeric-1", {**changes, **new})
+        plainly_saved(m)
+
+
+def plainly_saved(m):
+    """ml_dtypes arrays, which np.save calls |V1 or <V2."""
+    keys, changes = m.steps["numeric-1"]["keys"], {}
+    for key, old in keys.items():
+        array = m.load("numeric-1", key)
+        name = array.dtype.names[0] if array.dtype.names else ""
+        if key.startswith("new/") or not hasattr(ml_dtypes, name):
+            continue
+        array = turned(array)
+        m.save("numeric-1", key, array.view(array.dtype[0]).view(getattr(ml_dtypes, name)))
+        changes[key] = entry_of(old, array)
+    assert len(changes) > 20, len(changes)
+    m.commit("numeric-1", "numeric-2", changes)
+    path = m.path("numeric-2", "plain")
+    refused(lambda: np.save(path, np.zeros(3, ml_dtypes.bfloat16)), "plain.npy: ", path)
+    os.unlink(path)
+
+
+def strings():
+    with Mounted("strings") as m:
+        keys, changes = m.steps["text"]["keys"], {}
+        for key, old in keys.items():
+            array = m.load("text", key)
+            m.save("text", key, turned(array))
+            changes[key] = entry_of(old, turned(array))
+        changes["added"] = entry_of({"dtype": "DT_STRING"}, np.array([b"a", b"", b"ccc"], object))
+        m.save("text", "added", np.array([b"a", b"", b"ccc"]))
+        m.save("text", "added/none", np.zeros((0, 2), "S5"))
+        changes["added/none"] = {"dtype": "DT_STRING", "shape": [0, 2], "values": []}
+        m.save("text", "added/one", np.array(b"one"))
+        changes["added/one"] = entry_of({"dtype": "DT_STRING"}, np.array(b"one", object))
+        m.commit("text", "text-1", changes)
+
+
+# --- slices -------------------------------------------------------------------------------------------------
+
+
+def partitioned():
+    """Each variable keeps its slices, also those that TensorFlow can't put together."""
+    with Mounted("partitioned") as m:
+        for base, new in ("model-3", "model-4"), ("refused", "refused-1"):
+            keys, changes = m.steps[base]["keys"], {}
+            sliced = [key for key, old in keys.items() if "slices" in old]
+            for key in sliced:
+                array = turned(m.load(base, key))
+                m.save(base, key, np.asfortranarray(array) if len(changes) % 2 else array)
+                changes[key] = entry_of(keys[key], array)
+            assert len(changes) >= 5, changes
+            m.commit(base, new, changes)
+            same_slices(m.index(base), m.index(new))
+        os.rename(os.path.join(m.at, "model-4/model"), os.path.join(m.at, "model-4/net"))
+        keys = m.steps["model-4"]["keys"]
+        moved = [key for key in keys if key.startswith("model/")]
+        m.commit("model-4", "model-5", {**{key: None for key in moved}, **{"net" + key[5:]: keys[key] for key in moved}})
+        # a whole variable over a sliced one takes its slices; a copy of one keeps them
+        shutil.copyfile(m.path("model-5", "net/columns"), m.path("model-5", "copy"))
+        m.commit("model-5", "model-6", {"copy": m.steps["model-5"]["keys"]["net/columns"]})
+
+
+def same_slices(old, new):
+    assert sorted(old) == sorted(new), set(old) ^ set(new)
+    for key in old:
+        if key:
+            same_entry(key, old[key], new[key], old[key].slices)
+
+
+def same_entry(key, old, new, content=True):
+    a, b = copy.deepcopy(old), copy.deepcopy(new)
+    for entry in a, b:
+        entry.ClearField("offset")
+        entry.ClearField("shard_id")
+        if not content:
+            entry.ClearField("crc32c")
+            if entry.dtype == 7:
+                entry.ClearField("size")
+    assert a == b, f"{key}: {a} became {b}"
+
+
+def same_index():
+    """The entries that are kept are the same, but for where the bytes are."""
+    for fixture, base, new, key in (("many", "model-1", "model-2", None), ("partitioned", "model-3", "model-4", "beta1_power"),
+                                    ("sharded", "model-7", "model-8", None), ("names", "odd", "odd-1", "plain")):  # fmt: skip
+        with Mounted(fixture) as m:
+            if not key:
+                key = next(k for k, v in m.steps[base]["keys"].items() if v["dtype"] == "DT_FLOAT" and "slices" not in v)
+            array = m.load(base, key) + np.ones((), m.load(base, key).dtype)
+            m.save(base, key, array)
+            m.sync(base)
+            old, kept = m.index(base), m.index(new)
+            assert sorted(old) == sorted(kept)
+            assert old[b""].version == kept[b""].version and kept[b""].endianness == old[b""].endianness
+            for name in old:
+                if name:
+                    same_entry(name, old[name], kept[name], name != key.encode())
+
+
+# --- byte order and V1 --------------------------------------------------------------------------------------
+
+
+def big_endian():
+    with Mounted("bigendian") as m:
+        keys, changes = m.steps["numeric"]["keys"], {}
+        for key in list(keys)[::3]:
+            array = turned(m.load("numeric", key))
+            m.save("numeric", key, array)
+            little = array if not array.dtype.newbyteorder("<") != array.dtype else array.astype(array.dtype.newbyteorder("<"))
+            changes[key] = entry_of(keys[key], little)
+        m.commit("numeric", "numeric-1", changes)
+        assert m.index("numeric-1")[b""].endianness == tensor_bundle_pb2.BundleHeaderProto.BIG
+
+
+def from_v1():
+    for fixture, base, new in ("v1", "model.ckpt-10", "model.ckpt-11"), ("v1", "types.ckpt", "types.ckpt-1"), ("v1-sharded", "model-2", "model-3"):
+        with Mounted(fixture) as m:
+            keys = m.steps[base]["keys"]
+            key = next(k for k, v in keys.items() if v["dtype"] == "DT_FLOAT" and v["nbytes"])
+            array = turned(m.load(base, key))
+            m.save(base, key, array)
+            m.commit(base, new, {key: entry_of(keys[key], array)})
+            assert m.index(new)[b""].version.producer == 1
+            shutil.copytree(os.path.join(m.at, base), os.path.join(m.at, "copy"), copy_function=shutil.copyfile)
+            m.sync("copy")
+            m.check("copy", keys)
+            for path, digest in m.files.items():
+                with open(path, "rb") as file:
+                    assert hashlib.file_digest(file, "sha256").digest() == digest, path
+
+
+# --- Saver --------------------------------------------------------------------------------------------------
+
+
+def saver_restores():
+    """The graph comes from the new step's own .meta."""
+    for fixture, base, new in ("linear", "my-model-2000", "my-model-2001"), ("partitioned", "model-3", "model-4"), ("v1", "model.ckpt-10", "model.ckpt-11"), ("net", "my_net.ckpt", "my_net.ckpt-1"), ("sharded", "model-7", "model-8"):
+        with Mounted(fixture) as m:
+            keys = m.steps[base]["keys"]
+            key = next(k for k, v in keys.items() if v["dtype"] == "DT_FLOAT")
+            array = m.load(base, key) + np.float32(3)
+            m.save(base, key, array)
+            m.commit(base, new, {key: entry_of(keys[key], array)})
+            assert tf.train.latest_checkpoint(m.source) == os.path.join(m.source, new)
+            with tf.Graph().as_default(), tf1.Session(config=tf1.ConfigProto(device_count={"CPU": 3}, allow_soft_placement=True)) as session:
+                saver = tf1.train.import_meta_graph(os.path.join(m.source, new + ".meta"))
+                saver.restore(session, os.path.join(m.source, new))
+                found = {}
+                for v in tf1.global_variables():
+                    info = v._get_save_slice_info() if hasattr(v, "_get_save_slice_info") else None
+                    value = session.run(v)
+                    name = info.full_name if info else v.op.name
+                    if info:
+                        whole = found.setdefault(name, np.zeros(info.full_shape, value.dtype))
+                        whole[tuple(slice(o, o + n) for o, n in zip(info.var_offset, info.var_shape))] = value
+                    else:
+                        found[name] = value
+                assert found.keys() == keys.keys(), found.keys() ^ keys.keys()
+                for name, value in found.items():
+                    want = m.load(new, name)
+                    want = words(want) if want.dtype.kind in "SV" and value.dtype == object else want
+                    assert np.array_equal(np.asarray(value).astype(want.dtype), want), name
+
+
+# --- object-based -------------------------------------------------------------------------------------------
+
+
+def graph_of(m, step):
+    (value,) = tf_expected.restore(os.path.join(m.source, step), [GRAPH], [tf.string])
+    return trackable_object_graph_pb2.TrackableObjectGraph.FromString(value.item() if hasattr(value, "item") else value)
+
+
+def keys_of_graph(graph):
+    return {a.checkpoint_key for node in graph.nodes for a in node.attributes}
+
+
+def object_based():
+    with Mounted("keras") as m:
+        keys = m.steps["ckpt-3"]["keys"]
+        model = tf.keras.Sequential([tf.keras.layers.Input((3,)), tf.keras.layers.Dense(4, name="hidden"), tf.keras.layers.Dense(1, name="output")])
+        optimizer = tf.keras.optimizers.Adam(0.05)
+        optimizer.build(model.trainable_variables)
+        step = tf.Variable(0, dtype=tf.int64)
+        checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, step=step)
+        kernel = "optimizer/_trainable_variables/0" + SUFFIX
+        array = turned(m.load("ckpt-3", kernel))
+        m.save("ckpt-3", kernel, array)
+        m.save("ckpt-3", "step" + SUFFIX, np.int64(77))
+        m.commit("ckpt-3", "ckpt-4", {kernel: entry_of(keys[kernel], array), "step" + SUFFIX: entry_of(keys["step" + SUFFIX], np.int64(77))})
+        assert graph_of(m, "ckpt-3") == graph_of(m, "ckpt-4")
+        checkpoint.restore(os.path.join(m.source, "ckpt-4")).assert_existing_objects_matched()
+        assert np.array_equal(model.layers[0].kernel.numpy(), array) and step.numpy() == 77
+
+        os.rename(os.path.join(m.at, "ckpt-4/step.npy"), os.path.join(m.at, "ckpt-4/moved.npy"))
+        os.rename(os.path.join(m.at, "ckpt-4/optimizer"), os.path.join(m.at, "ckpt-4/opt"))
+        keys = m.steps["ckpt-4"]["keys"]
+        moved = {key: "opt" + key[len("optimizer"):] for key in keys if key.startswith("optimizer/")}
+        moved["step" + SUFFIX] = "moved" + SUFFIX
+        m.commit("ckpt-4", "ckpt-5", {**{key: None for key in moved}, **{to: keys[key] for key, to in moved.items()}})
+        assert keys_of_graph(graph_of(m, "ckpt-5")) == set(m.steps["ckpt-5"]["keys"]) - {GRAPH}
+        step.assign(0)
+        model.layers[0].kernel.assign(np.zeros((3, 4)))
+        checkpoint.restore(os.path.join(m.source, "ckpt-5")).assert_existing_objects_matched()
+        assert np.array_equal(model.layers[0].kernel.numpy(), array) and step.numpy() == 77
+
+        os.unlink(os.path.join(m.at, "ckpt-5/moved.npy"))
+        m.commit("ckpt-5", "ckpt-6", {"moved" + SUFFIX: None})
+        assert keys_of_graph(graph_of(m, "ckpt-6")) == set(m.steps["ckpt-6"]["keys"]) - {GRAPH}
+        step.assign(5)
+        model.layers[0].kernel.assign(np.zeros((3, 4)))
+        checkpoint.restore(os.path.join(m.source, "ckpt-6")).expect_partial()
+        assert np.array_equal(model.layers[0].kernel.numpy(), array) and step.numpy() == 5
+        shutil.copytree(os.path.join(m.at, "ckpt-5"), os.path.join(m.at, "best"), copy_function=shutil.copyfile)
+        m.sync("best")
+        m.check("best", m.steps["ckpt-5"]["keys"])
+        checkpoint.restore(os.path.join(m.source, "best")).assert_existing_objects_matched()
+        assert step.numpy() == 77
+
+
+def object_based_slices():
+    with Mounted("maxshard") as m:
+        keys = m.steps["ckpt-1"]["keys"]
+        key = "kernel" + SUFFIX
+        array = m.load("ckpt-1", key) * 2
+        m.save("ckpt-1", key, array)
+        m.commit("ckpt-1", "ckpt-2", {key: entry_of(keys[key], array)})
+        same_slices(m.index("ckpt-1"), m.index("ckpt-2"))
+        made = tf.train.Checkpoint(kernel=tf.Variable(tf.zeros((12, 11))), bias=tf.Variable(tf.zeros(11)), names=tf.Variable(["", "", ""]))
+        made.read(os.path.join(m.source, "ckpt-2")).assert_existing_objects_matched()
+        assert np.array_equal(made.kernel.numpy(), array)
+        os.rename(os.path.join(m.at, "ckpt-2/kernel.npy"), os.path.join(m.at, "ckpt-2/weight.npy"))
+        m.commit("ckpt-2", "ckpt-3", {key: None, "weight" + SUFFIX: m.steps["ckpt-2"]["keys"][key]})
+        made.kernel.assign(tf.zeros((12, 11)))
+        made.read(os.path.join(m.source, "ckpt-3")).assert_existing_objects_matched()
+        assert np.array_equal(made.kernel.numpy(), array)
+
+
+def saved_model():
+    """A step in a subfolder; TensorFlow loads `variables`, so the new step is put in its place."""
+    with Mounted("savedmodel") as m:
+        step = os.path.join(m.at, "variables/variables")
+        path = os.path.join(step, "kernel.npy")
+        array = np.load(path) + 1
+        np.save(path, array)
+        fd = os.open(step, os.O_RDONLY)
+        os.fsync(fd)
+        os.close(fd)
+        new = os.path.join(m.source, "variables/variables-1")
+        assert os.path.exists(new + ".index"), os.listdir(os.path.join(m.source, "variables"))
+        os.rename(step, os.path.join(m.at, "variables/old"))
+        os.rename(os.path.join(m.at, "variables/variables-1"), step)
+        loaded = tf.saved_model.load(m.source)
+        assert np.array_equal(loaded.kernel.numpy(), array)
+
+
+# --- what it costs ------------------------------------------------------------------------------------------
+
+
+def disk_use(folder):
+    seen = {}
+    for path, _, names in os.walk(folder):
+        for name in names:
+            st = os.lstat(os.path.join(path, name))
+            seen[st.st_ino] = st.st_blocks * 512
+    return sum(seen.values())
+
+
+def one_gib():
+    """A large variable with few blocks on disk, and small ones."""
+    folder = tempfile.mkdtemp(dir=FOLDER, prefix="source.")
+    prefix = os.path.join(folder, "model-1")
+    small = {f"small/{n}": np.full(1000, n, np.float32) for n in range(20)}
+    names = ["large", *small]
+    tf.raw_ops.SaveV2(prefix=prefix, tensor_names=names, shape_and_slices=[""] * len(names),
+                      tensors=[tf.zeros((1 << 28,)), *small.values()])  # fmt: skip
+    with open(os.path.join(folder, "checkpoint"), "w") as file:
+        file.write('model_checkpoint_path: "model-1"\nall_model_checkpoint_paths: "model-1"\n')
+    subprocess.run(["fallocate", "--dig-holes", prefix + ".data-00000-of-00001"], check=True)
+    with Mounted(folder=folder) as m:
+        before = disk_use(folder)
+        array = np.arange(1000, dtype=np.float32)
+        m.save("model-1", "small/7", array)
+        m.sync("model-1")
+        new = disk_use(folder) - before
+        index = os.path.getsize(os.path.join(folder, "model-2.index"))
+        assert new <= array.nbytes + index + (64 << 10), new
+        small["small/7"] = array
+        values = tf_expected.restore(os.path.join(folder, "model-2"), [*small], [tf.float32] * len(small))
+        for name, value in zip(small, values):
+            assert np.array_equal(value, small[name]), name
+        (large,) = tf.raw_ops.RestoreV2(prefix=os.path.join(folder, "model-2"), tensor_names=["large"], shape_and_slices=[""], dtypes=[tf.float32])
+        assert large.shape == (1 << 28,) and not np.any(large.numpy())
+
+
+def seventy_commits():
+    """Shards are packed together before there are more than 64."""
+    with Mounted("linear") as m:
+        keys = copy.deepcopy(m.steps["my-model-2000"]["keys"])
+        for n in range(70):
+            array = np.full(100, n, np.float32)
+            m.save("latest", f"e{n}", array)
+            fd = os.open(os.path.join(m.at, "latest/."), os.O_RDONLY)
+            os.fsync(fd)
+            os.close(fd)
+            step = f"my-model-{2001 + n}"
+            assert os.readlink(os.path.join(m.at, "latest")) == step
+            assert m.index(step)[b""].num_shards <= 64
+            keys[f"e{n}"] = entry_of({"dtype": "DT_FLOAT"}, array)
+            if n % 10 == 9 or n > 58:
+                m.check(step, keys)
+        subprocess.run([f"{BUILD}/fsck.ckptfs", "-n", m.source], check=True, stdout=subprocess.DEVNULL)
+
+
+def dead_bytes():
+    """What was removed does not stay on disk when the old step goes."""
+    for options, kept in (("commit=sync", False), ("commit=sync,compact=1", True)):
+        folder = tempfile.mkdtemp(dir=FOLDER, prefix="source.")
+        values = [np.full(1 << 18, n, np.float32) for n in range(8)]
+        tf.raw_ops.SaveV2(prefix=os.path.join(folder, "model-1"), tensor_names=[f"v{n}" for n in range(8)], shape_and_slices=[""] * 8, tensors=values)
+        with Mounted(options=options, folder=folder) as m:
+            for n in range(1, 8):
+                os.unlink(m.path("model-1", f"v{n}"))
+            m.sync("model-1")
+            shutil.rmtree(os.path.join(m.at, "model-1"))
+            use = disk_use(folder)
+            assert (use > 7 << 20) == kept and (kept or use < 2 << 20), use
+            (value,) = tf_expected.restore(os.path.join(folder, "model-2"), ["v0"], [tf.float32])
+            assert np.array_equal(value, values[0])
+
+
+TESTS = (numpy_saves, all_dtypes, strings, partitioned, same_index, big_endian, from_v1, saver_restores, object_based,
+         object_based_slices, saved_model, one_gib, seventy_commits, dead_bytes)  # fmt: skip
+
+
+def main():
+    failed = []
+    for test in TESTS:
+        if sys.argv[4:] and test.__name__ not in sys.argv[4:]:
+            continue
+        start = time.monotonic()
+        try:
+            test()
+        except Exception:
+            import traceback
+
+            traceback.print_exc()
+            failed.append(test.__name__)
+        print(f"{test.__name__}: {'FAILED' if test.__name__ in failed else 'ok'}, {time.monotonic() - start:.1f} s", flush=True)
+    sys.exit(bool(failed))
+
+
+main()
