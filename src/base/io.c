@@ -183,6 +183,11 @@ int io_copy_range(int from, uint64_t from_off, int to, uint64_t to_off, uint64_t
 	return 0;
 }
 
+bool io_clone(int from, int to)
+{
+	return ioctl(to, FICLONE, from) == 0;
+}
+
 static int fill_copy(int from, int to, struct err *e)
 {
 	struct stat st;
@@ -190,8 +195,7 @@ static int fill_copy(int from, int to, struct err *e)
 
 	if (fstat(from, &st) < 0)
 		return err_sys(e, -errno, "fstat");
-	r = ioctl(to, FICLONE, from) == 0 ? 0
-					  : io_copy_range(from, 0, to, 0, (uint64_t)st.st_size, e);
+	r = io_clone(from, to) ? 0 : io_copy_range(from, 0, to, 0, (uint64_t)st.st_size, e);
 	if (r == 0 && fchown(to, st.st_uid, st.st_gid) < 0 && errno != EPERM)
 		r = err_sys(e, -errno, "fchown");
 	if (r == 0 && fchmod(to, st.st_mode & 0666) < 0)

@@ -33,6 +33,9 @@ int io_write_at(int fd, struct bytes b, uint64_t off, struct err *e);
 int io_truncate(int fd, uint64_t size, struct err *e);
 int io_sync(int fd, const char *name, struct err *e);
 
+/* Has TO share all bytes of FROM, without copying any. False: the filesystem can't. */
+bool io_clone(int from, int to);
+
 /* LEN bytes, by reflink or within the kernel where that can be had. -EIO if FROM has fewer. */
 int io_copy_range(int from, uint64_t from_off, int to, uint64_t to_off, uint64_t len,
 		  struct err *e);

@@ -1,6 +1,8 @@
 /* src/store/draft_file.c: the bytes and attributes of items. */
 #include "base/cleanup.h"
+#include "base/crc32c.h"
 #include "base/io.h"
+#include "format/dtype.h"
 #include "store/draft.h"
 #include "store/draft_disk.h"
 #include "store/draft_items.h"
@@ -79,24 +81,62 @@ static int empty_item(struct draft *d, struct draft_item *i, struct err *e)
 
 enum { COPY_PIECE = 1 << 20 };
 
-/* The whole file of variable V into FD; what is read is verified. SEQ gets its checksum. */
-static int copy_file(struct pin *p, const struct var *v, int fd, struct staged *seq, struct err *e)
+/* A variable whose bytes lie in one piece, into FD behind the header of its file F, which has N bytes: without reading them if
+ * the filesystem can do that. They are verified before, so their checksum is known. */
+static int copy_piece(struct pin *p, const struct var *v, struct file *f, size_t n, int fd,
+		      struct staged *seq, struct err *e)
 {
-	CLEANUP(freep) uint8_t *piece = malloc(COPY_PIECE);
-	struct file *f;
-	uint64_t off = 0;
-	int64_t n = 1;
-	int r = piece ? file_open(p->step, v, p->dirfd, &f, e) : err_set(e, -ENOMEM, "no memory");
+	CLEANUP(closep) int shard = step_open_shard(p->step, p->dirfd, v->shard, e);
+	CLEANUP(freep) uint8_t *header = malloc(n);
+	struct source src;
+	int r = shard < 0 ? shard : source_of_fd(shard, &src, e);
 
+	if (r == 0 && (!header || file_read(f, 0, n, header, e) < 0))
+		r = err_set(e, -ENOMEM, "no memory");
+	if (r == 0 && p->step->mode != VERIFY_OFF)
+		r = verify_all(p->step, v, &src, e);
+	/* A shard that is such a file itself, as commits make them, can be shared as a whole. */
+	if (r == 0 && (v->off != n || src.size != v->off + v->size || !io_clone(shard, fd)))
+		r = io_copy_range(shard, v->off, fd, n, v->size, e);
+	if (r == 0)
+		r = io_write_at(fd, bytes_of(header, n), 0, e);
 	if (r < 0)
 		return r;
+	seq->seq_crc = crc32c_combine(crc32c(header, n), v->crc, v->size);
+	seq->seq_end = n + v->size;
+	return 0;
+}
+
+/* Any other; what is read is verified. */
+static int copy_by_reading(struct file *f, int fd, struct staged *seq, struct err *e)
+{
+	CLEANUP(freep) uint8_t *piece = malloc(COPY_PIECE);
+	uint64_t off = 0;
+	int64_t n = 1;
+	int r = piece ? 0 : err_set(e, -ENOMEM, "no memory");
+
 	while (r == 0 && (n = file_read(f, off, COPY_PIECE, piece, e)) > 0) {
 		r = io_write_at(fd, bytes_of(piece, (size_t)n), off, e);
 		staged_saw(seq, piece, (size_t)n, off);
 		off += (uint64_t)n;
 	}
-	file_close(f);
 	return n < 0 ? (int)n : r;
+}
+
+/* The whole file of variable V into FD. SEQ gets its checksum. */
+static int copy_file(struct pin *p, const struct var *v, int fd, struct staged *seq, struct err *e)
+{
+	bool one_piece = v->kind == VAR_WHOLE && p->step->place.format == STEP_V2 &&
+			 dtype_info(v->dtype)->item && v->size;
+	struct file *f;
+	int r = file_open(p->step, v, p->dirfd, &f, e);
+
+	if (r < 0)
+		return r;
+	r = one_piece ? copy_piece(p, v, f, file_size(p->step, v, p->dirfd) - v->size, fd, seq, e)
+		      : copy_by_reading(f, fd, seq, e);
+	file_close(f);
+	return r;
 }
 
 /* Makes I, a VAR, a file of the draft's own with the same bytes. */
