@@ -383,14 +383,20 @@ int plan_make(struct plan *p, struct err *e)
 	return settle_graph(p, e);
 }
 
+/* Whether a commit has copied it already, when it was open. */
+static bool is_committed(const struct draft_item *i)
+{
+	return i->what == DRAFT_STAGED && i->staged->committed == i->staged->version;
+}
+
 static bool is_as_in_base(const struct plan *p, const struct want *w)
 {
 	const struct draft_item *i = w->item;
 	const struct step *s = p->d->pins[0].step;
 	bool written = i->what == DRAFT_STAGED;
 
-	if (written && w->store)
-		return i->staged->committed == i->staged->version;
+	if (w->store)
+		return false;
 	/* What was written may be what another step has. */
 	return (written ? w->pin : i->pin) == 0 &&
 	       bytes_eq(want_key(p, w), var_key(s, &s->vars[written ? w->var : i->number]));
@@ -399,13 +405,18 @@ static bool is_as_in_base(const struct plan *p, const struct want *w)
 bool plan_is_base(const struct plan *p)
 {
 	const struct draft *d = p->d;
+	uint32_t kept = 0;
 
-	if (!d->has_base || p->new_meta || p->new_graph || plan_n(p) != d->base_files)
+	if (!d->has_base || p->new_meta || p->new_graph)
 		return false;
-	for (uint32_t i = 0; i < plan_n(p); i++)
-		if (!is_as_in_base(p, &plan_wants(p)[i]))
+	for (uint32_t i = 0; i < plan_n(p); i++) {
+		const struct want *w = &plan_wants(p)[i];
+
+		if (!is_committed(w->item) && !is_as_in_base(p, w))
 			return false;
-	return d->base_meta == (p->meta != NULL) &&
+		kept += step_find(d->pins[0].step, want_key(p, w)) != NULL;
+	}
+	return kept == d->base_files && d->base_meta == (p->meta != NULL) &&
 	       (!p->meta || p->meta->what != DRAFT_TEXT || p->meta->pin == 0);
 }
 

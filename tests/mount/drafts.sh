@@ -292,6 +292,8 @@ open_files_go_on() {
   sync "$mnt/my-model-0"
   [ -d "$mnt/my-model-2001" ] || fail "no new step"
   cmp "$tmp/big.npy" "$mnt/my-model-2001/big.npy"
+  sync "$mnt/my-model-0"
+  [ ! -e "$mnt/my-model-2002" ] || fail "what was committed is committed again"
   "$CKPTFS_PYTHON" -c 'import os; os.pwrite(5, b"\1\2\3\4", 128)'
   cmp "$tmp/big.npy" "$mnt/my-model-2001/big.npy" || fail "a committed step was written to"
   exec 5>&-
