@@ -164,7 +164,7 @@ static int remove_item(struct draft *d, struct draft_item *i, struct err *e)
 	return 0;
 }
 
-int draft_unlink(struct draft *d, uint32_t dir, const char *name, struct err *e)
+static int remove_named(struct draft *d, uint32_t dir, const char *name, bool folder, struct err *e)
 {
 	struct draft_item *parent, *i;
 	int r;
@@ -175,29 +175,22 @@ int draft_unlink(struct draft *d, uint32_t dir, const char *name, struct err *e)
 	r = parent ? draft_check_open(d, e) : -ESTALE;
 	if (r == 0 && !i)
 		r = -ENOENT;
-	else if (r == 0)
-		r = i->what == DRAFT_DIR ? -EISDIR : remove_item(d, i, e);
-	pthread_mutex_unlock(&d->lock);
-	return r;
-}
-
-int draft_rmdir(struct draft *d, uint32_t dir, const char *name, struct err *e)
-{
-	struct draft_item *parent, *i;
-	int r;
-
-	pthread_mutex_lock(&d->lock);
-	parent = get_dir(d, dir);
-	i = parent ? draft_find(d, parent, name) : NULL;
-	r = parent ? draft_check_open(d, e) : -ESTALE;
-	if (r == 0 && !i)
-		r = -ENOENT;
-	else if (r == 0 && i->what != DRAFT_DIR)
-		r = -ENOTDIR;
+	else if (r == 0 && (i->what == DRAFT_DIR) != folder)
+		r = folder ? -ENOTDIR : -EISDIR;
 	else if (r == 0)
 		r = i->first ? -ENOTEMPTY : remove_item(d, i, e);
 	pthread_mutex_unlock(&d->lock);
 	return r;
+}
+
+int draft_unlink(struct draft *d, uint32_t dir, const char *name, struct err *e)
+{
+	return remove_named(d, dir, name, false, e);
+}
+
+int draft_rmdir(struct draft *d, uint32_t dir, const char *name, struct err *e)
+{
+	return remove_named(d, dir, name, true, e);
 }
 
 /* --- renaming ---------------------------------------------------------------------------------------------- */

@@ -274,12 +274,11 @@ void draft_entry(struct view *v, const struct node *n, struct draft *d, struct d
 /* --- looking ----------------------------------------------------------------------------------------------- */
 
 int draft_lookup(struct view *v, struct node *n, struct draft *d, uint32_t dir, const char *name,
-		 struct view_entry *out, struct err *e)
+		 struct view_entry *out)
 {
 	struct draft_item *parent, *i = NULL;
 	int r = 0;
 
-	(void)e;
 	pthread_mutex_lock(&d->lock);
 	parent = draft_item(d, dir);
 	if (!parent || parent->gone)
@@ -293,18 +292,15 @@ int draft_lookup(struct view *v, struct node *n, struct draft *d, uint32_t dir, 
 	pthread_mutex_unlock(&d->lock);
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&v->lock);
-	n->lookups++;
-	pthread_mutex_unlock(&v->lock);
+	view_hold(v, n);
 	return 0;
 }
 
 int draft_getattr(struct view *v, struct node *n, struct draft *d, uint32_t index,
-		  struct view_entry *out, struct err *e)
+		  struct view_entry *out)
 {
 	struct draft_item *i;
 
-	(void)e;
 	pthread_mutex_lock(&d->lock);
 	i = draft_item(d, index);
 	if (i)

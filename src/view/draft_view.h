@@ -30,9 +30,9 @@ void draft_leave(struct view *v, struct node *n);
 
 /* As the calls of view.h, in the draft D of N. */
 int draft_lookup(struct view *v, struct node *n, struct draft *d, uint32_t dir, const char *name,
-		 struct view_entry *out, struct err *e);
+		 struct view_entry *out);
 int draft_getattr(struct view *v, struct node *n, struct draft *d, uint32_t index,
-		  struct view_entry *out, struct err *e);
+		  struct view_entry *out);
 void draft_entry(struct view *v, const struct node *n, struct draft *d, struct draft_item *i,
 		 struct view_entry *out);
 
@@ -69,6 +69,9 @@ struct view_file {
 void view_recover(struct view *v, struct node *folder);
 
 void view_forget_kept(struct view *v);
+
+/* One reference more on N, as the kernel has them: view_forget takes it back. */
+void view_hold(struct view *v, struct node *n);
 
 /* The node of ID; NULL: none. */
 struct node *view_node(struct view *v, uint64_t id);

@@ -83,7 +83,7 @@ int view_mkdir(struct view *v, uint64_t parent, const char *name, struct view_en
 		return err_set(e, -ENOMEM, "no memory");
 	r = draft_need_new(v, n, &d, e);
 	if (r == 0) {
-		r = draft_getattr(v, n, d, NODE_ROOT_ID, out, e);
+		r = draft_getattr(v, n, d, NODE_ROOT_ID, out);
 		draft_unref(d);
 	}
 	if (r < 0) { /* the kernel has no reference */

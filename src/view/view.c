@@ -159,7 +159,7 @@ static int lookup_in_step(struct view *v, struct node *n, uint32_t index, const 
 	int r;
 
 	if (d) {
-		r = draft_lookup(v, n, d, index, name, out, e);
+		r = draft_lookup(v, n, d, index, name, out);
 		draft_unref(d);
 		return r;
 	}
@@ -177,9 +177,7 @@ static int lookup_in_step(struct view *v, struct node *n, uint32_t index, const 
 	loaded_unref(l);
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&v->lock);
-	n->lookups++;
-	pthread_mutex_unlock(&v->lock);
+	view_hold(v, n);
 	return 0;
 }
 
@@ -272,7 +270,8 @@ static const struct listed *find_item(const struct listing *l, const char *name)
 	return item ? item : listing_find(l, LISTED_LATEST, name);
 }
 
-/* The node in N that is there whatever is on disk: a step with a draft, or a link that waits for its name. */
+/* The node in N that is there whatever is on disk: a step with a draft, or a link that waits for its name. The kernel has one
+ * reference more on it. */
 static struct node *find_held(struct view *v, const struct node *n, const char *name)
 {
 	CLEANUP(buf_release) struct buf entry = {0};
@@ -284,14 +283,18 @@ static struct node *find_held(struct view *v, const struct node *n, const char *
 		return NULL;
 	pthread_mutex_lock(&v->lock);
 	found = node_find(&v->nodes, n, NODE_STEP, (char *)entry.p);
-	if (found && !found->draft)
+	if (!found || !found->draft)
+		found = node_find(&v->nodes, n, NODE_LATEST, (char *)entry.p);
+	if (found && !found->draft && !found->pending)
 		found = NULL;
+	if (found)
+		found->lookups++;
 	pthread_mutex_unlock(&v->lock);
-	return found ? found : view_pending_link(v, n, (char *)entry.p);
+	return found;
 }
 
 /* The attributes of such a node. */
-static int entry_of_held(struct view *v, struct node *n, struct view_entry *out, struct err *e)
+static int entry_of_held(struct view *v, struct node *n, struct view_entry *out)
 {
 	struct draft *d = draft_of(v, n);
 	struct stat st = {.st_mode = 0777};
@@ -300,7 +303,7 @@ static int entry_of_held(struct view *v, struct node *n, struct view_entry *out,
 	if (n->kind == NODE_LATEST) {
 		entry_of_node(v, n, &st, out);
 	} else if (d) {
-		r = draft_getattr(v, n, d, NODE_ROOT_ID, out, e);
+		r = draft_getattr(v, n, d, NODE_ROOT_ID, out);
 		draft_unref(d);
 	} else {
 		r = -ENOENT;
@@ -317,12 +320,10 @@ int view_lookup_in_folder(struct view *v, struct node *n, const char *name, stru
 	struct node *held = find_held(v, n, name);
 	int r;
 
-	if (held && entry_of_held(v, held, out, e) == 0) {
-		pthread_mutex_lock(&v->lock);
-		held->lookups++;
-		pthread_mutex_unlock(&v->lock);
+	if (held && entry_of_held(v, held, out) == 0)
 		return 0;
-	}
+	if (held)
+		view_forget(v, node_id(held, NODE_ROOT_ID), 1);
 	r = folder_snapshot(v, n, &s, e);
 	if (r < 0)
 		return r;
@@ -353,6 +354,13 @@ void view_look(struct view *v)
 	folder_recover(v, view_node(v, NODE_ROOT_ID));
 }
 
+void view_hold(struct view *v, struct node *n)
+{
+	pthread_mutex_lock(&v->lock);
+	n->lookups++;
+	pthread_mutex_unlock(&v->lock);
+}
+
 void view_forget(struct view *v, uint64_t id, uint64_t count)
 {
 	pthread_mutex_lock(&v->lock);
@@ -365,15 +373,14 @@ void view_forget(struct view *v, uint64_t id, uint64_t count)
 }
 
 /* Whether N has a draft, or waits for its name: then OUT is what it is like. */
-static bool entry_of_held_node(struct view *v, struct node *n, struct view_entry *out,
-			       struct err *e)
+static bool entry_of_held_node(struct view *v, struct node *n, struct view_entry *out)
 {
 	bool held;
 
 	pthread_mutex_lock(&v->lock);
 	held = n->draft || n->pending;
 	pthread_mutex_unlock(&v->lock);
-	return held && entry_of_held(v, n, out, e) == 0;
+	return held && entry_of_held(v, n, out) == 0;
 }
 
 static int stat_node(struct view *v, struct node *n, struct view_entry *out, struct err *e)
@@ -382,7 +389,7 @@ static int stat_node(struct view *v, struct node *n, struct view_entry *out, str
 	struct stat st;
 	int r;
 
-	if ((n->kind == NODE_STEP || n->kind == NODE_LATEST) && entry_of_held_node(v, n, out, e))
+	if ((n->kind == NODE_STEP || n->kind == NODE_LATEST) && entry_of_held_node(v, n, out))
 		return 0;
 	fd = folder_open_parent(v, n, e);
 	r = fd < 0 ? fd : folder_stat(v, fd, n->kind, n->parent ? n->place.file : ".", &st, e);
@@ -411,7 +418,7 @@ int view_getattr(struct view *v, uint64_t id, struct view_entry *out, struct err
 		return stat_node(v, n, out, e);
 	d = draft_of(v, n);
 	if (d) {
-		r = draft_getattr(v, n, d, node_index(id), out, e);
+		r = draft_getattr(v, n, d, node_index(id), out);
 		draft_unref(d);
 		return r;
 	}
@@ -650,9 +657,7 @@ int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *ou
 	if (!d->loaded)
 		return lookup_item(v, d->node, d->fd, d->snapshot, d->item, out, e);
 	entry_in_step(v, d->node, d->loaded, d->index, out);
-	pthread_mutex_lock(&v->lock);
-	d->node->lookups++;
-	pthread_mutex_unlock(&v->lock);
+	view_hold(v, d->node);
 	return 0;
 }
 

@@ -119,9 +119,7 @@ static void enter_item(struct view *v, struct node *n, struct draft *d, struct d
 	draft_entry(v, n, d, i, out);
 	draft_item_put(d, i);
 	pthread_mutex_unlock(&d->lock);
-	pthread_mutex_lock(&v->lock);
-	n->lookups++;
-	pthread_mutex_unlock(&v->lock);
+	view_hold(v, n);
 }
 
 static int open_new(struct node *n, struct draft *d, struct draft_item *i, struct view_file **out,

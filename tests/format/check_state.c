@@ -15,7 +15,7 @@ START_TEST(the_text_is_tensorflow_s)
 	CLEANUP(state_release) struct state s = {0};
 
 	read_whole(&text, "%s/fixtures/%s/%s", ASSETS, name,
-		  strcmp(name, "rotation") ? "checkpoint" : "mylatest");
+		   strcmp(name, "rotation") ? "checkpoint" : "mylatest");
 	ck_assert_int_eq(state_parse(buf_bytes(&text), &s, NULL), 0);
 	ck_assert_int_eq(state_print(&s, &out, NULL), 0);
 	ck_assert(bytes_eq(buf_bytes(&out), buf_bytes(&text)));
