@@ -313,13 +313,34 @@ int draft_pin(struct draft *d, struct step *s, int from, struct err *e)
 
 /* --- what others ask --------------------------------------------------------------------------------------- */
 
+/* The components that TensorFlow puts into keys of object-based checkpoints. */
+static bool is_keyword(const char *name)
+{
+	return !strcmp(name, ".ATTRIBUTES") || !strcmp(name, ".OPTIMIZER_SLOT");
+}
+
 /* A tool's temporary folder, or in one; the base's are scopes of its variables. */
 bool draft_is_hidden(const struct draft_item *i)
 {
 	for (; i && i->parent; i = i->parent)
-		if (i->name[0] == '.' && !i->under)
+		if (i->name[0] == '.' && !i->under && !is_keyword(i->name))
 			return true;
 	return false;
+}
+
+bool draft_has_own_name(const struct draft *d, const struct draft_item *i)
+{
+	const struct step *s = d->pins[i->pin].step;
+	CLEANUP(buf_release) struct buf path = {0};
+	const uint8_t *name;
+
+	if (name_to_path(s->object_based ? NAME_OBJECT : NAME_PLAIN, var_key(s, draft_var(d, i)),
+			 &path) < 0 ||
+	    buf_add_str(&path, ".npy") < 0)
+		return false;
+	name = memrchr(path.p, '/', path.n);
+	name = name ? name + 1 : path.p;
+	return bytes_eq(bytes_of(name, path.n - (size_t)(name - path.p)), bytes_str(i->name));
 }
 
 bool draft_is_variable(const struct draft_item *i)
@@ -329,7 +350,8 @@ bool draft_is_variable(const struct draft_item *i)
 	if (i->what == DRAFT_DIR || i->what == DRAFT_TEXT ||
 	    !bytes_ends(bytes_str(i->name), bytes_str(".npy")))
 		return false;
-	return !hidden || i->what == DRAFT_VAR || i->expect_var != DRAFT_NONE;
+	return !hidden ||
+	       (i->what == DRAFT_VAR ? i->own_name : i->under && i->expect_var != DRAFT_NONE);
 }
 
 const struct var *draft_var(const struct draft *d, const struct draft_item *i)

@@ -74,6 +74,7 @@ struct draft_item {
 	bool gone; /* from the tree; some have it open */
 	bool on_disk; /* in `tree`; a VAR or TEXT that is not shows through from the base */
 	bool under; /* the base shows something at this place, which is this or is hidden by it */
+	bool own_name; /* VAR: of the variable that it is; only asked where the name begins with a dot */
 	bool opened; /* VAR: since its step was parsed */
 	uint32_t pin, number; /* VAR, TEXT */
 	uint32_t expect_pin, expect_var; /* over which variable it lies; or DRAFT_NONE */

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "store/draft_items.h"
+#include "store/draft_own.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -304,6 +305,7 @@ static int resolve(struct reading *rd, struct bytes target, struct draft_item *i
 		return err_set(e, -EUCLEAN, "leads to %.*s, which is not there", (int)target.n,
 			       (const char *)target.p);
 	i->number = t->files[found.index].var;
+	i->own_name = draft_has_own_name(rd->d, i);
 	return 0;
 }
 

@@ -566,6 +566,8 @@ static int end_reference(struct draft *d, struct draft_item *i, struct err *e)
 	i->pin = link.pin;
 	i->number = link.number;
 	i->on_disk = true;
+	if (i->what == DRAFT_VAR)
+		i->own_name = draft_has_own_name(d, i);
 	return 0;
 }
 

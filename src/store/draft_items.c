@@ -1,5 +1,6 @@
 #include "store/draft_items.h"
 #include "base/cleanup.h"
+#include "store/draft_own.h"
 #include <fcntl.h>
 #include <time.h>
 
@@ -204,6 +205,8 @@ int items_move(struct draft *d, struct draft_item *i, struct draft_item *parent,
 	i->name = copy;
 	i->parent = parent;
 	link_item(d, i);
+	if (i->what == DRAFT_VAR)
+		i->own_name = draft_has_own_name(d, i);
 	return 0;
 }
 
@@ -251,6 +254,7 @@ static struct draft_item *add_base_item(struct draft *d, struct draft_item *pare
 		i->under = true;
 		i->pin = 0;
 		i->number = number;
+		i->own_name = true;
 	}
 	return i;
 }

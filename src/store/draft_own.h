@@ -11,5 +11,8 @@ int draft_check_open(const struct draft *d, struct err *e);
 /* What was being referred to in pieces becomes bytes: something else is wanted of it. */
 int draft_settle(struct draft *d, struct draft_item *i, struct err *e);
 
+/* Is the name of I, a VAR, that of the variable in its own step? */
+bool draft_has_own_name(const struct draft *d, const struct draft_item *i);
+
 /* Is the folder I a tool's temporary one, or in one? */
 bool draft_is_hidden(const struct draft_item *i);

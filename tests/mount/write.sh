@@ -434,6 +434,14 @@ dot_files_are_not_committed() {
   cp "$tmp/f7.npy" "$mnt/my-model-0/.tmp.npy"
   mv "$mnt/my-model-0/.tmp.npy" "$mnt/my-model-0/w.npy"
   committed my-model-0 my-model-2002 '~w.npy'
+  mv "$mnt/my-model-0/b.npy" "$mnt/my-model-0/.b.npy"
+  cp "$mnt/my-model-0/w.npy" "$mnt/my-model-0/.c.npy"
+  committed my-model-0 my-model-2003 '-b.npy'
+  mkdir -p "$mnt/made/v/.OPTIMIZER_SLOT" "$mnt/made/.tmp" # a component of keys, and a tool's folder
+  cp "$tmp/f7.npy" "$mnt/made/v/.OPTIMIZER_SLOT/m.npy"
+  cp "$tmp/f7.npy" "$mnt/made/.tmp/m.npy"
+  sync "$mnt/made"
+  check_equal "variables" "$(cd "$mnt/made" && find . -name '*.npy')" ./v/.OPTIMIZER_SLOT/m.npy
   unmount
 }
 
