@@ -107,7 +107,7 @@ struct draft {
 	bool base_meta; /* and whether it has a meta graph */
 	uint32_t writers;
 	uint32_t in_flight; /* writes that are under way, without the lock */
-	pthread_cond_t settled; /* there are none */
+	pthread_cond_t settled; /* there are none, or no writers */
 	uint64_t changes; /* counts them */
 	int64_t changed_at; /* ms of CLOCK_MONOTONIC */
 	bool ended; /* committed or discarded: nothing is written any more */
@@ -141,7 +141,8 @@ int draft_discard(struct draft *d, struct err *e);
 /* The number of S among the pins, which it becomes if it is none yet; its files are in FROM. As pin_make. The lock is held. */
 int draft_pin(struct draft *d, struct step *s, int from, struct err *e);
 
-/* Waits until no write is under way: a commit must not see half of one. The lock is held, and let go meanwhile. */
+/* Waits until no write is under way, for a commit must not see half of one; and a moment for files that are being closed. The lock is
+ * held, and let go meanwhile. */
 void draft_settle_writes(struct draft *d);
 
 /* After a commit, while files are open for writing: these stay, as what is written over the same base from now on; all else is as in the

@@ -231,14 +231,17 @@ static int spell_out_all(struct draft *d, struct draft_item *root, struct err *e
 	return r == 0 && root->under ? disk_mark_gone(d, root, e) : r;
 }
 
-/* Below ROOT nothing of the base shows through any more. */
-static void forget_base(struct draft_item *root)
+/* Of ROOT and what is below it nothing is in the place that it has in the base, or had in a commit. */
+static void forget_place(struct draft_item *root)
 {
-	root->under = false;
-	for (struct draft_item *i = root; (i = items_next(root, i));) {
+	for (struct draft_item *i = root; i; i = items_next(root, i)) {
 		i->under = false;
 		if (i->what == DRAFT_DIR)
 			i->on_disk = true;
+		if (i->staged) {
+			i->staged->refusal.code = 0;
+			i->staged->committed = 0;
+		}
 	}
 }
 
@@ -299,11 +302,8 @@ static int move_item(struct draft *d, struct draft_item *i, struct draft_item *t
 		inherit(i, target);
 		items_remove(d, target);
 	}
-	if (i->what == DRAFT_DIR)
-		forget_base(i);
+	forget_place(i);
 	i->under = under;
-	if (i->staged)
-		i->staged->refusal.code = 0;
 	r = items_move(d, i, to_dir, to);
 	items_changed(d);
 	return r < 0 ? err_set(e, r, "no memory") : 0;
@@ -321,8 +321,8 @@ static int exchange(struct draft *d, struct draft_item *a, struct draft_item *b,
 		r = disk_exchange(d, a, b, e);
 	if (r < 0)
 		return r;
-	forget_base(a);
-	forget_base(b);
+	forget_place(a);
+	forget_place(b);
 	if (!name || items_move(d, b, a->parent, a->name) < 0 || items_move(d, a, dir, name) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	items_changed(d);

@@ -392,6 +392,8 @@ void draft_close(struct draft *d, struct draft_item *i, bool writing)
 	i->opens--;
 	i->writers -= writing;
 	d->writers -= writing;
+	if (!d->writers)
+		pthread_cond_broadcast(&d->settled);
 	if (writing) {
 		struct timespec now;
 
@@ -458,8 +460,27 @@ static void end_change(struct draft *d, struct draft_item *i)
 	pthread_mutex_unlock(&d->lock);
 }
 
+/* close(2) does not wait for the kernel to say that a file is closed; a moment later it has. */
+enum { PATIENCE_MS = 20 };
+
+static void await_closing(struct draft *d)
+{
+	struct timespec until;
+	int r = 0;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += PATIENCE_MS * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	while (d->writers && r == 0)
+		r = pthread_cond_timedwait(&d->settled, &d->lock, &until);
+}
+
 void draft_settle_writes(struct draft *d)
 {
+	await_closing(d);
 	while (d->in_flight)
 		pthread_cond_wait(&d->settled, &d->lock);
 }

@@ -71,7 +71,8 @@ static int bring_back(struct draft *d, struct held *h, struct err *e)
 
 	if (r == 0)
 		r = items_put_back(d, i, dir);
-	i->staged->committed = i->staged->version;
+	if (draft_is_variable(i)) /* a temporary file was not in the commit */
+		i->staged->committed = i->staged->version;
 	return r;
 }
 
