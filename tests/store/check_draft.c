@@ -109,7 +109,7 @@ static int compare_lines(const void *a, const void *b)
 /* A line for each item, sorted. */
 static char *dump(struct draft *d)
 {
-	CLEANUP(buf_release) struct buf lines = {0}, list = {0};
+	CLEANUP(buf_release) struct buf list = {0};
 	struct buf text = {0};
 
 	pthread_mutex_lock(&d->lock);
