@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Mounts the checkpoint in examples/net, looks around in it and unmounts it: tour.sh [PROGRAM]
+# Mounts a copy of the checkpoint in examples/net, looks around in it, changes it and unmounts it: tour.sh [PROGRAM]
 #
 # PROGRAM is mount.ckptfs if that is installed. Works as root and, through fusermount3, as anyone.
 set -euo pipefail
@@ -10,6 +10,7 @@ program=$(command -v "${1:-mount.ckptfs}") || {
 }
 program=$(realpath "$program")
 examples=$(cd "$(dirname "$0")" && pwd)
+work=
 mnt=
 
 die() {
@@ -32,9 +33,9 @@ unmount=(umount)
 
 clean_up() {
   cd /
-  if [ -n "$mnt" ]; then
+  if [ -n "$work" ]; then
     ! mountpoint -q "$mnt" || "${unmount[@]}" "$mnt"
-    rmdir "$mnt"
+    rm -rf --one-file-system "$work"
   fi
 }
 
@@ -58,11 +59,15 @@ show() {
 check_fuse
 trap clean_up EXIT
 trap 'exit 1' HUP INT TERM
-mnt=$(mktemp -d "${TMPDIR:-/tmp}/ckptfs-tour.XXXXXX")
-mnt=$(realpath "$mnt")
+work=$(mktemp -d "${TMPDIR:-/tmp}/ckptfs-tour.XXXXXX")
+work=$(realpath "$work")
+mnt=$work/ckpt
+mkdir "$mnt"
+cp -r "$examples/net" "$work/"
+chmod -R u+w "$work/net"
 
 say "A directory in which tf.train.Saver saved two steps"
-cd "$examples"
+cd "$work"
 show ls net
 
 say "Mounted, each step is a folder, and each variable in it a NumPy file"
@@ -93,6 +98,13 @@ for name in os.listxattr("model-200/hidden/kernel.npy"):
 else
   echo "(getfattr, which shows it, comes with Debian's package attr)"
 fi
+
+say "Step 200 without the optimizer's slots: what is changed becomes a new step, and the old one stays"
+show find model-200 -name Momentum.npy -delete
+show sync model-200
+show ls
+show readlink latest
+show ls -F latest/hidden model-200/hidden
 
 say "Unmounting"
 cd /

@@ -10,6 +10,7 @@ run_tour() {
     fail "tour.sh: $(cat "$tmp/tour")"
   grep -q 'model-100/output/bias.npy and .* differ' "$tmp/tour" || fail "tour.sh shows no difference"
   grep -qF 'user.ckptfs.shape="4,6"' "$tmp/tour" || fail "tour.sh shows no attributes"
+  grep -qx 'model-201' "$tmp/tour" || fail "tour.sh shows no new step"
   ! grep -q " $tmp/ckptfs-tour" /proc/self/mounts || fail "tour.sh leaves a mount"
   ! compgen -G "$tmp/ckptfs-tour*" || fail "tour.sh leaves a folder"
 }
