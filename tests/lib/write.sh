@@ -84,8 +84,8 @@ refuses() {
 # The draft in BASE's folder can't be committed, for the reason WORDS.
 is_refused() {
   refuses "Invalid argument" sync "$mnt/$1"
-  getfattr -n user.ckptfs.error --only-values "$mnt/$1" 2>&1 | grep -qF -- "$2" ||
-    fail "does not say '$2': $(getfattr -n user.ckptfs.error --only-values "$mnt/$1" 2>&1)"
+  run getfattr -n user.ckptfs.error --only-values "$mnt/$1"
+  grep -qF -- "$2" "$tmp/out" || fail "does not say '$2': $(cat "$tmp/out" "$tmp/err")"
   [ -e "$source/.ckptfs/drafts/$1" ] || fail "the draft of $1 is gone"
 }
 

@@ -57,7 +57,7 @@ descriptors() {
 }
 
 with_sanitizers() {
-  ldd "$program" | grep -q libasan
+  [[ $(ldd "$program") = *libasan* ]]
 }
 
 memory() {

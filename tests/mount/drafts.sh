@@ -83,8 +83,8 @@ an_invalid_draft_comes_back() {
   rm "$mnt/my-model-0/b.npy"
   mv "$mnt/my-model-0/w" "$mnt/my-model-0/v"
   is_refused my-model-0 "w.npy: is DT_DOUBLE"
-  getfattr -n user.ckptfs.error --only-values "$mnt/my-model-0/w.npy" | grep -q "w.npy: is DT_DOUBLE" ||
-    fail "the file does not say why"
+  run getfattr -n user.ckptfs.error --only-values "$mnt/my-model-0/w.npy"
+  grep -q "w.npy: is DT_DOUBLE" "$tmp/out" || fail "the file does not say why"
   grep -q "w.npy: is DT_DOUBLE" "$mnt.log" || fail "the log does not say why"
   unmount
   grep -q "w.npy: is DT_DOUBLE" "$mnt.log" || fail "the log does not say why"

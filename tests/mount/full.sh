@@ -96,7 +96,7 @@ read_only_disk() {
   mount --bind "$ck" "$ck" 2>"$tmp/err" || return 0
   mount -o remount,bind,ro "$ck"
   mount_ckpt "$ck" -o "$options"
-  grep -F " $mnt fuse" /proc/self/mounts | grep -q " ro," || fail "not mounted read-only"
+  [[ $(grep -F " $mnt fuse" /proc/self/mounts) = *" ro,"* ]] || fail "not mounted read-only"
   check_step "$tmp/before" "$mnt/$step"
   if rm "$mnt/$step/hidden/weights.npy" 2>"$tmp/err"; then fail "a file on a read-only disk was removed"; fi
   grep -qF "Read-only file system" "$tmp/err" || fail "told: $(cat "$tmp/err")"

@@ -32,7 +32,7 @@ refused() {
   local status=$1 words=$2
   shift 2
   check_status "$status" "$program" "$@"
-  head -n 1 "$tmp/err" | grep -q "^mount\.ckptfs: " || fail "no sentence for $*: $(cat "$tmp/err")"
+  [[ $(<"$tmp/err") = "mount.ckptfs: "* ]] || fail "no sentence for $*: $(cat "$tmp/err")"
   grep -qF -- "$words" "$tmp/err" || fail "does not say '$words' for $*: $(cat "$tmp/err")"
   [ ! -s "$tmp/out" ] || fail "writes to stdout for $*"
 }
@@ -180,7 +180,7 @@ relative_paths_work() {
   cd "$tmp"
   mounts linear at
   shows checkpoint my-model-0 my-model-1000 my-model-2000
-  mounted_here | grep -q "^$tmp/linear $at " || fail "the list of mounts shows $(mounted_here)"
+  grep -q "^$tmp/linear $at " <<<"$(mounted_here)" || fail "the list of mounts shows $(mounted_here)"
   unmount_at "$at"
   mkdir -p one/two
   cd one/two
