@@ -1,6 +1,6 @@
 #include "base/io.h"
 #include "base/cleanup.h"
-#include <dirent.h>
+#include "base/dir.h"
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -275,41 +275,30 @@ int io_remove_folder(int dirfd, const char *name, struct err *e)
 	return unlinkat(dirfd, name, AT_REMOVEDIR) < 0 ? err_sys(e, -errno, "%s", name) : 0;
 }
 
-static bool is_dots(const char *name)
+static int empty_folder(int parent, const char *name, struct err *e)
 {
-	return !strcmp(name, ".") || !strcmp(name, "..");
-}
-
-/* Empties the folder that FD, which is closed, is. */
-static int empty_folder(int fd, struct err *e)
-{
-	DIR *d = fdopendir(fd);
+	CLEANUP(dir_closep) DIR *d = dir_open(parent, name);
 	const struct dirent *de;
 	int r = 0;
 
-	if (!d) {
-		r = -errno;
-		close(fd);
-		return err_sys(e, r, "opening a folder");
+	if (!d)
+		return err_sys(e, -errno, "%s", name);
+	while (r == 0 && (de = dir_next(d))) {
+		r = io_remove_all(dirfd(d), de->d_name, e);
+		if (r < 0)
+			err_wrap(e, r, "%s", name);
 	}
-	while (r == 0 && (de = readdir(d)))
-		if (!is_dots(de->d_name))
-			r = io_remove_all(fd, de->d_name, e);
-	closedir(d);
 	return r;
 }
 
 int io_remove_all(int dirfd, const char *name, struct err *e)
 {
-	int fd, r;
+	int r;
 
 	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT || errno == ENOTDIR)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return err_sys(e, -errno, "%s", name);
-	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return err_sys(e, -errno, "%s", name);
-	r = empty_folder(fd, e);
-	return r < 0 ? err_wrap(e, r, "%s", name) : io_remove_folder(dirfd, name, e);
+	r = empty_folder(dirfd, name, e);
+	return r < 0 ? r : io_remove_folder(dirfd, name, e);
 }

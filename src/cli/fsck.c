@@ -5,6 +5,7 @@
  * Exit codes are those of fsck(8), added up: 1 problems corrected, 4 problems left, 8 it could not look, 16 wrong usage,
  * 32 interrupted. */
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "cli/fsck_report.h"
 #include "config.h"
 #include "store/locate.h"
@@ -12,7 +13,6 @@
 #include "store/recover.h"
 #include "store/state_review.h"
 #include "store/strays.h"
-#include <dirent.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -462,11 +462,6 @@ static uint32_t check_one(struct fsck *f, int dirfd, const char *folder,
 
 /* --- folders ----------------------------------------------------------------------------------------------- */
 
-static int open_folder(int dirfd, const char *name)
-{
-	return openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-}
-
 /* Moves what is known of the shards to the places of the steps in the listing NEW; NULL: no memory. */
 static uint32_t *renumber(const struct listing *old, const uint32_t *num_shards,
 			  const struct listing *new)
@@ -527,11 +522,11 @@ static void check_folder(struct fsck *f, int dirfd, const char *folder, const ch
 
 		if (l.items[i].kind != LISTED_FOLDER || !path || !within)
 			continue;
-		fd = open_folder(dirfd, l.items[i].place.name);
+		fd = dir_fd(dirfd, l.items[i].place.name, NULL);
 		if (fd >= 0) {
 			check_folder(f, fd, path, within);
-		} else if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP) {
-			err_sys(&e, -errno, "%s", path);
+		} else if (fd != -ENOENT && fd != -ENOTDIR && fd != -ELOOP) {
+			err_sys(&e, fd, "%s", path);
 			report_error(&f->report, e.text);
 		}
 	}
@@ -557,15 +552,12 @@ static uint64_t size_of_step(int dirfd, const struct step_place *p)
 /* V2's: by their names alone, as no index has been read yet. */
 static uint64_t size_of_data(int dirfd, const char *only)
 {
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	CLEANUP(dir_closep) DIR *d = dir_open(dirfd, ".");
 	const struct dirent *de;
 	uint64_t sum = 0;
 	struct stat st;
 
-	if (!d)
-		closep(&fd);
-	while (d && (de = readdir(d))) {
+	while (d && (de = dir_next(d))) {
 		const char *data = strstr(de->d_name, ".data-");
 
 		if (!data || (only && (strlen(only) != (size_t)(data - de->d_name) ||
@@ -574,8 +566,6 @@ static uint64_t size_of_data(int dirfd, const char *only)
 		if (fstatat(dirfd, de->d_name, &st, 0) == 0 && S_ISREG(st.st_mode))
 			sum += (uint64_t)st.st_size;
 	}
-	if (d)
-		closedir(d);
 	return sum;
 }
 
@@ -592,7 +582,7 @@ static uint64_t size_of_folder(const struct fsck *f, int dirfd)
 		if (item->kind == LISTED_STEP && (!f->only || !strcmp(f->only, item->place.name)))
 			sum += size_of_step(dirfd, &item->place);
 		if (item->kind == LISTED_FOLDER && !f->only) {
-			CLEANUP(closep) int fd = open_folder(dirfd, item->place.name);
+			CLEANUP(closep) int fd = dir_fd(dirfd, item->place.name, NULL);
 
 			sum += fd < 0 ? 0 : size_of_folder(f, fd);
 		}

@@ -1,5 +1,6 @@
 #include "store/commit.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/io.h"
 #include "store/commit_plan.h"
 #include "store/draft_disk.h"
@@ -8,17 +9,9 @@
 #include "store/recover.h"
 #include "store/staged.h"
 #include "store/state_update.h"
-#include <fcntl.h>
 #include <stdio.h>
 
 enum { MAX_TRIES = 1000 }; /* names that somebody else took meanwhile */
-
-static int open_folder(int dirfd, const char *name, struct err *e)
-{
-	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-
-	return fd < 0 ? err_sys(e, -errno, "%s", name) : fd;
-}
 
 /* --- files beside the tensors ------------------------------------------------------------------------------ */
 
@@ -337,7 +330,7 @@ static int begin(struct plan *p, struct err *e)
 	if (r == 0)
 		r = io_make_folder(p->d->fd, "commit", 0777, e);
 	if (r == 0)
-		r = p->fd = open_folder(p->d->fd, "commit", e);
+		r = p->fd = dir_fd(p->d->fd, "commit", e);
 	return r < 0 ? r : 0;
 }
 

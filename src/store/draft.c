@@ -1,5 +1,6 @@
 #include "store/draft.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/io.h"
 #include "store/draft_disk.h"
 #include "store/draft_items.h"
@@ -68,12 +69,12 @@ void draft_unref(struct draft *d)
 
 int draft_folder(int dirfd, const char *name, bool make, struct err *e)
 {
-	int fd;
+	int fd = dir_fd(dirfd, name, e), r;
 
-	if (make && io_make_folder(dirfd, name, 0777, e) < 0 && errno != EEXIST)
-		return -errno;
-	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	return fd < 0 ? err_sys(e, -errno, "%s", name) : fd;
+	if (fd != -ENOENT || !make)
+		return fd;
+	r = io_make_folder(dirfd, name, 0777, e);
+	return r < 0 ? r : dir_fd(dirfd, name, e);
 }
 
 /* Opens .ckptfs/drafts. */

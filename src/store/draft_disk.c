@@ -1,9 +1,9 @@
 #include "store/draft_disk.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/io.h"
 #include "store/draft_items.h"
 #include "store/draft_own.h"
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -20,37 +20,20 @@ bool disk_is_reserved(const char *name)
 
 /* --- folders ----------------------------------------------------------------------------------------------- */
 
-static int open_folder(int dirfd, const char *name, struct err *e)
-{
-	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-
-	return fd < 0 ? err_sys(e, -errno, "%s", name) : fd;
-}
-
-static int open_or_make(int dirfd, const char *name, bool make, struct err *e)
-{
-	int fd = open_folder(dirfd, name, e), r;
-
-	if (fd != -ENOENT || !make)
-		return fd;
-	r = io_make_folder(dirfd, name, 0777, e);
-	return r < 0 ? r : open_folder(dirfd, name, e);
-}
-
 int disk_folder(const struct draft *d, const struct draft_item *dir, bool make, struct err *e)
 {
 	CLEANUP(closep) int parent = -1;
 
 	if (!dir->parent)
-		return open_folder(d->tree, ".", e);
+		return dir_fd(d->tree, ".", e);
 	parent = disk_folder(d, dir->parent, make, e);
-	return parent < 0 ? parent : open_or_make(parent, dir->name, make, e);
+	return parent < 0 ? parent : draft_folder(parent, dir->name, make, e);
 }
 
 int disk_mark_gone(const struct draft *d, const struct draft_item *i, struct err *e)
 {
 	CLEANUP(closep) int dir = disk_folder(d, i->parent, true, e);
-	CLEANUP(closep) int gone = dir < 0 ? dir : open_or_make(dir, GONE, true, e);
+	CLEANUP(closep) int gone = dir < 0 ? dir : draft_folder(dir, GONE, true, e);
 
 	return gone < 0 ? gone : io_mark(gone, i->name, e);
 }
@@ -187,22 +170,6 @@ struct reading {
 
 static int read_folder(struct reading *r, struct draft_item *dir, int fd, struct err *e);
 
-/* A duplicate of FD as a stream that starts at its beginning. */
-static DIR *stream_of(int fd)
-{
-	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *s = copy < 0 ? NULL : fdopendir(copy);
-
-	if (!s && copy >= 0)
-		close(copy);
-	return s;
-}
-
-static bool is_dots(const char *name)
-{
-	return !strcmp(name, ".") || !strcmp(name, "..");
-}
-
 /* A name that no item can have is no mark. */
 static void hide(struct draft *d, struct draft_item *dir, const char *name)
 {
@@ -216,20 +183,14 @@ static void hide(struct draft *d, struct draft_item *dir, const char *name)
 
 static int read_gone(struct draft *d, struct draft_item *dir, int fd, struct err *e)
 {
-	CLEANUP(closep) int gone = open_folder(fd, GONE, NULL);
+	CLEANUP(dir_closep) DIR *s = dir_open(fd, GONE);
 	const struct dirent *de;
-	DIR *s;
 
-	if (gone < 0)
-		return 0;
-	s = stream_of(gone);
 	if (!s)
-		return err_sys(e, -errno, "%s", GONE);
-	while ((de = readdir(s)))
-		if (!is_dots(de->d_name))
-			hide(d, dir, de->d_name);
-	closedir(s);
-	return 0;
+		return errno == ENOENT ? 0 : err_sys(e, -errno, "%s", GONE);
+	while ((de = dir_next(s)))
+		hide(d, dir, de->d_name);
+	return errno ? err_sys(e, -errno, "%s", GONE) : 0;
 }
 
 static int find_pin(const struct draft *d, struct bytes name)
@@ -342,7 +303,7 @@ static int read_file(struct draft_item *i, int fd, struct err *e)
 
 static int read_subfolder(struct reading *rd, struct draft_item *i, int fd, struct err *e)
 {
-	CLEANUP(closep) int sub = open_folder(fd, i->name, e);
+	CLEANUP(closep) int sub = dir_fd(fd, i->name, e);
 
 	i->on_disk = true;
 	return sub < 0 ? sub : read_folder(rd, i, sub, e);
@@ -369,21 +330,19 @@ static int read_item(struct reading *rd, struct draft_item *dir, int fd, const s
 static int read_folder(struct reading *rd, struct draft_item *dir, int fd, struct err *e)
 {
 	int r = read_gone(rd->d, dir, fd, e);
-	DIR *s = r < 0 ? NULL : stream_of(fd);
+	CLEANUP(dir_closep) DIR *s = r < 0 ? NULL : dir_open(fd, ".");
 	const struct dirent *de;
 
 	if (r == 0 && !s)
 		r = err_sys(e, -errno, "opening a folder");
-	while (r == 0 && (de = readdir(s))) {
-		if (is_dots(de->d_name) || disk_is_reserved(de->d_name))
+	while (r == 0 && (de = dir_next(s))) {
+		if (disk_is_reserved(de->d_name))
 			continue;
 		r = read_item(rd, dir, fd, de, e);
 		if (r < 0)
 			err_wrap(e, r, "%s", de->d_name);
 	}
-	if (s)
-		closedir(s);
-	return r;
+	return r < 0 || !errno ? r : err_sys(e, -errno, "reading a folder");
 }
 
 int disk_read(struct draft *d, struct err *e)

@@ -1,9 +1,9 @@
 #include "store/listing.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/source.h"
 #include "format/v1.h"
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -36,16 +36,6 @@ const struct listed *listing_find(const struct listing *l, enum listed_kind kind
 	return l->n ? bsearch(&key, l->items, l->n, sizeof *l->items, compare) : NULL;
 }
 
-static DIR *open_dir(int dirfd, const char *name)
-{
-	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!d && fd >= 0)
-		close(fd);
-	return d;
-}
-
 /* The name of a save's temporary folder: PREFIX_temp, or PREFIX_temp_ and 32 hex digits. */
 static bool looks_temporary(const char *name)
 {
@@ -62,16 +52,12 @@ static bool looks_temporary(const char *name)
 
 bool folder_is_temporary(int dirfd, const char *name)
 {
+	CLEANUP(dir_closep) DIR *d = looks_temporary(name) ? dir_open(dirfd, name) : NULL;
 	const struct dirent *de;
-	bool only_parts = true;
-	DIR *d;
+	bool only_parts = d;
 
-	if (!looks_temporary(name) || !(d = open_dir(dirfd, name)))
-		return false;
-	while (only_parts && (de = readdir(d)))
-		only_parts = !strncmp(de->d_name, "part-", 5) || !strcmp(de->d_name, ".") ||
-			     !strcmp(de->d_name, "..");
-	closedir(d);
+	while (only_parts && (de = dir_next(d)))
+		only_parts = !strncmp(de->d_name, "part-", 5);
 	return only_parts;
 }
 
@@ -190,7 +176,7 @@ static int add(struct buf *items, struct listed item, const char *file, size_t n
 
 static int read_items(int dirfd, const char *state_name, struct buf *items)
 {
-	DIR *d = open_dir(dirfd, ".");
+	CLEANUP(dir_closep) DIR *d = dir_open(dirfd, ".");
 	const struct dirent *de;
 	struct listed item;
 	size_t n;
@@ -198,15 +184,12 @@ static int read_items(int dirfd, const char *state_name, struct buf *items)
 
 	if (!d)
 		return -errno;
-	while (r == 0 && (errno = 0, de = readdir(d))) {
+	while (r == 0 && (de = dir_next(d))) {
 		r = classify(dirfd, de, state_name, &item, &n);
 		if (r > 0)
 			r = add(items, item, de->d_name, n);
 	}
-	if (r == 0 && errno)
-		r = -errno;
-	closedir(d);
-	return r;
+	return r == 0 ? -errno : r;
 }
 
 /* By name and kind, then as TensorFlow prefers: V2, a single file, the larger set; of a set its first shard. */

@@ -1,9 +1,9 @@
 /* Families of steps, and the name of the next one. */
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "store/companion.h"
 #include "store/listing.h"
 #include <ctype.h>
-#include <dirent.h>
 #include <fcntl.h>
 
 /* HEAD-NUMBER TAIL, where TAIL is nothing, or an extension without digits alone; TensorFlow writes the number as "%d",
@@ -172,23 +172,18 @@ static int exists(int dirfd, const char *name)
 
 static int has_data(int dirfd, const char *name)
 {
-	CLEANUP(closep) int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *de = NULL;
+	CLEANUP(dir_closep) DIR *d = dir_open(dirfd, ".");
+	const struct dirent *de;
 	size_t prefix_n;
 	uint32_t of;
-	int r;
 
 	if (!d)
 		return -errno;
-	fd = -1; /* it is D's */
-	while ((errno = 0, de = readdir(d)))
+	while ((de = dir_next(d)))
 		if (name_is_data(de->d_name, &prefix_n, &of) && prefix_n == strlen(name) &&
 		    !memcmp(de->d_name, name, prefix_n))
-			break;
-	r = de ? 1 : -errno;
-	closedir(d);
-	return r;
+			return 1;
+	return -errno;
 }
 
 static int is_free(int dirfd, const char *name)

@@ -1,34 +1,12 @@
 #include "store/recover.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/io.h"
 #include "store/listing.h"
 #include "store/name.h"
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-
-static int open_folder(int dirfd, const char *name)
-{
-	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-
-	return fd < 0 ? -errno : fd;
-}
-
-static DIR *open_stream(int dirfd, const char *name)
-{
-	int fd = open_folder(dirfd, name);
-	DIR *s = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!s && fd >= 0)
-		close(fd);
-	return s;
-}
-
-static bool is_dots(const char *name)
-{
-	return !strcmp(name, ".") || !strcmp(name, "..");
-}
 
 /* --- a commit that was under way --------------------------------------------------------------------------- */
 
@@ -39,14 +17,13 @@ struct inodes {
 
 static int gather_inodes(int parent, const char *name, struct inodes *out)
 {
-	DIR *s = open_stream(parent, name);
+	CLEANUP(dir_closep) DIR *s = dir_open(parent, name);
 	const struct dirent *de;
 	struct stat st;
 	int r = 0;
 
-	while (s && r == 0 && (de = readdir(s))) {
-		if (is_dots(de->d_name) ||
-		    fstatat(dirfd(s), de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	while (s && r == 0 && (de = dir_next(s))) {
+		if (fstatat(dirfd(s), de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		if (S_ISDIR(st.st_mode)) {
 			r = gather_inodes(dirfd(s), de->d_name, out);
@@ -56,8 +33,6 @@ static int gather_inodes(int parent, const char *name, struct inodes *out)
 			r = buf_add(&out->ids, &id, sizeof id);
 		}
 	}
-	if (s)
-		closedir(s);
 	return r;
 }
 
@@ -87,20 +62,18 @@ static bool belongs(const char *file, const char *name)
 static int take_back(int top, int draft, const char *name, struct err *e)
 {
 	struct inodes in = {{0}};
-	DIR *s = open_stream(top, ".");
+	CLEANUP(dir_closep) DIR *s = dir_open(top, ".");
 	const struct dirent *de;
 	struct stat st;
 	int r = gather_inodes(draft, ".", &in), n = 0;
 
-	while (s && r == 0 && (de = readdir(s)))
+	while (s && r == 0 && (de = dir_next(s)))
 		if (belongs(de->d_name, name) &&
 		    fstatat(top, de->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    is_one_of(&in, &st)) {
 			r = io_remove_file(top, de->d_name, e);
 			n += r == 0;
 		}
-	if (s)
-		closedir(s);
 	buf_release(&in.ids);
 	return r < 0 ? r : n;
 }
@@ -208,7 +181,7 @@ static int resume(const struct context *x, int draft, const char *folder, const 
 static void recover_one(const struct context *x, const char *folder)
 {
 	CLEANUP(buf_release) struct buf prefix = {0};
-	CLEANUP(closep) int draft = open_folder(x->drafts, folder);
+	CLEANUP(closep) int draft = dir_fd(x->drafts, folder, NULL);
 
 	if (draft < 0 || prefix_of(folder, &prefix) < 0) {
 		say(x, ".ckptfs/drafts/%s%s: is no draft", folder, "");
@@ -230,23 +203,21 @@ static bool is_old(const char *name)
 /* The drafts, or what is left of such that have ended or never began. */
 static int list_drafts(int drafts, bool old, struct buf *names)
 {
-	DIR *s = open_stream(drafts, ".");
+	CLEANUP(dir_closep) DIR *s = dir_open(drafts, ".");
 	const struct dirent *de;
 	int r = s ? 0 : -errno;
 
-	while (s && r == 0 && (de = readdir(s)))
-		if (!is_dots(de->d_name) && is_old(de->d_name) == old)
+	while (s && r == 0 && (de = dir_next(s)))
+		if (is_old(de->d_name) == old)
 			r = buf_add(names, de->d_name, strlen(de->d_name) + 1);
-	if (s)
-		closedir(s);
 	return r;
 }
 
 static int open_drafts(int top)
 {
-	CLEANUP(closep) int own = open_folder(top, ".ckptfs");
+	CLEANUP(closep) int own = dir_fd(top, ".ckptfs", NULL);
 
-	return own < 0 ? own : open_folder(own, "drafts");
+	return own < 0 ? own : dir_fd(own, "drafts", NULL);
 }
 
 static int remove_old(int drafts, struct err *e)

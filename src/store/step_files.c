@@ -1,30 +1,25 @@
 #include "store/step_files.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/io.h"
 #include "store/companion.h"
 #include "store/listing.h"
 #include "store/state_update.h"
-#include <dirent.h>
 #include <fcntl.h>
-#include <inttypes.h>
 
 /* The names of all files of the step but its index, each with its NUL. */
 static int list_files(const struct step_files *f, const struct step_place *p, struct buf *out,
 		      struct err *e)
 {
-	int fd = openat(f->top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *s = fd < 0 ? NULL : fdopendir(fd);
+	CLEANUP(dir_closep) DIR *s = dir_open(f->top, ".");
 	size_t n = strlen(p->name), prefix;
 	const struct dirent *de;
 	uint32_t of;
 	int r = 0;
 
-	if (!s) {
-		r = err_sys(e, -errno, "the checkpoint directory");
-		closep(&fd);
-		return r;
-	}
-	while (r == 0 && (de = readdir(s))) {
+	if (!s)
+		return err_sys(e, -errno, "the checkpoint directory");
+	while (r == 0 && (de = dir_next(s))) {
 		bool own = p->format == STEP_V2
 				   ? name_is_data(de->d_name, &prefix, &of) && prefix == n &&
 					     !strncmp(de->d_name, p->name, n)
@@ -34,7 +29,6 @@ static int list_files(const struct step_files *f, const struct step_place *p, st
 		if (own)
 			r = buf_add(out, de->d_name, strlen(de->d_name) + 1);
 	}
-	closedir(s);
 	if (r == 0)
 		r = companion_name(p, f->meta, out);
 	if (r == 0)

@@ -1,10 +1,10 @@
 #include "store/strays.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/io.h"
 #include "format/v1.h"
 #include "store/companion.h"
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -115,25 +115,21 @@ static bool is_stray_file(int dirfd, const struct known *k, const char *name, st
 }
 
 /* How many parts are in the folder; LATEST becomes the latest time of change of what is there. */
-static size_t count_parts(int dirfd, const char *name, time_t *latest)
+static size_t count_parts(int parent, const char *name, time_t *latest)
 {
-	size_t n = 0;
-	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	CLEANUP(dir_closep) DIR *d = dir_open(parent, name);
 	const struct dirent *de;
 	struct stat st;
+	size_t n = 0;
 
-	if (!d && fd >= 0)
-		close(fd);
-	while (d && (de = readdir(d))) {
+	while (d && (de = dir_next(d))) {
 		if (strncmp(de->d_name, "part-", 5) != 0)
 			continue;
 		n++;
-		if (!fstatat(fd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) && st.st_mtime > *latest)
+		if (!fstatat(dirfd(d), de->d_name, &st, AT_SYMLINK_NOFOLLOW) &&
+		    st.st_mtime > *latest)
 			*latest = st.st_mtime;
 	}
-	if (d)
-		closedir(d);
 	return n;
 }
 
@@ -174,7 +170,7 @@ static int read_names(int dirfd, DIR *d, const struct known *k, struct buf *item
 	struct stray stray;
 	int r = 0;
 
-	while (r == 0 && (errno = 0, de = readdir(d))) {
+	while (r == 0 && (de = dir_next(d))) {
 		if (!is_stray(dirfd, k, de->d_name, &stray))
 			continue;
 		stray.name = strdup(de->d_name);
@@ -191,19 +187,14 @@ int strays_read(int dirfd, const struct listing *l, const uint32_t *num_shards, 
 	CLEANUP(known_release) struct known k = {.l = l, .num_shards = num_shards};
 	CLEANUP(strays_release) struct strays s = {0};
 	struct buf items = {0};
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	CLEANUP(dir_closep) DIR *d = dir_open(dirfd, ".");
 	int r;
 
-	if (!d) {
-		r = -errno;
-		closep(&fd);
-		return err_sys(e, r, "reading the directory");
-	}
+	if (!d)
+		return err_sys(e, -errno, "reading the directory");
 	r = gather_metas(&k);
 	if (r == 0)
 		r = read_names(dirfd, d, &k, &items);
-	closedir(d);
 	s = (struct strays){(struct stray *)items.p, items.n / sizeof(struct stray)};
 	if (r < 0)
 		return err_sys(e, r, "reading the directory");
@@ -226,22 +217,17 @@ int stray_why(int dirfd, const struct stray *s, struct err *e)
 }
 
 /* Removes what is in the folder, which is only parts: else removing the folder fails, and says so. */
-static int remove_parts(int dirfd, const char *name, struct err *e)
+static int remove_parts(int parent, const char *name, struct err *e)
 {
-	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	CLEANUP(dir_closep) DIR *d = dir_open(parent, name);
 	const struct dirent *de;
 	int r = 0;
 
-	if (!d) {
-		r = -errno;
-		closep(&fd);
-		return err_sys(e, r, "%s", name);
-	}
-	while (r == 0 && (de = readdir(d)))
+	if (!d)
+		return err_sys(e, -errno, "%s", name);
+	while (r == 0 && (de = dir_next(d)))
 		if (!strncmp(de->d_name, "part-", 5))
-			r = io_remove_file(fd, de->d_name, e);
-	closedir(d);
+			r = io_remove_file(dirfd(d), de->d_name, e);
 	return r < 0 ? err_wrap(e, r, "%s", name) : 0;
 }
 

@@ -1,0 +1,45 @@
+#include "base/dir.h"
+#include "base/cleanup.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+int dir_fd(int dirfd, const char *name, struct err *e)
+{
+	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 ? err_sys(e, -errno, "%s", name) : fd;
+}
+
+DIR *dir_open(int dirfd, const char *name)
+{
+	CLEANUP(closep) int fd = dir_fd(dirfd, name, NULL);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (d)
+		fd = -1; /* it is D's */
+	return d;
+}
+
+static int is_dots(const char *name)
+{
+	return !strcmp(name, ".") || !strcmp(name, "..");
+}
+
+const struct dirent *dir_next(DIR *d)
+{
+	const struct dirent *de;
+
+	do {
+		errno = 0;
+		de = readdir(d);
+	} while (de && is_dots(de->d_name));
+	return de;
+}
+
+void dir_closep(DIR **d)
+{
+	if (*d)
+		closedir(*d);
+	*d = NULL;
+}
