@@ -15,10 +15,52 @@ struct notifier {
 	struct buf pages; /* uint64_t: inodes whose pages are to go; under lock */
 	struct buf told; /* struct view_change: what is to be forgotten; under lock */
 	bool stop; /* under lock */
+	unsigned round,
+		held[2]; /* requests under way that began in this round or the one before it; under lock */
+	pthread_cond_t answered;
 };
+
+struct notifier_hold notifier_hold(struct notifier *n)
+{
+	struct notifier_hold h = {.notifier = n};
+
+	if (!n)
+		return h;
+	pthread_mutex_lock(&n->lock);
+	h.round = n->round % 2;
+	n->held[h.round]++;
+	pthread_mutex_unlock(&n->lock);
+	return h;
+}
+
+void notifier_answered(struct notifier_hold *h)
+{
+	struct notifier *n = h->notifier;
+
+	if (!n)
+		return;
+	pthread_mutex_lock(&n->lock);
+	if (--n->held[h->round] == 0)
+		pthread_cond_signal(&n->answered);
+	pthread_mutex_unlock(&n->lock);
+}
+
+/* Waits for the requests that are under way, not for those that come meanwhile. */
+static void wait_for_requests(struct notifier *n)
+{
+	unsigned before;
+
+	pthread_mutex_lock(&n->lock);
+	before = n->round++ % 2;
+	while (n->held[before])
+		pthread_cond_wait(&n->answered, &n->lock);
+	pthread_mutex_unlock(&n->lock);
+}
 
 static void send(struct notifier *n, const struct buf *changes)
 {
+	if (changes->n)
+		wait_for_requests(n);
 	for (size_t i = 0; i < changes->n / sizeof(struct view_change); i++) {
 		const struct view_change *c = (const struct view_change *)changes->p + i;
 
@@ -87,12 +129,14 @@ struct notifier *notifier_start(struct ckptfs *fs, struct fuse_session *se)
 	n->fs = fs;
 	n->se = se;
 	pthread_mutex_init(&n->lock, NULL);
+	pthread_cond_init(&n->answered, NULL);
 	n->inotify = watch_init(&fs->view);
 	n->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (n->wake >= 0 && pthread_create(&n->thread, NULL, run, n) == 0)
 		return n;
 	watch_release(&fs->view);
 	closep(&n->wake);
+	pthread_cond_destroy(&n->answered);
 	pthread_mutex_destroy(&n->lock);
 	free(n);
 	return NULL;
@@ -119,6 +163,7 @@ void notifier_stop(struct notifier *n)
 	closep(&n->wake);
 	buf_release(&n->pages);
 	buf_release(&n->told);
+	pthread_cond_destroy(&n->answered);
 	pthread_mutex_destroy(&n->lock);
 	free(n);
 }
