@@ -57,8 +57,9 @@ static int put_file(int made_in, int dirfd, const char *name, struct bytes b, mo
 	if (fd < 0)
 		return err_sys(e, -errno, "%s", temporary);
 	r = fill_file(dirfd, name, fd, b, mode);
-	if (r == 0 && renameat2(made_in, temporary, dirfd, name, new ? RENAME_NOREPLACE : 0) < 0)
-		r = -errno;
+	if (r == 0)
+		r = new ? io_move_new(made_in, temporary, dirfd, name, NULL)
+			: io_move(made_in, temporary, dirfd, name, NULL);
 	if (r < 0)
 		goto undo;
 	if (fsync(dirfd) < 0)
@@ -255,9 +256,56 @@ static int move_with(int from_dir, const char *from, int to_dir, const char *to,
 	return renameat2(from_dir, from, to_dir, to, flags) < 0 ? err_sys(e, -errno, "%s", to) : 0;
 }
 
+/* A folder takes the place of an empty one at the most. */
+static int move_folder(int from_dir, const char *from, int to_dir, const char *to, struct err *e)
+{
+	if (faccessat(to_dir, to, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return err_sys(e, -EEXIST, "%s", to);
+	return io_move(from_dir, from, to_dir, to, e);
+}
+
+enum { MARK_MODE = 0600 };
+
+bool io_is_mark(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size == 0 &&
+	       st.st_mode == (S_IFREG | MARK_MODE);
+}
+
+/* Where a name can't be given as long as nobody has it, it is taken by an empty file first. */
+static int move_over_mark(int from_dir, const char *from, int to_dir, const char *to, struct err *e)
+{
+	CLEANUP(closep) int mark = io_create(to_dir, to, MARK_MODE, e);
+	int r = mark < 0 ? mark : io_move(from_dir, from, to_dir, to, e);
+
+	if (r < 0 && mark >= 0)
+		unlinkat(to_dir, to, 0);
+	return r;
+}
+
+static int move_new_otherwise(int from_dir, const char *from, int to_dir, const char *to,
+			      struct err *e)
+{
+	struct stat st;
+	int r;
+
+	if (fstatat(from_dir, from, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(e, -errno, "%s", from);
+	if (S_ISDIR(st.st_mode))
+		return move_folder(from_dir, from, to_dir, to, e);
+	r = io_link(from_dir, from, to_dir, to, e);
+	if (io_needs_copy(r))
+		return move_over_mark(from_dir, from, to_dir, to, e);
+	return r < 0 ? r : io_remove_file(from_dir, from, e);
+}
+
 int io_move_new(int from_dir, const char *from, int to_dir, const char *to, struct err *e)
 {
-	return move_with(from_dir, from, to_dir, to, RENAME_NOREPLACE, e);
+	int r = move_with(from_dir, from, to_dir, to, RENAME_NOREPLACE, e);
+
+	return r == -EINVAL || r == -ENOSYS ? move_new_otherwise(from_dir, from, to_dir, to, e) : r;
 }
 
 int io_exchange(int a_dir, const char *a, int b_dir, const char *b, struct err *e)

@@ -53,8 +53,12 @@ int io_place(int from_dir, const char *from, int to_dir, const char *to, struct 
 /* Takes the place of what is there. */
 int io_move(int from_dir, const char *from, int to_dir, const char *to, struct err *e);
 
-/* The same, but not: -EEXIST. */
+/* The same, but not: -EEXIST. Where renameat2(2) can't refuse to replace, as on NFS, a file is linked and unlinked; if that
+ * can't be had either, or it is a folder, there is a moment in which the name could be taken: an empty file keeps it (io_is_mark). */
 int io_move_new(int from_dir, const char *from, int to_dir, const char *to, struct err *e);
+
+/* Is NAME what io_move_new keeps a name with, and a crash may leave? */
+bool io_is_mark(int dirfd, const char *name);
 
 /* Both are there, and change places. */
 int io_exchange(int a_dir, const char *a, int b_dir, const char *b, struct err *e);

@@ -12,6 +12,7 @@
 #include "store/lock.h"
 #include "store/recover.h"
 #include "store/state_review.h"
+#include "store/step_files.h"
 #include "store/strays.h"
 #include <fcntl.h>
 #include <getopt.h>
@@ -350,6 +351,17 @@ static const char **sorted_names(const struct buf *names, size_t *n)
 	return out;
 }
 
+static void note_leaving(struct fsck *f, const char *folder, bool held)
+{
+	CLEANUP(freep) char *path = path_in(folder, STEP_LEAVING);
+
+	if (path)
+		report_note(
+			&f->report, path,
+			held ? "a step that a mount is renaming or removing"
+			     : "a step that was being renamed or removed; the next mount goes on");
+}
+
 /* Drafts are no problem: they wait for a mount, or one is at work on them. */
 static void note_drafts(struct fsck *f, int dirfd, const char *folder, const struct stray *s)
 {
@@ -358,17 +370,20 @@ static void note_drafts(struct fsck *f, int dirfd, const char *folder, const str
 	CLEANUP(buf_release) struct buf names = {0};
 	CLEANUP(freep) const char **sorted = NULL;
 	bool held = lock_is_held(dirfd, NULL);
+	bool leaving = faccessat(dirfd, STEP_LEAVING, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	struct err e = {0};
 	size_t n;
 
 	if (!drafts)
 		return;
+	if (leaving)
+		note_leaving(f, folder, held);
 	if (recover_list(dirfd, &names, &e) < 0) {
 		err_wrap(&e, e.code, "%s", folder);
 		report_error(&f->report, e.text);
 		return;
 	}
-	if (!names.n && !held)
+	if (!names.n && !held && !leaving)
 		report_note(&f->report, path, "was left by a mount; there are no drafts in it");
 	sorted = sorted_names(&names, &n);
 	for (size_t i = 0; sorted && i < n; i++) {

@@ -9,6 +9,7 @@
 #include "store/recover.h"
 #include "store/staged.h"
 #include "store/state_update.h"
+#include "store/trace.h"
 #include <stdio.h>
 
 enum { MAX_TRIES = 1000 }; /* names that somebody else took meanwhile */
@@ -86,6 +87,19 @@ static void take_back(struct placing *k)
 	k->placed.n = 0;
 }
 
+/* Where there are no hard links at all. A trace of what is moved tells whose it is, should this be as far as it gets. */
+static int place_moved(const struct plan *p, const char *copy, const char *name, struct err *e)
+{
+	CLEANUP(closep) int traces = -1;
+	int r = io_make_folder(p->fd, "moved", 0777, e);
+
+	if (r == 0 || r == -EEXIST)
+		r = traces = dir_fd(p->fd, "moved", e);
+	if (r >= 0)
+		r = trace_make(p->fd, copy, traces, name, e);
+	return r < 0 ? r : io_move_new(p->fd, copy, p->d->top, name, e);
+}
+
 /* The copy is made beside the index, and is there to tell whose the link is, should this be as far as it gets. */
 static int place_copy(struct placing *k, int from_dir, const char *from, const char *name,
 		      struct err *e)
@@ -100,8 +114,7 @@ static int place_copy(struct placing *k, int from_dir, const char *from, const c
 		r = io_place(from_dir, from, p->fd, copy, e);
 	if (r == 0)
 		r = io_link(p->fd, copy, p->d->top, name, e);
-	/* Where there are no hard links at all. */
-	return io_needs_copy(r) ? io_move_new(p->fd, copy, p->d->top, name, e) : r;
+	return io_needs_copy(r) ? place_moved(p, copy, name, e) : r;
 }
 
 static int place(struct placing *k, int from_dir, const char *from, const struct buf *name,
@@ -217,8 +230,8 @@ static int place_index(struct placing *k, struct err *e)
 {
 	int r = io_link(k->p->fd, "index", k->p->d->top, k->to.file, e);
 
-	if (r == -EPERM || r == -EOPNOTSUPP || r == -ENOSYS || r == -EMLINK)
-		r = io_move_new(k->p->fd, "index", k->p->d->top, k->to.file, e);
+	if (io_needs_copy(r))
+		r = place_moved(k->p, "index", k->to.file, e);
 	return r;
 }
 

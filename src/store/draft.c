@@ -246,8 +246,6 @@ static int set_old(int drafts, const char *folder, char old[32], struct err *e)
 	for (unsigned i = 0; r == -EEXIST; i++) {
 		snprintf(old, 32, "%s%u", DRAFT_OLD, i);
 		r = io_move_new(drafts, folder, drafts, old, e);
-		if (r == -EINVAL || r == -ENOSYS) /* a filesystem that can't refuse to replace */
-			r = io_move(drafts, folder, drafts, old, e);
 	}
 	return r;
 }
@@ -267,6 +265,18 @@ int draft_discard(struct draft *d, struct err *e)
 		r = io_remove_all(drafts, old, e);
 	io_remove_folder(own, "drafts", NULL); /* if it is empty */
 	return r;
+}
+
+int draft_remove(int top, const char *name, struct err *e)
+{
+	CLEANUP(buf_release) struct buf path = {0}, folder = {0};
+	int r = folder_name(name, &folder);
+
+	if (r == 0)
+		r = buf_printf(&path, ".ckptfs/drafts/%s", (char *)folder.p);
+	if (r == 0)
+		r = buf_add_byte(&path, 0);
+	return r < 0 ? err_sys(e, r, "%s", name) : io_remove_all(top, (char *)path.p, e);
 }
 
 int draft_rename_step(struct draft *d, const char *name, struct err *e)

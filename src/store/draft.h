@@ -138,6 +138,9 @@ void draft_unref(struct draft *d);
 /* Removes it from disk. It has ended. */
 int draft_discard(struct draft *d, struct err *e);
 
+/* Removes from disk what a step of that name has of a draft, at which nobody is at work. */
+int draft_remove(int top, const char *name, struct err *e);
+
 /* The number of S among the pins, which it becomes if it is none yet; its files are in FROM. As pin_make. The lock is held. */
 int draft_pin(struct draft *d, struct step *s, int from, struct err *e);
 

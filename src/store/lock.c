@@ -165,15 +165,15 @@ int lock_for_drafts(struct lock *l, int top, const char *who, struct err *e)
 
 void lock_end_drafts(struct lock *l, int top)
 {
-	if (l->file < 0)
-		return;
-	io_remove_file(top, LOCK, NULL);
+	if (l->file >= 0)
+		io_remove_file(top, LOCK, NULL);
 	closep(&l->file);
 	io_remove_folder(top, ".ckptfs", NULL);
 }
 
 void lock_release(struct lock *l, int top)
 {
-	lock_end_drafts(l, top);
+	if (l->file >= 0)
+		lock_end_drafts(l, top);
 	closep(&l->dir);
 }

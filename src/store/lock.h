@@ -21,6 +21,6 @@ bool lock_is_held(int top, struct err *e);
 /* Makes .ckptfs in TOP and locks it for writing; WHO is put there for others to read. As above, -EROFS where it can't be written to, or of the calls. */
 int lock_for_drafts(struct lock *l, int top, const char *who, struct err *e);
 
-/* Removes .ckptfs/lock, and .ckptfs if it is empty then. */
+/* Removes .ckptfs/lock, if it is L's, and .ckptfs if it is empty then. */
 void lock_end_drafts(struct lock *l, int top);
 void lock_release(struct lock *l, int top);

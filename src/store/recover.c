@@ -4,6 +4,8 @@
 #include "base/io.h"
 #include "store/listing.h"
 #include "store/name.h"
+#include "store/step_files.h"
+#include "store/trace.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -58,6 +60,22 @@ static bool belongs(const char *file, const char *name)
 	       strcmp(file + stem, ".index") != 0;
 }
 
+/* Takes back what a commit that did not reach its end has moved there, as there were no hard links. */
+static int take_back_moved(int top, int draft, struct err *e)
+{
+	CLEANUP(dir_closep) DIR *s = dir_open(draft, "commit/moved");
+	const struct dirent *de;
+	int r = 0, n = 0;
+
+	while (s && r == 0 && (de = dir_next(s)))
+		if (trace_fits(dirfd(s), de->d_name, top, de->d_name) ||
+		    io_is_mark(top, de->d_name)) {
+			r = io_remove_file(top, de->d_name, e);
+			n += r == 0;
+		}
+	return r < 0 ? r : n;
+}
+
 /* Takes back the links that a commit has made which did not reach its end: those to files of the draft. */
 static int take_back(int top, int draft, const char *name, struct err *e)
 {
@@ -65,7 +83,7 @@ static int take_back(int top, int draft, const char *name, struct err *e)
 	CLEANUP(dir_closep) DIR *s = dir_open(top, ".");
 	const struct dirent *de;
 	struct stat st;
-	int r = gather_inodes(draft, ".", &in), n = 0;
+	int r = gather_inodes(draft, ".", &in), n = 0, moved;
 
 	while (s && r == 0 && (de = dir_next(s)))
 		if (belongs(de->d_name, name) &&
@@ -75,7 +93,8 @@ static int take_back(int top, int draft, const char *name, struct err *e)
 			n += r == 0;
 		}
 	buf_release(&in.ids);
-	return r < 0 ? r : n;
+	moved = r < 0 ? r : take_back_moved(top, draft, e);
+	return moved < 0 ? moved : n + moved;
 }
 
 /* Whether the step's index is there, and ours. */
@@ -231,14 +250,28 @@ static int remove_old(int drafts, struct err *e)
 	return r;
 }
 
+/* A step that was being renamed or removed. */
+static int resume_step(const struct draft_config *c, const struct commit_config *commit,
+		       const struct recovery *rec, struct err *e)
+{
+	CLEANUP(buf_release) struct buf done = {0};
+	int r = step_files_resume(c->top, commit->state_name, &done, e);
+
+	if (r == 0 && done.n)
+		rec->say(rec->arg, (char *)done.p);
+	return r;
+}
+
 int recover(const struct draft_config *c, const struct commit_config *commit,
 	    const struct recovery *rec, struct err *e)
 {
 	CLEANUP(closep) int drafts = open_drafts(c->top);
 	CLEANUP(buf_release) struct buf names = {0};
 	const struct context x = {c, commit, rec, drafts};
-	int r;
+	int r = resume_step(c, commit, rec, e);
 
+	if (r < 0)
+		return r;
 	if (drafts < 0)
 		return drafts == -ENOENT ? 0 : err_sys(e, drafts, ".ckptfs/drafts");
 	r = remove_old(drafts, e);

@@ -130,9 +130,13 @@ static int remove_step(struct view *v, struct node *n, struct draft *d, struct b
 	pthread_mutex_lock(&v->committing);
 	if (r == 0 && !n->unborn)
 		r = step_remove(&files, &n->place, e);
-	pthread_mutex_unlock(&v->committing);
 	if (r == 0)
 		r = commits_end(v, n, d, changes, e);
+	if (r == 0 && !n->unborn)
+		step_removed(&files);
+	pthread_mutex_unlock(&v->committing);
+	if (top >= 0)
+		draft_unlock_if_idle(v, n->parent, top);
 	if (r == 0)
 		steps_detach(v, n);
 	return r;
@@ -282,10 +286,14 @@ static int rename_saved(struct view *v, struct node *n, struct draft *d, const c
 
 	if (r == 0 && d)
 		r = commits_node(v, n, d, changes, e);
+	if (r == 0)
+		r = draft_lock_folder(v, n->parent, top, e); /* which makes .ckptfs */
 	pthread_mutex_lock(&v->committing);
 	if (r == 0)
 		r = step_rename(&files, &n->place, to, e);
 	pthread_mutex_unlock(&v->committing);
+	if (top >= 0)
+		draft_unlock_if_idle(v, n->parent, top);
 	if (r == 0)
 		steps_detach(v, n); /* its files are others by name: it is read afresh */
 	return r;

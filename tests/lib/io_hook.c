@@ -6,6 +6,8 @@
  *     N ERRNO      call number N fails, once, with that number
  *     N ERRNO on   so do all calls from there on
  *
+ * IO_HOOK_LACKS makes a filesystem of less: with "links" there are no hard links, with "noreplace" renameat2 takes no flags.
+ *
  * When it has happened, IO_HOOK.hit is there, with the name of the call and of its file. Only what the program does
  * itself is seen, not what libc does within. Writes count if they go to a regular file. */
 #include <dlfcn.h>
@@ -69,6 +71,17 @@ static int fails(const char *call, const char *name)
 	return 1;
 }
 
+/* Is WHAT not to be had here? */
+static int lacks(const char *what, int error)
+{
+	const char *list = getenv("IO_HOOK_LACKS");
+
+	if (!list || !strstr(list, what))
+		return 0;
+	errno = error;
+	return 1;
+}
+
 static int fails_on_file(const char *call, int fd)
 {
 	struct stat st;
@@ -91,13 +104,13 @@ static int fails_on_file(const char *call, int fd)
 		return (fail) ? -1 : NEXT(f) args;                                                 \
 	}
 
-HOOK(linkat, fails("linkat", to), (int a, const char *from, int b, const char *to, int flags),
-     (a, from, b, to, flags))
+HOOK(linkat, lacks("links", EPERM) || fails("linkat", to),
+     (int a, const char *from, int b, const char *to, int flags), (a, from, b, to, flags))
 HOOK(link, fails("link", to), (const char *from, const char *to), (from, to))
 HOOK(renameat, fails("renameat", to), (int a, const char *from, int b, const char *to),
      (a, from, b, to))
 HOOK(rename, fails("rename", to), (const char *from, const char *to), (from, to))
-HOOK(renameat2, fails("renameat2", to),
+HOOK(renameat2, (flags && lacks("noreplace", EINVAL)) || fails("renameat2", to),
      (int a, const char *from, int b, const char *to, unsigned flags), (a, from, b, to, flags))
 HOOK(unlinkat, fails("unlinkat", name), (int dir, const char *name, int flags), (dir, name, flags))
 HOOK(unlink, fails("unlink", name), (const char *name), (name))

@@ -1,0 +1,38 @@
+#include "store/trace.h"
+#include "base/io.h"
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { TEXT_SIZE = 80 };
+
+static int describe(int dirfd, const char *file, char text[TEXT_SIZE])
+{
+	struct stat st;
+
+	if (fstatat(dirfd, file, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	snprintf(text, TEXT_SIZE, "%ju %jd %jd.%09ld", (uintmax_t)st.st_ino, (intmax_t)st.st_size,
+		 (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+	return 0;
+}
+
+int trace_make(int dirfd, const char *file, int traces, const char *name, struct err *e)
+{
+	char text[TEXT_SIZE];
+	int r = describe(dirfd, file, text);
+
+	return r < 0 ? err_sys(e, r, "%s", file) : io_make_link(text, traces, name, e);
+}
+
+bool trace_fits(int traces, const char *name, int dirfd, const char *file)
+{
+	char text[TEXT_SIZE], now[TEXT_SIZE];
+	ssize_t n = readlinkat(traces, name, text, sizeof text);
+
+	return n > 0 && n < TEXT_SIZE && describe(dirfd, file, now) == 0 &&
+	       strlen(now) == (size_t)n && !memcmp(text, now, (size_t)n);
+}

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# As crash.sh, on filesystems that lack something: renameat2(2) that can refuse to replace (NFS), hard links as well (some
+# FUSE filesystems). There are none of those here, so the hook answers for them.
+. "$(dirname "$0")/../lib/mount.sh"
+. "$(dirname "$0")/../lib/hook.sh"
+
+prepare_edit
+ck=$tmp/ck
+
+# stop_in_commits WHAT-IS-LACKING
+stop_in_commits() {
+  local n=0
+  export IO_HOOK_LACKS=$1
+  while :; do
+    n=$((n + 1))
+    fresh "$ck"
+    mount_hooked "$ck" -o "$options"
+    edit "$mnt/my_net.ckpt"
+    arm "$n" kill
+    run sync "$mnt" # which locks the folder that the new step appears in
+    was_hit || break
+    context="lacking '$1', killed at call $n, $(cat "$hook.hit")"
+    kill_daemon
+    mount_hooked "$ck" -o "$options"
+    sync "$mnt" || fail "$context: sync failed after the recovery"
+    check_step "$tmp/want" "$mnt/my_net.ckpt-1"
+    check_step "$tmp/before" "$mnt/my_net.ckpt"
+    unmount
+    check_edited "$ck"
+  done
+  context="lacking '$1'"
+  [ "$status" = 0 ] || fail "$context: sync failed, and nothing was done to it: $(cat "$tmp/err")"
+  [ "$n" -gt 20 ] || fail "$context: a commit of $n calls?"
+  unmount
+  check_edited "$ck"
+  echo "lacking '$1': killed at $((n - 1)) calls of a commit"
+}
+
+stop_in_commits noreplace
+stop_in_commits "links noreplace"
