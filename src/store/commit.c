@@ -420,7 +420,7 @@ int commit(struct draft *d, const struct commit_config *c, enum commit_result *r
 	} else {
 		r = draft_discard(d, &why);
 	}
-	d->failure = why;
+	d->failure = r < 0 ? why : (struct err){0}; /* what failed on the way did no harm */
 	d->failed_at = d->changes;
 	pthread_mutex_unlock(&d->lock);
 	if (r < 0 && e)

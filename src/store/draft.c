@@ -69,11 +69,9 @@ void draft_unref(struct draft *d)
 
 int draft_folder(int dirfd, const char *name, bool make, struct err *e)
 {
-	int fd = dir_fd(dirfd, name, e), r;
+	bool missing = make && faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+	int r = missing ? io_make_folder(dirfd, name, 0777, e) : 0;
 
-	if (fd != -ENOENT || !make)
-		return fd;
-	r = io_make_folder(dirfd, name, 0777, e);
 	return r < 0 ? r : dir_fd(dirfd, name, e);
 }
 
