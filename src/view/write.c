@@ -25,13 +25,30 @@ static int step_of(struct view *v, uint64_t id, struct node **n, struct draft **
 	return draft_need(v, *n, d, e);
 }
 
-/* After a change in D, which is let go: whether to try it once more, for D was committed just before. */
-static bool is_to_be_repeated(struct draft *d, int r, unsigned *tries)
-{
-	bool ended = d->ended;
+/* A change in the step of a folder: made once, and anew where the draft was committed just before.
+ *
+ *     struct attempt a = {0};
+ *
+ *     while (is_to_be_tried(&a, v, id, &r, e))
+ *             r = draft_unlink(a.d, …); */
+struct attempt {
+	struct node *n;
+	struct draft *d; /* for as long as it is tried */
+	unsigned tries;
+};
 
-	draft_unref(d);
-	return r == -ESTALE && ended && (*tries)++ < 3;
+static bool is_to_be_tried(struct attempt *a, struct view *v, uint64_t id, int *r, struct err *e)
+{
+	if (a->d) {
+		bool ended = a->d->ended;
+
+		draft_unref(a->d);
+		if (*r != -ESTALE || !ended || a->tries == 3)
+			return false;
+		a->tries++;
+	}
+	*r = step_of(v, id, &a->n, &a->d, e);
+	return *r == 0;
 }
 
 /* --- files ------------------------------------------------------------------------------------------------- */
@@ -93,21 +110,16 @@ static int open_item(struct view *v, struct node *n, struct draft *d, uint64_t i
 int view_open_to_write(struct view *v, uint64_t id, bool truncate, struct view_file **out,
 		       struct err *e)
 {
-	struct draft *d;
 	struct node *n = view_node(v, id);
-	unsigned tries = 0;
+	struct attempt a = {0};
 	int r;
 
 	if (n && n->kind == NODE_STATE)
 		return v->writable ? read_only(n, e) : -EROFS;
 	if (n && n->kind == NODE_FOLDER)
 		return -EISDIR;
-	do {
-		r = step_of(v, id, &n, &d, e);
-		if (r < 0)
-			return r;
-		r = open_item(v, n, d, id, truncate, out, e);
-	} while (is_to_be_repeated(d, r, &tries));
+	while (is_to_be_tried(&a, v, id, &r, e))
+		r = open_item(v, a.n, a.d, id, truncate, out, e);
 	return r;
 }
 
@@ -138,25 +150,20 @@ int view_create(struct view *v, uint64_t parent, const char *name, const struct 
 		struct view_entry *entry, struct view_file **out, struct err *e)
 {
 	struct draft_owner own = {owner->uid, owner->gid, owner->mode};
+	struct attempt a = {0};
 	struct draft_item *i;
-	struct draft *d;
-	struct node *n;
-	unsigned tries = 0;
 	int r;
 
-	do {
-		r = step_of(v, parent, &n, &d, e);
-		if (r == -EPERM)
-			return err_set(e, r, "%s: files are made in the folders of steps", name);
-		if (r < 0)
-			return r;
-		r = draft_create(d, node_index(parent), name, &own, &i, e);
+	while (is_to_be_tried(&a, v, parent, &r, e)) {
+		r = draft_create(a.d, node_index(parent), name, &own, &i, e);
 		if (r == 0 && out)
-			r = open_new(n, d, i, out, e);
+			r = open_new(a.n, a.d, i, out, e);
 		if (r == 0)
-			enter_item(v, n, d, i, entry);
-	} while (is_to_be_repeated(d, r, &tries));
-	return r;
+			enter_item(v, a.n, a.d, i, entry);
+	}
+	return r == -EPERM && !a.d
+		       ? err_set(e, r, "%s: files are made in the folders of steps", name)
+		       : r;
 }
 
 int view_write(struct view_file *f, struct bytes b, uint64_t off, struct err *e)
@@ -264,28 +271,22 @@ int64_t view_copy_range(struct view *v, struct view_file *from, uint64_t from_of
 int write_mkdir(struct view *v, uint64_t parent, const char *name, struct view_entry *out,
 		struct err *e)
 {
+	struct attempt a = {0};
 	struct draft_item *i;
-	struct draft *d;
-	struct node *n;
-	unsigned tries = 0;
 	int r;
 
-	do {
-		r = step_of(v, parent, &n, &d, e);
-		if (r < 0)
-			return r;
-		r = draft_mkdir(d, node_index(parent), name, &i, e);
+	while (is_to_be_tried(&a, v, parent, &r, e)) {
+		r = draft_mkdir(a.d, node_index(parent), name, &i, e);
 		if (r == 0)
-			enter_item(v, n, d, i, out);
-	} while (is_to_be_repeated(d, r, &tries));
+			enter_item(v, a.n, a.d, i, out);
+	}
 	return r;
 }
 
 int view_unlink(struct view *v, uint64_t parent, const char *name, struct err *e)
 {
 	struct node *n = view_node(v, parent);
-	struct draft *d;
-	unsigned tries = 0;
+	struct attempt a = {0};
 	int r;
 
 	if (n && n->kind == NODE_FOLDER) {
@@ -296,12 +297,8 @@ int view_unlink(struct view *v, uint64_t parent, const char *name, struct err *e
 		steps_detach(v, link);
 		return 0;
 	}
-	do {
-		r = step_of(v, parent, &n, &d, e);
-		if (r < 0)
-			return r;
-		r = draft_unlink(d, node_index(parent), name, e);
-	} while (is_to_be_repeated(d, r, &tries));
+	while (is_to_be_tried(&a, v, parent, &r, e))
+		r = draft_unlink(a.d, node_index(parent), name, e);
 	return r;
 }
 
@@ -309,18 +306,13 @@ int view_rmdir(struct view *v, uint64_t parent, const char *name, struct buf *ch
 	       struct err *e)
 {
 	struct node *n = view_node(v, parent);
-	struct draft *d;
-	unsigned tries = 0;
+	struct attempt a = {0};
 	int r;
 
 	if (n && n->kind == NODE_FOLDER)
 		return v->writable ? step_folder_rmdir(v, n, name, changes, e) : -EROFS;
-	do {
-		r = step_of(v, parent, &n, &d, e);
-		if (r < 0)
-			return r;
-		r = draft_rmdir(d, node_index(parent), name, e);
-	} while (is_to_be_repeated(d, r, &tries));
+	while (is_to_be_tried(&a, v, parent, &r, e))
+		r = draft_rmdir(a.d, node_index(parent), name, e);
 	return r;
 }
 
@@ -342,27 +334,23 @@ static int renamed(struct draft *d, uint64_t dir, const char *name, struct buf *
 int view_rename(struct view *v, uint64_t from_dir, const char *from, uint64_t to_dir,
 		const char *to, unsigned flags, struct buf *changes, struct err *e)
 {
-	struct node *a = view_node(v, from_dir), *b = view_node(v, to_dir);
-	struct draft *d;
-	unsigned tries = 0;
+	struct node *n = view_node(v, from_dir), *to_n = view_node(v, to_dir);
+	struct attempt a = {0};
 	int r;
 
-	if (!a || !b)
+	if (!n || !to_n)
 		return -ESTALE;
-	if (a->kind == NODE_FOLDER && b->kind == NODE_FOLDER)
-		return step_folder_rename(v, a, from, b, to, flags, changes, e);
-	if (a != b) /* from one step to another: mv(1) then copies and removes */
+	if (n->kind == NODE_FOLDER && to_n->kind == NODE_FOLDER)
+		return step_folder_rename(v, n, from, to_n, to, flags, changes, e);
+	if (n != to_n) /* from one step to another: mv(1) then copies and removes */
 		return -EXDEV;
-	do {
-		r = step_of(v, from_dir, &a, &d, e);
-		if (r < 0)
-			return r;
-		r = draft_rename(d, node_index(from_dir), from, node_index(to_dir), to, flags, e);
+	while (is_to_be_tried(&a, v, from_dir, &r, e)) {
+		r = draft_rename(a.d, node_index(from_dir), from, node_index(to_dir), to, flags, e);
 		if (r == 0)
-			r = renamed(d, to_dir, to, changes);
+			r = renamed(a.d, to_dir, to, changes);
 		if (r == 0 && flags & RENAME_EXCHANGE)
-			r = renamed(d, from_dir, from, changes);
-	} while (is_to_be_repeated(d, r, &tries));
+			r = renamed(a.d, from_dir, from, changes);
+	}
 	return r;
 }
 
