@@ -251,15 +251,16 @@ static int remove_old(int drafts, struct err *e)
 }
 
 /* A step that was being renamed or removed. */
-static int resume_step(const struct draft_config *c, const struct commit_config *commit,
-		       const struct recovery *rec, struct err *e)
+static void resume_step(const struct context *x)
 {
 	CLEANUP(buf_release) struct buf done = {0};
-	int r = step_files_resume(c->top, commit->state_name, &done, e);
+	struct err why;
 
-	if (r == 0 && done.n)
-		rec->say(rec->arg, (char *)done.p);
-	return r;
+	if (step_files_resume(x->c->top, x->commit->state_name, &done, &why) < 0)
+		say(x, "a step that was being renamed or removed stays as it is: %s%s", why.text,
+		    "");
+	else if (done.n)
+		x->r->say(x->r->arg, (char *)done.p);
 }
 
 int recover(const struct draft_config *c, const struct commit_config *commit,
@@ -268,10 +269,9 @@ int recover(const struct draft_config *c, const struct commit_config *commit,
 	CLEANUP(closep) int drafts = open_drafts(c->top);
 	CLEANUP(buf_release) struct buf names = {0};
 	const struct context x = {c, commit, rec, drafts};
-	int r = resume_step(c, commit, rec, e);
+	int r;
 
-	if (r < 0)
-		return r;
+	resume_step(&x);
 	if (drafts < 0)
 		return drafts == -ENOENT ? 0 : err_sys(e, drafts, ".ckptfs/drafts");
 	r = remove_old(drafts, e);

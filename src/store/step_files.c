@@ -212,7 +212,7 @@ static int read_step(int fd, const char *link, char name[NAME_MAX + 1])
 	return 0;
 }
 
-/* The place of the step NAME, which is of the kind that a step is of which L has one of the names. */
+/* The place of the step NAME, which is of the same kind as ITEM; of V2 without that. */
 static int place_of(const char *name, const struct listed *item, struct step_place *out)
 {
 	CLEANUP(buf_release) struct buf file = {0};
