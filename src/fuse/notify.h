@@ -4,6 +4,7 @@
  * that request is answered. That would be bad even there: a daemon that is killed meanwhile can't end, and whoever asked can't
  * either, until the connection is aborted (umount -f). So the thread first waits for requests that were there before it. */
 #pragma once
+#include "base/cleanup.h"
 #include <stdint.h>
 
 struct ckptfs;
@@ -14,9 +15,11 @@ struct notifier;
 struct notifier *notifier_start(struct ckptfs *fs, struct fuse_session *se);
 void notifier_stop(struct notifier *n);
 
-/* Around a request during which the kernel has a folder locked:
- *
- *     CLEANUP(notifier_answered) struct notifier_hold hold = notifier_hold(n);        N may be NULL */
+/* For the rest of a function that answers a request, during which the kernel has a folder locked. N may be NULL. */
+#define HOLD_NOTIFIER(n)                                                                           \
+	CLEANUP(notifier_answered)                                                                 \
+	__attribute__((unused)) struct notifier_hold hold = notifier_hold(n)
+
 struct notifier_hold {
 	struct notifier *notifier;
 	unsigned round;

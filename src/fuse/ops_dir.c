@@ -7,8 +7,7 @@
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct ckptfs *fs = ckptfs_of(req);
-	CLEANUP(notifier_answered)
-	struct notifier_hold hold = notifier_hold(fs->notifier);
+	HOLD_NOTIFIER(fs->notifier);
 	struct view_entry entry = {0};
 	struct err e = {0};
 	int r = view_lookup(&fs->view, parent, name, &entry, &e);

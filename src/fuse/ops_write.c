@@ -54,8 +54,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	       struct fuse_file_info *fi)
 {
 	struct ckptfs *fs = ckptfs_of(req);
-	CLEANUP(notifier_answered)
-	struct notifier_hold hold = notifier_hold(fs->notifier);
+	HOLD_NOTIFIER(fs->notifier);
 	struct view_owner owner = owner_of(req, mode);
 	struct view_entry entry = {0};
 	struct fuse_entry_param p;
@@ -79,8 +78,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
 	struct ckptfs *fs = ckptfs_of(req);
-	CLEANUP(notifier_answered)
-	struct notifier_hold hold = notifier_hold(fs->notifier);
+	HOLD_NOTIFIER(fs->notifier);
 	struct view_owner owner = owner_of(req, mode);
 	struct view_entry entry = {0};
 	struct err e = {0};
@@ -93,8 +91,7 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
-	CLEANUP(notifier_answered)
-	struct notifier_hold hold = notifier_hold(ckptfs_of(req)->notifier);
+	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	struct view_entry entry = {0};
 	struct err e = {0};
 	int r = view_mkdir(&ckptfs_of(req)->view, parent, name, &entry, &e);
@@ -105,8 +102,7 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 
 void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
-	CLEANUP(notifier_answered)
-	struct notifier_hold hold = notifier_hold(ckptfs_of(req)->notifier);
+	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	struct view_entry entry = {0};
 	struct err e = {0};
 	int r = view_symlink(&ckptfs_of(req)->view, parent, name, target, &entry, &e);
@@ -118,8 +114,7 @@ void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const cha
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	CLEANUP(notifier_answered)
-	struct notifier_hold hold = notifier_hold(ckptfs_of(req)->notifier);
+	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	struct err e = {0};
 
 	reply(req, view_unlink(&ckptfs_of(req)->view, parent, name, &e), NULL, &e);
@@ -127,8 +122,7 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	CLEANUP(notifier_answered)
-	struct notifier_hold hold = notifier_hold(ckptfs_of(req)->notifier);
+	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	CLEANUP(buf_release) struct buf changes = {0};
 	struct err e = {0};
 	int r = view_rmdir(&ckptfs_of(req)->view, parent, name, &changes, &e);
@@ -139,8 +133,7 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to_parent,
 	       const char *to, unsigned flags)
 {
-	CLEANUP(notifier_answered)
-	struct notifier_hold hold = notifier_hold(ckptfs_of(req)->notifier);
+	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	CLEANUP(buf_release) struct buf changes = {0};
 	struct err e = {0};
 	int r = view_rename(&ckptfs_of(req)->view, parent, name, to_parent, to, flags, &changes,
@@ -261,8 +254,7 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 
 void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-	CLEANUP(notifier_answered)
-	struct notifier_hold hold = notifier_hold(ckptfs_of(req)->notifier);
+	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	CLEANUP(buf_release) struct buf changes = {0};
 	struct err e = {0};
 	int r = view_sync(&ckptfs_of(req)->view, ino, &changes, &e);
