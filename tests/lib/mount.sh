@@ -137,13 +137,18 @@ unmount() {
   end_mount "${1:-$mnt}" || fail "unmounting ${1:-$mnt}, or its daemon, ended with status $?"
 }
 
+# A daemon in the foreground does not tell when it is ready; until then it looks at its own mount, which is busy meanwhile.
 end_mount() {
-  local pid=${daemons[$1]}
-  if [ "$(id -u)" = 0 ]; then
-    umount "$1" || return
-  else
-    fusermount3 -u "$1" || return
-  fi
+  local pid=${daemons[$1]} end=$((SECONDS + 5)) words
+  local by=(umount)
+  [ "$(id -u)" = 0 ] || by=(fusermount3 -u)
+  until words=$("${by[@]}" "$1" 2>&1); do
+    if [[ $words != *busy* ]] || [ "$SECONDS" -ge "$end" ]; then
+      printf '%s\n' "$words" >&2
+      return 32
+    fi
+    sleep 0.01
+  done
   unset "daemons[$1]"
   wait "$pid"
 }

@@ -84,7 +84,7 @@ folder unfinished '!' <<<'model_checkpoint_path: "my-model-10'
 folder number '!' <<<'model_checkpoint_path: 5'
 folder binary '!' < <(head -c 4096 "$fixtures/linear/my-model-0.meta")
 folder nul '!' < <(printf 'model_checkpoint_path: "my-model-0"\n\0\0\0\0')
-folder huge '!' < <(printf 'model_checkpoint_path: "my-model-0"\n' && yes '# filler' | head -c 6000000)
+folder huge '!' < <(printf 'model_checkpoint_path: "my-model-0"\n' && head -c 6000000 /dev/zero | tr '\0' '#')
 
 folder missing - </dev/null
 rm "$source/missing/checkpoint"
