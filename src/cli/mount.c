@@ -224,7 +224,15 @@ static int run_child(struct daemon_config *c, int ready_fd)
 	return daemon_run(c, &e) < 0 ? complain(EXIT_MOUNT, &e) : 0;
 }
 
-static int wait_until_ready(pid_t child, int fd)
+/* The first answer to a request proves that the mount works; only a daemon that has ended gives none. */
+static bool serves(const char *mountpoint)
+{
+	struct stat st;
+
+	return stat(mountpoint, &st) == 0 || (errno != ENOTCONN && errno != ECONNABORTED);
+}
+
+static int wait_until_ready(const struct daemon_config *c, pid_t child, int fd)
 {
 	int status;
 	ssize_t n;
@@ -233,7 +241,7 @@ static int wait_until_ready(pid_t child, int fd)
 	do
 		n = read(fd, &zero, 1);
 	while (n < 0 && errno == EINTR);
-	if (n == 1)
+	if (n == 1 && serves(c->mountpoint))
 		return 0;
 	if (waitpid(child, &status, 0) < 0)
 		return EXIT_SYSTEM;
@@ -272,7 +280,7 @@ static int run_background(struct daemon_config *c)
 		return run_child(c, pipe_fds[1]);
 	}
 	close(pipe_fds[1]);
-	status = wait_until_ready(child, pipe_fds[0]);
+	status = wait_until_ready(c, child, pipe_fds[0]);
 	if (status == 0)
 		name_umount_helper(c->options->fsname ? c->options->fsname : c->source,
 				   c->mountpoint);

@@ -19,7 +19,7 @@ struct ckptfs {
 	const struct options *options;
 	const char *mountpoint;
 	bool to_syslog; /* where messages go; else to stderr */
-	int ready_fd; /* told when the mount serves, and then closed; -1: nobody asks */
+	int ready_fd; /* told when the mount is there, and then closed; -1: nobody asks */
 	struct notifier *notifier; /* or NULL */
 	struct committer *committer; /* or NULL */
 	pthread_mutex_t lock;

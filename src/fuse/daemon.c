@@ -6,7 +6,6 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <sys/resource.h>
-#include <sys/sysmacros.h>
 #include <syslog.h>
 
 enum { READ_AHEAD_KIB = 1024, IDLE_THREADS = 4, COMMIT_SECONDS = 5 };
@@ -51,18 +50,26 @@ const struct fuse_lowlevel_ops ckptfs_ops = {
 
 /* --- becoming ready ---------------------------------------------------------------------------------------- */
 
-/* The kernel asks for as much at once as it reads ahead. Only root may change that; without, requests are smaller. */
-static void raise_read_ahead(dev_t dev)
+/* The kernel asks for as much at once as it reads ahead. Only root may change that; without, requests are smaller. What the
+ * device has is to be known without asking the filesystem, that is us: a process that is killed while it waits for its own
+ * answer never ends. Kernels before that of protocol 7.28 would ask. */
+static void raise_read_ahead(const struct ckptfs *fs, struct fuse_conn_info *conn)
 {
+	struct statx st;
 	char path[64];
 	FILE *f;
 
-	snprintf(path, sizeof path, "/sys/class/bdi/%u:%u/read_ahead_kb", major(dev), minor(dev));
+	if (conn->proto_minor < 28 ||
+	    statx(AT_FDCWD, fs->mountpoint, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, 0, &st) < 0)
+		return;
+	snprintf(path, sizeof path, "/sys/class/bdi/%u:%u/read_ahead_kb", st.stx_dev_major,
+		 st.stx_dev_minor);
 	f = fopen(path, "we");
 	if (!f)
 		return;
 	fprintf(f, "%d\n", READ_AHEAD_KIB);
-	fclose(f);
+	if (fclose(f) == 0)
+		conn->max_readahead = READ_AHEAD_KIB * 1024;
 }
 
 static void tell_ready(struct ckptfs *fs)
@@ -76,23 +83,11 @@ static void tell_ready(struct ckptfs *fs)
 	closep(&fs->ready_fd);
 }
 
-/* Runs beside the threads that serve: the first answer to a request proves that the mount works. */
-static void *become_ready(void *userdata)
-{
-	struct ckptfs *fs = userdata;
-	struct stat st;
-
-	if (stat(fs->mountpoint, &st) == 0)
-		raise_read_ahead(st.st_dev);
-	tell_ready(fs);
-	return NULL;
-}
-
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	struct ckptfs *fs = userdata;
-	pthread_t thread;
 
+	raise_read_ahead(fs, conn);
 	/* Replies are copied from memory that was checksummed, or could be; splicing pays only for what was not. */
 	conn->want &=
 		~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
@@ -100,10 +95,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	conn->want |= conn->capable & FUSE_CAP_POSIX_ACL;
 	/* A file that is opened to be written anew is not copied first. */
 	conn->want |= conn->capable & FUSE_CAP_ATOMIC_O_TRUNC;
-	if (pthread_create(&thread, NULL, become_ready, fs) == 0)
-		pthread_detach(thread);
-	else
-		tell_ready(fs);
+	tell_ready(fs);
 }
 
 /* --- the session -------------------------------------------------------------------------------------------- */

@@ -36,6 +36,15 @@ two_hundred_mounts_leave_no_process() {
   ! grep -qF " $at fuse" /proc/self/mounts || fail "a mount is left"
 }
 
+# One that is killed while it waits for an answer from itself would never end.
+daemons_that_are_killed_at_once_end() {
+  local i
+  for ((i = 0; i < 50; i++)); do
+    mount_ckpt "$fixtures/linear"
+    kill_daemon
+  done
+}
+
 # --- one daemon -----------------------------------------------------------------------------------------
 
 forget() {
@@ -118,6 +127,8 @@ mkdir "$at"
 make_tree
 echo two_hundred_mounts_leave_no_process
 two_hundred_mounts_leave_no_process
+echo daemons_that_are_killed_at_once_end
+daemons_that_are_killed_at_once_end 2>"$tmp/err" || fail "$(cat "$tmp/err")"
 if with_sanitizers; then
   echo "with sanitizers, memory is looked after by them"
 else
