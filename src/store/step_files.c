@@ -322,6 +322,19 @@ static void give_up(struct leaving *l)
 	forget(l->top, NULL);
 }
 
+/* What is left to do where R, of what was to be done first, is 0; the record stays. */
+static int finish(struct leaving *l, int r, struct err *e)
+{
+	if (r == 0)
+		r = tell_state(l, e);
+	if (r < 0)
+		give_up(l);
+	else
+		r = each(l, false, take_old_name, e);
+	closep(&l->files);
+	return r;
+}
+
 int step_rename(const struct step_files *f, const struct step_place *from, const char *to,
 		struct err *e)
 {
@@ -339,13 +352,7 @@ int step_rename(const struct step_files *f, const struct step_place *from, const
 	r = each(&l, true, give_name, e);
 	if (r == 0)
 		r = io_sync(f->top, "the checkpoint directory", e);
-	if (r == 0)
-		r = tell_state(&l, e);
-	if (r < 0)
-		give_up(&l);
-	else
-		r = each(&l, false, take_old_name, e);
-	closep(&l.files);
+	r = finish(&l, r, e);
 	return r < 0 ? r : forget(f->top, e);
 }
 
@@ -356,13 +363,7 @@ int step_remove(const struct step_files *f, const struct step_place *place, stru
 
 	if (r < 0)
 		return r;
-	r = tell_state(&l, e);
-	if (r < 0)
-		give_up(&l);
-	else
-		r = each(&l, false, take_old_name, e);
-	closep(&l.files);
-	return r;
+	return finish(&l, 0, e);
 }
 
 void step_removed(const struct step_files *f)
