@@ -95,6 +95,25 @@ int io_create(int dirfd, const char *name, mode_t mode, struct err *e)
 	return fd < 0 ? err_sys(e, -errno, "%s", name) : fd;
 }
 
+/* Where there is no O_TMPFILE it has a name for a moment. */
+int io_nameless(int dirfd, struct err *e)
+{
+	char name[NAME_MAX + 1];
+	int fd = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), r;
+
+	if (fd >= 0)
+		return fd;
+	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL && errno != ENOENT)
+		return err_sys(e, -errno, "a file without a name");
+	r = temporary_name(".ckptfs", name);
+	if (r < 0)
+		return err_sys(e, r, "a file without a name");
+	fd = io_create(dirfd, name, 0600, e);
+	if (fd >= 0)
+		unlinkat(dirfd, name, 0);
+	return fd;
+}
+
 int io_mark(int dirfd, const char *name, struct err *e)
 {
 	return mknodat(dirfd, name, S_IFREG | 0644, 0) < 0 && errno != EEXIST

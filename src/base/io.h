@@ -22,6 +22,9 @@ int io_put_new(int dirfd, const char *name, struct bytes b, mode_t mode, struct 
 /* Makes the file NAME, which must not be there: its descriptor, for reading and writing. */
 int io_create(int dirfd, const char *name, mode_t mode, struct err *e);
 
+/* Makes a file that has no name, in the filesystem of DIRFD: its descriptor, for reading and writing. It is gone when that is closed. */
+int io_nameless(int dirfd, struct err *e);
+
 /* An empty file NAME, which may be there already. */
 int io_mark(int dirfd, const char *name, struct err *e);
 

@@ -92,11 +92,11 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
 	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
+	struct view_owner owner = owner_of(req, mode);
 	struct view_entry entry = {0};
 	struct err e = {0};
-	int r = view_mkdir(&ckptfs_of(req)->view, parent, name, &entry, &e);
+	int r = view_mkdir(&ckptfs_of(req)->view, parent, name, &owner, &entry, &e);
 
-	(void)mode;
 	reply_entry(req, r, &entry, &e);
 }
 
@@ -211,8 +211,8 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t from, off_t from_off,
 			struct fuse_file_info *to_fi, size_t len, int flags)
 {
 	struct err e = {0};
-	int64_t n = view_copy_range(&ckptfs_of(req)->view, file_of(from_fi), (uint64_t)from_off,
-				    file_of(to_fi), (uint64_t)to_off, len, &e);
+	int64_t n = view_copy_range(file_of(from_fi), (uint64_t)from_off, file_of(to_fi),
+				    (uint64_t)to_off, len, &e);
 
 	(void)from;
 	(void)to;

@@ -64,7 +64,7 @@ static int write_meta(struct plan *p, struct err *e)
 	if (r < 0)
 		return r;
 	p->new_meta = !d->has_base ||
-		      companion_read(d->pins[0].dirfd, &d->pins[0].step->place, d->meta, &old,
+		      companion_read(plan_dir(p, 0, e), &d->pins[0].step->place, d->meta, &old,
 				     NULL) < 0 ||
 		      !bytes_eq(buf_bytes(&old), buf_bytes(&meta));
 	return p->new_meta ? put_whole(p, "meta", buf_bytes(&meta), e) : 0;
@@ -155,7 +155,7 @@ static int place_old_shards(struct placing *k, uint32_t pin, struct err *e)
 			continue;
 		if (step_shard_name(&s->place, s->shards[i].number, s->num_shards, &name) < 0)
 			return err_set(e, -ENOMEM, "no memory");
-		r = place_shard(k, from->dirfd, (char *)name.p, o->number, e);
+		r = place_shard(k, plan_dir(k->p, pin, e), (char *)name.p, o->number, e);
 	}
 	return r;
 }
@@ -187,7 +187,7 @@ static int place_companion(struct placing *k, const struct draft_item *text, con
 	if (companion_name(&pin->step->place, suffix, &from) < 0 ||
 	    companion_name(&k->to, suffix, &to) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	return place(k, pin->dirfd, (char *)from.p, &to, e);
+	return place(k, plan_dir(k->p, text->pin, e), (char *)from.p, &to, e);
 }
 
 static int place_meta(struct placing *k, struct err *e)
@@ -309,7 +309,10 @@ int commit_finish(struct draft *d, const struct commit_config *c, const char *na
 
 	if (r < 0)
 		return err_wrap(e, r, "%s is committed, but not noted", name);
-	return d->writers ? draft_restart(d, e) : draft_discard(d, e);
+	if (!d->writers)
+		return draft_discard(d, e);
+	draft_restart(d);
+	return 0;
 }
 
 /* Until the state file says so, the draft stays, and nothing can be changed in it. */
@@ -396,18 +399,25 @@ int commit(struct draft *d, const struct commit_config *c, enum commit_result *r
 	   struct buf *name, struct kept *kept, struct err *e)
 {
 	CLEANUP(plan_release)
-	struct plan p = {.d = d, .c = c, .fd = -1, .packed = -1, .kept = kept};
+	struct plan p = {.d = d, .c = c, .dir = -1, .fd = -1, .packed = -1, .kept = kept};
 	struct err why = {0};
 	int r;
 
 	pthread_mutex_lock(&d->lock);
 	draft_settle_writes(d);
+	if (d->ended) { /* somebody else has ended it meanwhile: with what there was */
+		pthread_mutex_unlock(&d->lock);
+		*result = COMMIT_NOTHING;
+		return 0;
+	}
+	if (c->ending)
+		c->ending(c->arg, d);
 	if (d->published) {
 		r = buf_add(name, d->published, strlen(d->published) + 1);
 		*result = COMMIT_DONE;
 		p.published = true;
 	} else {
-		r = d->ended ? -ESTALE : commit_plan(&p, result, name, &why);
+		r = commit_plan(&p, result, name, &why);
 	}
 	if (p.published) {
 		int finished = finish(d, c, (char *)name->p, r < 0 ? NULL : &why);
@@ -420,8 +430,7 @@ int commit(struct draft *d, const struct commit_config *c, enum commit_result *r
 	} else {
 		r = draft_discard(d, &why);
 	}
-	d->failure = r < 0 ? why : (struct err){0}; /* what failed on the way did no harm */
-	d->failed_at = d->changes;
+	draft_note_result(d, r, &why); /* what failed on the way did no harm */
 	pthread_mutex_unlock(&d->lock);
 	if (r < 0 && e)
 		*e = why;

@@ -29,11 +29,15 @@ struct commit_config {
 	const char *state_name;
 	const struct commit_other *others; /* [n_others] */
 	size_t n_others;
+	void (*ending)(
+		void *arg, struct
+		draft *d); /* the draft may end, and has all that it will have; its lock is held; or NULL */
+	void *arg;
 	double compact; /* dead bytes among those that a step keeps alive, above which they are left behind */
 };
 
 enum commit_result {
-	COMMIT_NOTHING, /* the draft is as its base, and was discarded */
+	COMMIT_NOTHING, /* the draft is as its base, and was discarded; or somebody else has ended it */
 	COMMIT_WAITS, /* it has no variables yet */
 	COMMIT_DONE,
 };

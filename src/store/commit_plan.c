@@ -32,8 +32,18 @@ void plan_release(struct plan *p)
 	buf_release(&p->wants);
 	buf_release(&p->graph);
 	bundle_writer_release(&p->index);
+	closep(&p->dir);
 	closep(&p->fd);
 	closep(&p->packed);
+}
+
+int plan_dir(struct plan *p, uint32_t pin, struct err *e)
+{
+	if (p->dir >= 0 && p->dir_pin == pin)
+		return p->dir;
+	closep(&p->dir);
+	p->dir_pin = pin;
+	return p->dir = draft_pin_dir(p->d, &p->d->pins[pin], e);
 }
 
 /* --- what is wanted ---------------------------------------------------------------------------------------- */
@@ -63,12 +73,14 @@ static int add_key(struct plan *p, const struct draft_item *i, struct want *w, s
 }
 
 /* Every shard that V needs is there, and what it says makes sense. */
-static int check_kept(const struct plan *p, const struct want *w, struct err *e)
+static int check_kept(struct plan *p, const struct want *w, struct err *e)
 {
 	const struct pin *pin = &p->d->pins[w->pin];
 	struct err why = {0};
 
-	if (step_check(pin->step, &pin->step->vars[w->var], pin->dirfd, &why) == 0)
+	int dir = plan_dir(p, w->pin, &why);
+
+	if (dir >= 0 && step_check(pin->step, &pin->step->vars[w->var], dir, &why) == 0)
 		return 0;
 	return err_set(e, -EINVAL, "%s: can't be carried along, remove it to go on: %s",
 		       w->item->name, why.text);
@@ -202,7 +214,7 @@ static int settle_stored(struct plan *p, struct want *w, struct err *e)
 	int r = 0;
 
 	if (p->d->has_base)
-		r = settle_as(p, w, p->d->pins[0].step, p->d->pins[0].dirfd, e);
+		r = settle_as(p, w, p->d->pins[0].step, plan_dir(p, 0, e), e);
 	for (size_t i = 0; i < p->c->n_others && r == 0; i++) {
 		*w = as_written;
 		r = settle_as(p, w, p->c->others[i].step, p->c->others[i].dirfd, NULL);
@@ -292,7 +304,7 @@ static int edit_graph(struct plan *p, const struct want *graph, struct err *e)
 	for (uint32_t i = 0; i < plan_n(p); i++)
 		keys[i] = want_key(p, &plan_wants(p)[i]);
 	qsort(keys, plan_n(p), sizeof *keys, compare_keys);
-	r = companion_object_graph(pin->step, pin->dirfd, &old, e);
+	r = companion_object_graph(pin->step, plan_dir(p, graph->pin, e), &old, e);
 	if (r == 0)
 		r = object_graph_edit(buf_bytes(&old), changes,
 				      list_changes(p, graph->pin, keys, plan_n(p), changes),
@@ -366,11 +378,11 @@ int plan_make(struct plan *p, struct err *e)
 {
 	int r = 0;
 
-	p->fd = p->packed = -1;
+	p->fd = p->packed = p->dir = -1;
 	find_graph(p);
 	find_texts(p);
 	for (uint32_t i = 0; i < p->d->n_pins && r == 0; i++)
-		r = pin_complete(&p->d->pins[i], p->d->top, p->d->mode, e);
+		r = pin_complete(&p->d->pins[i], plan_dir(p, i, e), p->d->top, p->d->mode, e);
 	if (r == 0)
 		r = add_wants(p, e);
 	if (r == 0)
@@ -386,7 +398,7 @@ int plan_make(struct plan *p, struct err *e)
 /* Whether a commit has copied it already, when it was open. */
 static bool is_committed(const struct draft_item *i)
 {
-	return i->what == DRAFT_STAGED && i->staged->committed == i->staged->version;
+	return i->what == DRAFT_STAGED ? i->staged->committed == i->staged->version : i->committed;
 }
 
 static bool is_as_in_base(const struct plan *p, const struct want *w)

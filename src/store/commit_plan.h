@@ -42,6 +42,8 @@ struct plan {
 	uint32_t num_shards;
 	bool has_packed;
 	uint32_t packed_shard;
+	int dir; /* where the files of pin DIR_PIN are; -1: not open */
+	uint32_t dir_pin;
 	int fd; /* of DR/commit */
 	int packed; /* DR/commit/packed; -1: not made */
 	uint64_t packed_at;
@@ -70,6 +72,9 @@ static inline struct bytes want_key(const struct plan *p, const struct want *w)
 {
 	return bytes_of(p->keys.p + w->key, w->key_n);
 }
+
+/* Where the files of pin number PIN are: a descriptor, until this is called for another one. */
+int plan_dir(struct plan *p, uint32_t pin, struct err *e);
 
 /* Finds out what the step is to hold, and refuses what can't be stored. -EINVAL. */
 int plan_make(struct plan *p, struct err *e);

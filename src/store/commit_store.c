@@ -218,23 +218,22 @@ static int fill_with_elements(void *arg, struct sink out, struct err *e)
 }
 
 /* The file of the variable that W's item is, as NumPy would have it. */
-static int open_reference(const struct plan *p, const struct want *w, struct content *c,
-			  struct err *e)
+static int open_reference(struct plan *p, const struct want *w, struct content *c, struct err *e)
 {
 	struct pin *pin = &p->d->pins[w->item->pin];
 	const struct var *v = draft_var(p->d, w->item);
 	struct file *f;
-	int r = file_open(pin->step, v, pin->dirfd, &f, e);
+	int dir = plan_dir(p, w->item->pin, e);
+	int r = dir < 0 ? dir : file_open(pin->step, v, dir, &f, e);
 
 	if (r < 0)
 		return r;
-	r = spill(p, c, file_size(pin->step, v, pin->dirfd), fill_with_file, f, e);
+	r = spill(p, c, file_size(pin->step, v, dir), fill_with_file, f, e);
 	file_close(f);
 	return r < 0 ? r : npy_parse(&c->src, 0, &c->npy, e);
 }
 
-static int open_content(const struct plan *p, const struct want *w, struct content *c,
-			struct err *e)
+static int open_content(struct plan *p, const struct want *w, struct content *c, struct err *e)
 {
 	int r;
 
@@ -453,7 +452,7 @@ static int place_kept(struct plan *p, uint32_t pin, const struct var *v, struct 
 	}
 	if (!o->repack)
 		return 0;
-	fd = step_open_shard(p->d->pins[pin].step, p->d->pins[pin].dirfd, v->shard, e);
+	fd = step_open_shard(p->d->pins[pin].step, plan_dir(p, pin, e), v->shard, e);
 	r = fd < 0 ? fd : io_copy_range(fd, v->off, p->packed, p->packed_at, v->size, e);
 	entry->shard = p->packed_shard;
 	entry->off = p->packed_at;
@@ -552,7 +551,8 @@ static int emit_bundle(struct plan *p, uint32_t pin, struct err *e)
 	CLEANUP(bundle_close) struct bundle bundle = {0};
 	struct bundle_entry entry;
 	struct source src;
-	CLEANUP(closep) int fd = source_open(from->dirfd, from->step->place.file, &src, e);
+	CLEANUP(closep)
+	int fd = source_open(plan_dir(p, pin, e), from->step->place.file, &src, e);
 	uint32_t number = 0;
 	int r = fd < 0 ? fd : bundle_open(&bundle, src, e);
 

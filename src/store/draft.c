@@ -13,26 +13,31 @@
 
 /* --- opening and closing ----------------------------------------------------------------------------------- */
 
-static struct draft *draft_new(const struct draft_config *c, const char *folder)
+static struct draft *draft_new(const struct draft_config *c, const char *folder, struct err *e)
 {
 	struct draft *d = calloc(1, sizeof *d);
 
-	if (!d)
+	if (!d) {
+		err_set(e, -ENOMEM, "no memory");
 		return NULL;
+	}
 	*d = (struct draft){.top = fcntl(c->top, F_DUPFD_CLOEXEC, 0),
 			    .fd = -1,
-			    .tree = -1,
-			    .steps = -1,
 			    .name = strdup(c->name),
 			    .folder = strdup(folder),
 			    .meta = strdup(c->meta),
 			    .mode = c->mode,
 			    .first_dynamic = c->first_dynamic};
 	atomic_init(&d->refs, 1);
+	atomic_init(&d->ended, false);
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_cond_init(&d->settled, NULL);
 	if (d->top >= 0 && d->name && d->folder && d->meta)
 		return d;
+	if (d->top < 0)
+		err_sys(e, -errno, "the checkpoint directory");
+	else
+		err_set(e, -ENOMEM, "no memory");
 	draft_unref(d);
 	return NULL;
 }
@@ -47,12 +52,10 @@ void draft_unref(struct draft *d)
 {
 	if (!d || atomic_fetch_sub(&d->refs, 1) != 1)
 		return;
-	if (d->root)
-		items_release(d);
+	items_leave(d);
 	for (uint32_t i = 0; i < d->n_pins; i++)
 		pin_release(&d->pins[i]);
 	free(d->pins);
-	free(d->fixed);
 	free(d->dynamic);
 	free(d->name);
 	free(d->folder);
@@ -60,8 +63,8 @@ void draft_unref(struct draft *d)
 	free(d->meta);
 	closep(&d->top);
 	closep(&d->fd);
-	closep(&d->tree);
-	closep(&d->steps);
+	if (d->owner_release)
+		d->owner_release(d->owner);
 	pthread_cond_destroy(&d->settled);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
@@ -83,24 +86,36 @@ static int open_drafts(const struct draft *d, bool make, struct err *e)
 	return own < 0 ? own : draft_folder(own, "drafts", make, e);
 }
 
-/* Opens FOLDER there and what is in it. */
+/* Opens FOLDER there, and sees to it that what has to be in it is. */
 static int open_folders(struct draft *d, int drafts, const char *folder, bool make, struct err *e)
 {
+	CLEANUP(closep) int tree = -1, steps = -1;
+
 	d->fd = draft_folder(drafts, folder, make, e);
-	d->tree = d->fd < 0 ? d->fd : draft_folder(d->fd, "tree", make, e);
-	d->steps = d->tree < 0 ? d->tree : draft_folder(d->fd, "steps", make, e);
-	return d->steps < 0 ? d->steps : 0;
+	if (d->fd < 0)
+		return d->fd;
+	tree = draft_folder(d->fd, "tree", make, e);
+	steps = tree < 0 ? tree : draft_folder(d->fd, "steps", make, e);
+	return steps < 0 ? steps : 0;
+}
+
+int draft_pin_dir(const struct draft *d, const struct pin *p, struct err *e)
+{
+	CLEANUP(closep) int steps = dir_fd(d->fd, "steps", e);
+
+	return steps < 0 ? steps : pin_dir(steps, p->name, e);
 }
 
 static int add_pin(struct draft *d, struct step *s, int from, struct err *e)
 {
+	CLEANUP(closep) int steps = dir_fd(d->fd, "steps", e);
 	struct pin *pins = realloc(d->pins, (d->n_pins + (size_t)1) * sizeof *pins);
 	int r;
 
-	if (!pins)
-		return err_set(e, -ENOMEM, "no memory");
-	d->pins = pins;
-	r = pin_make(d->steps, d->top, s, from, d->meta, &pins[d->n_pins], e);
+	d->pins = pins ? pins : d->pins;
+	if (steps < 0 || !pins)
+		return steps < 0 ? steps : err_set(e, -ENOMEM, "no memory");
+	r = pin_make(steps, d->top, s, from, d->meta, &pins[d->n_pins], e);
 	return r < 0 ? r : (int)d->n_pins++;
 }
 
@@ -129,9 +144,20 @@ static int folder_name(const char *prefix, struct buf *out)
 	return r < 0 ? r : buf_add_byte(out, 0);
 }
 
+/* A new step's folder belongs to whoever made it; our own way into it stays open. */
+static int give_to_maker(const struct draft *d, const struct draft_owner *maker, struct err *e)
+{
+	if (!maker)
+		return 0;
+	if ((geteuid() == 0 && fchown(d->fd, maker->uid, maker->gid) < 0) ||
+	    fchmod(d->fd, (maker->mode & 0777) | 0700) < 0)
+		return err_sys(e, -errno, "%s", d->folder);
+	return 0;
+}
+
 /* Makes it whole, and then gives it its name. */
-static int begin(struct draft *d, int drafts, struct step *base, const struct tree *tree,
-		 int base_fd, struct err *e)
+static int begin(struct draft *d, const struct draft_config *c, int drafts, struct step *base,
+		 const struct tree *tree, int base_fd, struct err *e)
 {
 	int r = io_remove_all(drafts, DRAFT_NEW, e);
 
@@ -141,6 +167,8 @@ static int begin(struct draft *d, int drafts, struct step *base, const struct tr
 		r = pin_base(d, base, tree, base_fd, e);
 	else if (r == 0 && items_init_empty(d) < 0)
 		r = err_set(e, -ENOMEM, "no memory");
+	else if (r == 0)
+		r = give_to_maker(d, c->maker, e);
 	if (r == 0)
 		r = io_move_new(drafts, DRAFT_NEW, drafts, d->folder, e);
 	return r == -EEXIST ? err_set(e, -EBUSY,
@@ -155,17 +183,18 @@ int draft_begin(const struct draft_config *c, struct step *base, const struct tr
 {
 	CLEANUP(buf_release) struct buf folder = {0};
 	CLEANUP(closep) int drafts = -1;
+	struct err why = {0};
 	struct draft *d;
 	int r = folder_name(c->name, &folder);
 
 	if (r < 0)
 		return err_sys(e, r, "%s", c->name);
-	d = draft_new(c, (char *)folder.p);
+	d = draft_new(c, (char *)folder.p, &why);
 	if (!d)
-		return err_set(e, -ENOMEM, "no memory");
+		return err_sys(e, why.code, "a draft of %s", c->name);
 	r = drafts = open_drafts(d, true, e);
 	if (r >= 0)
-		r = begin(d, drafts, base, tree, base_fd, e);
+		r = begin(d, c, drafts, base, tree, base_fd, e);
 	if (r < 0) {
 		if (drafts >= 0) {
 			io_remove_all(drafts, DRAFT_NEW, NULL);
@@ -182,22 +211,25 @@ int draft_begin(const struct draft_config *c, struct step *base, const struct tr
 /* The base's name out of the link to it; -ENOENT: there is none. */
 static int take_up_base(struct draft *d, struct err *e)
 {
-	static const char steps[] = "steps/";
+	static const char in_steps[] = "steps/";
+	CLEANUP(closep) int steps = dir_fd(d->fd, "steps", e);
 	struct tree tree = {0};
 	char target[512];
 	ssize_t n = readlinkat(d->fd, "base", target, sizeof target - 1);
 	int r;
 
+	if (steps < 0)
+		return steps;
 	if (n < 0)
 		return errno == ENOENT ? items_init_empty(d) : err_sys(e, -errno, "base");
 	target[n] = 0;
-	if (strncmp(target, steps, strlen(steps)) != 0)
+	if (strncmp(target, in_steps, strlen(in_steps)) != 0)
 		return err_set(e, -EUCLEAN, "base: leads to %s, expected a folder of steps",
 			       target);
 	d->pins = calloc(1, sizeof *d->pins);
 	if (!d->pins)
 		return err_set(e, -ENOMEM, "no memory");
-	r = pin_open(d->steps, target + strlen(steps), d->mode, d->pins, e);
+	r = pin_open(steps, target + strlen(in_steps), d->mode, d->pins, e);
 	if (r < 0)
 		return r;
 	d->n_pins = 1;
@@ -213,12 +245,13 @@ static int take_up_base(struct draft *d, struct err *e)
 int draft_take_up(const struct draft_config *c, const char *folder, struct draft **out,
 		  struct err *e)
 {
-	struct draft *d = draft_new(c, folder);
+	struct err why = {0};
+	struct draft *d = draft_new(c, folder, &why);
 	CLEANUP(closep) int drafts = -1;
 	int r;
 
 	if (!d)
-		return err_set(e, -ENOMEM, "no memory");
+		return err_sys(e, why.code, ".ckptfs/drafts/%s", folder);
 	r = drafts = open_drafts(d, false, e);
 	if (r >= 0)
 		r = open_folders(d, drafts, folder, false, e);
@@ -255,12 +288,12 @@ int draft_discard(struct draft *d, struct err *e)
 	CLEANUP(closep) int drafts = own < 0 ? own : draft_folder(own, "drafts", false, e);
 	int r;
 
-	d->ended = true;
+	atomic_store(&d->ended, true);
 	if (drafts < 0)
 		return drafts;
 	r = set_old(drafts, d->folder, old, e);
 	if (r == 0)
-		r = io_remove_all(drafts, old, e);
+		io_remove_all(drafts, old, NULL); /* what stays of it the next mount removes */
 	io_remove_folder(own, "drafts", NULL); /* if it is empty */
 	return r;
 }
@@ -419,7 +452,7 @@ uint32_t draft_count(struct draft *d)
 	return changed;
 }
 
-static int64_t now_ms(void)
+int64_t draft_now_ms(void)
 {
 	struct timespec now;
 
@@ -427,10 +460,37 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* What was refused stays so until something is changed; what the disk refused may pass later. */
+enum { RETRY_MS = 1000, LONGEST_RETRY_MS = 60000 };
+
+void draft_note_result(struct draft *d, int r, const struct err *why)
+{
+	int64_t wait = RETRY_MS;
+
+	d->failure = r < 0 ? *why : (struct err){0};
+	d->failed_at = d->changes;
+	d->failures = r < 0 ? d->failures + 1 : 0;
+	for (unsigned i = 1; i < d->failures && wait < LONGEST_RETRY_MS; i++)
+		wait *= 2;
+	d->retry_at = draft_now_ms() + (wait < LONGEST_RETRY_MS ? wait : LONGEST_RETRY_MS);
+	if (r == 0)
+		d->told = (struct err){0};
+}
+
+bool draft_is_news(struct draft *d, const struct err *why)
+{
+	bool news;
+
+	pthread_mutex_lock(&d->lock);
+	news = strcmp(d->told.text, why->text) != 0;
+	d->told = *why;
+	pthread_mutex_unlock(&d->lock);
+	return news;
+}
+
+/* What was refused stays so until something is changed. */
 static bool is_hopeless(const struct draft *d)
 {
-	return d->failure.code && d->failed_at == d->changes && d->failure.code == -EINVAL;
+	return d->failure.code == -EINVAL && d->failed_at == d->changes;
 }
 
 bool draft_is_due(struct draft *d, int64_t ms, int64_t *wait)
@@ -440,7 +500,11 @@ bool draft_is_due(struct draft *d, int64_t ms, int64_t *wait)
 	pthread_mutex_lock(&d->lock);
 	*wait = -1;
 	if (!d->ended && !d->writers && !is_hopeless(d)) {
-		*wait = d->changed_at + ms - now_ms();
+		int64_t at = d->changed_at + ms;
+
+		if (d->failure.code && d->retry_at > at)
+			at = d->retry_at;
+		*wait = at - draft_now_ms();
 		due = *wait <= 0;
 		*wait = due ? 0 : *wait;
 	}

@@ -71,7 +71,10 @@ struct draft_item {
 	uint32_t refs; /* the tree's, and those of open files */
 	uint32_t opens, writers;
 	enum draft_what what;
-	bool gone; /* from the tree; some have it open */
+	bool gone; /* its name was removed; some have it open */
+	bool left; /* the draft began anew without it; some have it open */
+	bool lost; /* it was to stay when the draft began anew, and could not */
+	bool committed; /* VAR: that stayed then, and is in the commit as it is */
 	bool on_disk; /* in `tree`; a VAR or TEXT that is not shows through from the base */
 	bool under; /* the base shows something at this place, which is this or is hidden by it */
 	bool own_name; /* VAR: of the variable that it is; only asked where the name begins with a dot */
@@ -79,6 +82,8 @@ struct draft_item {
 	uint32_t pin, number; /* VAR, TEXT */
 	uint32_t expect_pin, expect_var; /* over which variable it lies; or DRAFT_NONE */
 	char *name;
+	struct timespec
+		entered; /* DIR: when its entries last changed; 0: they are as in the base */
 	struct draft_item *parent; /* NULL: the root */
 	struct draft_item *first, *last, *before, *after; /* children and siblings */
 	struct draft_item *chain; /* in its bucket */
@@ -89,7 +94,7 @@ struct draft {
 	atomic_uint refs;
 	pthread_mutex_t lock;
 	int top; /* the checkpoint directory */
-	int fd, tree, steps; /* .ckptfs/drafts/NAME, and below it */
+	int fd; /* .ckptfs/drafts/NAME */
 	char *name; /* prefix of the step in whose folder the draft is */
 	char *folder; /* the draft's own name in .ckptfs/drafts */
 	char *meta; /* suffix of the meta graph */
@@ -110,10 +115,22 @@ struct draft {
 	pthread_cond_t settled; /* there are none, or no writers */
 	uint64_t changes; /* counts them */
 	int64_t changed_at; /* ms of CLOCK_MONOTONIC */
-	bool ended; /* committed or discarded: nothing is written any more */
+	atomic_bool
+		ended; /* committed or discarded: nothing is written any more. Set with the lock held */
 	char *published; /* the step that it has become, where only the state file does not say so yet; or NULL */
 	struct err failure; /* of the last commit; code 0: none, or it was changed since */
 	uint64_t failed_at; /* `changes` then */
+	int64_t retry_at; /* ms of CLOCK_MONOTONIC: not to be tried again unasked before */
+	unsigned failures; /* in a row */
+	struct err told; /* the last that was told unasked */
+	void *owner; /* what whoever began it keeps with it, for as long as there is a reference */
+	void (*owner_release)(void *owner);
+};
+
+struct draft_owner {
+	uid_t uid;
+	gid_t gid;
+	mode_t mode; /* less the caller's umask */
 };
 
 struct draft_config {
@@ -122,10 +139,11 @@ struct draft_config {
 	const char *meta;
 	enum verify_mode mode;
 	uint32_t first_dynamic; /* the first number that may be given out */
+	const struct draft_owner *maker; /* of a new step; NULL: as new files are */
 };
 
-/* Begins a draft over BASE, whose tree TREE is and whose files are in BASE_FD; or with BASE NULL a new step. -EEXIST, -ESTALE, or of the
- * calls that failed. */
+/* Begins a draft over BASE, whose tree TREE is and whose files are in BASE_FD; or with BASE NULL a new step, which belongs to
+ * C->maker. -EEXIST, -ESTALE, or of the calls that failed. */
 int draft_begin(const struct draft_config *c, struct step *base, const struct tree *tree,
 		int base_fd, struct draft **out, struct err *e);
 
@@ -144,16 +162,20 @@ int draft_remove(int top, const char *name, struct err *e);
 /* The number of S among the pins, which it becomes if it is none yet; its files are in FROM. As pin_make. The lock is held. */
 int draft_pin(struct draft *d, struct step *s, int from, struct err *e);
 
+/* Opens the folder that P, one of the pins, has in the draft. */
+int draft_pin_dir(const struct draft *d, const struct pin *p, struct err *e);
+
 /* Waits until no write is under way, for a commit must not see half of one; and a moment for files that are being closed. The lock is
  * held, and let go meanwhile. */
 void draft_settle_writes(struct draft *d);
 
 /* After a commit, while files are open for writing: these stay, as what is written over the same base from now on; all else is as in the
- * base again. The lock is held. */
-int draft_restart(struct draft *d, struct err *e);
+ * base again. If that fails the draft ends: the commit has all that was written, and what is written to one of these files later fails. The
+ * lock is held. */
+void draft_restart(struct draft *d);
 
 /* -EBUSY: a file is open for writing with which that can't be done. The lock is held. */
-int draft_can_restart(struct draft *d, struct err *e);
+int draft_can_restart(const struct draft *d, struct err *e);
 
 /* Makes NAME the prefix of the step that a draft without a base is for. -EEXIST: there is a draft of it. */
 int draft_rename_step(struct draft *d, const char *name, struct err *e);
@@ -161,9 +183,15 @@ int draft_rename_step(struct draft *d, const char *name, struct err *e);
 /* How many variables differ from the base. */
 uint32_t draft_count(struct draft *d);
 
-/* Whether nothing was changed for MS, nothing is open for writing, and a commit that failed is worth another try. WAIT: how
- * many ms until that can be so; -1: not before a change. */
+/* Whether nothing was changed for MS, nothing is open for writing, and a commit that failed is worth another try: what was refused when it
+ * was changed, what the disk refused after 1, 2, 4 … 60 seconds. WAIT: how many ms until that can be so; -1: not before a change. */
 bool draft_is_due(struct draft *d, int64_t ms, int64_t *wait);
+
+/* Notes that a commit ended with R, and why. The lock is held. */
+void draft_note_result(struct draft *d, int r, const struct err *why);
+
+/* Whether WHY was not told before; it is from now on. */
+bool draft_is_news(struct draft *d, const struct err *why);
 
 /* Why it can't be committed, a sentence for each file, into OUT. */
 int draft_why(struct draft *d, struct buf *out);
@@ -191,15 +219,9 @@ const struct var *draft_var(const struct draft *d, const struct draft_item *i);
 
 /* --- changes: they take the lock; with it the index of an item that is gone is -ESTALE ------------------------------ */
 
-struct draft_owner {
-	uid_t uid;
-	gid_t gid;
-	mode_t mode; /* less the caller's umask */
-};
-
-/* -EINVAL: no name of a variable, text or temporary file. OUT has a reference. */
+/* -EINVAL: no name of a variable, text or temporary file. OUT has a reference; with OPEN it is also open, as by draft_open. */
 int draft_create(struct draft *d, uint32_t dir, const char *name, const struct draft_owner *owner,
-		 struct draft_item **out, struct err *e);
+		 bool open, struct draft_item **out, struct err *e);
 int draft_mkdir(struct draft *d, uint32_t dir, const char *name, struct draft_item **out,
 		struct err *e);
 int draft_unlink(struct draft *d, uint32_t dir, const char *name, struct err *e);
@@ -209,29 +231,38 @@ int draft_rmdir(struct draft *d, uint32_t dir, const char *name, struct err *e);
 int draft_rename(struct draft *d, uint32_t from_dir, const char *from, uint32_t to_dir,
 		 const char *to, unsigned flags, struct err *e);
 
-int draft_truncate(struct draft *d, struct draft_item *i, uint64_t size, struct err *e);
+/* BASE as for draft_write. */
+int draft_truncate(struct draft *d, struct draft_item *i, const struct file *base, uint64_t size,
+		   struct err *e);
 
-/* VALID, as in setattr(2) of FUSE: which of ST are to be set. Only STAGED files have attributes of their own; of others nothing is kept. */
+/* VALID, as in setattr(2) of FUSE: which of ST are to be set. Only STAGED files have attributes of their own; of others nothing is kept,
+ * and that is no error. */
 enum { DRAFT_MODE = 1, DRAFT_UID = 2, DRAFT_GID = 4, DRAFT_MTIME = 8, DRAFT_MTIME_NOW = 16 };
-int draft_set_attr(struct draft *d, struct draft_item *i, unsigned valid, const struct stat *st,
+int draft_set_attr(struct draft *d, uint32_t index, unsigned valid, const struct stat *st,
 		   struct err *e);
 
 /* --- open files ------------------------------------------------------------------------------------------------ */
 
-/* Counts an open file of I, which gets a reference; TRUNCATE: and cuts it to nothing. -EISDIR, -ESTALE. */
-int draft_open(struct draft *d, struct draft_item *i, bool writing, bool truncate, struct err *e);
+/* Opens the item INDEX, which gets a reference; TRUNCATE: and cuts it to nothing. -EISDIR; -ESTALE: there is none, or the draft has ended. */
+int draft_open(struct draft *d, uint32_t index, bool writing, bool truncate,
+	       struct draft_item **out, struct err *e);
 void draft_close(struct draft *d, struct draft_item *i, bool writing);
 
-/* The number of bytes read; BASE is the open file of what I was as a VAR, or NULL. */
+/* The bytes of an open file. BASE is the open file of what I was as a VAR, or NULL. -ESTALE, without a sentence: the draft has ended, or began
+ * anew, and I's number stands for what the base has: it is to be opened again. A file whose name was removed has bytes of its own until it is closed. */
 int64_t draft_read(struct draft *d, struct draft_item *i, const struct file *base, uint64_t off,
 		   size_t len, uint8_t *dst, struct err *e);
-int draft_write(struct draft *d, struct draft_item *i, struct bytes b, uint64_t off, struct err *e);
-int draft_allocate(struct draft *d, struct draft_item *i, int mode, uint64_t off, uint64_t len,
-		   struct err *e);
+int draft_write(struct draft *d, struct draft_item *i, const struct file *base, struct bytes b,
+		uint64_t off, struct err *e);
+int draft_allocate(struct draft *d, struct draft_item *i, const struct file *base, int mode,
+		   uint64_t off, uint64_t len, struct err *e);
 
 /* -EINVAL: as it is it can't be committed; E says why. NOT_YET: a file of which only the header is there passes. */
 int draft_check(struct draft *d, struct draft_item *i, bool not_yet, struct err *e);
 int draft_sync(struct draft *d, struct draft_item *i, struct err *e);
+
+/* Is I a text as its step has it? */
+bool draft_item_is_text(struct draft *d, const struct draft_item *i);
 
 struct draft_source {
 	struct step *step;
@@ -240,6 +271,10 @@ struct draft_source {
 	uint32_t number;
 	uint64_t size; /* of its file */
 };
+
+/* What I is, if it is a variable or text of a step; a text has TEXT bytes. OUT has a reference to the step, and a descriptor. */
+bool draft_source_of(struct draft *d, const struct draft_item *i, uint64_t text,
+		     struct draft_source *out);
 
 /* Copies LEN bytes at OFF of FROM to the same place in I without moving any: a reference, which is whole when all of FROM was
  * copied, in order. How many that were; 0: they have to be copied. -EINVAL: not of the dtype and shape that I had. */

@@ -87,7 +87,7 @@ static int check_new(struct draft *d, uint32_t dir, const char *name, bool folde
 }
 
 int draft_create(struct draft *d, uint32_t dir, const char *name, const struct draft_owner *owner,
-		 struct draft_item **out, struct err *e)
+		 bool open, struct draft_item **out, struct err *e)
 {
 	struct draft_item *parent, *i;
 	int r;
@@ -102,7 +102,10 @@ int draft_create(struct draft *d, uint32_t dir, const char *name, const struct d
 			r = err_set(e, -ENOMEM, "no memory");
 		} else {
 			i->refs++;
+			if (open)
+				draft_count_open(d, i, true);
 			*out = i;
+			items_entered(parent);
 			items_changed(d);
 		}
 	}
@@ -130,6 +133,7 @@ int draft_mkdir(struct draft *d, uint32_t dir, const char *name, struct draft_it
 			i->refs++;
 			i->on_disk = true;
 			*out = i;
+			items_entered(parent);
 			items_changed(d);
 		}
 	}
@@ -140,8 +144,13 @@ int draft_mkdir(struct draft *d, uint32_t dir, const char *name, struct draft_it
 /* Takes I away from disk and tree. */
 static int remove_item(struct draft *d, struct draft_item *i, struct err *e)
 {
-	bool on_disk = i->on_disk;
+	bool on_disk, referring = i->what == DRAFT_STAGED && i->staged->ref_pin != DRAFT_NONE;
 	int r = i->under ? disk_mark_gone(d, i, e) : 0;
+
+	/* Who has it open goes on with what was copied so far. That must not keep it from being removed. */
+	if (r == 0 && i->opens && referring)
+		draft_settle(d, i, NULL);
+	on_disk = i->on_disk;
 
 	/* A link in whose place a file would come that is not there yet. */
 	if (i->what == DRAFT_STAGED && !on_disk && !i->gone) {
@@ -156,9 +165,7 @@ static int remove_item(struct draft *d, struct draft_item *i, struct err *e)
 		r = disk_remove(d, i, e);
 	if (r < 0)
 		return r;
-	/* Who has it open still writes to it. */
-	if (i->staged && i->opens && i->staged->fd < 0 && !i->on_disk)
-		i->staged->ref_pin = DRAFT_NONE;
+	items_entered(i->parent);
 	items_remove(d, i);
 	items_changed(d);
 	return 0;
@@ -236,6 +243,7 @@ static void forget_place(struct draft_item *root)
 {
 	for (struct draft_item *i = root; i; i = items_next(root, i)) {
 		i->under = false;
+		i->committed = false;
 		if (i->what == DRAFT_DIR)
 			i->on_disk = true;
 		if (i->staged) {
@@ -284,8 +292,9 @@ static void inherit(struct draft_item *i, const struct draft_item *from)
 static int move_item(struct draft *d, struct draft_item *i, struct draft_item *to_dir,
 		     const char *to, struct draft_item *target, struct err *e)
 {
+	CLEANUP(freep) char *name = strdup(to);
 	bool under = target && target->under;
-	int r = spell_out_all(d, i, e);
+	int r = name ? spell_out_all(d, i, e) : err_set(e, -ENOMEM, "no memory");
 
 	/* An empty folder: without the marks in it, it is one on disk too, in whose place another can be moved. */
 	if (r == 0 && target && target->what == DRAFT_DIR) {
@@ -304,16 +313,19 @@ static int move_item(struct draft *d, struct draft_item *i, struct draft_item *t
 	}
 	forget_place(i);
 	i->under = under;
-	r = items_move(d, i, to_dir, to);
+	items_entered(i->parent);
+	items_entered(to_dir);
+	items_move(d, i, to_dir, TAKE(name, NULL));
 	items_changed(d);
-	return r < 0 ? err_set(e, r, "no memory") : 0;
+	return 0;
 }
 
 static int exchange(struct draft *d, struct draft_item *a, struct draft_item *b, struct err *e)
 {
-	CLEANUP(freep) char *name = strdup(b->name);
+	CLEANUP(freep) char *to_a = strdup(b->name);
+	CLEANUP(freep) char *to_b = strdup(a->name);
 	struct draft_item *dir = b->parent;
-	int r = spell_out_all(d, a, e);
+	int r = to_a && to_b ? spell_out_all(d, a, e) : err_set(e, -ENOMEM, "no memory");
 
 	if (r == 0)
 		r = spell_out_all(d, b, e);
@@ -323,8 +335,10 @@ static int exchange(struct draft *d, struct draft_item *a, struct draft_item *b,
 		return r;
 	forget_place(a);
 	forget_place(b);
-	if (!name || items_move(d, b, a->parent, a->name) < 0 || items_move(d, a, dir, name) < 0)
-		return err_set(e, -ENOMEM, "no memory");
+	items_entered(a->parent);
+	items_entered(b->parent);
+	items_move(d, b, a->parent, TAKE(to_b, NULL));
+	items_move(d, a, dir, TAKE(to_a, NULL));
 	items_changed(d);
 	return 0;
 }

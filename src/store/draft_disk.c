@@ -25,7 +25,7 @@ int disk_folder(const struct draft *d, const struct draft_item *dir, bool make, 
 	CLEANUP(closep) int parent = -1;
 
 	if (!dir->parent)
-		return dir_fd(d->tree, ".", e);
+		return dir_fd(d->fd, "tree", e);
 	parent = disk_folder(d, dir->parent, make, e);
 	return parent < 0 ? parent : draft_folder(parent, dir->name, make, e);
 }
@@ -204,14 +204,17 @@ static int find_pin(const struct draft *d, struct bytes name)
 static int pin_by_name(struct draft *d, struct bytes name, struct err *e)
 {
 	CLEANUP(freep) char *copy = strndup((const char *)name.p, name.n);
+	CLEANUP(closep) int steps = dir_fd(d->fd, "steps", e);
 	struct pin *pins = realloc(d->pins, (d->n_pins + (size_t)1) * sizeof *pins);
 	int r;
 
 	if (pins)
 		d->pins = pins;
+	if (steps < 0)
+		return steps;
 	if (!pins || !copy)
 		return err_set(e, -ENOMEM, "no memory");
-	r = pin_open(d->steps, copy, d->mode, &pins[d->n_pins], e);
+	r = pin_open(steps, copy, d->mode, &pins[d->n_pins], e);
 	return r < 0 ? r : (int)d->n_pins++;
 }
 
@@ -332,6 +335,10 @@ static int read_folder(struct reading *rd, struct draft_item *dir, int fd, struc
 	int r = read_gone(rd->d, dir, fd, e);
 	CLEANUP(dir_closep) DIR *s = r < 0 ? NULL : dir_open(fd, ".");
 	const struct dirent *de;
+	struct stat st;
+
+	if (fstat(fd, &st) == 0)
+		dir->entered = st.st_mtim;
 
 	if (r == 0 && !s)
 		r = err_sys(e, -errno, "opening a folder");
@@ -348,10 +355,11 @@ static int read_folder(struct reading *rd, struct draft_item *dir, int fd, struc
 int disk_read(struct draft *d, struct err *e)
 {
 	struct reading rd = {.d = d, .trees = calloc(d->n_pins + (size_t)1, sizeof *rd.trees)};
+	CLEANUP(closep) int tree = dir_fd(d->fd, "tree", e);
 	int r = rd.trees ? io_remove_all(d->fd, NEW, e) : err_set(e, -ENOMEM, "no memory");
 
 	if (r == 0)
-		r = read_folder(&rd, d->root, d->tree, e);
+		r = tree < 0 ? tree : read_folder(&rd, d->root, tree, e);
 	for (uint32_t i = 0; rd.trees && i < d->n_pins; i++)
 		tree_release(&rd.trees[i]);
 	free(rd.trees);

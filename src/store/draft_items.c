@@ -70,7 +70,8 @@ static void grow_buckets(struct draft *d)
 struct draft_item *draft_find(const struct draft *d, const struct draft_item *dir, const char *name)
 {
 	size_t n = strlen(name);
-	struct draft_item *i = d->buckets[hash(dir, name, n) & (d->n_buckets - 1)];
+	struct draft_item *i =
+		d->n_buckets ? d->buckets[hash(dir, name, n) & (d->n_buckets - 1)] : NULL;
 
 	while (i && (i->parent != dir || strcmp(i->name, name) != 0))
 		i = i->chain;
@@ -194,20 +195,15 @@ void items_remove(struct draft *d, struct draft_item *i)
 	draft_item_put(d, i);
 }
 
-int items_move(struct draft *d, struct draft_item *i, struct draft_item *parent, const char *name)
+void items_move(struct draft *d, struct draft_item *i, struct draft_item *parent, char *name)
 {
-	char *copy = strdup(name);
-
-	if (!copy)
-		return -ENOMEM;
 	unlink_item(d, i);
 	free(i->name);
-	i->name = copy;
+	i->name = name;
 	i->parent = parent;
 	link_item(d, i);
 	if (i->what == DRAFT_VAR)
 		i->own_name = draft_has_own_name(d, i);
-	return 0;
 }
 
 struct draft_item *items_next(const struct draft_item *root, struct draft_item *i)
@@ -219,12 +215,14 @@ struct draft_item *items_next(const struct draft_item *root, struct draft_item *
 	return i == root ? NULL : i->after;
 }
 
+void items_entered(struct draft_item *dir)
+{
+	clock_gettime(CLOCK_REALTIME, &dir->entered);
+}
+
 void items_changed(struct draft *d)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	d->changed_at = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	d->changed_at = draft_now_ms();
 	d->changes++;
 }
 
@@ -263,15 +261,17 @@ static bool has_text(const struct draft *d, enum text_kind kind)
 {
 	CLEANUP(buf_release) struct buf name = {0};
 	const struct pin *base = &d->pins[0];
+	CLEANUP(closep) int dir = -1;
 	struct stat st;
 
 	if (kind == TEXT_VARIABLES)
 		return true;
 	if (kind == TEXT_OBJECT_GRAPH)
 		return base->step->object_based;
+	dir = draft_pin_dir(d, base, NULL);
 	return companion_name(&base->step->place, kind == TEXT_META_GRAPH ? d->meta : "debug",
 			      &name) == 0 &&
-	       fstatat(base->dirfd, (char *)name.p, &st, 0) == 0 && S_ISREG(st.st_mode);
+	       fstatat(dir, (char *)name.p, &st, 0) == 0 && S_ISREG(st.st_mode);
 }
 
 static int add_texts(struct draft *d, const struct tree *t)
@@ -322,47 +322,17 @@ int items_init(struct draft *d, const struct tree *t)
 	return r < 0 ? r : add_texts(d, t);
 }
 
-/* What is open keeps its item; it is then as one that was unlinked. */
-void items_release(struct draft *d)
-{
-	struct draft_item *i, *next;
-
-	for (i = d->root; i; i = next) {
-		for (next = i; next->first;)
-			next = next->first;
-		i = next;
-		next = i->parent;
-		if (!i->parent) {
-			draft_item_put(d, i);
-			break;
-		}
-		items_remove(d, i);
-	}
-	d->root = NULL;
-	free(d->buckets);
-	d->buckets = NULL;
-}
-
 /* --- a fresh start ----------------------------------------------------------------------------------------- */
 
-int items_hold_open(struct draft *d, struct buf *list)
+void items_take_out(struct draft *d, struct draft_item *i)
 {
-	int r = 0;
-
-	for (struct draft_item *i = d->root; r == 0 && i && (i = items_next(d->root, i));)
-		if (i->what == DRAFT_STAGED && i->writers) {
-			r = buf_add(list, &i, sizeof i);
-			i->refs += r == 0;
-		}
-	if (r == 0)
-		items_release(d);
-	d->n_items = 0;
-	free(d->fixed);
-	d->fixed = NULL;
-	return r;
+	unlink_item(d, i);
+	d->n_items--;
+	i->parent = NULL;
+	i->left = true;
 }
 
-int items_put_back(struct draft *d, struct draft_item *i, struct draft_item *parent)
+void items_put_back(struct draft *d, struct draft_item *i, struct draft_item *parent)
 {
 	struct draft_item **slot = slot_of(d, i->index), *base = slot ? *slot : NULL;
 
@@ -373,8 +343,28 @@ int items_put_back(struct draft *d, struct draft_item *i, struct draft_item *par
 	if (slot)
 		*slot = i;
 	i->parent = parent;
-	i->gone = false;
+	i->left = false;
 	link_item(d, i);
 	d->n_items++;
-	return 0;
+}
+
+void items_leave(struct draft *d)
+{
+	struct draft_item *i, *next;
+
+	for (i = d->root; i; i = next) {
+		for (next = i; next->first;)
+			next = next->first;
+		i = next;
+		next = i->parent;
+		if (next)
+			items_take_out(d, i);
+		draft_item_put(d, i);
+	}
+	d->root = NULL;
+	free(d->buckets);
+	d->buckets = NULL;
+	free(d->fixed);
+	d->fixed = NULL;
+	d->n_fixed = d->n_buckets = d->n_items = 0;
 }

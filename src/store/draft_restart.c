@@ -1,5 +1,6 @@
 /* src/store/draft_restart.c: a draft goes on after its commit, for files that are open for writing. */
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/io.h"
 #include "store/draft.h"
 #include "store/draft_disk.h"
@@ -9,70 +10,156 @@
 #include "store/staged.h"
 #include <stdio.h>
 
+/* Where the files are that stay, while the tree is made anew. */
+#define ASIDE "open"
+
 /* A file that stays while the draft starts anew. */
 struct held {
 	struct draft_item *item;
 	char *path;
-	char name[32]; /* beside the tree */
+	struct buf folders; /* uint32_t: the indexes of those in PATH, from the root on */
+	char name[16]; /* in ASIDE */
 };
 
+static void held_release(struct draft *d, struct held *h, size_t n)
+{
+	for (size_t k = 0; h && k < n; k++) {
+		if (h[k].item)
+			draft_item_put(d, h[k].item);
+		free(h[k].path);
+		buf_release(&h[k].folders);
+	}
+	free(h);
+}
+
+/* Is I in the place that its number has in the base, or new? */
 static bool is_at_home(const struct draft *d, const struct draft_item *i)
 {
 	return i->index >= d->n_fixed || i->under;
 }
 
-int draft_can_restart(struct draft *d, struct err *e)
+int draft_can_restart(const struct draft *d, struct err *e)
 {
 	for (struct draft_item *i = d->root; i && (i = items_next(d->root, i));)
-		if (i->writers && i->what == DRAFT_STAGED && (!d->has_base || !is_at_home(d, i)))
+		if (i->writers && (!d->has_base || (i->what == DRAFT_STAGED && !is_at_home(d, i))))
 			return err_set(e, -EBUSY, "%s: is open for writing", i->name);
 	return 0;
 }
 
-static int set_aside(struct draft *d, struct held *h, unsigned number, struct err *e)
+/* Of what is open for writing: what was written, and what the base does not have. To all else its number leads in the base. */
+static bool stays(const struct draft *d, const struct draft_item *i)
+{
+	return i->writers &&
+	       (i->what == DRAFT_STAGED || (i->what == DRAFT_VAR && i->index >= d->n_fixed));
+}
+
+/* --- out of the tree --------------------------------------------------------------------------------------- */
+
+static int note_folders(const struct draft_item *dir, struct buf *out)
+{
+	int r = dir->parent ? note_folders(dir->parent, out) : 0;
+
+	return r < 0 || !dir->parent ? r : buf_add(out, &dir->index, sizeof dir->index);
+}
+
+/* What is to be known of I, to put it back; and its file out of the tree. */
+static int set_aside(struct draft *d, struct held *h, struct draft_item *i, int aside,
+		     struct err *e)
 {
 	CLEANUP(buf_release) struct buf path = {0};
 	CLEANUP(closep) int dir = -1;
-	int r = draft_item_open(d, h->item, e); /* a temporary file need not be on disk yet */
+	int r = draft_path(i, &path);
 
 	if (r == 0)
-		r = dir = disk_folder(d, h->item->parent, false, e);
+		r = buf_add_byte(&path, 0);
+	if (r == 0)
+		r = note_folders(i->parent, &h->folders);
+	if (r < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	h->path = (char *)TAKE(path, (struct buf){0}).p;
+	if (i->what == DRAFT_STAGED) {
+		r = draft_item_open(d, i, e); /* a temporary file need not be on disk yet */
+		if (r == 0)
+			r = dir = disk_folder(d, i->parent, false, e);
+		if (r >= 0)
+			r = io_move(dir, i->name, aside, h->name, e);
+	}
 	if (r < 0)
 		return r;
-	if (draft_path(h->item, &path) < 0 || buf_add_byte(&path, 0) < 0)
-		return err_set(e, -ENOMEM, "no memory");
-	snprintf(h->name, sizeof h->name, "open.%u", number);
-	h->path = (char *)TAKE(path, (struct buf){0}).p;
-	return io_move(dir, h->item->name, d->fd, h->name, e);
+	i->refs++;
+	h->item = i;
+	return 0;
 }
 
-/* The folder that PATH lies in, made where the base has none. */
-static struct draft_item *make_way(struct draft *d, const char *path)
+static int set_all_aside(struct draft *d, struct held *held, int aside, struct err *e)
 {
-	struct draft_item *dir = d->root, *next;
-	const char *slash;
+	size_t k = 0;
+	int r = 0;
 
-	for (; dir && (slash = strchr(path, '/')); path = slash + 1) {
+	for (struct draft_item *i = d->root; r == 0 && (i = items_next(d->root, i));) {
+		if (!stays(d, i))
+			continue;
+		snprintf(held[k].name, sizeof held[k].name, "%zu", k);
+		r = set_aside(d, &held[k], i, aside, e);
+		k++;
+	}
+	return r;
+}
+
+static size_t count_staying(const struct draft *d)
+{
+	size_t n = 0;
+
+	for (struct draft_item *i = d->root; (i = items_next(d->root, i));)
+		n += stays(d, i);
+	return n;
+}
+
+/* --- back into it ------------------------------------------------------------------------------------------ */
+
+/* The folder that H's file lies in, made where the base has none: with the number that it had. */
+static struct draft_item *make_way(struct draft *d, const struct held *h)
+{
+	const uint32_t *index = (const uint32_t *)h->folders.p;
+	struct draft_item *dir = d->root, *next;
+	const char *path = h->path, *slash;
+
+	for (; dir && (slash = strchr(path, '/')); path = slash + 1, index++) {
 		CLEANUP(freep) char *name = strndup(path, (size_t)(slash - path));
 
 		next = name ? draft_find(d, dir, name) : NULL;
 		if (name && !next)
-			next = items_add(d, dir, name, strlen(name), DRAFT_DIR, 0);
+			next = items_add(d, dir, name, strlen(name), DRAFT_DIR,
+					 *index < d->n_fixed ? 0 : *index);
 		dir = next;
 	}
 	return dir;
 }
 
-static int bring_back(struct draft *d, struct held *h, struct err *e)
+static int bring_back(struct draft *d, struct held *h, int aside, struct err *e)
 {
-	struct draft_item *dir = make_way(d, h->path), *i = h->item;
-	CLEANUP(closep) int fd = dir ? disk_folder(d, dir, true, e) : -ENOMEM;
-	int r = fd < 0 ? fd : io_move(d->fd, h->name, fd, i->name, e);
+	struct draft_item *dir = make_way(d, h), *i = h->item;
+	CLEANUP(closep) int fd = -1;
+	int r;
 
-	if (r == 0)
-		r = items_put_back(d, i, dir);
-	if (draft_is_variable(i)) /* a temporary file was not in the commit */
+	if (!dir)
+		return err_set(e, -ENOMEM, "no memory");
+	fd = disk_folder(d, dir, true, e);
+	if (fd < 0)
+		return fd;
+	r = i->what == DRAFT_STAGED ? io_move(aside, h->name, fd, i->name, e) : 0;
+	if (r < 0)
+		return r;
+	i->refs++; /* the tree's */
+	items_put_back(d, i, dir);
+	if (i->what == DRAFT_VAR) {
+		i->on_disk = false;
+		r = disk_put_link(d, i, e);
+		i->on_disk = r == 0;
+		i->committed = true;
+	} else if (draft_is_variable(i)) { /* a temporary file was not in the commit */
 		i->staged->committed = i->staged->version;
+	}
 	return r;
 }
 
@@ -80,48 +167,59 @@ static int bring_back(struct draft *d, struct held *h, struct err *e)
 static int empty_tree(struct draft *d, struct err *e)
 {
 	struct tree tree = {0};
+	CLEANUP(closep) int fd = -1;
 	int r = io_remove_all(d->fd, "tree", e);
 
-	closep(&d->tree);
-	d->tree = r < 0 ? r : draft_folder(d->fd, "tree", true, e);
-	r = d->tree < 0 ? d->tree : tree_init(&tree, d->pins[0].step, e);
+	items_leave(d);
+	if (r == 0)
+		r = fd = draft_folder(d->fd, "tree", true, e);
+	if (r >= 0)
+		r = tree_init(&tree, d->pins[0].step, e);
 	if (r == 0 && items_init(d, &tree) < 0)
 		r = err_set(e, -ENOMEM, "no memory");
 	tree_release(&tree);
 	return r;
 }
 
-int draft_restart(struct draft *d, struct err *e)
+static int start_anew(struct draft *d, struct held *held, size_t n, struct err *e)
 {
-	CLEANUP(buf_release) struct buf open = {0};
-	struct draft_item **items;
-	struct held *held;
-	size_t n;
-	int r = 0;
+	CLEANUP(closep) int aside = -1;
+	int r = io_remove_all(d->fd, ASIDE, e);
 
-	for (struct draft_item *i = d->root; r == 0 && i && (i = items_next(d->root, i));)
-		if (i->what == DRAFT_STAGED && i->writers)
-			r = buf_add(&open, &i, sizeof i);
-	items = (struct draft_item **)open.p;
-	n = open.n / sizeof *items;
-	held = calloc(n + 1, sizeof *held);
-	if (r < 0 || !held)
-		r = err_set(e, -ENOMEM, "no memory");
-	for (size_t k = 0; k < n && r == 0; k++) {
-		held[k].item = items[k];
-		r = set_aside(d, &held[k], (unsigned)k, e);
-	}
-	open.n = 0;
 	if (r == 0)
-		r = items_hold_open(d, &open);
+		r = io_make_folder(d->fd, ASIDE, 0777, e);
+	if (r == 0)
+		r = aside = dir_fd(d->fd, ASIDE, e);
+	if (r >= 0)
+		r = set_all_aside(d, held, aside, e);
 	if (r == 0)
 		r = empty_tree(d, e);
 	for (size_t k = 0; k < n && r == 0; k++)
-		r = bring_back(d, &held[k], e);
-	for (size_t k = 0; held && k < n; k++)
-		free(held[k].path);
-	free(held);
+		r = bring_back(d, &held[k], aside, e);
+	if (r == 0)
+		r = io_remove_folder(d->fd, ASIDE, e);
 	if (r == 0)
 		r = io_remove_all(d->fd, "commit/name", e);
 	return r < 0 ? r : io_remove_all(d->fd, "commit", e);
+}
+
+/* What was to stay can't: it must not seem that what is written there from now on will be in a step. */
+static void lose(struct draft *d, struct held *held, size_t n)
+{
+	for (struct draft_item *i = d->root; i && (i = items_next(d->root, i));)
+		i->lost |= stays(d, i);
+	for (size_t k = 0; held && k < n; k++)
+		if (held[k].item)
+			held[k].item->lost = true;
+	draft_discard(d, NULL);
+}
+
+void draft_restart(struct draft *d)
+{
+	size_t n = count_staying(d);
+	struct held *held = calloc(n + 1, sizeof *held);
+
+	if (!held || start_anew(d, held, n, NULL) < 0)
+		lose(d, held, n);
+	held_release(d, held, n);
 }

@@ -18,13 +18,12 @@ void pin_release(struct pin *p)
 	free(p->name);
 	step_unref(p->step);
 	step_unref(p->incomplete);
-	closep(&p->dirfd);
-	*p = (struct pin){.dirfd = -1};
+	*p = (struct pin){0};
 }
 
-static int open_folder(int dirfd, const char *name, struct err *e)
+int pin_dir(int steps_fd, const char *name, struct err *e)
 {
-	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(steps_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 ? err_sys(e, -errno, "%s", name) : fd;
 }
@@ -96,7 +95,7 @@ static int hold(int steps_fd, const char *name, const struct step *s, int from, 
 	if (r == 0)
 		r = io_make_folder(steps_fd, UNFINISHED, 0777, e);
 	if (r == 0)
-		r = fd = open_folder(steps_fd, UNFINISHED, e);
+		r = fd = pin_dir(steps_fd, UNFINISHED, e);
 	if (r >= 0)
 		r = hold_all(s, from, meta, fd, e);
 	if (r == 0)
@@ -145,7 +144,6 @@ int pin_make(int steps_fd, int top, struct step *s, int from, const char *meta, 
 	     struct err *e)
 {
 	CLEANUP(buf_release) struct buf name = {0};
-	CLEANUP(closep) int fd = -1;
 	int r = choose_name(steps_fd, s, &name, e);
 
 	if (r == 0)
@@ -154,11 +152,9 @@ int pin_make(int steps_fd, int top, struct step *s, int from, const char *meta, 
 		r = io_make_link(TO_DIRECTORY, steps_fd, (char *)name.p, e);
 	if (is_unlinkable(r))
 		return err_set(e, -EXDEV, "%s: no hard links to its files", s->place.name);
-	if (r == 0)
-		r = fd = open_folder(steps_fd, (char *)name.p, e);
 	if (r < 0)
 		return r;
-	*out = (struct pin){.name = (char *)name.p, .step = step_ref(s), .dirfd = TAKE(fd, -1)};
+	*out = (struct pin){.name = (char *)name.p, .step = step_ref(s)};
 	name = (struct buf){0};
 	return 0;
 }
@@ -173,7 +169,7 @@ static bool is_same_file(int a, int b, const char *name)
 }
 
 /* 1: some were missing, and all of them are there now. */
-static int hold_missing(const struct pin *p, int top, struct err *e)
+static int hold_missing(const struct pin *p, int dir, int top, struct err *e)
 {
 	const struct step *s = p->step;
 	int r = 0, missing = 0;
@@ -186,23 +182,23 @@ static int hold_missing(const struct pin *p, int top, struct err *e)
 		missing = 1;
 		if (step_shard_name(&s->place, s->shards[i].number, s->num_shards, &file) < 0)
 			return err_set(e, -ENOMEM, "no memory");
-		r = io_link(top, (char *)file.p, p->dirfd, (char *)file.p, NULL);
+		r = io_link(top, (char *)file.p, dir, (char *)file.p, NULL);
 		r = r == -EEXIST ? 0 : r;
 	}
 	return r == 0 ? missing : 0;
 }
 
-int pin_complete(struct pin *p, int top, enum verify_mode mode, struct err *e)
+int pin_complete(struct pin *p, int dir, int top, enum verify_mode mode, struct err *e)
 {
 	struct step *s;
 	int r;
 
 	if (p->incomplete || p->step->place.format != STEP_V2 ||
-	    !is_same_file(top, p->dirfd, p->step->place.file))
+	    !is_same_file(top, dir, p->step->place.file))
 		return 0;
-	r = hold_missing(p, top, e);
+	r = hold_missing(p, dir, top, e);
 	if (r == 1)
-		r = step_open(p->dirfd, &p->step->place, mode, &s, e);
+		r = step_open(dir, &p->step->place, mode, &s, e);
 	else
 		return r;
 	if (r < 0)
@@ -232,7 +228,7 @@ static const struct listed *find_step(const struct listing *l, const char *name)
 int pin_open(int steps_fd, const char *name, enum verify_mode mode, struct pin *out, struct err *e)
 {
 	CLEANUP(listing_release) struct listing l = {0};
-	CLEANUP(closep) int fd = open_folder(steps_fd, name, e);
+	CLEANUP(closep) int fd = pin_dir(steps_fd, name, e);
 	CLEANUP(freep) char *copy = strdup(name);
 	const struct listed *item;
 	struct step *step;
@@ -246,6 +242,6 @@ int pin_open(int steps_fd, const char *name, enum verify_mode mode, struct pin *
 	r = step_open(fd, &item->place, mode, &step, e);
 	if (r < 0)
 		return r;
-	*out = (struct pin){.name = TAKE(copy, NULL), .step = step, .dirfd = TAKE(fd, -1)};
+	*out = (struct pin){.name = TAKE(copy, NULL), .step = step};
 	return 0;
 }

@@ -14,10 +14,12 @@ struct pin {
 	char *name; /* of the folder; what references begin with */
 	struct step *step;
 	struct step *incomplete; /* as it was opened before its shards came back; or NULL */
-	int dirfd; /* where the step's files are */
 };
 
 void pin_release(struct pin *p);
+
+/* Opens the folder NAME below STEPS_FD, in which the files of a pinned step are. */
+int pin_dir(int steps_fd, const char *name, struct err *e);
 
 /* Pins S, whose files are in FROM, below STEPS_FD, the draft's folder `steps` in the checkpoint directory TOP. META: the suffix of
  * its meta graph. -ESTALE: its files are not those that were parsed; -EXDEV: it can't be held from here; or of the calls that
@@ -25,9 +27,9 @@ void pin_release(struct pin *p);
 int pin_make(int steps_fd, int top, struct step *s, int from, const char *meta, struct pin *out,
 	     struct err *e);
 
-/* Shards that were missing when P was pinned are held too, if all of them are in the checkpoint directory TOP by now, and the step's
- * index there is still the one that P has. Of opening the step again. */
-int pin_complete(struct pin *p, int top, enum verify_mode mode, struct err *e);
+/* Shards that were missing when P, whose files are in DIR, was pinned are held too, if all of them are in the checkpoint directory TOP by
+ * now, and the step's index there is still the one that P has. Of opening the step again. */
+int pin_complete(struct pin *p, int dir, int top, enum verify_mode mode, struct err *e);
 
 /* What was pinned as NAME earlier. As step_open; -ENOENT if there is no step in it. */
 int pin_open(int steps_fd, const char *name, enum verify_mode mode, struct pin *out, struct err *e);

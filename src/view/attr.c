@@ -57,7 +57,7 @@ static uint64_t var_ino(const struct step *s, const struct var *v)
 
 /* --- stat -------------------------------------------------------------------------------------------------- */
 
-static void set_times(struct stat *out, struct timespec mtime)
+void attr_set_times(struct stat *out, struct timespec mtime)
 {
 	out->st_atim = out->st_mtim = out->st_ctim = mtime;
 }
@@ -74,14 +74,14 @@ void attr_of_var(const struct step *s, const struct var *v, uint64_t size, struc
 		.st_blocks = (blkcnt_t)((size + 511) / 512),
 		.st_blksize = BLOCK_SIZE,
 	};
-	set_times(out, s->index.st_mtim);
+	attr_set_times(out, s->index.st_mtim);
 	if (v->kind != VAR_BAD && s->n_shards) {
 		const struct shard *shard = &s->shards[v->shard];
 
 		out->st_mode = S_IFREG | shard->mode;
 		out->st_uid = shard->uid;
 		out->st_gid = shard->gid;
-		set_times(out, shard->id.mtime);
+		attr_set_times(out, shard->id.mtime);
 	}
 }
 
@@ -99,16 +99,14 @@ void attr_of_text(const struct stat *st, unsigned which, uint64_t size, struct s
 		.st_blocks = (blkcnt_t)((size + 511) / 512),
 		.st_blksize = BLOCK_SIZE,
 	};
-	set_times(out, st->st_mtim);
+	attr_set_times(out, st->st_mtim);
 }
 
 void attr_of_step(const struct stat *index, struct stat *out)
 {
 	mode_t read = index->st_mode & 0444;
-	struct file_id id = file_id_of(index);
 
 	*out = (struct stat){
-		.st_ino = mix_file(0, &id),
 		.st_mode =
 			S_IFDIR | (index->st_mode & 0666) | read >> 2, /* who may read may enter */
 		.st_nlink = 2,
@@ -116,33 +114,42 @@ void attr_of_step(const struct stat *index, struct stat *out)
 		.st_gid = index->st_gid,
 		.st_blksize = BLOCK_SIZE,
 	};
-	set_times(out, index->st_mtim);
-}
-
-void attr_of_dir(const struct step *s, const struct tree *t, uint32_t dir, struct stat *out)
-{
-	attr_of_step(&s->index, out);
-	if (dir)
-		out->st_ino = mix_bytes(out->st_ino, tree_dir_path(t, dir));
+	attr_set_times(out, index->st_mtim);
 }
 
 void attr_of_draft_dir(const struct stat *st, struct stat *out)
 {
 	*out = (struct stat){
-		.st_ino = mix(mix(0, st->st_dev), st->st_ino),
-		.st_mode = st->st_mode,
+		.st_mode = S_IFDIR | (st->st_mode & 0777),
 		.st_nlink = 2,
 		.st_uid = st->st_uid,
 		.st_gid = st->st_gid,
 		.st_blksize = BLOCK_SIZE,
 	};
-	set_times(out, st->st_mtim);
+	attr_set_times(out, st->st_mtim);
 }
 
-void attr_mix_ino(struct stat *st, uint32_t index)
+uint64_t attr_step_ino(const struct stat *index)
 {
-	if (index != TREE_ROOT)
-		st->st_ino = mix(st->st_ino, index);
+	struct file_id id = file_id_of(index);
+	uint64_t ino = mix_file(0, &id);
+
+	return ino ? ino : 1;
+}
+
+uint64_t attr_path_ino(uint64_t step, struct bytes path)
+{
+	return path.n ? mix_bytes(step, path) : step;
+}
+
+uint64_t attr_dir_ino(uint64_t step, const struct tree *t, uint32_t dir)
+{
+	return dir ? attr_path_ino(step, tree_dir_path(t, dir)) : step;
+}
+
+uint64_t attr_new_dir_ino(uint64_t step, uint32_t index)
+{
+	return mix(step, index);
 }
 
 void attr_of_staged(const struct stat *st, struct stat *out)
@@ -150,7 +157,7 @@ void attr_of_staged(const struct stat *st, struct stat *out)
 	*out = *st;
 	out->st_ino = mix(mix(1, st->st_dev), st->st_ino);
 	out->st_blksize = BLOCK_SIZE;
-	set_times(out, st->st_mtim);
+	attr_set_times(out, st->st_mtim);
 }
 
 void attr_of_link(const struct stat *state, size_t n, struct stat *out)
@@ -166,7 +173,7 @@ void attr_of_link(const struct stat *state, size_t n, struct stat *out)
 		.st_size = (off_t)n,
 		.st_blksize = BLOCK_SIZE,
 	};
-	set_times(out, state->st_mtim);
+	attr_set_times(out, state->st_mtim);
 }
 
 void attr_of_disk(const struct stat *st, struct stat *out)

@@ -15,14 +15,16 @@
 int commits_end(struct view *v, struct node *n, struct draft *d, struct buf *changes, struct err *e)
 {
 	CLEANUP(buf_release) struct buf own = {0};
-	int r;
+	int r = 0;
 
 	pthread_mutex_lock(&d->lock);
-	draft_changes(n, d, &own);
-	r = d->ended ? 0 : draft_discard(d, e);
+	if (!d->ended) {
+		draft_changes(n, d, &own);
+		r = draft_discard(d, e);
+	}
 	pthread_mutex_unlock(&d->lock);
-	draft_drop_pages(n, &own);
-	draft_leave(v, n);
+	draft_drop_pages(d, &own);
+	draft_leave(v, n, d);
 	if (changes)
 		buf_add(changes, own.p, own.n);
 	return r;
@@ -43,16 +45,21 @@ static void tell(struct view *v, const char *fmt, const char *a, const char *b)
 static void settle_born(struct view *v, struct node *n)
 {
 	CLEANUP(closep) int fd = folder_open_parent(v, n, NULL);
+	struct file_id meta = {0};
 	struct stat st;
+	bool there;
 
-	if (!n->unborn)
+	if (!view_is_unborn(v, n))
 		return;
+	there = fd >= 0 && fstatat(fd, n->place->file, &st, 0) == 0;
+	if (there)
+		meta = folder_meta_id(v, fd, n->place);
 	pthread_mutex_lock(&v->lock);
-	if (fd >= 0 && fstatat(fd, n->place.file, &st, 0) == 0) {
+	if (n->unborn && there) {
 		n->id = file_id_of(&st);
-		n->meta = folder_meta_id(v, fd, &n->place);
+		n->meta = meta;
 		n->unborn = false;
-	} else {
+	} else if (n->unborn) {
 		node_detach(&v->nodes, n);
 	}
 	pthread_mutex_unlock(&v->lock);
@@ -142,15 +149,30 @@ static size_t list_others(struct view *v, const struct node *n, int dirfd, struc
 	return count;
 }
 
+/* What the kernel must forget when the draft has ended. */
+struct ending {
+	const struct node *node;
+	struct buf changes;
+};
+
+static void note_changes(void *arg, struct draft *d)
+{
+	struct ending *ending = arg;
+
+	draft_changes(ending->node, d, &ending->changes);
+}
+
 static int commit_beside_others(struct view *v, struct node *n, struct draft *d,
-				enum commit_result *result, struct buf *name, struct kept *kept,
-				struct err *e)
+				struct ending *ending, enum commit_result *result, struct buf *name,
+				struct kept *kept, struct err *e)
 {
 	CLEANUP(closep) int dirfd = folder_open_parent(v, n, NULL);
 	struct commit_other others[MAX_OTHERS];
 	struct commit_config c = v->commit;
 	int r;
 
+	c.ending = note_changes;
+	c.arg = ending;
 	c.others = others;
 	c.n_others = dirfd < 0 ? 0 : list_others(v, n, dirfd, others);
 	pthread_mutex_lock(&v->committing);
@@ -164,41 +186,46 @@ static int commit_beside_others(struct view *v, struct node *n, struct draft *d,
 int commits_node(struct view *v, struct node *n, struct draft *d, struct buf *changes,
 		 struct err *e)
 {
-	CLEANUP(buf_release) struct buf name = {0}, own = {0};
+	CLEANUP(buf_release) struct buf name = {0};
+	struct ending ending = {.node = n};
 	enum commit_result result = COMMIT_NOTHING;
 	struct kept kept = {0};
 	uint32_t count = draft_count(d);
+	bool over;
 	char changed[32];
 	int r;
 
-	pthread_mutex_lock(&d->lock);
-	draft_changes(n, d, &own);
-	pthread_mutex_unlock(&d->lock);
-	r = commit_beside_others(v, n, d, &result, &name, &kept, e);
+	r = commit_beside_others(v, n, d, &ending, &result, &name, &kept, e);
 	if (kept.name)
 		keep(v, n, &kept);
 	if (r < 0)
-		folder_wrap(n->parent, err_wrap(e, r, "%s", n->place.name), e);
-	draft_drop_pages(n, &own);
-	if (d->ended) {
+		folder_wrap(n->parent, err_wrap(e, r, "%s", n->place->name), e);
+	over = d->ended;
+	if (over || (result == COMMIT_DONE && r == 0))
+		draft_drop_pages(d, &ending.changes);
+	if (over) {
 		settle_born(v, n);
-		draft_leave(v, n);
-	} else if (result != COMMIT_DONE || r < 0) {
-		return r;
+		draft_leave(v, n, d);
 	}
-	if (result == COMMIT_DONE) {
+	if (result == COMMIT_DONE && (over || r == 0)) {
 		snprintf(changed, sizeof changed, "%u", count);
 		tell(v, "%s: committed, changes: %s", (char *)name.p, changed);
 	}
-	if (changes)
-		buf_add(changes, own.p, own.n);
+	if (changes && (over || (result == COMMIT_DONE && r == 0)))
+		buf_add(changes, ending.changes.p, ending.changes.n);
+	buf_release(&ending.changes);
 	return r;
 }
 
 /* What is left of N's draft after its commit, for files that are still open, is what was committed. */
 static void end_rest(struct view *v, struct node *n, struct draft *d)
 {
-	if (!d->ended && d->writers && !d->failure.code)
+	bool rest;
+
+	pthread_mutex_lock(&d->lock);
+	rest = !d->ended && d->writers && !d->failure.code;
+	pthread_mutex_unlock(&d->lock);
+	if (rest)
 		commits_end(v, n, d, NULL, NULL);
 }
 
@@ -274,7 +301,8 @@ int64_t view_commit_due(struct view *v, struct buf *changes)
 		int64_t wait = -1;
 
 		if (d && draft_is_due(d, v->commit_ms, &wait)) {
-			if (commits_node(v, n, d, changes, &e) < 0 && v->warn)
+			if (commits_node(v, n, d, changes, &e) < 0 && v->warn &&
+			    draft_is_news(d, &e))
 				v->warn(v->warn_arg, &e);
 			wait = v->commit_ms;
 		}
@@ -315,7 +343,7 @@ static int add_why(struct view *v, struct node *n, struct buf *out)
 	int r = d ? draft_why(d, &why) : 0;
 
 	if (r == 0 && why.n)
-		r = buf_printf(out, "%s%s: %.*s", out->n ? "\n" : "", n->place.name, (int)why.n,
+		r = buf_printf(out, "%s%s: %.*s", out->n ? "\n" : "", n->place->name, (int)why.n,
 			       (char *)why.p);
 	draft_unref(d);
 	return r;
@@ -373,11 +401,11 @@ int view_setxattr(struct view *v, uint64_t id, const char *name, struct bytes va
 		return err_set(e, -EINVAL, "%s: expected commit or discard", name);
 	d = draft_of(v, n);
 	r = d ? commits_end(v, n, d, changes, e) : 0;
-	if (d && n->unborn) {
+	if (d && view_is_unborn(v, n)) {
 		steps_detach(v, n);
 		if (r == 0)
 			r = view_add_change(changes, node_id(n->parent, NODE_ROOT_ID),
-					    n->place.name);
+					    n->place->name);
 	}
 	draft_unref(d);
 	return r;
@@ -412,32 +440,38 @@ static void say(void *arg, const char *text)
 		r->v->tell(r->v->warn_arg, text);
 }
 
+/* N, which was made for the draft D, stands for the step that D is over. BASE gets that, parsed. */
+static int attach_base(struct view *v, struct node *folder, struct node *n, const struct draft *d,
+		       struct loaded **base)
+{
+	struct pin *p = &d->pins[0];
+	CLEANUP(closep) int dir = draft_pin_dir(d, p, NULL);
+	CLEANUP(closep) int fd = folder_open(v, folder, NULL);
+	struct file_id meta = {0};
+	int r;
+
+	if (fd >= 0)
+		meta = folder_meta_id(v, fd, &p->step->place);
+	pthread_mutex_lock(&v->lock);
+	r = node_rename(&v->nodes, n, &p->step->place);
+	n->unborn = false;
+	n->id = p->step->id;
+	n->meta = meta;
+	pthread_mutex_unlock(&v->lock);
+	return r < 0 ? r : steps_adopt(v, n, p->step, dir, base, NULL);
+}
+
 /* Gives the draft its node. */
 static void attach(struct view *v, struct node *folder, struct draft *d)
 {
 	struct loaded *base = NULL;
-	struct node *n;
-	int r = 0;
+	struct node *n = step_folder_node(v, folder, d->name);
+	int r = n && d->has_base ? attach_base(v, folder, n, d, &base) : 0;
 
-	n = step_folder_node(v, folder, d->name);
-	if (n && d->has_base) {
-		struct step *s = step_ref(d->pins[0].step);
-
-		pthread_mutex_lock(&v->lock);
-		n->unborn = false;
-		n->id = s->id;
-		step_place_release(&n->place);
-		r = step_place_copy(&s->place, &n->place);
-		pthread_mutex_unlock(&v->lock);
-		if (r == 0)
-			r = steps_adopt(v, n, s, d->pins[0].dirfd, &base, NULL);
-		step_unref(s);
-	}
 	if (n && r == 0) {
-		CLEANUP(closep) int fd = folder_open(v, folder, NULL);
-
-		n->meta = fd < 0 ? n->meta : folder_meta_id(v, fd, &n->place);
+		pthread_mutex_lock(&v->loading);
 		draft_attach(v, n, d, base);
+		pthread_mutex_unlock(&v->loading);
 	}
 	if (n)
 		view_forget(v, node_id(n, NODE_ROOT_ID), 1);

@@ -4,15 +4,41 @@
 #include "store/draft_items.h"
 #include "view/attr.h"
 #include "view/folder.h"
+#include "view/in_step.h"
 #include "view/steps.h"
 #include "view/xattr.h"
 #include <fcntl.h>
-#include <sched.h>
 
 /* What a variable that was written has, as listxattr(2) wants it. */
 #define LISTED "user.ckptfs.key\0user.ckptfs.dtype\0user.ckptfs.shape\0"
 
+/* --- which draft ------------------------------------------------------------------------------------------- */
+
+/* What D is over; NULL: it is a new step. */
+static struct loaded *base_of(const struct draft *d)
+{
+	return d->owner;
+}
+
+static void release_base(void *base)
+{
+	loaded_unref(base);
+}
+
 struct draft *draft_of(struct view *v, const struct node *n)
+{
+	struct draft *d;
+
+	pthread_mutex_lock(&v->lock);
+	while (n->draft && n->draft->ended) /* whoever has ended it is about to let it go */
+		pthread_cond_wait(&v->left, &v->lock);
+	d = n->draft ? draft_ref(n->draft) : NULL;
+	pthread_mutex_unlock(&v->lock);
+	return d;
+}
+
+/* The same for those who have a lock that is needed to let it go: it may have ended. */
+static struct draft *draft_now(struct view *v, const struct node *n)
 {
 	struct draft *d;
 
@@ -39,11 +65,16 @@ static int lock_folder(struct view *v, struct node *folder, int top, struct err 
 
 void draft_attach(struct view *v, struct node *n, struct draft *d, struct loaded *base)
 {
+	struct stat st;
 	bool first;
 
+	d->owner = base;
+	d->owner_release = release_base;
+	if (!base && fstat(d->fd, &st) < 0)
+		st = (struct stat){.st_ino = n->slot};
 	pthread_mutex_lock(&v->lock);
 	n->draft = draft_ref(d);
-	n->base = base;
+	n->ino = n->ino ? n->ino : attr_step_ino(base ? &base->step->index : &st);
 	n->lookups++;
 	n->parent->drafts++;
 	first = v->drafts++ == 0;
@@ -70,20 +101,17 @@ void draft_unlock_if_idle(struct view *v, struct node *folder, int top)
 	pthread_mutex_unlock(&v->loading);
 }
 
-static struct draft_config config_of(const struct view *v, const struct node *n, int top)
-{
-	return (struct draft_config){.top = top,
-				     .name = n->place.name,
-				     .meta = v->meta_suffix,
-				     .mode = v->verify,
-				     .first_dynamic = n->next_dynamic};
-}
-
-static int begin(struct view *v, struct node *n, struct loaded *base, struct draft **out,
-		 struct err *e)
+/* Under v->loading. BASE, whose reference the draft takes over, or MAKER of a new step. */
+static int begin(struct view *v, struct node *n, struct loaded *base,
+		 const struct draft_owner *maker, struct draft **out, struct err *e)
 {
 	CLEANUP(closep) int top = folder_open_parent(v, n, e);
-	struct draft_config c = config_of(v, n, top);
+	const struct draft_config c = {.top = top,
+				       .name = n->place->name,
+				       .meta = v->meta_suffix,
+				       .mode = v->verify,
+				       .first_dynamic = n->next_dynamic,
+				       .maker = maker};
 	int r = top < 0 ? top : lock_folder(v, n->parent, top, e);
 
 	if (r == 0)
@@ -98,26 +126,18 @@ static int begin(struct view *v, struct node *n, struct loaded *base, struct dra
 	return 0;
 }
 
-int draft_need(struct view *v, struct node *n, struct draft **out, struct err *e)
+/* As draft_need, once: the draft may have ended. */
+static int need_once(struct view *v, struct node *n, struct draft **out, struct err *e)
 {
 	struct loaded *base;
-	int r;
+	int r = steps_get(v, n, &base, e);
 
-	if (!v->writable)
-		return -EROFS;
-	while ((*out = draft_of(v, n))) {
-		if (!(*out)->ended)
-			return 0;
-		draft_unref(*out); /* whoever has ended it is about to let it go */
-		sched_yield();
-	}
-	r = steps_get(v, n, &base, e);
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&v->loading);
-	*out = draft_of(v, n);
+	*out = draft_now(v, n);
 	if (!*out) {
-		r = begin(v, n, base, out, e);
+		r = begin(v, n, base, NULL, out, e);
 		base = r < 0 ? base : NULL;
 	}
 	pthread_mutex_unlock(&v->loading);
@@ -125,12 +145,29 @@ int draft_need(struct view *v, struct node *n, struct draft **out, struct err *e
 	return r;
 }
 
-int draft_need_new(struct view *v, struct node *n, struct draft **out, struct err *e)
+int draft_need(struct view *v, struct node *n, struct draft **out, struct err *e)
+{
+	if (!v->writable)
+		return -EROFS;
+	for (;;) {
+		int r = 0;
+
+		*out = draft_of(v, n);
+		if (!*out)
+			r = need_once(v, n, out, e);
+		if (r < 0 || !(*out)->ended)
+			return r;
+		draft_unref(*out);
+	}
+}
+
+int draft_need_new(struct view *v, struct node *n, const struct draft_owner *maker,
+		   struct draft **out, struct err *e)
 {
 	int r;
 
 	pthread_mutex_lock(&v->loading);
-	r = begin(v, n, NULL, out, e);
+	r = begin(v, n, NULL, maker, out, e);
 	pthread_mutex_unlock(&v->loading);
 	return r;
 }
@@ -164,42 +201,50 @@ int draft_changes(const struct node *n, struct draft *d, struct buf *changes)
 	return r;
 }
 
-void draft_drop_pages(const struct node *n, const struct buf *changes)
+void draft_drop_pages(const struct draft *d, const struct buf *changes)
 {
 	const struct view_change *c = (const struct view_change *)changes->p;
+	struct loaded *base = base_of(d);
 
-	for (size_t k = 0; n->base && k < changes->n / sizeof *c; k++) {
+	for (size_t k = 0; base && k < changes->n / sizeof *c; k++) {
 		uint32_t file = node_index(c[k].id) - TREE_FIRST;
 
-		if (!*c[k].name && file < n->base->tree.n_files)
-			atomic_store(&n->base->opened[file], 0);
+		if (!*c[k].name && file < base->tree.n_files)
+			atomic_store(&base->opened[file], 0);
 	}
 }
 
-void draft_leave(struct view *v, struct node *n)
+/* D is that of N no more. False: it was not. */
+static bool let_go(struct view *v, struct node *n, const struct draft *d, bool *idle)
+{
+	bool is = n->draft == d;
+
+	if (is) {
+		n->draft = NULL;
+		n->next_dynamic = d->first_dynamic + d->n_dynamic;
+		v->drafts--;
+		*idle = --n->parent->drafts == 0;
+		pthread_cond_broadcast(&v->left);
+	}
+	return is;
+}
+
+void draft_leave(struct view *v, struct node *n, struct draft *d)
 {
 	CLEANUP(closep) int top = folder_open_parent(v, n, NULL);
-	struct draft *d;
-	struct loaded *base;
+	bool idle = false, was;
 
 	pthread_mutex_lock(&v->loading);
 	pthread_mutex_lock(&v->lock);
-	d = n->draft;
-	base = n->base;
-	if (d) {
-		n->draft = NULL;
-		n->base = NULL;
-		n->next_dynamic = d->first_dynamic + d->n_dynamic;
-		n->parent->drafts--;
-		v->drafts--;
-		if (!n->parent->drafts && n->parent->lock && top >= 0)
-			lock_end_drafts(n->parent->lock, top);
-		node_put(&v->nodes, n, 1);
-	}
+	was = let_go(v, n, d, &idle);
 	pthread_mutex_unlock(&v->lock);
+	if (idle && n->parent->lock && top >= 0)
+		lock_end_drafts(n->parent->lock, top);
 	pthread_mutex_unlock(&v->loading);
-	draft_unref(d);
-	loaded_unref(base);
+	if (!was)
+		return;
+	draft_unref(d); /* the node's */
+	view_forget(v, node_id(n, NODE_ROOT_ID), 1);
 }
 
 /* --- attributes -------------------------------------------------------------------------------------------- */
@@ -209,66 +254,103 @@ static int text_content(const struct draft *d, const struct draft_item *i, struc
 			struct buf *out, struct err *e)
 {
 	const struct pin *p = &d->pins[i->pin];
+	CLEANUP(closep) int dir = draft_pin_dir(d, p, e);
 	struct texts t;
-	int r = texts_init(&t, p->step, p->dirfd, d->meta);
+	int r = dir < 0 ? dir : texts_init(&t, p->step, dir, d->meta);
 
-	if (r == 0) {
-		*st = t.st[i->number];
-		r = out ? text_make(&t, p->step, p->dirfd, i->number, out, e) : 0;
-	}
+	if (r < 0)
+		return r;
+	*st = t.st[i->number];
+	r = out ? text_make(&t, p->step, dir, i->number, out, e) : 0;
 	texts_release(&t);
 	return r;
 }
 
-static void stat_of_text(const struct node *n, struct draft *d, struct draft_item *i,
-			 struct stat *out)
+static int stat_of_text(struct draft *d, struct draft_item *i, struct stat *out)
 {
 	CLEANUP(buf_release) struct buf text = {0};
 	const struct pin *p = &d->pins[i->pin];
+	struct loaded *base = base_of(d);
 	struct stat st = {0};
-	uint64_t size;
+	int r;
 
-	if (i->pin == 0 && n->base) {
-		attr_of_text(&n->base->texts.st[i->number], i->number,
-			     text_size(&n->base->texts, p->step, p->dirfd, i->number), out);
-		return;
+	if (i->pin == 0 && base) {
+		CLEANUP(closep) int dir = draft_pin_dir(d, p, NULL);
+
+		attr_of_text(&base->texts.st[i->number], i->number,
+			     text_size(&base->texts, p->step, dir, i->number), out);
+		return 0;
 	}
-	size = text_content(d, i, &st, &text, NULL) == 0 ? text.n : (uint64_t)st.st_size;
-	attr_of_text(&st, i->number, size, out);
+	r = text_content(d, i, &st, &text, NULL);
+	if (r < 0 && !st.st_mode)
+		return r;
+	attr_of_text(&st, i->number, r == 0 ? text.n : (uint64_t)st.st_size, out);
+	return 0;
 }
 
-static void stat_of_dir(struct draft *d, const struct draft_item *i, struct stat *out)
+/* A folder has the number that the base has for it, or would have under its path. */
+static uint64_t dir_ino(uint64_t step, const struct draft *d, const struct draft_item *i)
+{
+	CLEANUP(buf_release) struct buf path = {0};
+	const struct loaded *base = base_of(d);
+
+	if (base && i->index < d->n_fixed)
+		return attr_dir_ino(step, &base->tree, in_step_dir(base, i->index));
+	if (d->has_base || !i->parent || draft_path(i, &path) < 0 || buf_add_byte(&path, '/') < 0)
+		return i->parent ? attr_new_dir_ino(step, i->index) : step;
+	return attr_path_ino(step, buf_bytes(&path));
+}
+
+static int stat_of_dir(struct view *v, const struct node *n, struct draft *d,
+		       const struct draft_item *i, struct stat *out)
 {
 	struct stat st = {0};
 
 	if (d->has_base)
 		attr_of_step(&d->pins[0].step->index, out);
-	else if (fstat(d->fd, &st) == 0)
+	else if (fstat(d->fd, &st) < 0)
+		return -errno;
+	else
 		attr_of_draft_dir(&st, out);
-	attr_mix_ino(out, i->index);
+	if (i->entered.tv_sec)
+		attr_set_times(out, i->entered);
+	out->st_ino = dir_ino(view_step_ino(v, n), d, i);
+	return 0;
 }
 
-void draft_entry(struct view *v, const struct node *n, struct draft *d, struct draft_item *i,
-		 struct view_entry *out)
+static void stat_of_var(const struct draft *d, const struct draft_item *i, struct stat *out)
+{
+	const struct pin *p = &d->pins[i->pin];
+	const struct var *var = draft_var(d, i);
+	CLEANUP(closep) int dir = -1;
+
+	if (var->dtype == DTYPE_STRING) /* they must be read for their size */
+		dir = draft_pin_dir(d, p, NULL);
+	attr_of_var(p->step, var, file_size(p->step, var, dir), out);
+}
+
+int draft_entry(struct view *v, const struct node *n, struct draft *d, struct draft_item *i,
+		struct view_entry *out)
 {
 	struct stat st = {0};
+	int r = 0;
 
 	*out = (struct view_entry){.id = node_id(n, i->index), .stable = true};
 	if (i->what == DRAFT_DIR) {
-		stat_of_dir(d, i, &out->st);
+		r = stat_of_dir(v, n, d, i, &out->st);
 	} else if (i->what == DRAFT_TEXT) {
-		stat_of_text(n, d, i, &out->st);
+		r = stat_of_text(d, i, &out->st);
 	} else if (i->what == DRAFT_VAR) {
-		const struct pin *p = &d->pins[i->pin];
-		const struct var *var = draft_var(d, i);
-
-		attr_of_var(p->step, var, file_size(p->step, var, p->dirfd), &out->st);
+		stat_of_var(d, i, &out->st);
 	} else {
-		draft_stat(d, i, &st, NULL);
+		r = draft_stat(d, i, &st, NULL);
 		attr_of_staged(&st, &out->st);
 	}
+	if (i->gone)
+		out->st.st_nlink = 0;
 	out->fleeting = !is_of_base(d, i) && i != d->root;
 	out->st.st_dev = v->root.st_dev;
+	return r;
 }
 
 /* --- looking ----------------------------------------------------------------------------------------------- */
@@ -288,7 +370,7 @@ int draft_lookup(struct view *v, struct node *n, struct draft *d, uint32_t dir, 
 	else if (!(i = draft_find(d, parent, name)))
 		r = -ENOENT;
 	else
-		draft_entry(v, n, d, i, out);
+		r = draft_entry(v, n, d, i, out);
 	pthread_mutex_unlock(&d->lock);
 	if (r < 0)
 		return r;
@@ -300,13 +382,24 @@ int draft_getattr(struct view *v, struct node *n, struct draft *d, uint32_t inde
 		  struct view_entry *out)
 {
 	struct draft_item *i;
+	int r;
 
 	pthread_mutex_lock(&d->lock);
 	i = draft_item(d, index);
-	if (i)
-		draft_entry(v, n, d, i, out);
+	r = i ? draft_entry(v, n, d, i, out) : -ESTALE;
 	pthread_mutex_unlock(&d->lock);
-	return i ? 0 : -ESTALE;
+	return r;
+}
+
+int draft_getattr_open(struct view *v, const struct node *n, struct draft *d, struct draft_item *i,
+		       struct view_entry *out)
+{
+	int r;
+
+	pthread_mutex_lock(&d->lock);
+	r = draft_entry(v, n, d, i, out);
+	pthread_mutex_unlock(&d->lock);
+	return r;
 }
 
 int draft_list(struct draft *d, uint32_t dir, struct buf *items, struct buf *names)
@@ -333,31 +426,32 @@ int draft_list(struct draft *d, uint32_t dir, struct buf *items, struct buf *nam
 }
 
 /* As may_keep_pages of view.c: what the base has is verified together with what was read before the draft. */
-static bool was_opened(const struct view *v, const struct node *n, const struct draft *d,
-		       struct draft_item *i)
+static bool was_opened(const struct view *v, const struct draft *d, struct draft_item *i)
 {
+	struct loaded *base = base_of(d);
 	bool before = i->opened;
 
 	i->opened = true;
-	if (i->index < d->n_fixed && n->base && i->pin == 0 &&
-	    i->index - TREE_FIRST < n->base->tree.n_files)
-		before = atomic_exchange(&n->base->opened[i->index - TREE_FIRST], 1);
+	if (base && i->index < d->n_fixed && i->pin == 0 &&
+	    i->index - TREE_FIRST < base->tree.n_files)
+		before = atomic_exchange(&base->opened[i->index - TREE_FIRST], 1);
 	return before || v->verify != VERIFY_READ;
 }
 
-int draft_open_base(struct view *v, const struct node *n, struct draft *d, struct draft_item *i,
-		    struct file **file, struct buf *text, bool *stable, struct err *e)
+int draft_open_base(struct view *v, struct draft *d, struct draft_item *i, struct file **file,
+		    struct buf *text, bool *stable, struct err *e)
 {
-	const struct pin *p;
 	struct stat st;
 	int r = 0;
 
 	*stable = true;
 	pthread_mutex_lock(&d->lock);
-	p = i->what == DRAFT_VAR || i->what == DRAFT_TEXT ? &d->pins[i->pin] : NULL;
 	if (i->what == DRAFT_VAR) {
-		r = file_open(p->step, draft_var(d, i), p->dirfd, file, e);
-		*stable = was_opened(v, n, d, i);
+		const struct pin *p = &d->pins[i->pin];
+		CLEANUP(closep) int dir = draft_pin_dir(d, p, e);
+
+		r = dir < 0 ? dir : file_open(p->step, draft_var(d, i), dir, file, e);
+		*stable = was_opened(v, d, i);
 	} else if (i->what == DRAFT_TEXT) {
 		r = text_content(d, i, &st, text, e);
 	}
@@ -393,24 +487,28 @@ static int xattr_of_staged(struct draft *d, struct draft_item *i, struct bytes n
 	return r == 0 ? xattr_of_file(&src, buf_bytes(&key), name, out, e) : r;
 }
 
-static int xattr_of_kept(const struct node *n, struct draft *d, struct draft_item *i,
-			 struct bytes name, struct buf *out, struct err *e)
+static int xattr_of_kept(struct draft *d, struct draft_item *i, struct bytes name, struct buf *out,
+			 struct err *e)
 {
 	struct pin *p = &d->pins[i->pin];
 	const struct var *v = draft_var(d, i);
-	struct texts own = {0}, *t = n->base && i->pin == 0 ? &n->base->texts : &own;
-	int r = t == &own ? texts_init(&own, p->step, p->dirfd, d->meta) : 0;
+	struct loaded *base = base_of(d);
+	struct texts own = {0}, *t = base && i->pin == 0 ? &base->texts : &own;
+	CLEANUP(closep) int dir = draft_pin_dir(d, p, e);
+	int r = dir < 0 ? dir : 0;
 
-	if (r == 0)
-		r = name.p ? xattr_get(p->step, v, t, p->dirfd, name, out, e)
-			   : xattr_list(p->step, v, t, p->dirfd, out);
+	if (r == 0 && t == &own)
+		r = texts_init(&own, p->step, dir, d->meta);
+	if (r < 0)
+		return r;
+	r = name.p ? xattr_get(p->step, v, t, dir, name, out, e)
+		   : xattr_list(p->step, v, t, dir, out);
 	if (t == &own)
 		texts_release(&own);
 	return r;
 }
 
-int draft_xattr(const struct node *n, struct draft *d, uint32_t index, struct bytes name,
-		struct buf *out, struct err *e)
+int draft_xattr(struct draft *d, uint32_t index, struct bytes name, struct buf *out, struct err *e)
 {
 	struct draft_item *i;
 	int r = -ENODATA;
@@ -420,7 +518,7 @@ int draft_xattr(const struct node *n, struct draft *d, uint32_t index, struct by
 	if (i && i->what == DRAFT_STAGED)
 		r = xattr_of_staged(d, i, name, out, e);
 	else if (i && i->what == DRAFT_VAR)
-		r = xattr_of_kept(n, d, i, name, out, e);
+		r = xattr_of_kept(d, i, name, out, e);
 	pthread_mutex_unlock(&d->lock);
 	return r;
 }

@@ -2,19 +2,21 @@
 #pragma once
 #include "view/view.h"
 
-/* The draft of N, which the caller unrefs; NULL: none. */
+/* The draft of N, which the caller unrefs; NULL: none. One that has ended is waited for until it is let go, so the caller may
+ * hold neither `committing` nor `loading`. */
 struct draft *draft_of(struct view *v, const struct node *n);
 
 /* The draft of N, begun now if there is none. -EROFS, -EBUSY (somebody else writes), or of beginning it. */
 int draft_need(struct view *v, struct node *n, struct draft **out, struct err *e);
 
-/* Begins a draft for a new step, which N is to become. */
-int draft_need_new(struct view *v, struct node *n, struct draft **out, struct err *e);
+/* Begins a draft for a new step, which N is to become, and which is MAKER's. */
+int draft_need_new(struct view *v, struct node *n, const struct draft_owner *maker,
+		   struct draft **out, struct err *e);
 
 /* What the kernel must forget when the draft ends. The draft's lock is held. */
 int draft_changes(const struct node *n, struct draft *d, struct buf *changes);
 
-/* The draft D, which was on disk already, becomes that of N, over BASE. */
+/* The draft D, which was on disk already, becomes that of N, over BASE, whose reference it takes over; NULL: it is a new step. */
 void draft_attach(struct view *v, struct node *n, struct draft *d, struct loaded *base);
 
 /* For drafts that are taken up: .ckptfs in the FOLDER that TOP is is locked, and let go again if there are none. */
@@ -23,22 +25,26 @@ void draft_unlock_if_idle(struct view *v, struct node *folder, int top);
 
 /* Of these files, as they were in the draft, the kernel may have pages: when they are next opened, it is not to keep them. It is told
  * so besides, but a little later, from another thread. */
-void draft_drop_pages(const struct node *n, const struct buf *changes);
+void draft_drop_pages(const struct draft *d, const struct buf *changes);
 
-/* N has no draft any more. */
-void draft_leave(struct view *v, struct node *n);
+/* D, which has ended, is the draft of N no more; nothing is done if it was not. */
+void draft_leave(struct view *v, struct node *n, struct draft *d);
 
 /* As the calls of view.h, in the draft D of N. */
 int draft_lookup(struct view *v, struct node *n, struct draft *d, uint32_t dir, const char *name,
 		 struct view_entry *out);
 int draft_getattr(struct view *v, struct node *n, struct draft *d, uint32_t index,
 		  struct view_entry *out);
-void draft_entry(struct view *v, const struct node *n, struct draft *d, struct draft_item *i,
-		 struct view_entry *out);
+int draft_entry(struct view *v, const struct node *n, struct draft *d, struct draft_item *i,
+		struct view_entry *out);
+
+/* The same of an item that somebody has open; the draft's lock is not held. */
+int draft_getattr_open(struct view *v, const struct node *n, struct draft *d, struct draft_item *i,
+		       struct view_entry *out);
 
 /* The file that I, a VAR, is, or the text of a TEXT; for a STAGED item neither is needed. */
-int draft_open_base(struct view *v, const struct node *n, struct draft *d, struct draft_item *i,
-		    struct file **file, struct buf *text, bool *stable, struct err *e);
+int draft_open_base(struct view *v, struct draft *d, struct draft_item *i, struct file **file,
+		    struct buf *text, bool *stable, struct err *e);
 
 /* The names in the folder DIR: an array of struct draft_name. */
 struct draft_name {
@@ -48,22 +54,7 @@ struct draft_name {
 };
 int draft_list(struct draft *d, uint32_t dir, struct buf *items, struct buf *names);
 
-int draft_xattr(const struct node *n, struct draft *d, uint32_t index, struct bytes name,
-		struct buf *out, struct err *e);
-
-/* An open file. */
-struct view_file {
-	struct node *node; /* stays while the file is open */
-	struct draft *draft; /* in which ITEM is; or NULL */
-	struct draft_item *item;
-	bool writing;
-	bool written; /* its bytes were changed through this file */
-	struct loaded *loaded; /* what a file or text without a draft is of */
-	uint32_t index;
-	struct file *file; /* a variable's, or */
-	struct buf text; /* a text, or */
-	int fd; /* the state file */
-};
+int draft_xattr(struct draft *d, uint32_t index, struct bytes name, struct buf *out, struct err *e);
 
 /* Takes up what an earlier process has left in FOLDER, a node; when it is first looked into. */
 void view_recover(struct view *v, struct node *folder);
@@ -72,6 +63,12 @@ void view_forget_kept(struct view *v);
 
 /* One reference more on N, as the kernel has them: view_forget takes it back. */
 void view_hold(struct view *v, struct node *n);
+
+/* What stat shows as the number of the folder of N, a step. */
+uint64_t view_step_ino(struct view *v, const struct node *n);
+
+/* Is the step of N nothing but its draft? */
+bool view_is_unborn(struct view *v, const struct node *n);
 
 /* The node of ID; NULL: none. */
 struct node *view_node(struct view *v, uint64_t id);

@@ -16,7 +16,7 @@ static int add_path(const struct node *n, struct buf *path)
 	if (!n->parent)
 		return buf_add_str(path, ".");
 	r = add_path(n->parent, path);
-	return r < 0 ? r : buf_printf(path, "/%s", n->place.name);
+	return r < 0 ? r : buf_printf(path, "/%s", n->place->name);
 }
 
 int folder_open(const struct view *v, const struct node *n, struct err *e)
@@ -126,7 +126,7 @@ static int add_latest(struct view *v, struct node *n, int fd, struct snapshot *s
 		return err_set(e, r, "no memory");
 	if (r < 0 && v->warn && !was_said(v, n, &s->state)) {
 		if (n->parent)
-			err_wrap(&why, r, "%s", n->place.name);
+			err_wrap(&why, r, "%s", n->place->name);
 		v->warn(v->warn_arg, &why);
 	}
 	if (r < 0 || !step)
@@ -254,7 +254,7 @@ bool folder_is_replaced(const struct node *n, const struct listed *item, const s
 			const struct file_id *meta)
 {
 	if (n->kind == NODE_LATEST)
-		return strcmp(n->place.file, item->place.file) != 0;
+		return strcmp(n->place->file, item->place.file) != 0;
 	return n->kind == NODE_STEP && !(file_id_eq(&n->id, id) && file_id_eq(&n->meta, meta));
 }
 
@@ -266,7 +266,7 @@ enum node_fate node_fate(struct view *v, int dirfd, const struct snapshot *s, st
 		[NODE_STATE] = LISTED_STATE,
 		[NODE_LATEST] = LISTED_LATEST,
 	};
-	const struct listed *item = listing_find(&s->listing, listed_as[n->kind], n->place.name);
+	const struct listed *item = listing_find(&s->listing, listed_as[n->kind], n->place->name);
 	struct file_id id, meta = {0};
 	bool replaced, same;
 	struct stat st;

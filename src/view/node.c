@@ -3,6 +3,12 @@
 
 enum { FIRST_BUCKETS = 64 };
 
+struct loaded *loaded_ref(struct loaded *l)
+{
+	atomic_fetch_add(&l->refs, 1);
+	return l;
+}
+
 void loaded_unref(struct loaded *l)
 {
 	if (!l || atomic_fetch_sub(&l->refs, 1) != 1)
@@ -34,7 +40,7 @@ static uint32_t hash(const struct node *parent, enum node_kind kind, const char 
 
 static struct node **bucket_of(const struct node_table *t, const struct node *n)
 {
-	return &t->buckets[hash(n->parent, n->kind, n->place.name) & (t->n_buckets - 1)];
+	return &t->buckets[hash(n->parent, n->kind, n->place->name) & (t->n_buckets - 1)];
 }
 
 static void link_node(struct node_table *t, struct node *n)
@@ -103,14 +109,31 @@ int node_table_init(struct node_table *t)
 	return 0;
 }
 
-static void free_node(struct node *n)
+/* N's newest place. */
+static int add_place(struct node *n, const struct step_place *place)
 {
-	loaded_unref(n->loaded);
-	loaded_unref(n->base);
+	struct node_place *p = malloc(sizeof *p);
+
+	if (!p || step_place_copy(place, &p->place) < 0) {
+		free(p);
+		return -ENOMEM;
+	}
+	p->before = n->places;
+	n->places = p;
+	return 0;
+}
+
+static void free_node(struct node_table *t, struct node *n)
+{
+	loaded_unref(node_unload(t, n));
 	draft_unref(n->draft);
 	free(n->lock);
 	snapshot_unref(n->snapshot);
-	step_place_release(&n->place);
+	for (struct node_place *p = n->places, *before; p; p = before) {
+		before = p->before;
+		step_place_release(&p->place);
+		free(p);
+	}
 	free(n);
 }
 
@@ -118,7 +141,7 @@ void node_table_release(struct node_table *t)
 {
 	for (uint32_t i = 0; i < t->n_slots; i++)
 		if (t->slots[i])
-			free_node(t->slots[i]);
+			free_node(t, t->slots[i]);
 	free(t->slots);
 	free(t->free_slots);
 	free(t->buckets);
@@ -137,7 +160,7 @@ struct node *node_find(const struct node_table *t, const struct node *parent, en
 {
 	struct node *n = t->buckets[hash(parent, kind, name) & (t->n_buckets - 1)];
 
-	while (n && (n->parent != parent || n->kind != kind || strcmp(n->place.name, name) != 0))
+	while (n && (n->parent != parent || n->kind != kind || strcmp(n->place->name, name) != 0))
 		n = n->next;
 	return n;
 }
@@ -152,10 +175,11 @@ struct node *node_new(struct node_table *t, struct node *parent, enum node_kind 
 	n->kind = kind;
 	n->parent = parent;
 	n->next_dynamic = DRAFT_DYNAMIC;
-	if (step_place_copy(place, &n->place) < 0 || !take_slot(t, n)) {
-		free_node(n);
+	if (add_place(n, place) < 0 || !take_slot(t, n)) {
+		free_node(t, n);
 		return NULL;
 	}
+	n->place = &n->places->place;
 	if (parent)
 		parent->children++;
 	if (++t->n_nodes > t->n_buckets)
@@ -176,14 +200,46 @@ void node_detach(struct node_table *t, struct node *n)
 	n->detached = true;
 }
 
-void node_rename(struct node_table *t, struct node *n, struct step_place *place)
+void node_rename_back(struct node_table *t, struct node *n, const struct step_place *place)
 {
 	node_detach(t, n);
-	step_place_release(&n->place);
-	n->place = *place;
+	n->place = place;
 	n->detached = false;
 	link_node(t, n);
 }
+
+int node_rename(struct node_table *t, struct node *n, const struct step_place *place)
+{
+	if (add_place(n, place) < 0)
+		return -ENOMEM;
+	node_rename_back(t, n, &n->places->place);
+	return 0;
+}
+
+/* --- parsed steps ------------------------------------------------------------------------------------------ */
+
+static size_t memory_of(const struct loaded *l)
+{
+	return l->step->memory + l->tree.memory + l->tree.n_files;
+}
+
+struct loaded *node_unload(struct node_table *t, struct node *n)
+{
+	struct loaded *l = n->loaded;
+
+	n->loaded = NULL;
+	if (l)
+		t->loaded_memory -= memory_of(l);
+	return l;
+}
+
+void node_load(struct node_table *t, struct node *n, struct loaded *l)
+{
+	n->loaded = l;
+	t->loaded_memory += memory_of(l);
+}
+
+/* --- the kernel's references ------------------------------------------------------------------------------- */
 
 void node_put(struct node_table *t, struct node *n, uint64_t lookups)
 {
@@ -195,7 +251,7 @@ void node_put(struct node_table *t, struct node *n, uint64_t lookups)
 		t->slots[n->slot] = NULL;
 		t->free_slots[t->n_free++] = n->slot;
 		t->n_nodes--;
-		free_node(n);
+		free_node(t, n);
 		parent->children--;
 		n = parent;
 	}

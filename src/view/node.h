@@ -11,11 +11,12 @@
  *           behind them its folders, as in tree->dirs from folder 1 on, and behind these its texts
  *           (store/tree.h). What a draft has besides is numbered from DRAFT_DYNAMIC on, and no number twice.
  *
- * What stat shows as st_ino is another number (view/attr.h), made from what is stored.
+ * What stat shows as st_ino is another number (view/attr.h), made from what is stored; of folders in a step, from the step's
+ * and their path.
  *
  * The kernel's references are counted per node, for itself and all inside it: an index needs nothing to be kept.
  * A node whose file was replaced is detached: those who hold its numbers still reach it, names no longer do.
- * Everything here is guarded by the lock of the view that owns the table. */
+ * Everything here is guarded by the lock of the view that owns the table, but what says otherwise. */
 #pragma once
 #include "store/draft.h"
 #include "store/listing.h"
@@ -36,6 +37,7 @@ struct loaded {
 };
 
 void loaded_unref(struct loaded *l);
+struct loaded *loaded_ref(struct loaded *l);
 
 /* What a folder held when it was last read, shared by reference count. */
 struct snapshot {
@@ -51,13 +53,25 @@ void snapshot_unref(struct snapshot *s);
 
 enum node_kind { NODE_FOLDER, NODE_STEP, NODE_STATE, NODE_LATEST };
 
+/* A place that a node has, or had: whoever reads it takes no lock, so it stays as long as the node. */
+struct node_place {
+	struct step_place place;
+	struct node_place *before;
+};
+
+struct view_file;
+
 struct node {
-	uint32_t slot;
+	uint32_t slot; /* this, the kind and the parent never change */
 	enum node_kind kind;
+	struct node *parent; /* NULL: the root */
+	const struct step_place
+		*_Atomic place; /* as the folder's listing has it; to be read without a lock */
+	struct node_place *places; /* the newest first */
 	bool detached;
 	bool pending; /* link: it waits to be renamed to `latest` */
-	struct node *parent; /* NULL: the root */
-	struct step_place place; /* as the folder's listing has it */
+	uint64_t
+		ino; /* step: what stat shows for its folder, as long as the node is there; 0: not known yet */
 	struct file_id id; /* step: of the file that stands for it */
 	struct file_id meta; /* step: of its meta graph; zeros: none */
 	uint64_t lookups; /* the kernel's */
@@ -71,7 +85,7 @@ struct node {
 	uint64_t last_used; /* step: for dropping what was parsed */
 	struct err failure; /* step: why it can't be parsed; code 0 if that isn't known */
 	struct draft *draft; /* step: or NULL; it holds a reference of the kernel's */
-	struct loaded *base; /* step: what the draft is over; NULL: a new step */
+	struct view_file *files; /* step: that are open */
 	bool unborn; /* step: it is nothing but its draft */
 	uint32_t next_dynamic; /* step: the first index that no draft has given out */
 	struct lock *lock; /* folder: while there are drafts in it; or NULL */
@@ -86,6 +100,7 @@ struct node_table {
 	uint32_t n_free;
 	struct node **buckets;
 	uint32_t n_buckets, n_nodes; /* buckets: a power of two */
+	size_t loaded_memory; /* bytes of all that nodes have loaded */
 };
 
 /* An empty table with its root folder. */
@@ -113,8 +128,17 @@ struct node *node_find(const struct node_table *t, const struct node *parent, en
 struct node *node_new(struct node_table *t, struct node *parent, enum node_kind kind,
 		      const struct step_place *place);
 
-/* Gives N another place; what PLACE owns becomes its. */
-void node_rename(struct node_table *t, struct node *n, struct step_place *place);
+/* Gives N another place. -ENOMEM. */
+int node_rename(struct node_table *t, struct node *n, const struct step_place *place);
+
+/* Gives N a place back that it had before. */
+void node_rename_back(struct node_table *t, struct node *n, const struct step_place *place);
+
+/* Takes N's parsed step, if it has one, away from it; the caller unrefs it. */
+struct loaded *node_unload(struct node_table *t, struct node *n);
+
+/* N, which has none, gets the parsed step L, with the caller's reference. */
+void node_load(struct node_table *t, struct node *n, struct loaded *l);
 
 /* Takes its name away from it. */
 void node_detach(struct node_table *t, struct node *n);

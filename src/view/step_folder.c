@@ -56,9 +56,10 @@ struct node *step_folder_node(struct view *v, struct node *parent, const char *n
 	return n;
 }
 
-int view_mkdir(struct view *v, uint64_t parent, const char *name, struct view_entry *out,
-	       struct err *e)
+int view_mkdir(struct view *v, uint64_t parent, const char *name, const struct view_owner *owner,
+	       struct view_entry *out, struct err *e)
 {
+	const struct draft_owner maker = {owner->uid, owner->gid, owner->mode};
 	CLEANUP(buf_release) struct buf prefix = {0};
 	struct node *folder = view_node(v, parent), *n;
 	struct draft *d;
@@ -81,7 +82,7 @@ int view_mkdir(struct view *v, uint64_t parent, const char *name, struct view_en
 	n = step_folder_node(v, folder, (char *)prefix.p);
 	if (!n)
 		return err_set(e, -ENOMEM, "no memory");
-	r = draft_need_new(v, n, &d, e);
+	r = draft_need_new(v, n, &maker, &d, e);
 	if (r == 0) {
 		r = draft_getattr(v, n, d, NODE_ROOT_ID, out);
 		draft_unref(d);
@@ -105,8 +106,9 @@ static int find_step(struct view *v, struct node *folder, const char *name, stru
 	*out = view_node(v, entry.id);
 	if ((*out)->kind == NODE_STEP)
 		return 0;
+	r = (*out)->kind == NODE_FOLDER ? -EPERM : -ENOTDIR;
 	view_forget(v, entry.id, 1);
-	return (*out)->kind == NODE_FOLDER ? -EPERM : -ENOTDIR;
+	return r;
 }
 
 static bool is_emptied(struct draft *d)
@@ -125,14 +127,15 @@ static int remove_step(struct view *v, struct node *n, struct draft *d, struct b
 {
 	CLEANUP(closep) int top = folder_open_parent(v, n, e);
 	struct step_files files = files_of(v, top);
+	bool saved = !view_is_unborn(v, n);
 	int r = top < 0 ? top : 0;
 
 	pthread_mutex_lock(&v->committing);
-	if (r == 0 && !n->unborn)
-		r = step_remove(&files, &n->place, e);
+	if (r == 0 && saved)
+		r = step_remove(&files, n->place, e);
 	if (r == 0)
 		r = commits_end(v, n, d, changes, e);
-	if (r == 0 && !n->unborn)
+	if (r == 0 && saved)
 		step_removed(&files);
 	pthread_mutex_unlock(&v->committing);
 	if (top >= 0)
@@ -257,23 +260,25 @@ static int rename_unborn(struct view *v, struct node *n, struct draft *d, const 
 			 struct err *e)
 {
 	CLEANUP(buf_release) struct buf file = {0};
-	struct step_place place = {.name = (char *)to, .format = STEP_V2}, copy;
+	struct step_place place = {.name = (char *)to, .format = STEP_V2};
+	const struct step_place *before = n->place;
 	int r;
 
 	if (buf_printf(&file, "%s.index", to) < 0 || buf_add_byte(&file, 0) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	place.file = (char *)file.p;
-	if (step_place_copy(&place, &copy) < 0)
-		return err_set(e, -ENOMEM, "no memory");
-	r = draft_rename_step(d, to, e);
-	if (r < 0) {
-		step_place_release(&copy);
-		return r;
-	}
 	pthread_mutex_lock(&v->lock);
-	node_rename(&v->nodes, n, &copy);
+	r = node_rename(&v->nodes, n, &place);
 	pthread_mutex_unlock(&v->lock);
-	return 0;
+	if (r < 0)
+		return err_set(e, r, "no memory");
+	r = draft_rename_step(d, to, e);
+	if (r == 0)
+		return 0;
+	pthread_mutex_lock(&v->lock);
+	node_rename_back(&v->nodes, n, before);
+	pthread_mutex_unlock(&v->lock);
+	return r;
 }
 
 /* A step on disk; what was written in it is committed first. */
@@ -290,7 +295,7 @@ static int rename_saved(struct view *v, struct node *n, struct draft *d, const c
 		r = draft_lock_folder(v, n->parent, top, e); /* which makes .ckptfs */
 	pthread_mutex_lock(&v->committing);
 	if (r == 0)
-		r = step_rename(&files, &n->place, to, e);
+		r = step_rename(&files, n->place, to, e);
 	pthread_mutex_unlock(&v->committing);
 	if (top >= 0)
 		draft_unlock_if_idle(v, n->parent, top);
@@ -318,7 +323,7 @@ static int rename_step(struct view *v, struct node *folder, const char *from, co
 	if (r < 0)
 		return r;
 	d = draft_of(v, n);
-	if (d && n->unborn)
+	if (d && view_is_unborn(v, n))
 		r = rename_unborn(v, n, d, (char *)prefix.p, e);
 	else
 		r = rename_saved(v, n, d, (char *)prefix.p, changes, e);
@@ -345,7 +350,7 @@ int step_folder_rename(struct view *v, struct node *a, const char *from, struct 
 			       : rename_step(v, a, from, to, changes, e);
 	if (strcmp(to, "latest") != 0 || flags & RENAME_EXCHANGE)
 		return -EPERM;
-	r = point(v, a, link->place.file, e);
+	r = point(v, a, link->place->file, e);
 	if (r == 0) {
 		steps_detach(v, link);
 		r = view_add_change(changes, node_id(a, NODE_ROOT_ID), to);

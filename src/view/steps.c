@@ -1,5 +1,6 @@
 #include "view/steps.h"
 #include "base/cleanup.h"
+#include "view/draft_view.h"
 #include "view/folder.h"
 
 enum { LOADED_BUDGET = 64 << 20 }; /* bytes of parsed steps that are kept without being in use */
@@ -9,18 +10,11 @@ static struct loaded *use_loaded(struct view *v, struct node *n)
 	struct loaded *l;
 
 	pthread_mutex_lock(&v->lock);
-	l = n->loaded;
-	if (l) {
-		atomic_fetch_add(&l->refs, 1);
+	l = n->loaded ? loaded_ref(n->loaded) : NULL;
+	if (l)
 		n->last_used = ++v->clock;
-	}
 	pthread_mutex_unlock(&v->lock);
 	return l;
-}
-
-static size_t memory_of(const struct loaded *l)
-{
-	return l->step->memory + l->tree.memory + l->tree.n_files;
 }
 
 /* Under v->lock, without which nobody comes to use it. Of an open file it must stay known which bytes were verified. */
@@ -33,7 +27,6 @@ static bool is_in_use(struct loaded *l)
 static struct loaded *evict_one(struct view *v, const struct node *keep)
 {
 	struct node *oldest = NULL;
-	struct loaded *l;
 
 	for (uint32_t i = 0; i < v->nodes.n_slots; i++) {
 		struct node *n = v->nodes.slots[i];
@@ -42,21 +35,15 @@ static struct loaded *evict_one(struct view *v, const struct node *keep)
 		    (!oldest || n->last_used < oldest->last_used))
 			oldest = n;
 	}
-	if (!oldest)
-		return NULL;
-	l = oldest->loaded;
-	oldest->loaded = NULL;
-	v->loaded_memory -= memory_of(l);
-	return l;
+	return oldest ? node_unload(&v->nodes, oldest) : NULL;
 }
 
 static void install_loaded(struct view *v, struct node *n, struct loaded *l)
 {
 	pthread_mutex_lock(&v->lock);
-	n->loaded = l;
+	node_load(&v->nodes, n, l);
 	n->last_used = ++v->clock;
-	v->loaded_memory += memory_of(l);
-	while (v->loaded_memory > LOADED_BUDGET) {
+	while (v->nodes.loaded_memory > LOADED_BUDGET) {
 		struct loaded *old = evict_one(v, n);
 
 		if (!old)
@@ -91,6 +78,16 @@ static int load_step(const struct view *v, struct step *s, int fd, struct loaded
 	return r;
 }
 
+static bool is_step_of(struct view *v, const struct node *n, const struct step *s)
+{
+	bool is;
+
+	pthread_mutex_lock(&v->lock);
+	is = file_id_eq(&s->id, &n->id);
+	pthread_mutex_unlock(&v->lock);
+	return is;
+}
+
 static int parse_step(struct view *v, struct node *n, struct loaded **out, struct err *e)
 {
 	CLEANUP(closep) int fd = folder_open_parent(v, n, e);
@@ -99,10 +96,10 @@ static int parse_step(struct view *v, struct node *n, struct loaded **out, struc
 
 	if (fd < 0)
 		return fd;
-	r = step_open(fd, &n->place, v->verify, &s, e);
-	if (r == 0 && !file_id_eq(&s->id, &n->id)) {
+	r = step_open(fd, n->place, v->verify, &s, e);
+	if (r == 0 && !is_step_of(v, n, s)) {
 		step_unref(s);
-		r = err_set(e, -ESTALE, "%s: was replaced", n->place.file);
+		r = err_set(e, -ESTALE, "%s: was replaced", n->place->file);
 	}
 	if (r == 0)
 		r = load_step(v, s, fd, out, e);
@@ -138,6 +135,8 @@ int steps_get(struct view *v, struct node *n, struct loaded **out, struct err *e
 
 	if ((*out = use_loaded(v, n)))
 		return 0;
+	if (view_is_unborn(v, n))
+		return err_set(e, -ENOENT, "%s: has no variables yet", n->place->name);
 	pthread_mutex_lock(&v->loading);
 	*out = use_loaded(v, n);
 	if (!*out && n->failure.code) {

@@ -1,9 +1,11 @@
 #include "view/view.h"
 #include "base/cleanup.h"
-#include "format/dtype.h"
 #include "view/attr.h"
 #include "view/draft_view.h"
 #include "view/folder.h"
+#include "view/in_step.h"
+#include "view/lookup.h"
+#include "view/open.h"
 #include "view/steps.h"
 #include "view/xattr.h"
 #include <fcntl.h>
@@ -26,6 +28,7 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 	pthread_mutex_init(&v->committing, NULL);
 	pthread_mutex_init(&v->loading, NULL);
 	pthread_mutex_init(&v->lock, NULL);
+	pthread_cond_init(&v->left, NULL);
 	if (fstat(root_fd, &v->root) < 0)
 		return err_sys(e, -errno, "fstat");
 	v->state_name = strdup(c->state_name);
@@ -50,6 +53,7 @@ void view_release(struct view *v)
 	free(v->meta_suffix);
 	free(v->family);
 	closep(&v->root_fd);
+	pthread_cond_destroy(&v->left);
 	pthread_mutex_destroy(&v->lock);
 	pthread_mutex_destroy(&v->loading);
 	pthread_mutex_destroy(&v->committing);
@@ -75,110 +79,69 @@ struct node *view_node(struct view *v, uint64_t id)
 	return n;
 }
 
-static uint32_t dir_number(const struct loaded *l, uint32_t index)
+uint64_t view_step_ino(struct view *v, const struct node *n)
 {
-	return index == TREE_ROOT ? 0 : index - tree_dir_index(&l->tree, 1) + 1;
+	uint64_t ino;
+
+	pthread_mutex_lock(&v->lock);
+	ino = n->ino;
+	pthread_mutex_unlock(&v->lock);
+	return ino;
 }
 
-static bool is_file(const struct loaded *l, uint32_t index)
+bool view_is_unborn(struct view *v, const struct node *n)
 {
-	return index >= TREE_FIRST && index - TREE_FIRST < l->tree.n_files;
-}
+	bool unborn;
 
-static bool is_text(const struct loaded *l, uint32_t index)
-{
-	return index >= tree_text_index(&l->tree, 0) && index < tree_text_index(&l->tree, N_TEXTS);
-}
-
-static enum text_kind text_of(const struct loaded *l, uint32_t index)
-{
-	return index - tree_text_index(&l->tree, 0);
-}
-
-static const struct var *var_of(const struct loaded *l, uint32_t index)
-{
-	return &l->step->vars[l->tree.files[index - TREE_FIRST].var];
-}
-
-static void attr_of_file(struct view *v, const struct node *n, const struct loaded *l,
-			 uint32_t index, struct stat *out)
-{
-	const struct var *var = var_of(l, index);
-	CLEANUP(closep) int fd = -1;
-
-	if (var->dtype == DTYPE_STRING) /* they must be read for their size */
-		fd = folder_open_parent(v, n, NULL);
-	attr_of_var(l->step, var, file_size(l->step, var, fd), out);
-}
-
-static void attr_of_made_text(struct view *v, const struct node *n, struct loaded *l,
-			      uint32_t index, struct stat *out)
-{
-	CLEANUP(closep) int fd = folder_open_parent(v, n, NULL);
-	enum text_kind kind = text_of(l, index);
-
-	attr_of_text(&l->texts.st[kind], kind, text_size(&l->texts, l->step, fd, kind), out);
-}
-
-/* Attributes of what INDEX is in the step of N. */
-static void entry_in_step(struct view *v, const struct node *n, struct loaded *l, uint32_t index,
-			  struct view_entry *out)
-{
-	out->id = node_id(n, index);
-	out->stable = true;
-	if (is_file(l, index))
-		attr_of_file(v, n, l, index, &out->st);
-	else if (is_text(l, index))
-		attr_of_made_text(v, n, l, index, &out->st);
-	else
-		attr_of_dir(l->step, &l->tree, dir_number(l, index), &out->st);
-	out->st.st_dev = v->root.st_dev;
+	pthread_mutex_lock(&v->lock);
+	unborn = n->unborn;
+	pthread_mutex_unlock(&v->lock);
+	return unborn;
 }
 
 /* --- lookup ------------------------------------------------------------------------------------------------ */
 
-/* The index of NAME in the folder INDEX; 0 if there is none. */
-static uint32_t find_in_step(const struct loaded *l, uint32_t index, const char *name)
-{
-	enum text_kind kind = index == NODE_ROOT_ID ? text_kind_of(name) : N_TEXTS;
-	struct tree_child child;
-
-	if (kind < N_TEXTS && l->texts.there[kind])
-		return tree_text_index(&l->tree, kind);
-	if (!tree_lookup(&l->tree, dir_number(l, index), bytes_str(name), &child))
-		return 0;
-	return child.is_dir ? tree_dir_index(&l->tree, child.index) : tree_file_index(child.index);
-}
-
-static int lookup_in_step(struct view *v, struct node *n, uint32_t index, const char *name,
+static int lookup_in_base(struct view *v, struct node *n, uint32_t index, const char *name,
 			  struct view_entry *out, struct err *e)
 {
-	struct draft *d = draft_of(v, n);
 	struct loaded *l;
 	uint32_t found;
 	int r;
 
-	if (d) {
-		r = draft_lookup(v, n, d, index, name, out);
-		draft_unref(d);
-		return r;
-	}
 	if (index >= DRAFT_DYNAMIC)
 		return -ESTALE;
 	r = steps_get(v, n, &l, e);
 	if (r < 0)
 		return r;
-	if (is_file(l, index) || is_text(l, index))
+	if (in_step_is_file(l, index) || in_step_is_text(l, index))
 		r = -ENOTDIR;
-	else if (!(found = find_in_step(l, index, name)))
+	else if (!(found = in_step_find(l, index, name)))
 		r = -ENOENT;
 	else
-		entry_in_step(v, n, l, found, out);
+		in_step_entry(v, n, l, found, out);
 	loaded_unref(l);
-	if (r < 0)
-		return r;
-	view_hold(v, n);
-	return 0;
+	if (r == 0)
+		view_hold(v, n);
+	return r;
+}
+
+/* A draft that ends meanwhile has no answer; then it is the base's, or the next one's. */
+static int lookup_in_step(struct view *v, struct node *n, uint32_t index, const char *name,
+			  struct view_entry *out, struct err *e)
+{
+	for (;;) {
+		struct draft *d = draft_of(v, n);
+		bool ended;
+		int r;
+
+		if (!d)
+			return lookup_in_base(v, n, index, name, out, e);
+		r = draft_lookup(v, n, d, index, name, out);
+		ended = r < 0 && d->ended;
+		draft_unref(d);
+		if (!ended)
+			return r;
+	}
 }
 
 /* The attributes of a node, of which ST is on disk. */
@@ -193,8 +156,9 @@ static void entry_of_node(struct view *v, const struct node *n, const struct sta
 	pthread_mutex_unlock(&v->lock);
 	if (n->kind == NODE_STEP) {
 		attr_of_step(st, &out->st);
+		out->st.st_ino = view_step_ino(v, n);
 	} else if (n->kind == NODE_LATEST) {
-		name_from_entry(bytes_str(n->place.file), false, &target);
+		name_from_entry(bytes_str(n->place->file), false, &target);
 		attr_of_link(st, target.n, &out->st);
 		out->fleeting = v->writable; /* what is written through it must reach the latest */
 	} else {
@@ -219,9 +183,10 @@ static int look_up_node(struct view *v, struct node *parent, const struct listed
 	}
 	if (!n && (n = node_new(&v->nodes, parent, folder_node_kind(item->kind), &item->place)))
 		n->meta = *meta;
-	if (n && (n->kind != NODE_STEP ||
-		  !n->id.ino)) /* a step's never changes: who parses it takes no lock */
+	if (n && (n->kind != NODE_STEP || !n->id.ino)) /* a step's tells which one it is */
 		n->id = id;
+	if (n && !n->ino)
+		n->ino = attr_step_ino(st);
 	if (n)
 		n->lookups++;
 	pthread_mutex_unlock(&v->lock);
@@ -229,10 +194,10 @@ static int look_up_node(struct view *v, struct node *parent, const struct listed
 	return n ? 0 : -ENOMEM;
 }
 
-/* DIRFD: PARENT's; ITEM is in S. Of a change that is heard of before the node is there the kernel is not told: what was
- * looked up in a listing that is older must not be kept. */
-static int lookup_item(struct view *v, struct node *parent, int dirfd, const struct snapshot *s,
-		       const struct listed *item, struct view_entry *out, struct err *e)
+/* Of a change that is heard of before the node is there the kernel is not told: what was looked up in a listing that is older must
+ * not be kept. */
+int lookup_item(struct view *v, struct node *parent, int dirfd, const struct snapshot *s,
+		const struct listed *item, struct view_entry *out, struct err *e)
 {
 	struct node *n = NULL;
 	struct file_id meta = {0};
@@ -392,7 +357,7 @@ static int stat_node(struct view *v, struct node *n, struct view_entry *out, str
 	if ((n->kind == NODE_STEP || n->kind == NODE_LATEST) && entry_of_held_node(v, n, out))
 		return 0;
 	fd = folder_open_parent(v, n, e);
-	r = fd < 0 ? fd : folder_stat(v, fd, n->kind, n->parent ? n->place.file : ".", &st, e);
+	r = fd < 0 ? fd : folder_stat(v, fd, n->kind, n->parent ? n->place->file : ".", &st, e);
 
 	if (r < 0)
 		return r == -ENOENT ? -ESTALE : r;
@@ -405,408 +370,48 @@ static int stat_node(struct view *v, struct node *n, struct view_entry *out, str
 	return 0;
 }
 
+static int getattr_in_base(struct view *v, struct node *n, uint32_t index, struct view_entry *out,
+			   struct err *e)
+{
+	struct loaded *l;
+	int r = index >= DRAFT_DYNAMIC ? -ESTALE : steps_get(v, n, &l, e);
+
+	if (r < 0)
+		return r;
+	in_step_entry(v, n, l, index, out);
+	loaded_unref(l);
+	return 0;
+}
+
+static int getattr_in_step(struct view *v, struct node *n, uint32_t index, struct view_entry *out,
+			   struct err *e)
+{
+	for (;;) { /* as lookup_in_step */
+		struct draft *d = draft_of(v, n);
+		bool ended;
+		int r;
+
+		if (!d)
+			return getattr_in_base(v, n, index, out, e);
+		r = draft_getattr(v, n, d, index, out);
+		ended = r < 0 && d->ended;
+		draft_unref(d);
+		if (!ended)
+			return r;
+	}
+}
+
 int view_getattr(struct view *v, uint64_t id, struct view_entry *out, struct err *e)
 {
 	struct node *n = view_node(v, id);
-	struct draft *d;
-	struct loaded *l;
 	int r;
 
 	if (!n)
 		return -ESTALE;
 	if (node_index(id) == NODE_ROOT_ID)
 		return stat_node(v, n, out, e);
-	d = draft_of(v, n);
-	if (d) {
-		r = draft_getattr(v, n, d, node_index(id), out);
-		draft_unref(d);
-		return r;
-	}
-	if (node_index(id) >= DRAFT_DYNAMIC)
-		return -ESTALE;
-	r = steps_get(v, n, &l, e);
-	if (r < 0)
-		return r;
-	entry_in_step(v, n, l, node_index(id), out);
-	loaded_unref(l);
-	return 0;
-}
-
-/* --- reading folders --------------------------------------------------------------------------------------- */
-
-struct view_dir {
-	struct node *node;
-	int fd; /* of a folder, with */
-	struct snapshot *snapshot; /* what was in it, or */
-	struct loaded *loaded; /* of a step, and */
-	uint32_t dir; /* in its tree, or */
-	struct buf items,
-		names; /* of a draft: struct draft_name; of a folder: the new steps in it */
-	bool drafted;
-	uint32_t parent; /* then: of the folder */
-	const struct listed *item; /* what was given last, or */
-	uint32_t index; /* of what was given last */
-	mode_t type; /* and S_IFDIR, S_IFREG or S_IFLNK */
-	struct buf name;
-};
-
-enum { POS_DOT, POS_DOTDOT, POS_FIRST };
-
-/* Steps that are not on disk yet: nothing but their drafts. */
-static int list_new_steps(struct view *v, const struct node *n, const struct snapshot *s,
-			  struct buf *items, struct buf *names)
-{
-	int r = 0;
-
-	pthread_mutex_lock(&v->lock);
-	for (uint32_t i = 0; i < v->nodes.n_slots && r == 0 && n->drafts; i++) {
-		const struct node *step = v->nodes.slots[i];
-		struct draft_name name = {NODE_ROOT_ID, S_IFDIR, names->n};
-
-		if (!step || step->parent != n || !step->draft || step->detached ||
-		    listing_find(&s->listing, LISTED_STEP, step->place.name))
-			continue;
-		r = name_from_entry(bytes_str(step->place.name), false, names);
-		if (r == 0)
-			r = buf_add_byte(names, 0);
-		if (r == 0)
-			r = buf_add(items, &name, sizeof name);
-	}
-	pthread_mutex_unlock(&v->lock);
-	return r;
-}
-
-int view_opendir(struct view *v, uint64_t id, struct view_dir **out, bool *stable, struct err *e)
-{
-	struct node *n = view_node(v, id);
-	struct draft *draft;
-	struct view_dir *d;
-	int r;
-
-	if (!n)
-		return -ESTALE;
-	d = calloc(1, sizeof *d);
-	if (!d)
-		return err_set(e, -ENOMEM, "no memory");
-	d->node = n;
-	d->fd = -1;
-	draft = n->kind == NODE_STEP ? draft_of(v, n) : NULL;
-	if (draft) {
-		d->drafted = true;
-		d->parent = node_index(id);
-		r = draft_list(draft, node_index(id), &d->items, &d->names);
-		draft_unref(draft);
-	} else if (n->kind == NODE_STEP && node_index(id) >= DRAFT_DYNAMIC) {
-		r = -ESTALE;
-	} else if (n->kind == NODE_STEP) {
-		r = steps_get(v, n, &d->loaded, e);
-		if (r == 0 &&
-		    (is_file(d->loaded, node_index(id)) || is_text(d->loaded, node_index(id))))
-			r = -ENOTDIR;
-		else if (r == 0)
-			d->dir = dir_number(d->loaded, node_index(id));
-	} else {
-		r = n->kind == NODE_FOLDER ? folder_snapshot(v, n, &d->snapshot, e) : -ENOTDIR;
-		if (r == 0 && (d->fd = folder_open(v, n, e)) < 0)
-			r = d->fd;
-		if (r == 0)
-			r = list_new_steps(v, n, d->snapshot, &d->items, &d->names);
-	}
-	if (r < 0) {
-		view_closedir(d);
-		return r;
-	}
-	*stable = d->loaded;
-	*out = d;
-	return 0;
-}
-
-void view_closedir(struct view_dir *d)
-{
-	closep(&d->fd);
-	snapshot_unref(d->snapshot);
-	loaded_unref(d->loaded);
-	buf_release(&d->items);
-	buf_release(&d->names);
-	buf_release(&d->name);
-	free(d);
-}
-
-/* The name under which an item is shown; -ENOENT if another one has that name already. */
-static int item_name(const struct listing *l, const struct listed *item, struct buf *out)
-{
-	bool step_too = item->kind != LISTED_STEP && listing_find(l, LISTED_STEP, item->place.name);
-	bool folder_too = listing_find(l, LISTED_FOLDER, item->place.name);
-	bool state_too = listing_find(l, LISTED_STATE, item->place.name);
-
-	if (item->kind == LISTED_STATE && (step_too || folder_too))
-		return -ENOENT;
-	if (item->kind == LISTED_LATEST && (step_too || folder_too || state_too))
-		return -ENOENT;
-	return name_from_entry(bytes_str(item->place.name), step_too, out);
-}
-
-static int next_item(struct view_dir *d, uint32_t *pos)
-{
-	const struct listing *l = &d->snapshot->listing;
-
-	while (*pos < l->n) {
-		d->item = &l->items[(*pos)++];
-		int r = item_name(l, d->item, &d->name);
-
-		d->type = d->item->kind == LISTED_STATE    ? S_IFREG
-			  : d->item->kind == LISTED_LATEST ? S_IFLNK
-							   : S_IFDIR;
-		if (r == 0)
-			return 1;
-		if (r == -ENOMEM)
-			return r;
-	}
-	return 0;
-}
-
-static int next_text(struct view_dir *d, uint32_t *pos)
-{
-	const struct loaded *l = d->loaded;
-
-	while (*pos - l->tree.n_files < N_TEXTS) {
-		enum text_kind kind = (*pos)++ - l->tree.n_files;
-
-		if (l->texts.there[kind]) {
-			d->index = tree_text_index(&l->tree, kind);
-			d->type = S_IFREG;
-			return buf_add_str(&d->name, text_name(kind)) < 0 ? -ENOMEM : 1;
-		}
-	}
-	return 0;
-}
-
-/* In the step's own folder the texts stand behind the variables. */
-static int next_child(struct view_dir *d, uint32_t *pos)
-{
-	struct tree_child child;
-	int r;
-
-	if (!tree_next(&d->loaded->tree, d->dir, pos, &child))
-		return d->dir ? 0 : next_text(d, pos);
-	d->index = child.is_dir ? tree_dir_index(&d->loaded->tree, child.index)
-				: tree_file_index(child.index);
-	d->type = child.is_dir ? S_IFDIR : S_IFREG;
-	r = buf_add(&d->name, child.name.p, child.name.n);
-	if (r == 0 && !child.is_dir)
-		r = buf_add_str(&d->name, ".npy");
-	return r < 0 ? r : 1;
-}
-
-/* What is not in a listing or a tree: NUMBER of d->items. */
-static int next_named(struct view_dir *d, uint32_t number)
-{
-	const struct draft_name *item = (const struct draft_name *)d->items.p + number;
-
-	if (number >= d->items.n / sizeof *item)
-		return 0;
-	d->item = NULL;
-	d->index = item->index;
-	d->type = item->type;
-	return buf_add_str(&d->name, (char *)d->names.p + item->name) < 0 ? -ENOMEM : 1;
-}
-
-/* The entry at *POS, which is moved on: of a folder first what is on disk. */
-static int next_entry(struct view_dir *d, uint32_t *pos)
-{
-	uint32_t on_disk = d->snapshot ? d->snapshot->listing.n : 0;
-	int r = 0;
-
-	if (d->loaded)
-		return next_child(d, pos);
-	if (*pos < on_disk)
-		r = next_item(d, pos);
-	return r ? r : next_named(d, (*pos)++ - on_disk);
-}
-
-int view_readdir(struct view_dir *d, uint64_t pos, struct view_dirent *out, struct err *e)
-{
-	uint32_t at = pos < POS_FIRST ? 0 : (uint32_t)(pos - POS_FIRST);
-	int r;
-
-	d->name.n = 0;
-	if (pos < POS_FIRST) {
-		*out = (struct view_dirent){pos == POS_DOT ? "." : "..", S_IFDIR, pos + 1};
-		return 1;
-	}
-	r = next_entry(d, &at);
-	if (r > 0)
-		r = buf_add_byte(&d->name, 0) < 0 ? -ENOMEM : 1;
-	if (r < 0)
-		return err_set(e, r, "no memory");
-	out->name = (char *)d->name.p;
-	out->next = (uint64_t)at + POS_FIRST;
-	out->type = d->type;
-	return r;
-}
-
-int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *out, struct err *e)
-{
-	if (d->drafted || (!d->loaded && !d->item))
-		return view_lookup(v, node_id(d->node, d->drafted ? d->parent : NODE_ROOT_ID),
-				   (char *)d->name.p, out, e);
-	/* Where the link leads is in the listing, which may be old; all else is looked at on disk. */
-	if (!d->loaded && d->item->kind == LISTED_LATEST &&
-	    !folder_is_current(v, d->node, d->snapshot))
-		return view_lookup_in_folder(v, d->node, d->item->place.name, out, e);
-	if (!d->loaded)
-		return lookup_item(v, d->node, d->fd, d->snapshot, d->item, out, e);
-	entry_in_step(v, d->node, d->loaded, d->index, out);
-	view_hold(v, d->node);
-	return 0;
-}
-
-/* --- files ------------------------------------------------------------------------------------------------- */
-
-static int open_state(struct view *v, const struct node *n, struct view_file *f, struct err *e)
-{
-	CLEANUP(closep) int dirfd = folder_open_parent(v, n, e);
-
-	if (dirfd < 0)
-		return dirfd;
-	f->fd = openat(dirfd, n->place.file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	return f->fd < 0 ? err_sys(e, -errno, "%s", n->place.file) : 0;
-}
-
-/* Whether the pages that the kernel has of a variable may stay. They were verified together with what is read now if
- * the step was not dropped and parsed again in between; else half a variable would be of the one reading, half of the
- * other, and neither be seen whole. */
-static bool may_keep_pages(const struct view *v, struct loaded *l, uint32_t index)
-{
-	return atomic_exchange(&l->opened[index - TREE_FIRST], 1) || v->verify != VERIFY_READ;
-}
-
-/* Whether there is a draft of N, in which F is then to be opened. */
-static bool draft_of_file(struct view *v, const struct node *n, uint32_t index, struct view_file *f)
-{
-	f->draft = draft_of(v, n);
-	f->index = index;
-	return f->draft;
-}
-
-static int draft_open_file(struct view *v, const struct node *n, struct view_file *f, bool *stable,
-			   struct err *e)
-{
-	int r;
-
-	pthread_mutex_lock(&f->draft->lock);
-	f->item = draft_item(f->draft, f->index);
-	if (f->item)
-		f->item->refs++;
-	pthread_mutex_unlock(&f->draft->lock);
-	if (!f->item)
-		return -ESTALE;
-	r = draft_open(f->draft, f->item, false, false, e);
-	pthread_mutex_lock(&f->draft->lock);
-	draft_item_put(f->draft, f->item);
-	if (r < 0)
-		f->item = NULL;
-	pthread_mutex_unlock(&f->draft->lock);
-	return r < 0 ? r : draft_open_base(v, n, f->draft, f->item, &f->file, &f->text, stable, e);
-}
-
-static int open_in_step(struct view *v, struct node *n, uint32_t index, struct view_file *f,
-			bool *stable, struct err *e)
-{
-	CLEANUP(closep) int dirfd = folder_open_parent(v, n, e);
-	struct loaded *l;
-	int r;
-
-	if (draft_of_file(v, n, index, f))
-		return draft_open_file(v, n, f, stable, e);
-	if (index >= DRAFT_DYNAMIC)
-		return -ESTALE;
-	r = dirfd < 0 ? dirfd : steps_get(v, n, &l, e);
-	if (r < 0)
-		return r;
-	*stable = true;
-	if (is_file(l, index))
-		r = file_open(l->step, var_of(l, index), dirfd, &f->file, e);
-	else if (is_text(l, index))
-		r = text_make(&l->texts, l->step, dirfd, text_of(l, index), &f->text, e);
-	else
-		r = -EISDIR;
-	if (r == 0 && is_file(l, index))
-		*stable = may_keep_pages(v, l, index);
-	if (r < 0)
-		folder_wrap(n->parent, r, e);
-	if (r == -ESTALE) /* its name leads to a new node from now on */
-		steps_detach(v, n);
-	f->loaded = l;
-	f->index = index;
-	return r;
-}
-
-int view_open(struct view *v, uint64_t id, struct view_file **out, bool *stable, struct err *e)
-{
-	struct node *n = view_node(v, id);
-	struct view_file *f;
-	int r;
-
-	if (!n)
-		return -ESTALE;
-	if (n->kind == NODE_FOLDER)
-		return -EISDIR;
-	if (n->kind == NODE_LATEST)
-		return -ELOOP;
-	f = calloc(1, sizeof *f);
-	if (!f)
-		return err_set(e, -ENOMEM, "no memory");
-	f->node = n;
-	f->fd = -1;
-	*stable = false;
-	r = n->kind == NODE_STEP ? open_in_step(v, n, node_index(id), f, stable, e)
-				 : open_state(v, n, f, e);
-	if (r < 0)
-		view_close(f);
-	else
-		*out = f;
-	return r;
-}
-
-void view_close(struct view_file *f)
-{
-	if (f->item)
-		draft_close(f->draft, f->item, f->writing);
-	draft_unref(f->draft);
-	file_close(f->file);
-	loaded_unref(f->loaded);
-	buf_release(&f->text);
-	closep(&f->fd);
-	free(f);
-}
-
-static int64_t read_text(const struct buf *text, uint64_t off, size_t len, uint8_t *dst)
-{
-	if (off >= text->n)
-		return 0;
-	if (len > text->n - off)
-		len = text->n - off;
-	memcpy(dst, text->p + off, len);
-	return (int64_t)len;
-}
-
-int64_t view_read(const struct view_file *f, uint64_t off, size_t len, uint8_t *dst, struct err *e)
-{
-	int64_t n;
-
-	if (f->item && (f->file || !f->text.p)) {
-		n = draft_read(f->draft, f->item, f->file, off, len, dst, e);
-		return n < 0 ? folder_wrap(f->node->parent, (int)n, e) : n;
-	}
-	if (f->file) {
-		n = file_read(f->file, off, len, dst, e);
-		return n < 0 ? folder_wrap(f->node->parent, (int)n, e) : n;
-	}
-	if (f->fd < 0)
-		return read_text(&f->text, off, len, dst);
-	n = pread(f->fd, dst, len, (off_t)off);
-	return n < 0 ? err_sys(e, -errno, "pread") : n;
+	r = getattr_in_step(v, n, node_index(id), out, e);
+	return r == -ESTALE ? open_getattr(v, n, node_index(id), out) : r;
 }
 
 /* --- the link `latest` ------------------------------------------------------------------------------------- */
@@ -817,7 +422,7 @@ int view_readlink(struct view *v, uint64_t id, struct buf *out, struct err *e)
 
 	if (!n || n->kind != NODE_LATEST)
 		return -EINVAL;
-	return name_from_entry(bytes_str(n->place.file), false, out) < 0
+	return name_from_entry(bytes_str(n->place->file), false, out) < 0
 		       ? err_set(e, -ENOMEM, "no memory")
 		       : 0;
 }
@@ -848,12 +453,12 @@ static int xattr_in_step(struct view *v, struct node *n, uint32_t index, struct 
 
 	if (r < 0)
 		return r;
-	if (!is_file(l, index))
+	if (!in_step_is_file(l, index))
 		r = -ENODATA;
 	else if (name.p)
-		r = xattr_get(l->step, var_of(l, index), &l->texts, fd, name, out, e);
+		r = xattr_get(l->step, in_step_var(l, index), &l->texts, fd, name, out, e);
 	else
-		r = xattr_list(l->step, var_of(l, index), &l->texts, fd, out);
+		r = xattr_list(l->step, in_step_var(l, index), &l->texts, fd, out);
 	loaded_unref(l);
 	return r;
 }
@@ -880,7 +485,7 @@ int view_getxattr(struct view *v, uint64_t id, const char *name, struct buf *out
 		return -ENODATA;
 	d = node_index(id) == NODE_ROOT_ID ? NULL : draft_of(v, n);
 	if (d) {
-		r = draft_xattr(n, d, node_index(id), rest, out, e);
+		r = draft_xattr(d, node_index(id), rest, out, e);
 		draft_unref(d);
 		return r;
 	}
@@ -899,7 +504,7 @@ int view_listxattr(struct view *v, uint64_t id, struct buf *out, struct err *e)
 		return 0;
 	d = draft_of(v, n);
 	if (d) {
-		r = draft_xattr(n, d, node_index(id), bytes_of(NULL, 0), out, e);
+		r = draft_xattr(d, node_index(id), bytes_of(NULL, 0), out, e);
 		draft_unref(d);
 		return r == -ENODATA ? 0 : r;
 	}

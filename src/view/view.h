@@ -26,6 +26,7 @@ struct view {
 		committing; /* one at a time changes which steps there are, and the state file */
 	pthread_mutex_t loading;
 	pthread_mutex_t lock;
+	pthread_cond_t left; /* with `lock`: a node has let a draft go */
 	struct node_table nodes;
 	bool writable;
 	int64_t commit_ms; /* how long a draft is quiet before it is committed; -1: only when asked for */
@@ -37,7 +38,6 @@ struct view {
 	void (*tell)(void *, const char *);
 	void (*begun)(void *); /* a first draft: see view_commit_due */
 	uint64_t clock; /* counts uses of steps */
-	size_t loaded_memory; /* of all steps that nodes hold */
 };
 
 struct view_config {
@@ -100,7 +100,7 @@ struct view_file;
 /* -EISDIR, or of file_open. STABLE: the kernel may keep the pages that it has. */
 int view_open(struct view *v, uint64_t id, struct view_file **out, bool *stable, struct err *e);
 void view_close(struct view_file *f);
-int64_t view_read(const struct view_file *f, uint64_t off, size_t len, uint8_t *dst, struct err *e);
+int64_t view_read(struct view_file *f, uint64_t off, size_t len, uint8_t *dst, struct err *e);
 
 struct view_owner {
 	uid_t uid;
@@ -120,13 +120,13 @@ int view_flush(struct view_file *f, struct err *e);
 int view_fsync(struct view_file *f, struct err *e);
 
 /* The number of bytes copied; of a variable that is copied whole none is moved. */
-int64_t view_copy_range(struct view *v, struct view_file *from, uint64_t from_off,
-			struct view_file *to, uint64_t to_off, uint64_t len, struct err *e);
+int64_t view_copy_range(struct view_file *from, uint64_t from_off, struct view_file *to,
+			uint64_t to_off, uint64_t len, struct err *e);
 
 /* --- changing what there is --- */
 
-int view_mkdir(struct view *v, uint64_t parent, const char *name, struct view_entry *out,
-	       struct err *e);
+int view_mkdir(struct view *v, uint64_t parent, const char *name, const struct view_owner *owner,
+	       struct view_entry *out, struct err *e);
 int view_unlink(struct view *v, uint64_t parent, const char *name, struct err *e);
 int view_rmdir(struct view *v, uint64_t parent, const char *name, struct buf *changes,
 	       struct err *e);

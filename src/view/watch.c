@@ -81,7 +81,7 @@ static int add_entry(struct buf *changes, const struct node *n)
 	/* A subfolder has one of two names, depending on what else there is. */
 	for (int clash = 0; clash <= (n->kind == NODE_FOLDER) && r == 0; clash++) {
 		name.n = 0;
-		if (name_from_entry(bytes_str(n->place.name), clash, &name) == 0 &&
+		if (name_from_entry(bytes_str(n->place->name), clash, &name) == 0 &&
 		    buf_add_byte(&name, 0) == 0)
 			r = view_add_change(changes, node_id(n->parent, NODE_ROOT_ID),
 					    (char *)name.p);

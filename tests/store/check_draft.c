@@ -170,10 +170,9 @@ static void write_new(struct draft *d, uint32_t dir, const char *name, uint64_t 
 	struct draft_item *i;
 	uint64_t bytes = random_next(seed);
 
-	if (draft_create(d, dir, name, &owner, &i, NULL) < 0)
+	if (draft_create(d, dir, name, &owner, true, &i, NULL) < 0)
 		return;
-	ck_assert_int_eq(draft_open(d, i, true, false, NULL), 0);
-	ck_assert_int_eq(draft_write(d, i, bytes_of(&bytes, sizeof bytes), 0, NULL), 0);
+	ck_assert_int_eq(draft_write(d, i, NULL, bytes_of(&bytes, sizeof bytes), 0, NULL), 0);
 	pthread_mutex_lock(&d->lock);
 	draft_item_put(d, i); /* draft_create's */
 	pthread_mutex_unlock(&d->lock);
@@ -186,9 +185,9 @@ static void write_over(struct draft *d, struct draft_item *i, bool truncate, uin
 
 	if (i->what == DRAFT_TEXT && !truncate)
 		return;
-	if (draft_open(d, i, true, truncate, NULL) < 0)
+	if (draft_open(d, i->index, true, truncate, &i, NULL) < 0)
 		return;
-	ck_assert_int_eq(draft_write(d, i, bytes_of(&bytes, sizeof bytes), 0, NULL), 0);
+	ck_assert_int_eq(draft_write(d, i, NULL, bytes_of(&bytes, sizeof bytes), 0, NULL), 0);
 	draft_close(d, i, true);
 }
 

@@ -1,0 +1,491 @@
+#include "view/open.h"
+#include "base/cleanup.h"
+#include "view/draft_view.h"
+#include "view/folder.h"
+#include "view/in_step.h"
+#include "view/steps.h"
+#include <fcntl.h>
+
+/* --- what a number stands for now -------------------------------------------------------------------------- */
+
+static struct opened *opened_new(bool writing)
+{
+	struct opened *o = calloc(1, sizeof *o);
+
+	if (!o)
+		return NULL;
+	atomic_init(&o->refs, 1);
+	o->writing = writing;
+	o->fd = -1;
+	return o;
+}
+
+static void opened_unref(struct opened *o)
+{
+	if (!o || atomic_fetch_sub(&o->refs, 1) != 1)
+		return;
+	if (o->item)
+		draft_close(o->draft, o->item, o->writing);
+	draft_unref(o->draft);
+	file_close(o->file);
+	loaded_unref(o->loaded);
+	buf_release(&o->text);
+	closep(&o->fd);
+	free(o);
+}
+
+static int open_state(struct view *v, const struct node *n, struct opened *o, struct err *e)
+{
+	CLEANUP(closep) int dirfd = folder_open_parent(v, n, e);
+	struct source src;
+
+	if (dirfd < 0)
+		return dirfd;
+	o->fd = source_open(dirfd, n->place->file, &src, e);
+	return o->fd < 0 ? o->fd : 0;
+}
+
+/* Whether the pages that the kernel has of a variable may stay. They were verified together with what is read now if
+ * the step was not dropped and parsed again in between; else half a variable would be of the one reading, half of the
+ * other, and neither be seen whole. */
+static bool may_keep_pages(const struct view *v, struct loaded *l, uint32_t index)
+{
+	return atomic_exchange(&l->opened[index - TREE_FIRST], 1) || v->verify != VERIFY_READ;
+}
+
+static int open_in_base(struct view *v, struct node *n, uint32_t index, struct opened *o,
+			bool *stable, struct err *e)
+{
+	CLEANUP(closep) int dirfd = folder_open_parent(v, n, e);
+	struct loaded *l;
+	int r;
+
+	if (index >= DRAFT_DYNAMIC)
+		return -ESTALE;
+	r = dirfd < 0 ? dirfd : steps_get(v, n, &l, e);
+	if (r < 0)
+		return r;
+	o->loaded = l;
+	*stable = true;
+	if (in_step_is_file(l, index))
+		r = file_open(l->step, in_step_var(l, index), dirfd, &o->file, e);
+	else if (in_step_is_text(l, index))
+		r = text_make(&l->texts, l->step, dirfd, in_step_text(l, index), &o->text, e);
+	else
+		r = -EISDIR;
+	if (r == 0 && in_step_is_file(l, index))
+		*stable = may_keep_pages(v, l, index);
+	if (r < 0)
+		folder_wrap(n->parent, r, e);
+	if (r == -ESTALE) /* its name leads to a new node from now on */
+		steps_detach(v, n);
+	return r;
+}
+
+/* How a file is opened. */
+struct how {
+	bool writing, truncate;
+};
+
+/* In the draft that O has. */
+static int open_in_draft(struct view *v, uint32_t index, const struct how *how, struct opened *o,
+			 bool *stable, struct err *e)
+{
+	int r = draft_open(o->draft, index, how->writing, how->truncate, &o->item, e);
+
+	return r < 0 ? r : draft_open_base(v, o->draft, o->item, &o->file, &o->text, stable, e);
+}
+
+static int open_in_step(struct view *v, struct node *n, uint32_t index, const struct how *how,
+			struct opened *o, bool *stable, struct err *e)
+{
+	int r = 0;
+
+	if (how->writing)
+		r = draft_need(v, n, &o->draft, e);
+	else
+		o->draft = draft_of(v, n);
+	if (r < 0)
+		return r;
+	return o->draft ? open_in_draft(v, index, how, o, stable, e)
+			: open_in_base(v, n, index, o, stable, e);
+}
+
+/* Opens what INDEX of N stands for now. A draft that ends meanwhile is no reason to fail: then it stands for something else. */
+static int open_number(struct view *v, struct node *n, uint32_t index, struct how how,
+		       struct opened **out, bool *stable, struct err *e)
+{
+	for (;;) {
+		struct opened *o = opened_new(how.writing);
+		bool again;
+		int r;
+
+		if (!o)
+			return err_set(e, -ENOMEM, "no memory");
+		r = n->kind == NODE_STEP ? open_in_step(v, n, index, &how, o, stable, e)
+					 : open_state(v, n, o, e);
+		if (r == 0) {
+			*out = o;
+			return 0;
+		}
+		again = o->draft && o->draft->ended;
+		opened_unref(o);
+		if (!again)
+			return r;
+	}
+}
+
+/* --- open files -------------------------------------------------------------------------------------------- */
+
+static struct opened *hold(struct view_file *f)
+{
+	struct opened *o;
+
+	pthread_mutex_lock(&f->lock);
+	o = f->now;
+	atomic_fetch_add(&o->refs, 1);
+	pthread_mutex_unlock(&f->lock);
+	return o;
+}
+
+/* Takes over O, which is unreferenced if there is no memory. */
+static int file_new(struct view *v, struct node *n, uint32_t index, struct opened *o,
+		    struct view_file **out)
+{
+	struct view_file *f = calloc(1, sizeof *f);
+
+	if (!f) {
+		opened_unref(o);
+		return -ENOMEM;
+	}
+	f->view = v;
+	f->node = n;
+	f->index = index;
+	f->writing = o->writing;
+	f->now = o;
+	pthread_mutex_init(&f->lock, NULL);
+	pthread_mutex_lock(&v->lock);
+	f->next = n->files;
+	n->files = f;
+	pthread_mutex_unlock(&v->lock);
+	*out = f;
+	return 0;
+}
+
+void view_close(struct view_file *f)
+{
+	struct view_file **at;
+
+	pthread_mutex_lock(&f->view->lock);
+	for (at = &f->node->files; *at != f; at = &(*at)->next)
+		;
+	*at = f->next;
+	pthread_mutex_unlock(&f->view->lock);
+	opened_unref(f->now);
+	pthread_mutex_destroy(&f->lock);
+	free(f);
+}
+
+static int open_any(struct view *v, uint64_t id, struct how how, struct view_file **out,
+		    bool *stable, struct err *e)
+{
+	struct node *n = view_node(v, id);
+	struct opened *o;
+	int r;
+
+	if (!n)
+		return -ESTALE;
+	if (n->kind == NODE_FOLDER)
+		return -EISDIR;
+	if (n->kind == NODE_LATEST)
+		return -ELOOP;
+	if (how.writing && !v->writable)
+		return -EROFS;
+	if (how.writing && n->kind == NODE_STATE)
+		return err_set(e, -EPERM, "%s: is not written to; ckptfs keeps it", n->place->name);
+	*stable = false;
+	r = open_number(v, n, node_index(id), how, &o, stable, e);
+	if (r == 0 && file_new(v, n, node_index(id), o, out) < 0)
+		r = err_set(e, -ENOMEM, "no memory");
+	if (r == 0)
+		atomic_store(&(*out)->written, how.truncate);
+	return r;
+}
+
+int view_open(struct view *v, uint64_t id, struct view_file **out, bool *stable, struct err *e)
+{
+	return open_any(v, id, (struct how){0}, out, stable, e);
+}
+
+int view_open_to_write(struct view *v, uint64_t id, bool truncate, struct view_file **out,
+		       struct err *e)
+{
+	bool stable; /* what is written goes through the kernel's pages */
+
+	return open_any(v, id, (struct how){true, truncate}, out, &stable, e);
+}
+
+int open_created(struct view *v, struct node *n, struct draft *d, struct draft_item *i,
+		 struct view_file **out)
+{
+	struct opened *o = opened_new(true);
+	int r;
+
+	if (!o) {
+		draft_close(d, i, true);
+		return -ENOMEM;
+	}
+	o->draft = draft_ref(d);
+	o->item = i;
+	r = file_new(v, n, i->index, o, out);
+	if (r == 0)
+		atomic_store(&(*out)->written, true);
+	return r;
+}
+
+/* What F's number stands for is another thing than OLD was: F goes on with that. */
+static int reopen(struct view_file *f, struct opened *old, bool writing, struct err *e)
+{
+	struct opened *o;
+	bool stable;
+	int r = open_number(f->view, f->node, f->index, (struct how){writing, false}, &o, &stable,
+			    e);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&f->lock);
+	if (f->now == old) { /* else another thread was first */
+		f->now = o;
+		o = old;
+	}
+	pthread_mutex_unlock(&f->lock);
+	opened_unref(o);
+	return 0;
+}
+
+/* --- bytes ------------------------------------------------------------------------------------------------- */
+
+static int64_t read_text(const struct buf *text, uint64_t off, size_t len, uint8_t *dst)
+{
+	if (off >= text->n)
+		return 0;
+	if (len > text->n - off)
+		len = text->n - off;
+	memcpy(dst, text->p + off, len);
+	return (int64_t)len;
+}
+
+static int64_t read_opened(const struct opened *o, uint64_t off, size_t len, uint8_t *dst,
+			   struct err *e)
+{
+	int64_t n;
+
+	if (o->item && !draft_item_is_text(o->draft, o->item))
+		return draft_read(o->draft, o->item, o->file, off, len, dst, e);
+	if (o->file)
+		return file_read(o->file, off, len, dst, e);
+	if (o->fd < 0)
+		return read_text(&o->text, off, len, dst);
+	n = pread(o->fd, dst, len, (off_t)off);
+	return n < 0 ? err_sys(e, -errno, "pread") : n;
+}
+
+int64_t view_read(struct view_file *f, uint64_t off, size_t len, uint8_t *dst, struct err *e)
+{
+	struct opened *o = hold(f);
+	int64_t n = read_opened(o, off, len, dst, e);
+	int r = 0;
+
+	while (n == -ESTALE && r == 0 && o->item) {
+		r = reopen(f, o, false, e);
+		opened_unref(o);
+		o = hold(f);
+		if (r == 0)
+			n = read_opened(o, off, len, dst, e);
+	}
+	opened_unref(o);
+	n = r < 0 ? r : n;
+	return n < 0 ? folder_wrap(f->node->parent, (int)n, e) : n;
+}
+
+/* A change of the bytes that O gives. */
+struct change {
+	int (*make)(const struct opened *o, const struct change *c, struct err *e);
+	struct bytes bytes;
+	uint64_t off, len;
+	int mode;
+};
+
+static int change(struct view_file *f, const struct change *c, struct err *e)
+{
+	int r = -ESTALE;
+
+	if (!f->writing)
+		return -EBADF;
+	atomic_store(&f->written, true); /* it is looked at when it is closed */
+	while (r == -ESTALE) {
+		struct opened *o = hold(f);
+
+		r = o->writing ? c->make(o, c, e) : -ESTALE;
+		if (r == -ESTALE) {
+			int opened = reopen(f, o, true, e);
+
+			r = opened < 0 ? opened : r;
+			if (opened < 0) {
+				opened_unref(o);
+				break;
+			}
+		}
+		opened_unref(o);
+	}
+	return r;
+}
+
+static int make_write(const struct opened *o, const struct change *c, struct err *e)
+{
+	return draft_write(o->draft, o->item, o->file, c->bytes, c->off, e);
+}
+
+static int make_allocation(const struct opened *o, const struct change *c, struct err *e)
+{
+	return draft_allocate(o->draft, o->item, o->file, c->mode, c->off, c->len, e);
+}
+
+static int make_cut(const struct opened *o, const struct change *c, struct err *e)
+{
+	return draft_truncate(o->draft, o->item, o->file, c->len, e);
+}
+
+int view_write(struct view_file *f, struct bytes b, uint64_t off, struct err *e)
+{
+	return change(f, &(struct change){.make = make_write, .bytes = b, .off = off}, e);
+}
+
+int view_allocate(struct view_file *f, int mode, uint64_t off, uint64_t len, struct err *e)
+{
+	return change(
+		f, &(struct change){.make = make_allocation, .mode = mode, .off = off, .len = len},
+		e);
+}
+
+int open_truncate(struct view_file *f, uint64_t size, struct err *e)
+{
+	return change(f, &(struct change){.make = make_cut, .len = size}, e);
+}
+
+int view_flush(struct view_file *f, struct err *e)
+{
+	struct opened *o = hold(f);
+	int r = o->item && f->written ? draft_check(o->draft, o->item, true, e) : 0;
+
+	opened_unref(o);
+	return r;
+}
+
+int view_fsync(struct view_file *f, struct err *e)
+{
+	struct opened *o = hold(f);
+	int r = o->item ? draft_sync(o->draft, o->item, e) : 0;
+
+	opened_unref(o);
+	return r < 0 ? r : view_flush(f, e);
+}
+
+int open_getattr(struct view *v, struct node *n, uint32_t index, struct view_entry *out)
+{
+	struct opened *o = NULL;
+	int r = -ESTALE;
+
+	pthread_mutex_lock(&v->lock);
+	for (struct view_file *f = n->files; f && !o; f = f->next)
+		if (f->index == index)
+			o = hold(f);
+	pthread_mutex_unlock(&v->lock);
+	if (o && o->item)
+		r = draft_getattr_open(v, n, o->draft, o->item, out);
+	opened_unref(o);
+	return r;
+}
+
+/* --- copies within the mount ------------------------------------------------------------------------------- */
+
+/* What FROM is, if it is a variable or text of a step. */
+static bool source_of(struct view *v, const struct node *n, const struct opened *from,
+		      uint32_t index, struct draft_source *out)
+{
+	const struct tree *t = from->loaded ? &from->loaded->tree : NULL;
+	bool is_var;
+
+	*out = (struct draft_source){.dirfd = -1};
+	if (from->item)
+		return draft_source_of(from->draft, from->item, from->text.n, out);
+	if (!t)
+		return false;
+	is_var = index - TREE_FIRST < t->n_files;
+	*out = (struct draft_source){step_ref(from->loaded->step), folder_open_parent(v, n, NULL),
+				     is_var ? DRAFT_VAR : DRAFT_TEXT,
+				     is_var ? t->files[index - TREE_FIRST].var
+					    : index - tree_text_index(t, 0),
+				     from->text.n};
+	if (is_var)
+		out->size = file_size(out->step, &out->step->vars[out->number], out->dirfd);
+	return true;
+}
+
+enum { COPY_PIECE = 1 << 20, COPY_AT_ONCE = 64 << 20 };
+
+static int64_t copy_bytes(struct view_file *from, uint64_t from_off, struct view_file *to,
+			  uint64_t to_off, uint64_t len, struct err *e)
+{
+	CLEANUP(freep) uint8_t *piece = malloc(COPY_PIECE);
+	uint64_t done = 0;
+	int64_t n = 1;
+	int r = 0;
+
+	if (!piece)
+		return err_set(e, -ENOMEM, "no memory");
+	while (r == 0 && done < len && done < COPY_AT_ONCE && n > 0) {
+		size_t want = len - done < COPY_PIECE ? len - done : COPY_PIECE;
+
+		n = view_read(from, from_off + done, want, piece, e);
+		if (n > 0)
+			r = view_write(to, bytes_of(piece, (size_t)n), to_off + done, e);
+		if (n > 0 && r == 0)
+			done += (uint64_t)n;
+	}
+	if (!done && (n < 0 || r < 0))
+		return n < 0 ? n : r;
+	return (int64_t)done;
+}
+
+/* 0: the bytes have to be copied. Where the draft ended just now they go to the next one. */
+static int64_t refer(struct view_file *from, uint64_t off, struct view_file *to, uint64_t len,
+		     struct err *e)
+{
+	struct opened *a = hold(from), *b = hold(to);
+	struct draft_source source;
+	int64_t n = 0;
+
+	if (b->writing && source_of(from->view, from->node, a, from->index, &source)) {
+		n = draft_refer(b->draft, b->item, &source, off, len, e);
+		step_unref(source.step);
+		closep(&source.dirfd);
+	}
+	opened_unref(a);
+	opened_unref(b);
+	return n == -ESTALE ? 0 : n;
+}
+
+int64_t view_copy_range(struct view_file *from, uint64_t from_off, struct view_file *to,
+			uint64_t to_off, uint64_t len, struct err *e)
+{
+	int64_t n = 0;
+
+	if (!to->writing)
+		return -EBADF;
+	len = len < 0x7ffff000 ? len : 0x7ffff000; /* the answer has 32 bits */
+	if (from_off == to_off)
+		n = refer(from, from_off, to, len, e);
+	atomic_store(&to->written, true);
+	return n ? n : copy_bytes(from, from_off, to, to_off, len, e);
+}

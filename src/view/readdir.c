@@ -1,0 +1,234 @@
+/* src/view/readdir.c: open folders. */
+#include "base/cleanup.h"
+#include "view/draft_view.h"
+#include "view/folder.h"
+#include "view/in_step.h"
+#include "view/lookup.h"
+#include "view/steps.h"
+
+struct view_dir {
+	struct node *node;
+	int fd; /* of a folder, with */
+	struct snapshot *snapshot; /* what was in it, or */
+	struct loaded *loaded; /* of a step, and */
+	uint32_t dir; /* in its tree, or */
+	struct buf items,
+		names; /* of a draft: struct draft_name; of a folder: the new steps in it */
+	bool drafted;
+	uint32_t parent; /* then: of the folder */
+	const struct listed *item; /* what was given last, or */
+	uint32_t index; /* of what was given last */
+	mode_t type; /* and S_IFDIR, S_IFREG or S_IFLNK */
+	struct buf name;
+};
+
+enum { POS_DOT, POS_DOTDOT, POS_FIRST };
+
+/* Steps that are not on disk yet: nothing but their drafts. */
+static int list_new_steps(struct view *v, const struct node *n, const struct snapshot *s,
+			  struct buf *items, struct buf *names)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&v->lock);
+	for (uint32_t i = 0; i < v->nodes.n_slots && r == 0 && n->drafts; i++) {
+		const struct node *step = v->nodes.slots[i];
+		struct draft_name name = {NODE_ROOT_ID, S_IFDIR, names->n};
+
+		if (!step || step->parent != n || !step->draft || step->detached ||
+		    listing_find(&s->listing, LISTED_STEP, step->place->name))
+			continue;
+		r = name_from_entry(bytes_str(step->place->name), false, names);
+		if (r == 0)
+			r = buf_add_byte(names, 0);
+		if (r == 0)
+			r = buf_add(items, &name, sizeof name);
+	}
+	pthread_mutex_unlock(&v->lock);
+	return r;
+}
+
+int view_opendir(struct view *v, uint64_t id, struct view_dir **out, bool *stable, struct err *e)
+{
+	struct node *n = view_node(v, id);
+	struct draft *draft;
+	struct view_dir *d;
+	int r;
+
+	if (!n)
+		return -ESTALE;
+	d = calloc(1, sizeof *d);
+	if (!d)
+		return err_set(e, -ENOMEM, "no memory");
+	d->node = n;
+	d->fd = -1;
+	draft = n->kind == NODE_STEP ? draft_of(v, n) : NULL;
+	if (draft) {
+		d->drafted = true;
+		d->parent = node_index(id);
+		r = draft_list(draft, node_index(id), &d->items, &d->names);
+		draft_unref(draft);
+	} else if (n->kind == NODE_STEP && node_index(id) >= DRAFT_DYNAMIC) {
+		r = -ESTALE;
+	} else if (n->kind == NODE_STEP) {
+		r = steps_get(v, n, &d->loaded, e);
+		if (r == 0 && (in_step_is_file(d->loaded, node_index(id)) ||
+			       in_step_is_text(d->loaded, node_index(id))))
+			r = -ENOTDIR;
+		else if (r == 0)
+			d->dir = in_step_dir(d->loaded, node_index(id));
+	} else {
+		r = n->kind == NODE_FOLDER ? folder_snapshot(v, n, &d->snapshot, e) : -ENOTDIR;
+		if (r == 0 && (d->fd = folder_open(v, n, e)) < 0)
+			r = d->fd;
+		if (r == 0)
+			r = list_new_steps(v, n, d->snapshot, &d->items, &d->names);
+	}
+	if (r < 0) {
+		view_closedir(d);
+		return r;
+	}
+	*stable = d->loaded;
+	*out = d;
+	return 0;
+}
+
+void view_closedir(struct view_dir *d)
+{
+	closep(&d->fd);
+	snapshot_unref(d->snapshot);
+	loaded_unref(d->loaded);
+	buf_release(&d->items);
+	buf_release(&d->names);
+	buf_release(&d->name);
+	free(d);
+}
+
+/* The name under which an item is shown; -ENOENT if another one has that name already. */
+static int item_name(const struct listing *l, const struct listed *item, struct buf *out)
+{
+	bool step_too = item->kind != LISTED_STEP && listing_find(l, LISTED_STEP, item->place.name);
+	bool folder_too = listing_find(l, LISTED_FOLDER, item->place.name);
+	bool state_too = listing_find(l, LISTED_STATE, item->place.name);
+
+	if (item->kind == LISTED_STATE && (step_too || folder_too))
+		return -ENOENT;
+	if (item->kind == LISTED_LATEST && (step_too || folder_too || state_too))
+		return -ENOENT;
+	return name_from_entry(bytes_str(item->place.name), step_too, out);
+}
+
+static int next_item(struct view_dir *d, uint32_t *pos)
+{
+	const struct listing *l = &d->snapshot->listing;
+
+	while (*pos < l->n) {
+		d->item = &l->items[(*pos)++];
+		int r = item_name(l, d->item, &d->name);
+
+		d->type = d->item->kind == LISTED_STATE    ? S_IFREG
+			  : d->item->kind == LISTED_LATEST ? S_IFLNK
+							   : S_IFDIR;
+		if (r == 0)
+			return 1;
+		if (r == -ENOMEM)
+			return r;
+	}
+	return 0;
+}
+
+static int next_text(struct view_dir *d, uint32_t *pos)
+{
+	const struct loaded *l = d->loaded;
+
+	while (*pos - l->tree.n_files < N_TEXTS) {
+		enum text_kind kind = (*pos)++ - l->tree.n_files;
+
+		if (l->texts.there[kind]) {
+			d->index = tree_text_index(&l->tree, kind);
+			d->type = S_IFREG;
+			return buf_add_str(&d->name, text_name(kind)) < 0 ? -ENOMEM : 1;
+		}
+	}
+	return 0;
+}
+
+/* In the step's own folder the texts stand behind the variables. */
+static int next_child(struct view_dir *d, uint32_t *pos)
+{
+	struct tree_child child;
+	int r;
+
+	if (!tree_next(&d->loaded->tree, d->dir, pos, &child))
+		return d->dir ? 0 : next_text(d, pos);
+	d->index = child.is_dir ? tree_dir_index(&d->loaded->tree, child.index)
+				: tree_file_index(child.index);
+	d->type = child.is_dir ? S_IFDIR : S_IFREG;
+	r = buf_add(&d->name, child.name.p, child.name.n);
+	if (r == 0 && !child.is_dir)
+		r = buf_add_str(&d->name, ".npy");
+	return r < 0 ? r : 1;
+}
+
+/* What is not in a listing or a tree: NUMBER of d->items. */
+static int next_named(struct view_dir *d, uint32_t number)
+{
+	const struct draft_name *item = (const struct draft_name *)d->items.p + number;
+
+	if (number >= d->items.n / sizeof *item)
+		return 0;
+	d->item = NULL;
+	d->index = item->index;
+	d->type = item->type;
+	return buf_add_str(&d->name, (char *)d->names.p + item->name) < 0 ? -ENOMEM : 1;
+}
+
+/* The entry at *POS, which is moved on: of a folder first what is on disk. */
+static int next_entry(struct view_dir *d, uint32_t *pos)
+{
+	uint32_t on_disk = d->snapshot ? d->snapshot->listing.n : 0;
+	int r = 0;
+
+	if (d->loaded)
+		return next_child(d, pos);
+	if (*pos < on_disk)
+		r = next_item(d, pos);
+	return r ? r : next_named(d, (*pos)++ - on_disk);
+}
+
+int view_readdir(struct view_dir *d, uint64_t pos, struct view_dirent *out, struct err *e)
+{
+	uint32_t at = pos < POS_FIRST ? 0 : (uint32_t)(pos - POS_FIRST);
+	int r;
+
+	d->name.n = 0;
+	if (pos < POS_FIRST) {
+		*out = (struct view_dirent){pos == POS_DOT ? "." : "..", S_IFDIR, pos + 1};
+		return 1;
+	}
+	r = next_entry(d, &at);
+	if (r > 0)
+		r = buf_add_byte(&d->name, 0) < 0 ? -ENOMEM : 1;
+	if (r < 0)
+		return err_set(e, r, "no memory");
+	out->name = (char *)d->name.p;
+	out->next = (uint64_t)at + POS_FIRST;
+	out->type = d->type;
+	return r;
+}
+
+int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *out, struct err *e)
+{
+	if (d->drafted || (!d->loaded && !d->item))
+		return view_lookup(v, node_id(d->node, d->drafted ? d->parent : NODE_ROOT_ID),
+				   (char *)d->name.p, out, e);
+	/* Where the link leads is in the listing, which may be old; all else is looked at on disk. */
+	if (!d->loaded && d->item->kind == LISTED_LATEST &&
+	    !folder_is_current(v, d->node, d->snapshot))
+		return view_lookup_in_folder(v, d->node, d->item->place.name, out, e);
+	if (!d->loaded)
+		return lookup_item(v, d->node, d->fd, d->snapshot, d->item, out, e);
+	in_step_entry(v, d->node, d->loaded, d->index, out);
+	view_hold(v, d->node);
+	return 0;
+}
