@@ -309,7 +309,7 @@ int commit_finish(struct draft *d, const struct commit_config *c, const char *na
 
 	if (r < 0)
 		return err_wrap(e, r, "%s is committed, but not noted", name);
-	if (!d->writers)
+	if (!d->writers || !d->has_base)
 		return draft_discard(d, e);
 	draft_restart(d);
 	return 0;
@@ -405,9 +405,9 @@ int commit(struct draft *d, const struct commit_config *c, enum commit_result *r
 
 	pthread_mutex_lock(&d->lock);
 	draft_settle_writes(d);
-	if (d->ended) { /* somebody else has ended it meanwhile: with what there was */
+	if (d->ended) {
 		pthread_mutex_unlock(&d->lock);
-		*result = COMMIT_NOTHING;
+		*result = COMMIT_ENDED;
 		return 0;
 	}
 	if (c->ending)
@@ -420,7 +420,10 @@ int commit(struct draft *d, const struct commit_config *c, enum commit_result *r
 		r = commit_plan(&p, result, name, &why);
 	}
 	if (p.published) {
-		int finished = finish(d, c, (char *)name->p, r < 0 ? NULL : &why);
+		int finished;
+
+		d->born = !d->has_base;
+		finished = finish(d, c, (char *)name->p, r < 0 ? NULL : &why);
 
 		r = r < 0 ? r : finished;
 	} else if (r < 0 || *result == COMMIT_WAITS || d->writers) {

@@ -37,7 +37,8 @@ struct commit_config {
 };
 
 enum commit_result {
-	COMMIT_NOTHING, /* the draft is as its base, and was discarded; or somebody else has ended it */
+	COMMIT_NOTHING, /* the draft is as its base, and was discarded */
+	COMMIT_ENDED, /* somebody else has ended it meanwhile, with all that it had */
 	COMMIT_WAITS, /* it has no variables yet */
 	COMMIT_DONE,
 };

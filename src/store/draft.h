@@ -117,6 +117,7 @@ struct draft {
 	int64_t changed_at; /* ms of CLOCK_MONOTONIC */
 	atomic_bool
 		ended; /* committed or discarded: nothing is written any more. Set with the lock held */
+	bool born; /* a new step, and committed: what is in it is in the step of that name */
 	char *published; /* the step that it has become, where only the state file does not say so yet; or NULL */
 	struct err failure; /* of the last commit; code 0: none, or it was changed since */
 	uint64_t failed_at; /* `changes` then */
@@ -202,6 +203,9 @@ struct draft_item *draft_item(const struct draft *d, uint32_t index); /* NULL: n
 struct draft_item *draft_find(const struct draft *d, const struct draft_item *dir,
 			      const char *name);
 void draft_item_put(struct draft *d, struct draft_item *i);
+
+/* A number that no item has or had. 0: none. */
+uint32_t draft_new_number(struct draft *d);
 
 /* Is it a variable of the step, or will it be when it is whole? Not: texts, a tool's temporary files. */
 bool draft_is_variable(const struct draft_item *i);

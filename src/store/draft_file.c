@@ -24,6 +24,8 @@ enum draft_where draft_where(const struct draft *d, const struct draft_item *i)
 		return WHERE_NAMELESS;
 	if (!d->ended && !i->left)
 		return WHERE_DRAFT;
+	if (d->born)
+		return WHERE_OVER;
 	return d->has_base && i->index < DRAFT_DYNAMIC ? WHERE_OVER : WHERE_NAMELESS;
 }
 

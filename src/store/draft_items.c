@@ -96,8 +96,7 @@ struct draft_item *draft_item(const struct draft *d, uint32_t index)
 	return slot ? *slot : NULL;
 }
 
-/* Room for one more dynamic index, which is given; 0: none. */
-static uint32_t next_index(struct draft *d)
+uint32_t draft_new_number(struct draft *d)
 {
 	if (d->n_dynamic == d->cap_dynamic) {
 		uint32_t cap = d->cap_dynamic ? d->cap_dynamic * 2 : FIRST_BUCKETS;
@@ -120,7 +119,7 @@ struct draft_item *items_add(struct draft *d, struct draft_item *parent, const c
 	struct draft_item *i = calloc(1, sizeof *i);
 
 	if (i)
-		*i = (struct draft_item){.index = index ? index : next_index(d),
+		*i = (struct draft_item){.index = index ? index : draft_new_number(d),
 					 .refs = 1,
 					 .what = what,
 					 .pin = DRAFT_NONE,

@@ -12,7 +12,7 @@ int draft_check_open(const struct draft *d, struct err *e);
 enum draft_where {
 	WHERE_DRAFT, /* in the draft, under I's name */
 	WHERE_NAMELESS, /* in a file that has no name any more, or will have none */
-	WHERE_OVER, /* in the base, or the next draft over it: I's number leads there */
+	WHERE_OVER, /* in the saved step, or the next draft over it: I's number leads there */
 	WHERE_LOST, /* nowhere: the draft could not go on with it */
 };
 enum draft_where draft_where(const struct draft *d, const struct draft_item *i);

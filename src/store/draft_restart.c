@@ -41,7 +41,7 @@ static bool is_at_home(const struct draft *d, const struct draft_item *i)
 int draft_can_restart(const struct draft *d, struct err *e)
 {
 	for (struct draft_item *i = d->root; i && (i = items_next(d->root, i));)
-		if (i->writers && (!d->has_base || (i->what == DRAFT_STAGED && !is_at_home(d, i))))
+		if (i->writers && i->what == DRAFT_STAGED && (!d->has_base || !is_at_home(d, i)))
 			return err_set(e, -EBUSY, "%s: is open for writing", i->name);
 	return 0;
 }

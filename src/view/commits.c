@@ -2,8 +2,10 @@
 #include "base/cleanup.h"
 #include "store/draft_items.h"
 #include "store/recover.h"
+#include "view/born.h"
 #include "view/draft_view.h"
 #include "view/folder.h"
+#include "view/open.h"
 #include "view/step_folder.h"
 #include "view/steps.h"
 #include "view/xattr.h"
@@ -16,14 +18,21 @@ int commits_end(struct view *v, struct node *n, struct draft *d, struct buf *cha
 {
 	CLEANUP(buf_release) struct buf own = {0};
 	int r = 0;
+	bool ended;
 
 	pthread_mutex_lock(&d->lock);
-	if (!d->ended) {
+	ended = d->ended;
+	if (!ended) {
+		open_number_orphans(v, n, d);
 		draft_changes(n, d, &own);
 		r = draft_discard(d, e);
 	}
 	pthread_mutex_unlock(&d->lock);
-	draft_drop_pages(d, &own);
+	if (ended) {
+		draft_await(v, n, d);
+		return 0;
+	}
+	draft_drop_pages(n, d, &own);
 	draft_leave(v, n, d);
 	if (changes)
 		buf_add(changes, own.p, own.n);
@@ -39,30 +48,6 @@ static void tell(struct view *v, const char *fmt, const char *a, const char *b)
 	err_set(&text, 0, fmt, a, b);
 	if (v->tell)
 		v->tell(v->warn_arg, text.text);
-}
-
-/* A step that was nothing but its draft is now one as others. */
-static void settle_born(struct view *v, struct node *n)
-{
-	CLEANUP(closep) int fd = folder_open_parent(v, n, NULL);
-	struct file_id meta = {0};
-	struct stat st;
-	bool there;
-
-	if (!view_is_unborn(v, n))
-		return;
-	there = fd >= 0 && fstatat(fd, n->place->file, &st, 0) == 0;
-	if (there)
-		meta = folder_meta_id(v, fd, n->place);
-	pthread_mutex_lock(&v->lock);
-	if (n->unborn && there) {
-		n->id = file_id_of(&st);
-		n->meta = meta;
-		n->unborn = false;
-	} else if (n->unborn) {
-		node_detach(&v->nodes, n);
-	}
-	pthread_mutex_unlock(&v->lock);
 }
 
 /* A step that was committed, in the folder FOLDER, which is not that node any more if it has another SLOT. */
@@ -151,7 +136,8 @@ static size_t list_others(struct view *v, const struct node *n, int dirfd, struc
 
 /* What the kernel must forget when the draft has ended. */
 struct ending {
-	const struct node *node;
+	struct view *view;
+	struct node *node;
 	struct buf changes;
 };
 
@@ -159,6 +145,7 @@ static void note_changes(void *arg, struct draft *d)
 {
 	struct ending *ending = arg;
 
+	open_number_orphans(ending->view, ending->node, d);
 	draft_changes(ending->node, d, &ending->changes);
 }
 
@@ -187,11 +174,11 @@ int commits_node(struct view *v, struct node *n, struct draft *d, struct buf *ch
 		 struct err *e)
 {
 	CLEANUP(buf_release) struct buf name = {0};
-	struct ending ending = {.node = n};
+	struct ending ending = {.view = v, .node = n};
 	enum commit_result result = COMMIT_NOTHING;
 	struct kept kept = {0};
 	uint32_t count = draft_count(d);
-	bool over;
+	bool over, done;
 	char changed[32];
 	int r;
 
@@ -200,18 +187,23 @@ int commits_node(struct view *v, struct node *n, struct draft *d, struct buf *ch
 		keep(v, n, &kept);
 	if (r < 0)
 		folder_wrap(n->parent, err_wrap(e, r, "%s", n->place->name), e);
+	if (result == COMMIT_ENDED) {
+		draft_await(v, n, d);
+		return 0;
+	}
 	over = d->ended;
-	if (over || (result == COMMIT_DONE && r == 0))
-		draft_drop_pages(d, &ending.changes);
+	done = result == COMMIT_DONE && (over || r == 0);
+	if (over || done)
+		draft_drop_pages(n, d, &ending.changes);
 	if (over) {
-		settle_born(v, n);
+		born_settle(v, n, d, (char *)name.p, &ending.changes);
 		draft_leave(v, n, d);
 	}
-	if (result == COMMIT_DONE && (over || r == 0)) {
+	if (done) {
 		snprintf(changed, sizeof changed, "%u", count);
 		tell(v, "%s: committed, changes: %s", (char *)name.p, changed);
 	}
-	if (changes && (over || (result == COMMIT_DONE && r == 0)))
+	if (changes && (over || done))
 		buf_add(changes, ending.changes.p, ending.changes.n);
 	buf_release(&ending.changes);
 	return r;
@@ -393,7 +385,7 @@ int view_setxattr(struct view *v, uint64_t id, const char *name, struct bytes va
 	if (!v->writable)
 		return -EROFS;
 	if (strcmp(name, "user.ckptfs.draft") != 0 || n->kind != NODE_STEP ||
-	    node_index(id) != NODE_ROOT_ID)
+	    node_number(id) != NODE_ROOT_ID)
 		return xattr_is_derived(name) ? 0 : -EOPNOTSUPP;
 	if (bytes_eq(value, bytes_str("commit")))
 		return view_sync(v, id, changes, e);

@@ -201,50 +201,45 @@ int draft_changes(const struct node *n, struct draft *d, struct buf *changes)
 	return r;
 }
 
-void draft_drop_pages(const struct draft *d, const struct buf *changes)
+void draft_drop_pages(const struct node *n, const struct draft *d, const struct buf *changes)
 {
 	const struct view_change *c = (const struct view_change *)changes->p;
 	struct loaded *base = base_of(d);
 
 	for (size_t k = 0; base && k < changes->n / sizeof *c; k++) {
-		uint32_t file = node_index(c[k].id) - TREE_FIRST;
+		uint32_t file = node_index(n, c[k].id) - TREE_FIRST;
 
 		if (!*c[k].name && file < base->tree.n_files)
 			atomic_store(&base->opened[file], 0);
 	}
 }
 
-/* D is that of N no more. False: it was not. */
-static bool let_go(struct view *v, struct node *n, const struct draft *d, bool *idle)
-{
-	bool is = n->draft == d;
-
-	if (is) {
-		n->draft = NULL;
-		n->next_dynamic = d->first_dynamic + d->n_dynamic;
-		v->drafts--;
-		*idle = --n->parent->drafts == 0;
-		pthread_cond_broadcast(&v->left);
-	}
-	return is;
-}
-
 void draft_leave(struct view *v, struct node *n, struct draft *d)
 {
 	CLEANUP(closep) int top = folder_open_parent(v, n, NULL);
-	bool idle = false, was;
+	bool idle;
 
 	pthread_mutex_lock(&v->loading);
 	pthread_mutex_lock(&v->lock);
-	was = let_go(v, n, d, &idle);
+	n->draft = NULL;
+	n->next_dynamic = d->first_dynamic + d->n_dynamic;
+	v->drafts--;
+	idle = --n->parent->drafts == 0;
+	pthread_cond_broadcast(&v->left);
 	pthread_mutex_unlock(&v->lock);
 	if (idle && n->parent->lock && top >= 0)
 		lock_end_drafts(n->parent->lock, top);
 	pthread_mutex_unlock(&v->loading);
-	if (!was)
-		return;
 	draft_unref(d); /* the node's */
 	view_forget(v, node_id(n, NODE_ROOT_ID), 1);
+}
+
+void draft_await(struct view *v, const struct node *n, const struct draft *d)
+{
+	pthread_mutex_lock(&v->lock);
+	while (n->draft == d)
+		pthread_cond_wait(&v->left, &v->lock);
+	pthread_mutex_unlock(&v->lock);
 }
 
 /* --- attributes -------------------------------------------------------------------------------------------- */

@@ -25,10 +25,11 @@ void draft_unlock_if_idle(struct view *v, struct node *folder, int top);
 
 /* Of these files, as they were in the draft, the kernel may have pages: when they are next opened, it is not to keep them. It is told
  * so besides, but a little later, from another thread. */
-void draft_drop_pages(const struct draft *d, const struct buf *changes);
+void draft_drop_pages(const struct node *n, const struct draft *d, const struct buf *changes);
 
-/* D, which has ended, is the draft of N no more; nothing is done if it was not. */
+/* D, which has ended, is the draft of N no more. Whoever has ended it does this, and all others wait. */
 void draft_leave(struct view *v, struct node *n, struct draft *d);
+void draft_await(struct view *v, const struct node *n, const struct draft *d);
 
 /* As the calls of view.h, in the draft D of N. */
 int draft_lookup(struct view *v, struct node *n, struct draft *d, uint32_t dir, const char *name,

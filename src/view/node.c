@@ -129,6 +129,7 @@ static void free_node(struct node_table *t, struct node *n)
 	draft_unref(n->draft);
 	free(n->lock);
 	snapshot_unref(n->snapshot);
+	numbers_release(n->numbers);
 	for (struct node_place *p = n->places, *before; p; p = before) {
 		before = p->before;
 		step_place_release(&p->place);
@@ -186,6 +187,16 @@ struct node *node_new(struct node_table *t, struct node *parent, enum node_kind 
 		grow_buckets(t);
 	link_node(t, n);
 	return n;
+}
+
+int node_add_numbers(struct node *n, const struct number *more, size_t count)
+{
+	struct numbers *t = count ? numbers_new(n->numbers, more, count) : NULL;
+
+	if (!t)
+		return count ? -ENOMEM : 0;
+	n->numbers = t;
+	return 0;
 }
 
 void node_detach(struct node_table *t, struct node *n)

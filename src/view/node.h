@@ -9,7 +9,8 @@
  *   slot    of the node; the root's is 0. A slot is used again only when the kernel has forgotten all of the node.
  *   index   1: the node itself (so the root is FUSE_ROOT_ID). In a step: 2 and up its files, as in tree->files,
  *           behind them its folders, as in tree->dirs from folder 1 on, and behind these its texts
- *           (store/tree.h). What a draft has besides is numbered from DRAFT_DYNAMIC on, and no number twice.
+ *           (store/tree.h). What a draft has besides is numbered from DRAFT_DYNAMIC on, and no number twice. Now and then
+ *           the kernel has another number of something than its index (view/numbers.h): what follows converts.
  *
  * What stat shows as st_ino is another number (view/attr.h), made from what is stored; of folders in a step, from the step's
  * and their path.
@@ -23,6 +24,7 @@
 #include "store/lock.h"
 #include "store/step.h"
 #include "store/tree.h"
+#include "view/numbers.h"
 #include "view/text.h"
 
 enum { NODE_ROOT_ID = 1 };
@@ -86,6 +88,7 @@ struct node {
 	struct err failure; /* step: why it can't be parsed; code 0 if that isn't known */
 	struct draft *draft; /* step: or NULL; it holds a reference of the kernel's */
 	struct view_file *files; /* step: that are open */
+	struct numbers *_Atomic numbers; /* step: that are no indexes; to be read without a lock */
 	bool unborn; /* step: it is nothing but its draft */
 	uint32_t next_dynamic; /* step: the first index that no draft has given out */
 	struct lock *lock; /* folder: while there are drafts in it; or NULL */
@@ -109,16 +112,25 @@ void node_table_release(struct node_table *t);
 
 static inline uint64_t node_id(const struct node *n, uint32_t index)
 {
-	return (uint64_t)n->slot << 32 | index;
+	return (uint64_t)n->slot << 32 | numbers_of(n->numbers, index);
 }
 
 /* NULL for a number that was never given out. */
 struct node *node_get(const struct node_table *t, uint64_t id);
 
-static inline uint32_t node_index(uint64_t id)
+static inline uint32_t node_number(uint64_t id)
 {
 	return (uint32_t)id;
 }
+
+/* 0: what ID stood for has another number now. */
+static inline uint32_t node_index(const struct node *n, uint64_t id)
+{
+	return numbers_index(n->numbers, node_number(id));
+}
+
+/* Has the kernel have MORE numbers that are no indexes. -ENOMEM. */
+int node_add_numbers(struct node *n, const struct number *more, size_t count);
 
 /* The node that PARENT has under NAME, or NULL. */
 struct node *node_find(const struct node_table *t, const struct node *parent, enum node_kind kind,

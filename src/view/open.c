@@ -60,7 +60,7 @@ static int open_in_base(struct view *v, struct node *n, uint32_t index, struct o
 	struct loaded *l;
 	int r;
 
-	if (index >= DRAFT_DYNAMIC)
+	if (!index || index >= DRAFT_DYNAMIC)
 		return -ESTALE;
 	r = dirfd < 0 ? dirfd : steps_get(v, n, &l, e);
 	if (r < 0)
@@ -111,12 +111,13 @@ static int open_in_step(struct view *v, struct node *n, uint32_t index, const st
 			: open_in_base(v, n, index, o, stable, e);
 }
 
-/* Opens what INDEX of N stands for now. A draft that ends meanwhile is no reason to fail: then it stands for something else. */
-static int open_number(struct view *v, struct node *n, uint32_t index, struct how how,
-		       struct opened **out, bool *stable, struct err *e)
+/* Opens what ID, of N, stands for now. A draft that ends meanwhile is no reason to fail: then it stands for something else. */
+static int open_id(struct view *v, struct node *n, uint64_t id, struct how how, struct opened **out,
+		   bool *stable, struct err *e)
 {
 	for (;;) {
 		struct opened *o = opened_new(how.writing);
+		uint32_t index = node_index(n, id);
 		bool again;
 		int r;
 
@@ -149,7 +150,7 @@ static struct opened *hold(struct view_file *f)
 }
 
 /* Takes over O, which is unreferenced if there is no memory. */
-static int file_new(struct view *v, struct node *n, uint32_t index, struct opened *o,
+static int file_new(struct view *v, struct node *n, uint64_t id, struct opened *o,
 		    struct view_file **out)
 {
 	struct view_file *f = calloc(1, sizeof *f);
@@ -160,7 +161,7 @@ static int file_new(struct view *v, struct node *n, uint32_t index, struct opene
 	}
 	f->view = v;
 	f->node = n;
-	f->index = index;
+	f->id = id;
 	f->writing = o->writing;
 	f->now = o;
 	pthread_mutex_init(&f->lock, NULL);
@@ -204,8 +205,8 @@ static int open_any(struct view *v, uint64_t id, struct how how, struct view_fil
 	if (how.writing && n->kind == NODE_STATE)
 		return err_set(e, -EPERM, "%s: is not written to; ckptfs keeps it", n->place->name);
 	*stable = false;
-	r = open_number(v, n, node_index(id), how, &o, stable, e);
-	if (r == 0 && file_new(v, n, node_index(id), o, out) < 0)
+	r = open_id(v, n, id, how, &o, stable, e);
+	if (r == 0 && file_new(v, n, id, o, out) < 0)
 		r = err_set(e, -ENOMEM, "no memory");
 	if (r == 0)
 		atomic_store(&(*out)->written, how.truncate);
@@ -237,7 +238,7 @@ int open_created(struct view *v, struct node *n, struct draft *d, struct draft_i
 	}
 	o->draft = draft_ref(d);
 	o->item = i;
-	r = file_new(v, n, i->index, o, out);
+	r = file_new(v, n, node_id(n, i->index), o, out);
 	if (r == 0)
 		atomic_store(&(*out)->written, true);
 	return r;
@@ -248,8 +249,7 @@ static int reopen(struct view_file *f, struct opened *old, bool writing, struct 
 {
 	struct opened *o;
 	bool stable;
-	int r = open_number(f->view, f->node, f->index, (struct how){writing, false}, &o, &stable,
-			    e);
+	int r = open_id(f->view, f->node, f->id, (struct how){writing, false}, &o, &stable, e);
 
 	if (r < 0)
 		return r;
@@ -391,20 +391,52 @@ int view_fsync(struct view_file *f, struct err *e)
 	return r < 0 ? r : view_flush(f, e);
 }
 
-int open_getattr(struct view *v, struct node *n, uint32_t index, struct view_entry *out)
+int open_getattr(struct view *v, struct node *n, uint64_t id, struct view_entry *out)
 {
 	struct opened *o = NULL;
 	int r = -ESTALE;
 
 	pthread_mutex_lock(&v->lock);
 	for (struct view_file *f = n->files; f && !o; f = f->next)
-		if (f->index == index)
+		if (f->id == id)
 			o = hold(f);
 	pthread_mutex_unlock(&v->lock);
 	if (o && o->item)
 		r = draft_getattr_open(v, n, o->draft, o->item, out);
+	out->id = id;
 	opened_unref(o);
 	return r;
+}
+
+/* F is open on a variable of the base whose name was removed in D. */
+static bool is_orphan(struct view_file *f, const struct draft *d)
+{
+	const struct opened *o;
+	bool is;
+
+	pthread_mutex_lock(&f->lock);
+	o = f->now;
+	is = o->draft == d && o->item->gone && o->item->index < d->n_fixed;
+	pthread_mutex_unlock(&f->lock);
+	return is;
+}
+
+void open_number_orphans(struct view *v, struct node *n, struct draft *d)
+{
+	CLEANUP(buf_release) struct buf more = {0};
+
+	pthread_mutex_lock(&v->lock);
+	for (struct view_file *f = n->files; f; f = f->next) {
+		struct number new = {.index = node_index(n, f->id)};
+
+		if (!new.index || !is_orphan(f, d))
+			continue;
+		new.number = draft_new_number(d);
+		if (new.number)
+			buf_add(&more, &new, sizeof new);
+	}
+	node_add_numbers(n, (struct number *)more.p, more.n / sizeof(struct number));
+	pthread_mutex_unlock(&v->lock);
 }
 
 /* --- copies within the mount ------------------------------------------------------------------------------- */
@@ -466,7 +498,8 @@ static int64_t refer(struct view_file *from, uint64_t off, struct view_file *to,
 	struct draft_source source;
 	int64_t n = 0;
 
-	if (b->writing && source_of(from->view, from->node, a, from->index, &source)) {
+	if (b->writing &&
+	    source_of(from->view, from->node, a, node_index(from->node, from->id), &source)) {
 		n = draft_refer(b->draft, b->item, &source, off, len, e);
 		step_unref(source.step);
 		closep(&source.dirfd);

@@ -21,7 +21,7 @@ struct opened {
 struct view_file {
 	struct view *view;
 	struct node *node; /* stays while the file is open */
-	uint32_t index;
+	uint64_t id; /* that the kernel has of it */
 	bool writing; /* it may be written through this file */
 	atomic_bool written; /* it was */
 	pthread_mutex_t lock; /* guards NOW */
@@ -30,7 +30,11 @@ struct view_file {
 };
 
 /* The attributes of a file that only those see who have it open: its name was removed. -ESTALE: nobody has. */
-int open_getattr(struct view *v, struct node *n, uint32_t index, struct view_entry *out);
+int open_getattr(struct view *v, struct node *n, uint64_t id, struct view_entry *out);
+
+/* Before D, the draft of N, ends or begins anew: variables of the base that were removed while they are open, and that the base
+ * is about to show again, get new numbers. The draft's lock is held. */
+void open_number_orphans(struct view *v, struct node *n, struct draft *d);
 
 /* Cuts F, which is open for writing, or makes it longer. */
 int open_truncate(struct view_file *f, uint64_t size, struct err *e);

@@ -53,10 +53,12 @@ int view_opendir(struct view *v, uint64_t id, struct view_dir **out, bool *stabl
 	struct node *n = view_node(v, id);
 	struct draft *draft;
 	struct view_dir *d;
+	uint32_t index;
 	int r;
 
 	if (!n)
 		return -ESTALE;
+	index = node_index(n, id);
 	d = calloc(1, sizeof *d);
 	if (!d)
 		return err_set(e, -ENOMEM, "no memory");
@@ -65,18 +67,18 @@ int view_opendir(struct view *v, uint64_t id, struct view_dir **out, bool *stabl
 	draft = n->kind == NODE_STEP ? draft_of(v, n) : NULL;
 	if (draft) {
 		d->drafted = true;
-		d->parent = node_index(id);
-		r = draft_list(draft, node_index(id), &d->items, &d->names);
+		d->parent = index;
+		r = draft_list(draft, index, &d->items, &d->names);
 		draft_unref(draft);
-	} else if (n->kind == NODE_STEP && node_index(id) >= DRAFT_DYNAMIC) {
+	} else if (n->kind == NODE_STEP && (!index || index >= DRAFT_DYNAMIC)) {
 		r = -ESTALE;
 	} else if (n->kind == NODE_STEP) {
 		r = steps_get(v, n, &d->loaded, e);
-		if (r == 0 && (in_step_is_file(d->loaded, node_index(id)) ||
-			       in_step_is_text(d->loaded, node_index(id))))
+		if (r == 0 &&
+		    (in_step_is_file(d->loaded, index) || in_step_is_text(d->loaded, index)))
 			r = -ENOTDIR;
 		else if (r == 0)
-			d->dir = in_step_dir(d->loaded, node_index(id));
+			d->dir = in_step_dir(d->loaded, index);
 	} else {
 		r = n->kind == NODE_FOLDER ? folder_snapshot(v, n, &d->snapshot, e) : -ENOTDIR;
 		if (r == 0 && (d->fd = folder_open(v, n, e)) < 0)

@@ -108,7 +108,7 @@ static int lookup_in_base(struct view *v, struct node *n, uint32_t index, const 
 	uint32_t found;
 	int r;
 
-	if (index >= DRAFT_DYNAMIC)
+	if (!index || index >= DRAFT_DYNAMIC)
 		return -ESTALE;
 	r = steps_get(v, n, &l, e);
 	if (r < 0)
@@ -310,7 +310,7 @@ int view_lookup(struct view *v, uint64_t parent, const char *name, struct view_e
 	if (strlen(name) > NAME_MAX)
 		return -ENAMETOOLONG;
 	if (n->kind == NODE_STEP)
-		return lookup_in_step(v, n, node_index(parent), name, out, e);
+		return lookup_in_step(v, n, node_index(n, parent), name, out, e);
 	return n->kind == NODE_FOLDER ? view_lookup_in_folder(v, n, name, out, e) : -ENOTDIR;
 }
 
@@ -374,7 +374,7 @@ static int getattr_in_base(struct view *v, struct node *n, uint32_t index, struc
 			   struct err *e)
 {
 	struct loaded *l;
-	int r = index >= DRAFT_DYNAMIC ? -ESTALE : steps_get(v, n, &l, e);
+	int r = !index || index >= DRAFT_DYNAMIC ? -ESTALE : steps_get(v, n, &l, e);
 
 	if (r < 0)
 		return r;
@@ -408,10 +408,10 @@ int view_getattr(struct view *v, uint64_t id, struct view_entry *out, struct err
 
 	if (!n)
 		return -ESTALE;
-	if (node_index(id) == NODE_ROOT_ID)
+	if (node_number(id) == NODE_ROOT_ID)
 		return stat_node(v, n, out, e);
-	r = getattr_in_step(v, n, node_index(id), out, e);
-	return r == -ESTALE ? open_getattr(v, n, node_index(id), out) : r;
+	r = getattr_in_step(v, n, node_index(n, id), out, e);
+	return r == -ESTALE ? open_getattr(v, n, id, out) : r;
 }
 
 /* --- the link `latest` ------------------------------------------------------------------------------------- */
@@ -475,7 +475,7 @@ int view_getxattr(struct view *v, uint64_t id, const char *name, struct buf *out
 		return -ENODATA;
 	rest = bytes_of(full.p + ours.n, full.n - ours.n);
 	n = view_node(v, id);
-	if (n && node_index(id) == NODE_ROOT_ID &&
+	if (n && node_number(id) == NODE_ROOT_ID &&
 	    (n->kind == NODE_STEP || n->kind == NODE_FOLDER)) {
 		r = view_draft_xattr(v, n, rest, out);
 		if (r != -ENODATA)
@@ -483,15 +483,15 @@ int view_getxattr(struct view *v, uint64_t id, const char *name, struct buf *out
 	}
 	if (!n || n->kind != NODE_STEP)
 		return -ENODATA;
-	d = node_index(id) == NODE_ROOT_ID ? NULL : draft_of(v, n);
+	d = node_number(id) == NODE_ROOT_ID ? NULL : draft_of(v, n);
 	if (d) {
-		r = draft_xattr(d, node_index(id), rest, out, e);
+		r = draft_xattr(d, node_index(n, id), rest, out, e);
 		draft_unref(d);
 		return r;
 	}
-	if (node_index(id) == NODE_ROOT_ID)
+	if (node_number(id) == NODE_ROOT_ID)
 		return error_of_step(v, n, rest, out);
-	return xattr_in_step(v, n, node_index(id), rest, out, e);
+	return xattr_in_step(v, n, node_index(n, id), rest, out, e);
 }
 
 int view_listxattr(struct view *v, uint64_t id, struct buf *out, struct err *e)
@@ -500,14 +500,14 @@ int view_listxattr(struct view *v, uint64_t id, struct buf *out, struct err *e)
 	struct draft *d;
 	int r;
 
-	if (!n || n->kind != NODE_STEP || node_index(id) == NODE_ROOT_ID)
+	if (!n || n->kind != NODE_STEP || node_number(id) == NODE_ROOT_ID)
 		return 0;
 	d = draft_of(v, n);
 	if (d) {
-		r = draft_xattr(d, node_index(id), bytes_of(NULL, 0), out, e);
+		r = draft_xattr(d, node_index(n, id), bytes_of(NULL, 0), out, e);
 		draft_unref(d);
 		return r == -ENODATA ? 0 : r;
 	}
-	r = xattr_in_step(v, n, node_index(id), bytes_of(NULL, 0), out, e);
+	r = xattr_in_step(v, n, node_index(n, id), bytes_of(NULL, 0), out, e);
 	return r == -ENODATA ? 0 : r;
 }

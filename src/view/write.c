@@ -70,7 +70,7 @@ static int create(struct view *v, const struct attempt *a, uint64_t parent, cons
 		  struct err *e)
 {
 	struct draft_item *i;
-	int r = draft_create(a->d, node_index(parent), name, owner, out, &i, e);
+	int r = draft_create(a->d, node_index(a->n, parent), name, owner, out, &i, e);
 	int entered;
 
 	if (r < 0)
@@ -108,7 +108,7 @@ int write_mkdir(struct view *v, uint64_t parent, const char *name, struct view_e
 	int r;
 
 	while (is_to_be_tried(&a, v, parent, &r, e)) {
-		r = draft_mkdir(a.d, node_index(parent), name, &i, e);
+		r = draft_mkdir(a.d, node_index(a.n, parent), name, &i, e);
 		if (r == 0)
 			r = enter_item(v, a.n, a.d, i, out);
 	}
@@ -130,7 +130,7 @@ int view_unlink(struct view *v, uint64_t parent, const char *name, struct err *e
 		return 0;
 	}
 	while (is_to_be_tried(&a, v, parent, &r, e))
-		r = draft_unlink(a.d, node_index(parent), name, e);
+		r = draft_unlink(a.d, node_index(a.n, parent), name, e);
 	return r;
 }
 
@@ -144,19 +144,20 @@ int view_rmdir(struct view *v, uint64_t parent, const char *name, struct buf *ch
 	if (n && n->kind == NODE_FOLDER)
 		return v->writable ? step_folder_rmdir(v, n, name, changes, e) : -EROFS;
 	while (is_to_be_tried(&a, v, parent, &r, e))
-		r = draft_rmdir(a.d, node_index(parent), name, e);
+		r = draft_rmdir(a.d, node_index(a.n, parent), name, e);
 	return r;
 }
 
 /* The kernel takes what it knew of a name along to the new one, for as long as it was to know it: not so of a file, which has
  * its old name again when the draft ends. A folder may be where somebody works. */
-static int renamed(struct draft *d, uint64_t dir, const char *name, struct buf *changes)
+static int renamed(const struct attempt *a, uint64_t dir, const char *name, struct buf *changes)
 {
 	const struct draft_item *parent, *i;
+	struct draft *d = a->d;
 	bool is_file;
 
 	pthread_mutex_lock(&d->lock);
-	parent = draft_item(d, node_index(dir));
+	parent = draft_item(d, node_index(a->n, dir));
 	i = parent && !parent->gone ? draft_find(d, parent, name) : NULL;
 	is_file = i && i->what != DRAFT_DIR;
 	pthread_mutex_unlock(&d->lock);
@@ -177,11 +178,12 @@ int view_rename(struct view *v, uint64_t from_dir, const char *from, uint64_t to
 	if (n != to_n) /* from one step to another: mv(1) then copies and removes */
 		return -EXDEV;
 	while (is_to_be_tried(&a, v, from_dir, &r, e)) {
-		r = draft_rename(a.d, node_index(from_dir), from, node_index(to_dir), to, flags, e);
+		r = draft_rename(a.d, node_index(a.n, from_dir), from, node_index(a.n, to_dir), to,
+				 flags, e);
 		if (r == 0)
-			r = renamed(a.d, to_dir, to, changes);
+			r = renamed(&a, to_dir, to, changes);
 		if (r == 0 && flags & RENAME_EXCHANGE)
-			r = renamed(a.d, from_dir, from, changes);
+			r = renamed(&a, from_dir, from, changes);
 	}
 	return r;
 }
@@ -232,6 +234,6 @@ int view_setattr(struct view *v, uint64_t id, struct view_file *f, unsigned vali
 	if (valid & VIEW_SIZE)
 		r = set_size(v, id, f, (uint64_t)st->st_size, e);
 	if (r == 0 && valid & ~(unsigned)VIEW_SIZE)
-		r = set_others(v, n, node_index(id), valid, st, e);
+		r = set_others(v, n, node_index(n, id), valid, st, e);
 	return r < 0 ? r : view_getattr(v, id, out, e);
 }
