@@ -1,9 +1,11 @@
 /* src/cli/mount.c: mount.ckptfs, called by a person or by mount(8).
  *
  * Everything that can be checked is checked before anything is mounted. The parent process ends when the mount serves,
- * which a pipe tells: daemon(3), and libfuse's like it, would report success before that is known.
+ * which a pipe tells: daemon(3), and libfuse's like it, would report success before that is known. The daemon keeps nothing
+ * of what the caller had open.
  * Exit codes are those of mount(8): 1 wrong usage, 2 system error, 32 the mount failed. */
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "cli/mounts.h"
 #include "cli/run.h"
 #include "config.h"
@@ -201,27 +203,64 @@ static int check_mountpoint(const char *mountpoint, int dirfd, char **absolute, 
 
 /* --- the daemon ------------------------------------------------------------------------------------------- */
 
-static void leave_terminal(void)
+/* A file must not get a number below 3: what is printed would be written into it. */
+static void hold_standard_numbers(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	closep(&fd);
+}
+
+/* Closes all that was inherited but 0, 1, 2 and KEEP: a pipe or a lock of the caller's would be held until the unmount. */
+static void close_inherited(const int *keep, size_t n)
+{
+	CLEANUP(dir_closep) DIR *d = dir_open(AT_FDCWD, "/proc/self/fd");
+	const struct dirent *de;
+
+	while (d && (de = dir_next(d))) {
+		int fd = atoi(de->d_name);
+		bool kept = fd <= STDERR_FILENO || fd == dirfd(d);
+
+		for (size_t i = 0; i < n && !kept; i++)
+			kept = fd == keep[i];
+		if (!kept)
+			close(fd);
+	}
+}
+
+static void leave_terminal(int said)
 {
 	CLEANUP(closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	setsid();
-	if (chdir("/") < 0 || null < 0)
-		return;
-	dup2(null, STDIN_FILENO);
-	dup2(null, STDOUT_FILENO);
+	if (chdir("/") < 0)
+		syslog(LOG_WARNING, "can't leave the current directory: %m");
+	if (null >= 0) {
+		dup2(null, STDIN_FILENO);
+		dup2(null, STDOUT_FILENO);
+	}
+	dup2(said, STDERR_FILENO);
 }
 
-/* Serves until the end; what fails before the mount serves is said on stderr, which is the caller's still. */
-static int run_child(struct daemon_config *c, int ready_fd)
+/* Serves until the end. What fails before the mount serves is said on SAID, from where the parent process passes it on:
+ * programs that stay with the mount, fusermount3 of auto_unmount, do not have the caller's stderr either. */
+static int run_child(struct daemon_config *c, int said)
 {
+	const int keep[] = {c->root_fd, said};
 	struct err e = {0};
 
-	leave_terminal();
 	openlog("ckptfs", LOG_PID, LOG_DAEMON);
-	c->ready_fd = ready_fd;
+	leave_terminal(said);
+	close_inherited(keep, sizeof keep / sizeof *keep);
+	c->ready_fd = said;
 	c->to_syslog = true;
-	return daemon_run(c, &e) < 0 ? complain(EXIT_MOUNT, &e) : 0;
+	if (daemon_run(c, &e) == 0)
+		return 0;
+	syslog(LOG_ERR, "%s", e.text); /* once it serves nobody reads the other */
+	return complain(EXIT_MOUNT, &e);
 }
 
 /* The first answer to a request proves that the mount works; only a daemon that has ended gives none. */
@@ -232,16 +271,24 @@ static bool serves(const char *mountpoint)
 	return stat(mountpoint, &st) == 0 || (errno != ENOTCONN && errno != ECONNABORTED);
 }
 
+/* Passes on what is said, until a byte of zero, which tells that the mount is there. False: FD has ended before. */
+static bool pass_on(int fd)
+{
+	char text[512], *zero = NULL;
+	ssize_t n;
+
+	while (!zero && ((n = read(fd, text, sizeof text)) > 0 || (n < 0 && errno == EINTR))) {
+		zero = n > 0 ? memchr(text, 0, (size_t)n) : NULL;
+		fwrite(text, 1, zero ? (size_t)(zero - text) : n > 0 ? (size_t)n : 0, stderr);
+	}
+	return zero;
+}
+
 static int wait_until_ready(const struct daemon_config *c, pid_t child, int fd)
 {
 	int status;
-	ssize_t n;
-	char zero;
 
-	do
-		n = read(fd, &zero, 1);
-	while (n < 0 && errno == EINTR);
-	if (n == 1 && serves(c->mountpoint))
+	if (pass_on(fd) && serves(c->mountpoint))
 		return 0;
 	if (waitpid(child, &status, 0) < 0)
 		return EXIT_SYSTEM;
@@ -341,8 +388,10 @@ int main(int argc, char **argv)
 	CLEANUP(freep) char *mountpoint = NULL;
 	struct location where = {.dirfd = -1};
 	struct err e = {0};
-	int status = parse_arguments(argc, argv, &a);
+	int status;
 
+	hold_standard_numbers();
+	status = parse_arguments(argc, argv, &a);
 	if (status >= 0)
 		return status;
 	if (locate(a.source, a.options.latest_filename ? a.options.latest_filename : "checkpoint",

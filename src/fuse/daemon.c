@@ -72,12 +72,23 @@ static void raise_read_ahead(const struct ckptfs *fs, struct fuse_conn_info *con
 		conn->max_readahead = READ_AHEAD_KIB * 1024;
 }
 
+static void log_of_libfuse(enum fuse_log_level level, const char *fmt, va_list ap)
+{
+	vsyslog((int)level, fmt, ap); /* the levels are syslog's */
+}
+
+/* Whoever has mounted it goes on. stderr leads to it, and is let go: it would wait for its end. */
 static void tell_ready(struct ckptfs *fs)
 {
+	CLEANUP(closep) int null = -1;
 	char zero = 0;
 
 	if (fs->ready_fd < 0)
 		return;
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null >= 0)
+		dup2(null, STDERR_FILENO);
+	fuse_set_log_func(log_of_libfuse);
 	if (write(fs->ready_fd, &zero, 1) != 1)
 		log_line(fs, LOG_WARNING, "nobody waits for the mount any more");
 	closep(&fs->ready_fd);
