@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int dir_fd(int dirfd, const char *name, struct err *e)
 {
@@ -35,6 +36,16 @@ const struct dirent *dir_next(DIR *d)
 		de = readdir(d);
 	} while (de && is_dots(de->d_name));
 	return de;
+}
+
+int dir_type(int dirfd, const struct dirent *de)
+{
+	struct stat st;
+
+	if (de->d_type != DT_UNKNOWN)
+		return de->d_type;
+	return fstatat(dirfd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? DT_UNKNOWN
+									: (int)IFTODT(st.st_mode);
 }
 
 void dir_closep(DIR **d)

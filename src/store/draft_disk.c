@@ -317,17 +317,20 @@ static int read_item(struct reading *rd, struct draft_item *dir, int fd, const s
 {
 	struct draft *d = rd->d;
 	struct draft_item *i = draft_find(d, dir, de->d_name);
-	enum draft_what what = de->d_type == DT_DIR ? DRAFT_DIR : DRAFT_STAGED;
+	int type = dir_type(fd, de);
+	enum draft_what what = type == DT_DIR ? DRAFT_DIR : DRAFT_STAGED;
 
+	if (type == DT_UNKNOWN)
+		return err_sys(e, -errno, "looking at it");
 	if (i && (i->what == DRAFT_DIR) != (what == DRAFT_DIR))
 		return err_set(e, -EUCLEAN, "is a folder here and none in the base");
 	if (!i)
 		i = items_add(d, dir, de->d_name, strlen(de->d_name), what, 0);
 	if (!i)
 		return err_set(e, -ENOMEM, "no memory");
-	if (de->d_type == DT_DIR)
+	if (type == DT_DIR)
 		return read_subfolder(rd, i, fd, e);
-	return de->d_type == DT_LNK ? read_link(rd, i, fd, e) : read_file(i, fd, e);
+	return type == DT_LNK ? read_link(rd, i, fd, e) : read_file(i, fd, e);
 }
 
 static int read_folder(struct reading *rd, struct draft_item *dir, int fd, struct err *e)

@@ -6,7 +6,6 @@
 #include "format/v1.h"
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static bool ends_with(const char *s, const char *suffix)
 {
@@ -145,12 +144,9 @@ static int classify(int dirfd, const struct dirent *de, const char *state_name, 
 		    size_t *n)
 {
 	const char *name = de->d_name;
-	unsigned char type = de->d_type;
-	struct stat st;
+	int type = dir_type(dirfd, de);
 
 	*out = (struct listed){0};
-	if (type == DT_UNKNOWN && fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		type = IFTODT(st.st_mode);
 	if (type == DT_DIR) {
 		*n = strlen(name);
 		out->kind = LISTED_FOLDER;

@@ -6,10 +6,12 @@
  *     N ERRNO      call number N fails, once, with that number
  *     N ERRNO on   so do all calls from there on
  *
- * IO_HOOK_LACKS makes a filesystem of less: with "links" there are no hard links, with "noreplace" renameat2 takes no flags.
+ * IO_HOOK_LACKS makes a filesystem of less: with "links" there are no hard links, with "noreplace" renameat2 takes no flags, with
+ * "d_type" readdir does not tell what an entry is.
  *
  * When it has happened, IO_HOOK.hit is there, with the name of the call and of its file. Only what the program does
  * itself is seen, not what libc does within. Writes count if they go to a regular file. */
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -166,6 +168,19 @@ int ioctl(int fd, unsigned long request, ...)
 		return -1;
 	return NEXT(ioctl)(fd, request, arg);
 }
+
+#define HOOK_READDIR(f, type)                                                                      \
+	struct type *f(DIR *d)                                                                     \
+	{                                                                                          \
+		struct type *de = NEXT(f)(d);                                                      \
+                                                                                                   \
+		if (de && lacks("d_type", errno))                                                  \
+			de->d_type = DT_UNKNOWN;                                                   \
+		return de;                                                                         \
+	}
+
+HOOK_READDIR(readdir, dirent)
+HOOK_READDIR(readdir64, dirent64)
 
 static int fails_to_open(const char *name, int flags)
 {

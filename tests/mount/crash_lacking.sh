@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # As crash.sh, on filesystems that lack something: renameat2(2) that can refuse to replace (NFS), hard links as well (some
-# FUSE filesystems). There are none of those here, so the hook answers for them.
+# FUSE filesystems), or readdir(3) that tells what an entry is (XFS without ftype, NFS). There are none of those here, so the hook answers for them.
 . "$(dirname "$0")/../lib/mount.sh"
 . "$(dirname "$0")/../lib/hook.sh"
 
@@ -38,3 +38,20 @@ stop_in_commits() {
 
 stop_in_commits noreplace
 stop_in_commits "links noreplace"
+
+# Of the draft that is taken up, the folders are to be found: nothing else looks at what an entry is.
+export IO_HOOK_LACKS=d_type
+context="lacking 'd_type'"
+fresh "$ck"
+mkdir "$ck/folder"
+mv "$ck"/my_net.ckpt.* "$ck/checkpoint" "$ck/folder"
+mount_hooked "$ck" -o "$options"
+edit "$mnt/folder/my_net.ckpt"
+kill_daemon
+mount_hooked "$ck" -o "$options"
+check_step "$tmp/want" "$mnt/folder/my_net.ckpt"
+sync "$mnt/folder/my_net.ckpt" || fail "$context: sync failed"
+check_step "$tmp/want" "$mnt/folder/my_net.ckpt-1"
+check_step "$tmp/before" "$mnt/folder/my_net.ckpt"
+unmount
+check_edited "$ck/folder"
