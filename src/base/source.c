@@ -9,27 +9,44 @@ struct source source_of_memory(struct bytes b)
 	return (struct source){.fd = -1, .mem = b.p, .size = b.n};
 }
 
+static int check_type(const struct stat *st, struct err *e)
+{
+	if (S_ISDIR(st->st_mode))
+		return err_set(e, -EISDIR, "is a directory, expected a file");
+	return S_ISREG(st->st_mode) ? 0 : err_set(e, -EINVAL, "is not a regular file");
+}
+
 int source_of_fd(int fd, struct source *out, struct err *e)
 {
 	struct stat st;
+	int r = fstat(fd, &st) < 0 ? err_sys(e, -errno, "fstat") : check_type(&st, e);
 
-	if (fstat(fd, &st) < 0)
-		return err_sys(e, -errno, "fstat");
-	if (S_ISDIR(st.st_mode))
-		return err_set(e, -EISDIR, "is a directory, expected a file");
-	if (!S_ISREG(st.st_mode))
-		return err_set(e, -EINVAL, "is not a regular file");
+	if (r < 0)
+		return r;
 	*out = (struct source){.fd = fd, .size = (uint64_t)st.st_size};
 	return 0;
 }
 
+/* What leads to no file is seen before it is opened: that alone can do something to what is behind a device. */
+int source_open_fd(int dirfd, const char *name, struct err *e)
+{
+	struct stat st;
+	int fd, r = fstatat(dirfd, name, &st, 0) < 0 ? err_sys(e, -errno, "open")
+						     : check_type(&st, e);
+
+	if (r < 0)
+		return r;
+	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	return fd < 0 ? err_sys(e, -errno, "open") : fd;
+}
+
 int source_open(int dirfd, const char *name, struct source *out, struct err *e)
 {
-	CLEANUP(closep) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	CLEANUP(closep) int fd = source_open_fd(dirfd, name, e);
 	int r;
 
 	if (fd < 0)
-		return err_sys(e, -errno, "open");
+		return fd;
 	r = source_of_fd(fd, out, e);
 	return r < 0 ? r : TAKE(fd, -1);
 }

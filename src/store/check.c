@@ -144,14 +144,14 @@ static void tell_failures(struct job *j)
 
 static void check_table(struct job *j, const char *file)
 {
-	CLEANUP(closep) int fd = openat(j->dirfd, file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	CLEANUP(sstable_close) struct sstable t = {0};
 	struct source src;
 	struct err e = {0};
+	CLEANUP(closep) int fd = source_open(j->dirfd, file, &src, &e);
+	CLEANUP(sstable_close) struct sstable t = {0};
 	uint64_t unused = 0;
-	int r = fd < 0 ? err_sys(&e, -errno, "open") : source_of_fd(fd, &src, &e);
+	int r = fd;
 
-	if (r == 0)
+	if (r >= 0)
 		r = sstable_open(&t, src, &e);
 	if (r == 0)
 		r = sstable_check(&t, &unused, &e);
