@@ -180,6 +180,11 @@ void attr_of_disk(const struct stat *st, struct stat *out)
 {
 	*out = *st;
 	out->st_blksize = BLOCK_SIZE;
-	if (S_ISDIR(st->st_mode))
+	out->st_rdev = 0;
+	if (S_ISDIR(st->st_mode)) {
+		out->st_mode = S_IFDIR | (st->st_mode & (0777 | S_ISVTX)); /* who may remove what */
 		out->st_nlink = 2;
+	} else {
+		out->st_mode = S_IFREG | (st->st_mode & 0777);
+	}
 }

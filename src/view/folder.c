@@ -19,15 +19,32 @@ static int add_path(const struct node *n, struct buf *path)
 	return r < 0 ? r : buf_printf(path, "/%s", n->place->name);
 }
 
+/* One component at a time: no link on the way is followed, and the path may be longer than PATH_MAX. */
+static int open_as(const struct view *v, const struct node *n, int how)
+{
+	CLEANUP(closep) int parent = n->parent ? open_as(v, n->parent, O_PATH) : -1;
+	const char *name = n->parent ? n->place->name : ".";
+	int fd;
+
+	if (n->parent && parent < 0)
+		return parent;
+	fd = openat(n->parent ? parent : v->root_fd, name,
+		    how | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOTDIR || errno == ELOOP ? -ENOENT : -errno;
+	return fd;
+}
+
 int folder_open(const struct view *v, const struct node *n, struct err *e)
 {
 	CLEANUP(buf_release) struct buf path = {0};
-	int fd;
+	int fd = open_as(v, n, O_RDONLY);
 
+	if (fd >= 0)
+		return fd;
 	if (add_path(n, &path) < 0 || buf_add_byte(&path, 0) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	fd = openat(v->root_fd, (char *)path.p, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? err_sys(e, -errno, "%s", (char *)path.p) : fd;
+	return err_sys(e, fd, "%s", (char *)path.p);
 }
 
 int folder_open_parent(const struct view *v, const struct node *n, struct err *e)
@@ -229,14 +246,37 @@ enum node_kind folder_node_kind(enum listed_kind kind)
 	return kind_of[kind];
 }
 
+/* What is shown of a link that leads nowhere one can look: what is wrong is said when it is opened. */
+static int stat_link(int dirfd, const char *file, struct stat *st)
+{
+	if (fstatat(dirfd, file, st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	st->st_mode = S_IFREG | 0444;
+	st->st_size = 0;
+	return 0;
+}
+
+static bool is_right(enum node_kind kind, const struct stat *st)
+{
+	if (kind == NODE_FOLDER)
+		return S_ISDIR(st->st_mode);
+	return S_ISREG(st->st_mode) || kind != NODE_STATE;
+}
+
 int folder_stat(const struct view *v, int dirfd, enum node_kind kind, const char *file,
 		struct stat *st, struct err *e)
 {
+	int r = 0;
+
 	if (kind == NODE_LATEST)
 		file = v->state_name;
 	if (fstatat(dirfd, file, st, kind == NODE_FOLDER ? AT_SYMLINK_NOFOLLOW : 0) < 0)
-		return err_sys(e, -errno, "%s", file);
-	return 0;
+		r = -errno;
+	if (r < 0 && r != -ENOENT && kind != NODE_FOLDER)
+		r = stat_link(dirfd, file, st);
+	if (r == 0 && !is_right(kind, st))
+		r = -ENOENT; /* nothing that is shown */
+	return r < 0 ? err_sys(e, r, "%s", file) : 0;
 }
 
 struct file_id folder_meta_id(const struct view *v, int dirfd, const struct step_place *place)

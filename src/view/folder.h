@@ -2,7 +2,7 @@
 #pragma once
 #include "view/view.h"
 
-/* Opens the directory that N, a folder, is, unless a link has taken its place. */
+/* Opens the directory that N, a folder, is. -ENOENT: it is gone, or a link has taken its place or that of a folder on the way. */
 int folder_open(const struct view *v, const struct node *n, struct err *e);
 
 /* The directory that holds N's file. The kernel refers to N, and so N's parents stay. */
@@ -22,7 +22,9 @@ bool folder_is_current(struct view *v, const struct node *n, const struct snapsh
 
 enum node_kind folder_node_kind(enum listed_kind kind);
 
-/* What is on disk for FILE, of a node of KIND, in DIRFD. `latest` has the times of the state file. */
+/* What is on disk for FILE, of a node of KIND, in DIRFD. `latest` has the times of the state file. A link that can't be
+ * followed, for it leads to itself or through a closed folder, is looked at itself. -ENOENT: it is gone, or has become something
+ * that is not shown: a folder a link, a state file a device. */
 int folder_stat(const struct view *v, int dirfd, enum node_kind kind, const char *file,
 		struct stat *st, struct err *e);
 
