@@ -75,6 +75,7 @@ struct page {
 	bool plus;
 	char *p;
 	size_t n, size;
+	struct buf held; /* uint64_t: of what the kernel has a reference when it gets the answer */
 };
 
 static size_t entry_size(const struct page *page, const char *name)
@@ -94,27 +95,32 @@ static void add_entry(struct page *page, const struct view_dirent *de,
 			      : fuse_add_direntry(page->req, at, left, de->name, &p->attr, next);
 }
 
-/* 1: added; 0: it does not fit. Its reference is the kernel's only where it takes one: in readdirplus. */
-static int add_dirent(struct page *page, const struct view_dirent *de, bool is_dot, struct err *e)
+/* Keeps the reference to ID for the kernel, which takes one in readdirplus alone. */
+static bool keep(struct page *page, uint64_t id)
+{
+	if (page->plus && buf_add(&page->held, &id, sizeof id) == 0)
+		return true;
+	view_forget(&ckptfs_of(page->req)->view, id, 1);
+	return !page->plus;
+}
+
+/* 1: added, or gone; 0: it does not fit. What can't be looked at is there all the same: why is said to those who do. */
+static int add_dirent(struct page *page, const struct view_dirent *de, bool is_dot)
 {
 	struct ckptfs *fs = ckptfs_of(page->req);
 	struct fuse_entry_param p = {.attr = {.st_ino = UNKNOWN_INO, .st_mode = de->type}};
 	struct view_entry entry = {0};
-	int r;
+	int r = 0;
 
 	if (entry_size(page, de->name) > page->size - page->n)
 		return 0;
-	if (!is_dot) {
-		r = view_dirent_lookup(&fs->view, page->dir, &entry, e);
-		if (r == -ENOENT || r == -ESTALE) /* gone since the folder was opened */
-			return 1;
-		if (r < 0)
-			return r;
+	if (!is_dot)
+		r = view_dirent_lookup(&fs->view, page->dir, &entry, NULL);
+	if (r == -ENOENT || r == -ESTALE) /* gone since the folder was opened */
+		return 1;
+	if (!is_dot && r == 0 && keep(page, entry.id))
 		p = entry_param(fs, &entry);
-	}
 	add_entry(page, de, &p);
-	if (!page->plus && !is_dot)
-		view_forget(&fs->view, entry.id, 1);
 	return 1;
 }
 
@@ -125,7 +131,7 @@ static int fill_page(struct page *page, off_t off, struct err *e)
 	int r;
 
 	while ((r = view_readdir(page->dir, pos, &de, e)) > 0) {
-		r = add_dirent(page, &de, pos < 2, e);
+		r = add_dirent(page, &de, pos < 2);
 		if (r <= 0)
 			break;
 		pos = de.next;
@@ -136,14 +142,18 @@ static int fill_page(struct page *page, off_t off, struct err *e)
 static void read_dir(fuse_req_t req, size_t size, off_t off, struct fuse_file_info *fi, bool plus)
 {
 	CLEANUP(freep) char *p = malloc(size);
-	struct page page = {req, dir_of(fi), plus, p, 0, size};
+	struct page page = {.req = req, .dir = dir_of(fi), .plus = plus, .p = p, .size = size};
+	struct view *v = &ckptfs_of(req)->view;
 	struct err e = {0};
 	int r = p ? fill_page(&page, off, &e) : err_set(&e, -ENOMEM, "no memory");
 
 	if (r < 0)
 		reply_error(req, r, &e);
 	else
-		fuse_reply_buf(req, p, page.n);
+		r = fuse_reply_buf(req, p, page.n);
+	for (size_t i = 0; i < page.held.n / sizeof(uint64_t) && r < 0; i++)
+		view_forget(v, ((uint64_t *)page.held.p)[i], 1); /* nobody got them */
+	buf_release(&page.held);
 }
 
 void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)

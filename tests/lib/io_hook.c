@@ -7,7 +7,7 @@
  *     N ERRNO on   so do all calls from there on
  *
  * IO_HOOK_LACKS makes a filesystem of less: with "links" there are no hard links, with "noreplace" renameat2 takes no flags, with
- * "d_type" readdir does not tell what an entry is.
+ * "d_type" readdir does not tell what an entry is. With "damaged" it is damaged: what has that in its name can't be looked at.
  *
  * When it has happened, IO_HOOK.hit is there, with the name of the call and of its file. Only what the program does
  * itself is seen, not what libc does within. Writes count if they go to a regular file. */
@@ -121,6 +121,10 @@ HOOK(symlinkat, fails("symlinkat", name), (const char *target, int dir, const ch
      (target, dir, name))
 HOOK(mknodat, fails("mknodat", name), (int dir, const char *name, mode_t mode, dev_t dev),
      (dir, name, mode, dev))
+HOOK(fstatat, strstr(name, "damaged") && lacks("damaged", EIO),
+     (int dir, const char *name, struct stat *st, int flags), (dir, name, st, flags))
+HOOK(fstatat64, strstr(name, "damaged") && lacks("damaged", EIO),
+     (int dir, const char *name, struct stat64 *st, int flags), (dir, name, st, flags))
 HOOK(fsync, fails_on_file("fsync", fd), (int fd), (fd))
 HOOK(fdatasync, fails_on_file("fdatasync", fd), (int fd), (fd))
 HOOK(ftruncate, fails_on_file("ftruncate", fd), (int fd, off_t size), (fd, size))
