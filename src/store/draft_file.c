@@ -97,10 +97,10 @@ static struct draft_owner owner_of(const struct step *s, const struct var *v)
 {
 	struct draft_owner o = {s->index.st_uid, s->index.st_gid, s->index.st_mode};
 
-	if (v && v->kind != VAR_BAD && s->n_shards) {
-		const struct shard *shard = &s->shards[v->shard];
+	if (v) {
+		struct var_owner owner = var_owner(s, v);
 
-		o = (struct draft_owner){shard->uid, shard->gid, shard->mode};
+		o = (struct draft_owner){owner.uid, owner.gid, owner.mode};
 	}
 	return o;
 }

@@ -188,6 +188,33 @@ uint64_t var_count(const struct step *s, const struct var *v)
 	return n;
 }
 
+/* What the classes of OWNER may do with SHARD. Where the shard has another owner or group, one of the class may be that, or be
+ * none of them: what all of these may counts. Of a shard that is not there nothing can be read; it stands in with the index's. */
+static mode_t allowed(const struct var_owner *owner, const struct shard *shard)
+{
+	mode_t u = shard->mode >> 6 & 7, g = shard->mode >> 3 & 7, o = shard->mode & 7;
+	bool same_uid = shard->uid == owner->uid, same_gid = shard->gid == owner->gid;
+	mode_t as_owner = same_uid ? u : g & o;
+	mode_t as_group = (same_gid ? g : g & o) & (same_uid ? 7 : u);
+	mode_t as_other = o & (same_gid ? 7 : g) & (same_uid ? 7 : u);
+
+	return as_owner << 6 | as_group << 3 | as_other;
+}
+
+struct var_owner var_owner(const struct step *s, const struct var *v)
+{
+	struct var_owner owner = {s->index.st_uid, s->index.st_gid, s->index.st_mode & 0666};
+	const struct shard *first;
+
+	if (v->kind == VAR_BAD || !s->n_shards)
+		return owner;
+	first = &s->shards[v->shard];
+	owner = (struct var_owner){first->uid, first->gid, first->mode};
+	for (uint32_t i = 0; i < v->n_parts && v->kind == VAR_SLICED; i++)
+		owner.mode &= allowed(&owner, &s->shards[s->vars[s->parts[v->aux + i].var].shard]);
+	return owner;
+}
+
 struct var *var_find(struct var *vars, uint32_t n, const uint8_t *names, struct bytes key)
 {
 	uint32_t lo = 0, hi = n;

@@ -131,6 +131,15 @@ static inline const int64_t *var_dims(const struct step *s, const struct var *v)
 
 uint64_t var_count(const struct step *s, const struct var *v); /* elements */
 
+/* Whose V is: the owner and group of the shard that holds its first byte, and what all its shards allow. Whoever the mode lets
+ * read V may read each of them, by whatever class that one puts them in. */
+struct var_owner {
+	uid_t uid;
+	gid_t gid;
+	mode_t mode;
+};
+struct var_owner var_owner(const struct step *s, const struct var *v);
+
 /* Of N variables sorted by key; their keys are in NAMES. NULL if there is none. */
 struct var *var_find(struct var *vars, uint32_t n, const uint8_t *names, struct bytes key);
 const struct var *step_find(const struct step *s, struct bytes key);

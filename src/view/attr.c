@@ -64,25 +64,20 @@ void attr_set_times(struct stat *out, struct timespec mtime)
 
 void attr_of_var(const struct step *s, const struct var *v, uint64_t size, struct stat *out)
 {
+	bool has_shard = v->kind != VAR_BAD && s->n_shards;
+	struct var_owner owner = var_owner(s, v);
+
 	*out = (struct stat){
 		.st_ino = var_ino(s, v),
-		.st_mode = S_IFREG | (s->index.st_mode & 0666),
+		.st_mode = S_IFREG | owner.mode,
 		.st_nlink = 1,
-		.st_uid = s->index.st_uid,
-		.st_gid = s->index.st_gid,
+		.st_uid = owner.uid,
+		.st_gid = owner.gid,
 		.st_size = (off_t)size,
 		.st_blocks = (blkcnt_t)((size + 511) / 512),
 		.st_blksize = BLOCK_SIZE,
 	};
-	attr_set_times(out, s->index.st_mtim);
-	if (v->kind != VAR_BAD && s->n_shards) {
-		const struct shard *shard = &s->shards[v->shard];
-
-		out->st_mode = S_IFREG | shard->mode;
-		out->st_uid = shard->uid;
-		out->st_gid = shard->gid;
-		attr_set_times(out, shard->id.mtime);
-	}
+	attr_set_times(out, has_shard ? s->shards[v->shard].id.mtime : s->index.st_mtim);
 }
 
 void attr_of_text(const struct stat *st, unsigned which, uint64_t size, struct stat *out)
