@@ -21,6 +21,8 @@ struct view {
 	void (*warn)(void *, const struct err *);
 	void *warn_arg;
 	int inotify; /* -1: nothing is watched; view/watch.h */
+	pthread_mutex_t
+		watching; /* between inotify's answer and node->watch nobody looks for either; with inotify */
 	pthread_mutex_t recovering; /* guards what node->recovered says */
 	pthread_mutex_t
 		committing; /* one at a time changes which steps there are, and the state file */

@@ -40,6 +40,7 @@ static bool hears_all_changes(int dirfd)
 
 int watch_init(struct view *v)
 {
+	pthread_mutex_init(&v->watching, NULL);
 	v->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	return v->inotify;
 }
@@ -47,27 +48,36 @@ int watch_init(struct view *v)
 void watch_release(struct view *v)
 {
 	closep(&v->inotify);
+	pthread_mutex_destroy(&v->watching);
+}
+
+static bool is_watched(struct view *v, const struct node *n)
+{
+	bool watched;
+
+	pthread_mutex_lock(&v->lock);
+	watched = n->watch;
+	pthread_mutex_unlock(&v->lock);
+	return watched;
 }
 
 void watch_folder(struct view *v, struct node *n, int dirfd)
 {
 	char path[32];
-	bool watched;
 	int wd;
 
-	pthread_mutex_lock(&v->lock);
-	watched = n->watch;
-	pthread_mutex_unlock(&v->lock);
-	if (watched || v->inotify < 0 || !hears_all_changes(dirfd))
+	if (v->inotify < 0 || is_watched(v, n) || !hears_all_changes(dirfd))
 		return;
 	snprintf(path, sizeof path, "/proc/self/fd/%d", dirfd);
-	pthread_mutex_lock(&v->lock); /* whoever reads its first event finds the node */
+	pthread_mutex_lock(&v->watching); /* whoever reads its first event finds the node */
 	wd = inotify_add_watch(v->inotify, path, EVENTS);
 	if (wd >= 0) {
+		pthread_mutex_lock(&v->lock);
 		n->watch = wd;
 		n->changes++; /* what was read before may have changed unheard */
+		pthread_mutex_unlock(&v->lock);
 	}
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->watching);
 }
 
 /* --- reading ----------------------------------------------------------------------------------------------- */
@@ -130,56 +140,47 @@ static int compare_folder(struct view *v, struct node *folder, struct buf *chang
 	return r < 0 ? r : view_add_change(changes, node_id(folder, NODE_ROOT_ID), NULL);
 }
 
-/* The folder that is watched as WD, with a reference; its listing is no longer trusted. NULL if it is gone. */
-static struct node *watched_folder(struct view *v, int wd)
+/* The folders that are watched as WD, or with 0 all that are watched, each with a reference; their listings are no longer
+ * trusted. A directory has one watch, and may have several nodes: it was renamed, or is mounted at two places. */
+static int watched_folders(struct view *v, int wd, bool ended, struct buf *out)
 {
-	struct node *found = NULL;
-
-	pthread_mutex_lock(&v->lock);
-	for (uint32_t i = 0; i < v->nodes.n_slots && !found; i++)
-		if (v->nodes.slots[i] && v->nodes.slots[i]->watch == wd)
-			found = v->nodes.slots[i];
-	if (found) {
-		found->lookups++;
-		found->changes++;
-	}
-	pthread_mutex_unlock(&v->lock);
-	return found;
-}
-
-static int handle_folder(struct view *v, int wd, bool ended, struct buf *changes)
-{
-	struct node *folder = watched_folder(v, wd);
-	int r;
-
-	if (!folder) {
-		if (!ended)
-			inotify_rm_watch(v->inotify, wd);
-		return 0;
-	}
-	if (ended) {
-		pthread_mutex_lock(&v->lock);
-		folder->watch = 0;
-		pthread_mutex_unlock(&v->lock);
-	}
-	r = compare_folder(v, folder, changes);
-	view_forget(v, node_id(folder, NODE_ROOT_ID), 1);
-	return r;
-}
-
-/* Events were lost: every folder may have changed. */
-static int handle_overflow(struct view *v, struct buf *changes)
-{
-	CLEANUP(buf_release) struct buf wds = {0};
 	int r = 0;
 
 	pthread_mutex_lock(&v->lock);
-	for (uint32_t i = 0; i < v->nodes.n_slots && r == 0; i++)
-		if (v->nodes.slots[i] && v->nodes.slots[i]->watch)
-			r = buf_add(&wds, &v->nodes.slots[i]->watch, sizeof(int));
+	for (uint32_t i = 0; i < v->nodes.n_slots && r == 0; i++) {
+		struct node *n = v->nodes.slots[i];
+
+		if (!n || !n->watch || (wd && n->watch != wd))
+			continue;
+		r = buf_add(out, &n, sizeof n);
+		if (r == 0)
+			n->lookups++;
+		n->changes++;
+		if (ended)
+			n->watch = 0;
+	}
 	pthread_mutex_unlock(&v->lock);
-	for (size_t i = 0; i < wds.n / sizeof(int) && r == 0; i++)
-		r = handle_folder(v, ((int *)wds.p)[i], false, changes);
+	return r;
+}
+
+/* With WD 0 events were lost: every folder may have changed. */
+static int handle_event(struct view *v, int wd, bool ended, struct buf *changes)
+{
+	CLEANUP(buf_release) struct buf folders = {0};
+	int r;
+
+	pthread_mutex_lock(&v->watching);
+	r = watched_folders(v, wd, ended, &folders);
+	if (r == 0 && !folders.n && wd && !ended)
+		inotify_rm_watch(v->inotify, wd); /* their nodes have gone */
+	pthread_mutex_unlock(&v->watching);
+	for (size_t i = 0; i < folders.n / sizeof(struct node *); i++) {
+		struct node *n = ((struct node **)folders.p)[i];
+
+		if (r == 0)
+			r = compare_folder(v, n, changes);
+		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
+	}
 	return r;
 }
 
@@ -198,9 +199,9 @@ int watch_read(struct view *v, struct buf *changes)
 
 			/* One save is many events of one folder; it is compared once for all that come together. */
 			if (event->mask & IN_Q_OVERFLOW)
-				r = handle_overflow(v, changes);
+				r = handle_event(v, 0, false, changes);
 			else if (event->wd != last || event->mask & IN_IGNORED)
-				r = handle_folder(v, event->wd, event->mask & IN_IGNORED, changes);
+				r = handle_event(v, event->wd, event->mask & IN_IGNORED, changes);
 			last = event->wd;
 			at += (ssize_t)(sizeof *event + event->len);
 		}
