@@ -132,36 +132,41 @@ static bool was_said(struct view *v, struct node *n, const struct file_id *state
 	return said;
 }
 
-/* Adds `latest`, if there is one; why there is none, although there is a state file, is said once. */
-static int add_latest(struct view *v, struct node *n, int fd, struct snapshot *s, struct err *e)
+/* Why there is no `latest`, although there is a state file, is said once. */
+static void complain(struct view *v, struct node *n, const struct snapshot *s, struct err *why)
 {
-	const struct listed *step;
-	struct err why = {0};
-	int r = latest_find(fd, v->state_name, &s->listing, &step, &why);
-
-	if (r == -ENOMEM)
-		return err_set(e, r, "no memory");
-	if (r < 0 && v->warn && !was_said(v, n, &s->state)) {
-		if (n->parent)
-			err_wrap(&why, r, "%s", n->place->name);
-		v->warn(v->warn_arg, &why);
-	}
-	if (r < 0 || !step)
-		return 0;
-	return listing_add_link(&s->listing, "latest", step->place.name) < 0
-		       ? err_set(e, -ENOMEM, "no memory")
-		       : 0;
+	if (!v->warn || was_said(v, n, &s->state))
+		return;
+	if (n->parent)
+		err_wrap(why, why->code, "%s", n->place->name);
+	v->warn(v->warn_arg, why);
 }
 
+static int add_latest(struct snapshot *s, const struct listed *step)
+{
+	return step ? listing_add_link(&s->listing, "latest", step->place.name) : 0;
+}
+
+/* The state file is read after the listing. What it names may have come in between: then both are read again, once. */
 static int read_snapshot(struct view *v, struct node *n, int fd, struct snapshot *s, struct err *e)
 {
-	int r = listing_read(fd, v->state_name, &s->listing, e);
+	const struct listed *step = NULL;
+	struct err why = {0};
+	int r = -ENOENT;
 
-	if (r == 0)
-		r = add_latest(v, n, fd, s, e);
-	if (r == 0)
-		drop_hidden(v, &s->listing);
-	return r;
+	for (int times = 0; times < 2 && r == -ENOENT; times++) {
+		listing_release(&s->listing);
+		r = listing_read(fd, v->state_name, &s->listing, e);
+		if (r < 0)
+			return r;
+		r = latest_find(fd, v->state_name, &s->listing, &step, &why);
+	}
+	if (r < 0 && r != -ENOMEM)
+		complain(v, n, s, &why);
+	if (r == -ENOMEM || add_latest(s, r < 0 ? NULL : step) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	drop_hidden(v, &s->listing);
+	return 0;
 }
 
 static uint32_t changes_of(struct view *v, const struct node *n)
