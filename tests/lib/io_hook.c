@@ -6,6 +6,8 @@
  *     N ERRNO      call number N fails, once, with that number
  *     N ERRNO on   so do all calls from there on
  *
+ * IO_HOOK.stop holds the name of a file: who opens it stops there as long as that is in it, and IO_HOOK.stopped is there then.
+ *
  * IO_HOOK_LACKS makes a filesystem of less: with "links" there are no hard links, with "noreplace" renameat2 takes no flags, with
  * "d_type" readdir does not tell what an entry is. With "damaged" it is damaged: what has that in its name can't be looked at.
  *
@@ -186,6 +188,35 @@ int ioctl(int fd, unsigned long request, ...)
 HOOK_READDIR(readdir, dirent)
 HOOK_READDIR(readdir64, dirent64)
 
+static int is_to_stop(const char *order, const char *name)
+{
+	char path[4096], text[256] = "";
+	int fd;
+	ssize_t n;
+
+	snprintf(path, sizeof path, "%s.stop", order);
+	fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, sizeof text - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = 0;
+	return !strcmp(text, name);
+}
+
+static void stop_at(const char *name)
+{
+	const char *order = getenv("IO_HOOK");
+	char path[4096];
+
+	if (!order || !is_to_stop(order, name))
+		return;
+	snprintf(path, sizeof path, "%s.stopped", order);
+	close((int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT, 0666));
+	while (is_to_stop(order, name))
+		usleep(1000);
+}
+
 static int fails_to_open(const char *name, int flags)
 {
 	return (flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE) && fails("openat", name);
@@ -205,6 +236,7 @@ static mode_t mode_of(int flags, va_list ap)
 		va_start(ap, flags);                                                               \
 		mode = mode_of(flags, ap);                                                         \
 		va_end(ap);                                                                        \
+		stop_at(name);                                                                     \
 		return fails_to_open(name, flags) ? -1 : NEXT(f)(dir, name, flags, mode);          \
 	}
 
