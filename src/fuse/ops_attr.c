@@ -70,10 +70,11 @@ void op_readlink(fuse_req_t req, fuse_ino_t ino)
 void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
 	struct statvfs st;
+	struct err e;
 
 	(void)ino;
 	if (fstatvfs(ckptfs_of(req)->view.root_fd, &st) < 0)
-		fuse_reply_err(req, errno);
+		reply_error(req, err_sys(&e, -errno, "the checkpoint directory"), &e);
 	else
 		fuse_reply_statfs(req, &st);
 }

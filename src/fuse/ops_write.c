@@ -16,30 +16,34 @@ static bool reply_unsupported(fuse_req_t req, int r)
 }
 
 /* The kernel has its answer before it is told what to forget. */
-static void reply(fuse_req_t req, int r, const struct buf *changes, const struct err *e)
+static void reply_of(fuse_req_t req, const char *op, int r, const struct buf *changes,
+		     const struct err *e)
 {
 	struct ckptfs *fs = ckptfs_of(req);
 
 	if (r < 0)
-		reply_error(req, r, e);
+		reply_error_of(req, op, r, e);
 	else
 		fuse_reply_err(req, 0);
 	notifier_tell(fs->notifier, changes);
 }
+#define reply(req, r, changes, e) reply_of(req, __func__, r, changes, e)
 
-static void reply_entry(fuse_req_t req, int r, const struct view_entry *entry, const struct err *e)
+static void reply_entry_of(fuse_req_t req, const char *op, int r, const struct view_entry *entry,
+			   const struct err *e)
 {
 	struct ckptfs *fs = ckptfs_of(req);
 	struct fuse_entry_param p;
 
 	if (r < 0) {
-		reply_error(req, r, e);
+		reply_error_of(req, op, r, e);
 		return;
 	}
 	p = entry_param(fs, entry);
 	if (fuse_reply_entry(req, &p) < 0)
 		view_forget(&fs->view, entry->id, 1);
 }
+#define reply_entry(req, r, entry, e) reply_entry_of(req, __func__, r, entry, e)
 
 static struct view_owner owner_of(fuse_req_t req, mode_t mode)
 {

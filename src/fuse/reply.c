@@ -24,6 +24,12 @@ static bool is_worth_a_line(int r)
 	       r == -EMFILE || r == -ENFILE;
 }
 
+/* What tells our own code what was wrong would tell a program something else. */
+static int as_told(int r)
+{
+	return r == -EUCLEAN || r == -EBADMSG || r == -ENOTSUP || r == -EFBIG ? -EIO : r;
+}
+
 /* A damaged step is asked for again and again by the same `ls`: said once in a row. */
 static bool is_repeated(struct ckptfs *fs, const struct err *e)
 {
@@ -36,24 +42,40 @@ static bool is_repeated(struct ckptfs *fs, const struct err *e)
 	return same;
 }
 
-void reply_error(fuse_req_t req, int r, const struct err *e)
+/* Each EIO has a line, also where nobody has said why. */
+static void log_error(struct ckptfs *fs, const char *op, int r, const struct err *e)
 {
-	struct ckptfs *fs = ckptfs_of(req);
+	struct err unexplained;
+	bool is_refusal = r == -EINVAL && e->code; /* what was refused, and why */
 
-	if (e->code && is_worth_a_line(r) && !is_repeated(fs, e))
-		log_line(fs, LOG_ERR, "%s", e->text);
-	if (e->code && r == -EINVAL && !is_repeated(fs, e)) /* what was refused, and why */
-		log_line(fs, LOG_WARNING, "%s", e->text);
-	/* What tells our own code what was wrong would tell a program something else. */
-	if (r == -EUCLEAN || r == -EBADMSG || r == -ENOTSUP || r == -EFBIG)
-		r = -EIO;
-	fuse_reply_err(req, -r);
+	if (!is_refusal && !(is_worth_a_line(r) && (e->code || as_told(r) == -EIO)))
+		return;
+	if (!e->code) {
+		err_sys(&unexplained, r, "%s", op);
+		e = &unexplained;
+	}
+	if (!is_repeated(fs, e))
+		log_line(fs, is_refusal ? LOG_WARNING : LOG_ERR, "%s", e->text);
 }
 
-void apply_options(const struct ckptfs *fs, struct stat *st)
+void reply_error_of(fuse_req_t req, const char *op, int r, const struct err *e)
+{
+	log_error(ckptfs_of(req), op, r, e);
+	fuse_reply_err(req, -as_told(r));
+}
+
+/* The kernel makes an EIO of attributes that are of no file, and does not tell us. */
+static void check_type(struct ckptfs *fs, const struct stat *st)
+{
+	if (!(st->st_mode & S_IFMT))
+		log_line(fs, LOG_ERR, "attributes without a type: Input/output error");
+}
+
+void apply_options(struct ckptfs *fs, struct stat *st)
 {
 	const struct options *o = fs->options;
 
+	check_type(fs, st);
 	if (o->has_uid)
 		st->st_uid = o->uid;
 	if (o->has_gid)
@@ -68,7 +90,7 @@ double entry_seconds(const struct view_entry *entry)
 	return entry->fleeting ? 0 : entry->stable ? STABLE_SECONDS : CHANGING_SECONDS;
 }
 
-struct fuse_entry_param entry_param(const struct ckptfs *fs, const struct view_entry *entry)
+struct fuse_entry_param entry_param(struct ckptfs *fs, const struct view_entry *entry)
 {
 	double seconds = entry_seconds(entry);
 	struct fuse_entry_param p = {

@@ -10,15 +10,16 @@
 void log_line(struct ckptfs *fs, int priority, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Answers REQ with the errno for R (negative). What is wrong with a checkpoint becomes EIO and goes to the log;
- * what programs ask for and is not there does not. */
-void reply_error(fuse_req_t req, int r, const struct err *e);
+/* Answers REQ, of the operation OP, with the errno for R (negative). What is wrong with a checkpoint becomes EIO and goes to
+ * the log, with OP where E does not say why; what programs ask for and is not there does not. */
+void reply_error_of(fuse_req_t req, const char *op, int r, const struct err *e);
+#define reply_error(req, r, e) reply_error_of(req, __func__, r, e)
 
 /* Puts owner and permissions over ST as the options want. */
-void apply_options(const struct ckptfs *fs, struct stat *st);
+void apply_options(struct ckptfs *fs, struct stat *st);
 
 /* How long the kernel may remember what is known of ENTRY. */
 double entry_seconds(const struct view_entry *entry);
 
 /* The form of an entry in which the kernel wants it. */
-struct fuse_entry_param entry_param(const struct ckptfs *fs, const struct view_entry *entry);
+struct fuse_entry_param entry_param(struct ckptfs *fs, const struct view_entry *entry);
