@@ -28,7 +28,7 @@ start_hooked() {
     "$builddir/mount.ckptfs" "$1" "$mnt" --foreground "${@:2}"
 }
 
-# arm N kill|ERRNO [on]
+# arm N kill|wait|ERRNO [on]
 arm() {
   printf '%s\n' "$*" >"$hook.new"
   mv "$hook.new" "$hook"
@@ -36,6 +36,24 @@ arm() {
 
 disarm() {
   rm -f "$hook"
+}
+
+# hold_next_call: the daemon's next call waits; held waits until there is one, release lets it go on.
+hold_next_call() {
+  rm -f "$hook.go" "$hook.hit"
+  arm 1 wait
+}
+
+held() {
+  until was_hit; do
+    kill -0 "${daemons[$mnt]}" 2>/dev/null || fail "$context: the daemon died"
+    sleep 0.01
+  done
+}
+
+release() {
+  disarm
+  touch "$hook.go"
 }
 
 was_hit() {

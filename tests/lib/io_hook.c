@@ -5,6 +5,7 @@
  *     N kill       the process is killed before its call number N
  *     N ERRNO      call number N fails, once, with that number
  *     N ERRNO on   so do all calls from there on
+ *     N wait       call number N waits until IO_HOOK.go is there
  *
  * IO_HOOK.stop holds the name of a file: who opens it stops there as long as that is in it, and IO_HOOK.stopped is there then.
  *
@@ -44,6 +45,15 @@ static void note(const char *order, const char *call, const char *name)
 	close(fd);
 }
 
+static void await(const char *order)
+{
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s.go", order);
+	while (syscall(SYS_faccessat, AT_FDCWD, path, F_OK) < 0)
+		usleep(1000);
+}
+
 /* Whether the call is to fail; errno then says with what. */
 static int fails(const char *call, const char *name)
 {
@@ -70,6 +80,10 @@ static int fails(const char *call, const char *name)
 	if (!strcmp(how, "kill")) {
 		kill(getpid(), SIGKILL);
 		pause();
+	}
+	if (!strcmp(how, "wait")) {
+		await(order);
+		return 0;
 	}
 	errno = atoi(how);
 	return 1;

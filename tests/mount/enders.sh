@@ -1,0 +1,230 @@
+#!/usr/bin/env bash
+# Several that end one draft: sync of the step, of a folder in it and of the mount, the timer, umount. The second waits for the first and
+# gets its result, and what was begun meanwhile is a draft of its own.
+. "$(dirname "$0")/../lib/mount.sh"
+. "$(dirname "$0")/../lib/hook.sh"
+. "$(dirname "$0")/../lib/write.sh"
+need getfattr setfattr pgrep
+need_python
+
+net() {
+  source=$(mktemp -d "$tmp/source.XXXXXX")
+  cp -r "$srcdir/examples/net/." "$source"
+  chmod -R u+w "$source"
+  rm -f "$source"/*.py
+}
+
+# --- four that sync, and one that writes ------------------------------------------------------------------
+
+# sync_again_and_again FOLDER: until $tmp/stop is there. Whether it has only failed as is documented: a file was half written.
+sync_again_and_again() {
+  trap - EXIT ERR
+  set +e
+  until [ -e "$tmp/stop" ]; do
+    sync "$1" 2>"$tmp/sync.err.$2" || grep -qF "Invalid argument" "$tmp/sync.err.$2" || exit 1
+  done
+}
+
+# Writes the numbers 0, 1, ... COUNT - 1 into a variable, each fifth time syncs itself, and says which numbers have to be in a step.
+write_numbers() {
+  "$CKPTFS_PYTHON" - "$1" "$2" <<'EOS'
+import io, os, sys
+import numpy as np
+
+step, count = sys.argv[1], int(sys.argv[2])
+shape = np.load(os.path.join(step, "embedding.npy")).shape
+acknowledged = []
+for number in range(count):
+    file = io.BytesIO()
+    np.save(file, np.full(shape, number, "f4"))
+    with open(os.path.join(step, "embedding.npy"), "wb") as f:
+        f.write(file.getvalue())
+    if number % 5 == 4 or number == count - 1:
+        fd = os.open(step, os.O_RDONLY)
+        os.fsync(fd)
+        os.close(fd)
+        acknowledged.append(number)
+print(*acknowledged)
+EOS
+}
+
+# All of these numbers are in steps.
+numbers_are_saved() {
+  "$CKPTFS_PYTHON" - "$mnt" "$@" <<'EOS'
+import glob, sys
+import numpy as np
+
+saved = {int(np.load(f)[0, 0]) for f in glob.glob(sys.argv[1] + "/model-*/embedding.npy")}
+lost = [n for n in map(int, sys.argv[2:]) if n not in saved]
+assert not lost, f"acknowledged, and in no step: {lost}"
+EOS
+}
+
+draft_of() {
+  getfattr -n user.ckptfs.draft --absolute-names --only-values "$mnt/$1"
+}
+
+four_that_sync() {
+  local count=$1 folder pids=() numbers
+  net
+  rm -f "$tmp/stop"
+  mount_ckpt "$source" -o "commit=$2"
+  for folder in . model-200 model-200/output model-200/hidden; do
+    sync_again_and_again "$mnt/$folder" "${folder//\//.}" &
+    pids+=($!)
+  done
+  write_numbers "$mnt/model-200" "$count" >"$tmp/numbers" 2>"$tmp/write.err" ||
+    fail "a write failed: $(tail -n 1 "$tmp/write.err")"
+  touch "$tmp/stop"
+  for pid in "${pids[@]}"; do
+    wait "$pid" || fail "a sync failed: $(cat "$tmp"/sync.err.*)"
+  done
+  read -ra numbers <"$tmp/numbers"
+  sync "$mnt"
+  check_equal "user.ckptfs.draft" "$(draft_of model-200)" 0
+  numbers_are_saved "${numbers[@]}" 2>"$tmp/err" || fail "$(tail -n 1 "$tmp/err")"
+  # Nothing is stuck: what is written now is a draft, which unmounting commits.
+  cp "$mnt/model-100/hidden/bias.npy" "$mnt/model-200/hidden/bias.npy"
+  check_equal "user.ckptfs.draft" "$(draft_of model-200)" 1
+  cp "$tmp/e.npy" "$mnt/model-200/embedding.npy"
+  unmount
+  [ ! -e "$source/.ckptfs" ] || fail "left: $(find "$source/.ckptfs")"
+  "$builddir/fsck.ckptfs" -n "$source" >"$tmp/out" 2>&1 || fail "fsck: $(cat "$tmp/out")"
+  mount_ckpt "$source" -o ro
+  cmp "$tmp/e.npy" "$mnt/latest/embedding.npy" || fail "unmounting has not committed what was written last"
+  unmount
+}
+
+# --- while the timer commits ------------------------------------------------------------------------------
+
+# timer_is_committing: and waits in the middle of it.
+timer_is_committing() {
+  net
+  new_mountpoint
+  rm -f "$hook" "$hook".*
+  start_hooked "$source" -o commit=1
+  cp "$tmp/e.npy" "$mnt/model-200/embedding.npy"
+  hold_next_call
+  held
+}
+
+# asks PID: it, or a child of its, has asked the daemon and waits for the answer; or it has ended.
+asks() {
+  local tries pid
+  for tries in {1..500}; do
+    kill -0 "$1" 2>/dev/null || return 0
+    for pid in "$1" $(pgrep -P "$1" || true); do
+      [[ $(cat "/proc/$pid/wchan" 2>/dev/null) != *@(fuse|request_wait)* ]] || return 0
+    done
+    sleep 0.01
+  done
+  echo "after $tries looks it has not asked: $(cat "/proc/$1/wchan")" >&2
+}
+
+# succeeds_meanwhile CMD...: while the timer commits.
+succeeds_meanwhile() {
+  local pid status=0
+  context="$1 during the timer's commit"
+  timer_is_committing
+  "$@" >"$tmp/out" 2>"$tmp/err" &
+  pid=$!
+  asks "$pid"
+  release
+  wait "$pid" || status=$?
+  [ "$status" = 0 ] || fail "$context: exit status $status: $(cat "$tmp/err")"
+}
+
+step_is_made() {
+  [ ! -e "$source/.ckptfs/drafts" ] || fail "$context: a draft is left"
+  mount_ckpt "$source" -o ro
+  check_equal "$context: steps" "$(steps "$mnt")" "model-100 model-200 model-201"
+  cmp "$tmp/e.npy" "$mnt/model-201/embedding.npy"
+  unmount
+}
+
+sync_the_mount() { sync "$mnt"; }
+sync_the_step() { sync "$mnt/model-200"; }
+sync_a_scope() { sync "$mnt/model-200/hidden"; }
+ask_for_a_commit() { setfattr -n user.ckptfs.draft -v commit "$mnt/model-200"; }
+discard_it() { setfattr -n user.ckptfs.draft -v discard "$mnt/model-200"; }
+write_another() { cp "$mnt/model-100/hidden/bias.npy" "$mnt/model-200/hidden/bias.npy"; }
+unmount_it() { "$builddir/umount.ckptfs" "$mnt"; }
+
+during_the_timers_commit() {
+  local what
+  for what in sync_the_mount sync_the_step sync_a_scope ask_for_a_commit discard_it; do
+    succeeds_meanwhile "$what"
+    unmount
+    step_is_made
+  done
+  # what is written meanwhile is in the next one
+  succeeds_meanwhile write_another
+  sync "$mnt"
+  cmp "$mnt/model-100/hidden/bias.npy" "$mnt/latest/hidden/bias.npy" || fail "$context: it is not in the next step"
+  unmount
+  succeeds_meanwhile unmount_it
+  ! is_mounted "$mnt" || fail "still mounted"
+  wait "${daemons[$mnt]}" || fail "the daemon ended with status $?"
+  unset "daemons[$mnt]"
+  step_is_made
+}
+
+# Two at once, and the timer is not one of them.
+two_syncs_at_once() {
+  local first second
+  net
+  mount_hooked "$source" -o commit=sync
+  rm -f "$hook".*
+  cp "$tmp/e.npy" "$mnt/model-200/embedding.npy"
+  hold_next_call
+  sync "$mnt/model-200" 2>"$tmp/err.1" &
+  first=$!
+  held
+  sync "$mnt" 2>"$tmp/err.2" &
+  second=$!
+  asks "$second"
+  release
+  wait "$first" || fail "the first: $(cat "$tmp/err.1")"
+  wait "$second" || fail "the second: $(cat "$tmp/err.2")"
+  unmount
+  step_is_made
+}
+
+# A commit that fails: the second gets its error.
+both_are_told() {
+  local first second told=0
+  net
+  mount_hooked "$source" -o commit=sync
+  rm -f "$hook".*
+  cp "$tmp/e.npy" "$mnt/model-200/embedding.npy"
+  chattr +i "$source" 2>/dev/null || return 0
+  hold_next_call
+  sync "$mnt/model-200" 2>"$tmp/err.1" &
+  first=$!
+  held
+  sync "$mnt" 2>"$tmp/err.2" &
+  second=$!
+  asks "$second"
+  release
+  wait "$first" || told=$((told + 1))
+  wait "$second" || told=$((told + 1))
+  chattr -i "$source"
+  check_equal "of two told that it failed" "$told" 2
+  sync "$mnt"
+  unmount
+  step_is_made
+}
+
+net
+mount_ckpt "$source" -o ro
+array "$tmp/e.npy" "np.full_like(np.load('$mnt/model-200/embedding.npy'), -1)"
+unmount
+if [ "$#" != 0 ]; then
+  "$@"
+  exit
+fi
+during_the_timers_commit
+two_syncs_at_once
+both_are_told
+four_that_sync 300 sync
+four_that_sync 150 1
