@@ -172,6 +172,22 @@ unmount_rest() {
   done
 }
 
+# Was it built with ThreadSanitizer? That is itself a thread of each program, and needs room of its own for all memory.
+with_tsan() {
+  grep -q __tsan_init "$builddir/mount.ckptfs"
+}
+
+# With ThreadSanitizer: what that has to say, also of programs that went to the background, fails the test.
+# Each program writes to a file of its own.
+no_thread_reports() {
+  local reports
+  reports=$(find "$tmp/tsan" -type f -size +0)
+  [ -n "$reports" ] || return 0
+  echo "FAIL: ThreadSanitizer has reports:" >&2
+  find "$tmp/tsan" -type f -size +0 -exec head -n 120 {} + >&2
+  return 1
+}
+
 clean_up() {
   local result=$? at
   trap - EXIT ERR
@@ -191,6 +207,7 @@ clean_up() {
     find "$tmp" -maxdepth 1 -name 'mnt*.log' -size +0 -exec tail -v -n 200 {} + >&2
   fi
   unmount_rest
+  no_thread_reports || result=1
   rm -rf --one-file-system "$tmp"
   exit "$result"
 }
@@ -204,3 +221,6 @@ trap clean_up EXIT
 trap 'echo "FAIL: $0, line $LINENO: $BASH_COMMAND" >&2' ERR
 trap 'exit 1' HUP INT TERM
 chmod 711 "$tmp"
+mkdir -m 1777 "$tmp/tsan"
+TSAN_OPTIONS="log_path=$tmp/tsan/report:exitcode=66:die_after_fork=0:suppressions=$srcdir/tests/lib/tsan.supp${TSAN_OPTIONS:+:$TSAN_OPTIONS}"
+export TSAN_OPTIONS

@@ -66,7 +66,7 @@ descriptors() {
 }
 
 with_sanitizers() {
-  [[ $(ldd "$program") = *libasan* ]]
+  [[ $(ldd "$program") = *libasan* ]] || with_tsan
 }
 
 memory() {
