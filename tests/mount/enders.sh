@@ -190,6 +190,39 @@ two_syncs_at_once() {
   step_is_made
 }
 
+# What is asked of a file during a commit is done after it, also through a descriptor, for which the kernel does not ask again.
+attributes_are_set() {
+  local embedding first pids=() pid
+  net
+  mount_hooked "$source" -o commit=sync
+  rm -f "$hook".*
+  embedding=$mnt/model-200/embedding.npy
+  cp "$tmp/e.npy" "$embedding"
+  exec 7<"$embedding"
+  hold_next_call
+  sync "$mnt/model-200" &
+  first=$!
+  held
+  touch - >&7 2>"$tmp/err.1" &
+  pids+=($!)
+  chmod u+w "$embedding" 2>"$tmp/err.2" &
+  pids+=($!)
+  truncate -s "$(stat -c %s "$tmp/e.npy")" "$embedding" 2>"$tmp/err.3" &
+  pids+=($!)
+  for pid in "${pids[@]}"; do
+    asks "$pid"
+  done
+  release
+  wait "$first"
+  for pid in "${pids[@]}"; do
+    wait "$pid" || fail "during a commit: $(cat "$tmp"/err.?)"
+  done
+  exec 7<&-
+  sync "$mnt"
+  unmount
+  step_is_made
+}
+
 # A commit that fails: the second gets its error.
 both_are_told() {
   local first second told=0
@@ -225,6 +258,7 @@ if [ "$#" != 0 ]; then
 fi
 during_the_timers_commit
 two_syncs_at_once
+attributes_are_set
 both_are_told
 four_that_sync 300 sync
 four_that_sync 150 1

@@ -236,6 +236,10 @@ def wait_until(call):
 # --- events: they set `path`, where the file is now, or None if it has no name ---------------------------------------
 
 
+def nothing(cell):
+    assert cell.content() == cell.have, f"reads {differ(cell.content(), cell.have)}"
+
+
 def unlinked(cell):
     os.unlink(cell.at(cell.path))
     cell.path = None
@@ -317,6 +321,7 @@ def step_replaced(cell):
 
 
 EVENTS = [
+    nothing,
     unlinked,
     renamed,
     scope_renamed,
@@ -402,7 +407,7 @@ def check(cell, state, event):
     cell.sync()
     if cell.path is None:
         nowhere(cell)
-    elif writes or event not in (committed, committed_and_written, discarded, step_renamed):
+    elif writes or event not in (nothing, committed, committed_and_written, discarded, step_renamed):
         found = cell.read(cell.path)
         assert found == cell.have, f"the newest step has in {cell.path} {differ(found, cell.have)}"
     if event in (exchanged, replaced):
@@ -431,6 +436,56 @@ def moved_and_open(cell):
     cell.sync("s-0")
     want = patched(patched(cell.have, AT_BEFORE, BEFORE), AT_AFTER, AFTER)
     assert cell.read("a/moved.npy") == want, "the commit is another"
+
+
+def sync_until(cell, stop):
+    while not os.path.exists(stop):
+        try:
+            cell.sync("s-0")
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # half a file
+                os.write(2, f"sync: {error}\n".encode())
+                os._exit(1)
+    os._exit(0)
+
+
+def truncated_over_commits(cell):
+    """Files are cut and filled, through a descriptor and by path, while their step is committed again and again."""
+    of_base(cell)
+    stop = os.path.join(cell.source, "stop")
+    children = [os.fork() or sync_until(cell, stop) for _ in range(2)]
+    size = len(cell.have)
+    try:
+        for number in range(300):
+            os.ftruncate(cell.fd, size)
+            cell.put("b/z.npy", npy(number))
+            if number % 50 == 0:
+                os.ftruncate(cell.fd, 300)
+                cell.write(0, cell.have)
+        cell.close()
+        reader = os.open(cell.at("a/y.npy"), os.O_RDONLY)
+        for number in range(300):
+            os.utime(reader)
+            os.fchmod(reader, 0o600)
+            os.truncate(cell.at("a/y.npy"), size)
+            cell.put("b/z.npy", npy(number))
+            cell.open("a/x.npy", os.O_RDWR)
+            os.ftruncate(cell.fd, size)
+            if number < 299:
+                cell.close()
+        os.close(reader)
+        cell.have = patched(cell.have, AT_AFTER, AFTER)
+        os.ftruncate(cell.fd, 0)
+        cell.write(0, cell.have)
+        cell.close()
+    finally:
+        with open(stop, "wb"):
+            pass
+        codes = [os.waitpid(pid, 0)[1] for pid in children]
+        os.unlink(stop)
+    assert codes == [0, 0], "sync has failed"
+    cell.sync()
+    assert any(cell.read("a/x.npy", step) == cell.have for step in cell.steps()), "the last of a/x is in no step"
 
 
 def make_template():
@@ -511,7 +566,9 @@ def main():
                 check(cell, state, event)
 
             results.append(run(f"{state.__name__}-{event.__name__}", test))
-    results.append(run("moved_and_open", moved_and_open))
+    for test in moved_and_open, truncated_over_commits:
+        if not ONLY or ONLY == [test.__name__]:
+            results.append(run(test.__name__, test))
     print(f"{len(results)} cells, {results.count(False)} of them wrong")
     sys.exit(not all(results))
 
