@@ -128,6 +128,12 @@ struct draft {
 	void (*owner_release)(void *owner);
 };
 
+/* The file of a VAR as it was opened: of variable NUMBER of pin PIN. It can be read when the draft has ended too. */
+struct draft_base {
+	struct file *file;
+	uint32_t pin, number;
+};
+
 struct draft_owner {
 	uid_t uid;
 	gid_t gid;
@@ -236,8 +242,8 @@ int draft_rename(struct draft *d, uint32_t from_dir, const char *from, uint32_t 
 		 const char *to, unsigned flags, struct err *e);
 
 /* BASE as for draft_write. */
-int draft_truncate(struct draft *d, struct draft_item *i, const struct file *base, uint64_t size,
-		   struct err *e);
+int draft_truncate(struct draft *d, struct draft_item *i, const struct draft_base *base,
+		   uint64_t size, struct err *e);
 
 /* VALID, as in setattr(2) of FUSE: which of ST are to be set. Only STAGED files have attributes of their own; of others nothing is kept,
  * and that is no error. */
@@ -252,13 +258,13 @@ int draft_open(struct draft *d, uint32_t index, bool writing, bool truncate,
 	       struct draft_item **out, struct err *e);
 void draft_close(struct draft *d, struct draft_item *i, bool writing);
 
-/* The bytes of an open file. BASE is the open file of what I was as a VAR, or NULL. -ESTALE, without a sentence: the draft has ended, or began
+/* The bytes of an open file. BASE is that of what I is or was as a VAR, or NULL. -ESTALE, without a sentence: the draft has ended, or began
  * anew, and I's number stands for what the base has: it is to be opened again. A file whose name was removed has bytes of its own until it is closed. */
-int64_t draft_read(struct draft *d, struct draft_item *i, const struct file *base, uint64_t off,
-		   size_t len, uint8_t *dst, struct err *e);
-int draft_write(struct draft *d, struct draft_item *i, const struct file *base, struct bytes b,
-		uint64_t off, struct err *e);
-int draft_allocate(struct draft *d, struct draft_item *i, const struct file *base, int mode,
+int64_t draft_read(struct draft *d, struct draft_item *i, const struct draft_base *base,
+		   uint64_t off, size_t len, uint8_t *dst, struct err *e);
+int draft_write(struct draft *d, struct draft_item *i, const struct draft_base *base,
+		struct bytes b, uint64_t off, struct err *e);
+int draft_allocate(struct draft *d, struct draft_item *i, const struct draft_base *base, int mode,
 		   uint64_t off, uint64_t len, struct err *e);
 
 /* -EINVAL: as it is it can't be committed; E says why. NOT_YET: a file of which only the header is there passes. */

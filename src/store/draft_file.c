@@ -195,7 +195,8 @@ static void become_staged(struct draft_item *i, const struct draft_item *trial, 
 }
 
 /* Makes I, a VAR, a file with the same bytes: in the draft, or where its name was removed one without a name, out of BASE. */
-static int copy_up(struct draft *d, struct draft_item *i, const struct file *base, struct err *e)
+static int copy_up(struct draft *d, struct draft_item *i, const struct draft_base *base,
+		   struct err *e)
 {
 	const struct var *v = draft_var(d, i);
 	bool nameless = draft_where(d, i) == WHERE_NAMELESS;
@@ -207,8 +208,8 @@ static int copy_up(struct draft *d, struct draft_item *i, const struct file *bas
 	if (items_stage(&trial, &owner) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	r = fd = nameless ? io_nameless(d->top, e) : disk_new_file(d, trial.staged, e);
-	if (r >= 0 && nameless)
-		r = base ? copy_by_reading(base, fd, trial.staged, e) : -ESTALE;
+	if (r >= 0 && nameless && draft_base_fits(base, i))
+		r = copy_by_reading(base->file, fd, trial.staged, e);
 	else if (r >= 0)
 		r = copy_file(d, &d->pins[i->pin], v, fd, trial.staged, e);
 	if (r == 0 && !nameless)
@@ -267,7 +268,8 @@ int draft_settle(struct draft *d, struct draft_item *i, struct err *e)
 	return 0;
 }
 
-int draft_need_bytes(struct draft *d, struct draft_item *i, const struct file *base, struct err *e)
+int draft_need_bytes(struct draft *d, struct draft_item *i, const struct draft_base *base,
+		     struct err *e)
 {
 	int r = draft_check_place(d, i, e);
 
@@ -331,7 +333,7 @@ int draft_stat(struct draft *d, struct draft_item *i, struct stat *out, struct e
 
 /* --- attributes -------------------------------------------------------------------------------------------- */
 
-int draft_cut(struct draft *d, struct draft_item *i, const struct file *base, uint64_t size,
+int draft_cut(struct draft *d, struct draft_item *i, const struct draft_base *base, uint64_t size,
 	      struct err *e)
 {
 	struct staged *s;
@@ -357,8 +359,8 @@ int draft_cut(struct draft *d, struct draft_item *i, const struct file *base, ui
 	return 0;
 }
 
-int draft_truncate(struct draft *d, struct draft_item *i, const struct file *base, uint64_t size,
-		   struct err *e)
+int draft_truncate(struct draft *d, struct draft_item *i, const struct draft_base *base,
+		   uint64_t size, struct err *e)
 {
 	int r;
 

@@ -82,7 +82,7 @@ void draft_close(struct draft *d, struct draft_item *i, bool writing)
 
 /* --- reading ----------------------------------------------------------------------------------------------- */
 
-/* A variable that I became while it was open as a file of the draft's own. */
+/* A variable that I became just now, while it was open as a file of the draft's own. */
 static int64_t read_referred(struct draft *d, struct draft_item *i, uint64_t off, size_t len,
 			     uint8_t *dst, struct err *e)
 {
@@ -107,10 +107,10 @@ static bool is_over(const struct draft *d, const struct draft_item *i)
 	return draft_where(d, i) == WHERE_OVER && !is_base;
 }
 
-int64_t draft_read(struct draft *d, struct draft_item *i, const struct file *base, uint64_t off,
-		   size_t len, uint8_t *dst, struct err *e)
+int64_t draft_read(struct draft *d, struct draft_item *i, const struct draft_base *base,
+		   uint64_t off, size_t len, uint8_t *dst, struct err *e)
 {
-	bool staged;
+	bool staged, fits = false;
 	int fd = -1;
 	int64_t n = 0;
 	int r;
@@ -123,14 +123,14 @@ int64_t draft_read(struct draft *d, struct draft_item *i, const struct file *bas
 		if (r == 0 && i->on_disk)
 			r = draft_need_file(d, i, e);
 		fd = i->staged->fd; /* stays open as long as somebody has the item open */
-	} else if (r == 0 && i->what == DRAFT_VAR && !base) {
+	} else if (r == 0 && !(fits = draft_base_fits(base, i))) {
 		n = read_referred(d, i, off, len, dst, e);
 	}
 	pthread_mutex_unlock(&d->lock);
 	if (r < 0)
 		return r;
 	if (!staged)
-		return base ? file_read(base, off, len, dst, e) : n;
+		return fits ? file_read(base->file, off, len, dst, e) : n;
 	n = fd < 0 ? 0 : pread(fd, dst, len, (off_t)off);
 	return n < 0 ? err_sys(e, -errno, "pread") : n;
 }
@@ -138,7 +138,7 @@ int64_t draft_read(struct draft *d, struct draft_item *i, const struct file *bas
 /* --- writing ----------------------------------------------------------------------------------------------- */
 
 /* Before bytes of I change; its descriptor. */
-static int begin_change(struct draft *d, struct draft_item *i, const struct file *base,
+static int begin_change(struct draft *d, struct draft_item *i, const struct draft_base *base,
 			struct err *e)
 {
 	int r;
@@ -189,8 +189,8 @@ void draft_settle_writes(struct draft *d)
 		pthread_cond_wait(&d->settled, &d->lock);
 }
 
-int draft_write(struct draft *d, struct draft_item *i, const struct file *base, struct bytes b,
-		uint64_t off, struct err *e)
+int draft_write(struct draft *d, struct draft_item *i, const struct draft_base *base,
+		struct bytes b, uint64_t off, struct err *e)
 {
 	int fd = begin_change(d, i, base, e), r;
 
@@ -205,7 +205,7 @@ int draft_write(struct draft *d, struct draft_item *i, const struct file *base, 
 	return r;
 }
 
-int draft_allocate(struct draft *d, struct draft_item *i, const struct file *base, int mode,
+int draft_allocate(struct draft *d, struct draft_item *i, const struct draft_base *base, int mode,
 		   uint64_t off, uint64_t len, struct err *e)
 {
 	int fd = begin_change(d, i, base, e), r;

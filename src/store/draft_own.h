@@ -24,13 +24,20 @@ int draft_check_place(const struct draft *d, const struct draft_item *i, struct 
 int draft_need_file(struct draft *d, struct draft_item *i, struct err *e);
 
 /* Has I as an open file of the draft's own, with what bytes it has. BASE as for draft_write. */
-int draft_need_bytes(struct draft *d, struct draft_item *i, const struct file *base, struct err *e);
+int draft_need_bytes(struct draft *d, struct draft_item *i, const struct draft_base *base,
+		     struct err *e);
 
 /* I has been opened. */
 void draft_count_open(struct draft *d, struct draft_item *i, bool writing);
 
+/* Is BASE, which may be NULL, the file of what I, a VAR, is? */
+static inline bool draft_base_fits(const struct draft_base *base, const struct draft_item *i)
+{
+	return base && base->pin == i->pin && base->number == i->number;
+}
+
 /* Cuts I, or makes it longer. */
-int draft_cut(struct draft *d, struct draft_item *i, const struct file *base, uint64_t size,
+int draft_cut(struct draft *d, struct draft_item *i, const struct draft_base *base, uint64_t size,
 	      struct err *e);
 
 /* Bytes of I have changed, or are about to. */

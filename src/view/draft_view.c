@@ -433,7 +433,7 @@ static bool was_opened(const struct view *v, const struct draft *d, struct draft
 	return before || v->verify != VERIFY_READ;
 }
 
-int draft_open_base(struct view *v, struct draft *d, struct draft_item *i, struct file **file,
+int draft_open_base(struct view *v, struct draft *d, struct draft_item *i, struct draft_base *base,
 		    struct buf *text, bool *stable, struct err *e)
 {
 	struct stat st;
@@ -445,7 +445,9 @@ int draft_open_base(struct view *v, struct draft *d, struct draft_item *i, struc
 		const struct pin *p = &d->pins[i->pin];
 		CLEANUP(closep) int dir = draft_pin_dir(d, p, e);
 
-		r = dir < 0 ? dir : file_open(p->step, draft_var(d, i), dir, file, e);
+		r = dir < 0 ? dir : file_open(p->step, draft_var(d, i), dir, &base->file, e);
+		base->pin = i->pin;
+		base->number = i->number;
 		*stable = was_opened(v, d, i);
 	} else if (i->what == DRAFT_TEXT) {
 		r = text_content(d, i, &st, text, e);

@@ -43,8 +43,8 @@ int draft_entry(struct view *v, const struct node *n, struct draft *d, struct dr
 int draft_getattr_open(struct view *v, const struct node *n, struct draft *d, struct draft_item *i,
 		       struct view_entry *out);
 
-/* The file that I, a VAR, is, or the text of a TEXT; for a STAGED item neither is needed. */
-int draft_open_base(struct view *v, struct draft *d, struct draft_item *i, struct file **file,
+/* What I is to be read from: the file of a VAR into BASE, the text of a TEXT; for a STAGED item neither is needed. */
+int draft_open_base(struct view *v, struct draft *d, struct draft_item *i, struct draft_base *base,
 		    struct buf *text, bool *stable, struct err *e);
 
 /* The names in the folder DIR: an array of struct draft_name. */

@@ -313,9 +313,14 @@ enum node_fate node_fate(struct view *v, int dirfd, const struct snapshot *s, st
 	};
 	const struct listed *item = listing_find(&s->listing, listed_as[n->kind], n->place->name);
 	struct file_id id, meta = {0};
-	bool replaced, same;
+	bool held, replaced, same;
 	struct stat st;
 
+	pthread_mutex_lock(&v->lock);
+	held = n->draft || n->pending;
+	pthread_mutex_unlock(&v->lock);
+	if (held)
+		return NODE_SAME;
 	if (!item || folder_stat(v, dirfd, n->kind, item->place.file, &st, NULL) < 0)
 		return NODE_GONE;
 	id = file_id_of(&st);

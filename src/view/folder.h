@@ -35,6 +35,7 @@ struct file_id folder_meta_id(const struct view *v, int dirfd, const struct step
 bool folder_is_replaced(const struct node *n, const struct listed *item, const struct file_id *id,
 			const struct file_id *meta);
 
-/* What became of N in its folder, whose listing is S. CHANGED: its attributes, not what it is. */
+/* What became of N in its folder, whose listing is S. CHANGED: its attributes, not what it is. What has a draft, or waits for its
+ * name, is there whatever is on disk. */
 enum node_fate { NODE_SAME, NODE_CHANGED, NODE_GONE };
 enum node_fate node_fate(struct view *v, int dirfd, const struct snapshot *s, struct node *n);

@@ -26,6 +26,11 @@ static void opened_unref(struct opened *o)
 		return;
 	if (o->item)
 		draft_close(o->draft, o->item, o->writing);
+	for (struct base_file *b = o->base, *before; b; b = before) {
+		before = b->before;
+		file_close(b->base.file);
+		free(b);
+	}
 	draft_unref(o->draft);
 	file_close(o->file);
 	loaded_unref(o->loaded);
@@ -87,13 +92,36 @@ struct how {
 	bool writing, truncate;
 };
 
+/* What the item of O is to be read from, as long as it is not a file of the draft's own. Only who opened O calls this, or has its file locked. */
+static int open_base(struct view *v, struct opened *o, bool *stable, struct err *e)
+{
+	struct base_file *b = calloc(1, sizeof *b);
+	int r = b ? draft_open_base(v, o->draft, o->item, &b->base, &o->text, stable, e)
+		  : err_set(e, -ENOMEM, "no memory");
+
+	if (r < 0 || !b->base.file) {
+		free(b);
+		return r;
+	}
+	b->before = o->base;
+	o->base = b;
+	return 0;
+}
+
+static const struct draft_base *base_of(const struct opened *o)
+{
+	const struct base_file *b = o->base;
+
+	return b ? &b->base : NULL;
+}
+
 /* In the draft that O has. */
 static int open_in_draft(struct view *v, uint32_t index, const struct how *how, struct opened *o,
 			 bool *stable, struct err *e)
 {
 	int r = draft_open(o->draft, index, how->writing, how->truncate, &o->item, e);
 
-	return r < 0 ? r : draft_open_base(v, o->draft, o->item, &o->file, &o->text, stable, e);
+	return r < 0 ? r : open_base(v, o, stable, e);
 }
 
 static int open_in_step(struct view *v, struct node *n, uint32_t index, const struct how *how,
@@ -281,7 +309,7 @@ static int64_t read_opened(const struct opened *o, uint64_t off, size_t len, uin
 	int64_t n;
 
 	if (o->item && !draft_item_is_text(o->draft, o->item))
-		return draft_read(o->draft, o->item, o->file, off, len, dst, e);
+		return draft_read(o->draft, o->item, base_of(o), off, len, dst, e);
 	if (o->file)
 		return file_read(o->file, off, len, dst, e);
 	if (o->fd < 0)
@@ -343,17 +371,17 @@ static int change(struct view_file *f, const struct change *c, struct err *e)
 
 static int make_write(const struct opened *o, const struct change *c, struct err *e)
 {
-	return draft_write(o->draft, o->item, o->file, c->bytes, c->off, e);
+	return draft_write(o->draft, o->item, base_of(o), c->bytes, c->off, e);
 }
 
 static int make_allocation(const struct opened *o, const struct change *c, struct err *e)
 {
-	return draft_allocate(o->draft, o->item, o->file, c->mode, c->off, c->len, e);
+	return draft_allocate(o->draft, o->item, base_of(o), c->mode, c->off, c->len, e);
 }
 
 static int make_cut(const struct opened *o, const struct change *c, struct err *e)
 {
-	return draft_truncate(o->draft, o->item, o->file, c->len, e);
+	return draft_truncate(o->draft, o->item, base_of(o), c->len, e);
 }
 
 int view_write(struct view_file *f, struct bytes b, uint64_t off, struct err *e)
@@ -496,6 +524,7 @@ static int64_t refer(struct view_file *from, uint64_t off, struct view_file *to,
 {
 	struct opened *a = hold(from), *b = hold(to);
 	struct draft_source source;
+	bool stable;
 	int64_t n = 0;
 
 	if (b->writing &&
@@ -503,6 +532,12 @@ static int64_t refer(struct view_file *from, uint64_t off, struct view_file *to,
 		n = draft_refer(b->draft, b->item, &source, off, len, e);
 		step_unref(source.step);
 		closep(&source.dirfd);
+	}
+	if (n >
+	    0) { /* if it is a variable now, there must be a way to read it when the draft has ended */
+		pthread_mutex_lock(&to->lock);
+		open_base(to->view, b, &stable, NULL);
+		pthread_mutex_unlock(&to->lock);
 	}
 	opened_unref(a);
 	opened_unref(b);

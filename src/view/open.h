@@ -12,10 +12,17 @@ struct opened {
 	bool writing;
 	struct draft *draft; /* in which ITEM is, and open; or NULL */
 	struct draft_item *item;
+	struct base_file *_Atomic base; /* of the item, as a variable; or NULL */
 	struct loaded *loaded; /* what a file or text without a draft is of */
-	struct file *file; /* a variable's */
+	struct file *file; /* a variable's, without a draft */
 	struct buf text; /* a text's */
 	int fd; /* of the state file */
+};
+
+/* The newest stands first; the others may be in use. */
+struct base_file {
+	struct draft_base base;
+	struct base_file *before;
 };
 
 struct view_file {
