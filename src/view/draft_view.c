@@ -6,16 +6,11 @@
 #include "view/folder.h"
 #include "view/in_step.h"
 #include "view/steps.h"
-#include "view/xattr.h"
 #include <fcntl.h>
-
-/* What a variable that was written has, as listxattr(2) wants it. */
-#define LISTED "user.ckptfs.key\0user.ckptfs.dtype\0user.ckptfs.shape\0"
 
 /* --- which draft ------------------------------------------------------------------------------------------- */
 
-/* What D is over; NULL: it is a new step. */
-static struct loaded *base_of(const struct draft *d)
+struct loaded *draft_base_of(const struct draft *d)
 {
 	return d->owner;
 }
@@ -35,6 +30,17 @@ struct draft *draft_of(struct view *v, const struct node *n)
 	d = n->draft ? draft_ref(n->draft) : NULL;
 	pthread_mutex_unlock(&v->lock);
 	return d;
+}
+
+bool draft_ask(struct asking *a, struct view *v, const struct node *n, int r)
+{
+	bool again = !a->begun || (a->draft && r < 0 && a->draft->ended);
+
+	draft_unref(TAKE(a->draft, NULL));
+	if (again)
+		a->draft = draft_of(v, n);
+	a->begun = true;
+	return again;
 }
 
 /* The same for those who have a lock that is needed to let it go: it may have ended. */
@@ -204,7 +210,7 @@ int draft_changes(const struct node *n, struct draft *d, struct buf *changes)
 void draft_drop_pages(const struct node *n, const struct draft *d, const struct buf *changes)
 {
 	const struct view_change *c = (const struct view_change *)changes->p;
-	struct loaded *base = base_of(d);
+	struct loaded *base = draft_base_of(d);
 
 	for (size_t k = 0; base && k < changes->n / sizeof *c; k++) {
 		uint32_t file = node_index(n, c[k].id) - TREE_FIRST;
@@ -265,7 +271,7 @@ static int stat_of_text(struct draft *d, struct draft_item *i, struct stat *out)
 {
 	CLEANUP(buf_release) struct buf text = {0};
 	const struct pin *p = &d->pins[i->pin];
-	struct loaded *base = base_of(d);
+	struct loaded *base = draft_base_of(d);
 	struct stat st = {0};
 	int r;
 
@@ -287,7 +293,7 @@ static int stat_of_text(struct draft *d, struct draft_item *i, struct stat *out)
 static uint64_t dir_ino(uint64_t step, const struct draft *d, const struct draft_item *i)
 {
 	CLEANUP(buf_release) struct buf path = {0};
-	const struct loaded *base = base_of(d);
+	const struct loaded *base = draft_base_of(d);
 
 	if (base && i->index < d->n_fixed)
 		return attr_dir_ino(step, &base->tree, in_step_dir(base, i->index));
@@ -313,15 +319,16 @@ static int stat_of_dir(struct view *v, const struct node *n, struct draft *d,
 	return 0;
 }
 
-static void stat_of_var(const struct draft *d, const struct draft_item *i, struct stat *out)
+static int stat_of_var(const struct draft *d, const struct draft_item *i, struct stat *out)
 {
 	const struct pin *p = &d->pins[i->pin];
 	const struct var *var = draft_var(d, i);
 	CLEANUP(closep) int dir = -1;
 
-	if (var->dtype == DTYPE_STRING) /* they must be read for their size */
-		dir = draft_pin_dir(d, p, NULL);
+	if (var->dtype == DTYPE_STRING && (dir = draft_pin_dir(d, p, NULL)) < 0)
+		return dir; /* they must be read for their size */
 	attr_of_var(p->step, var, file_size(p->step, var, dir), out);
+	return 0;
 }
 
 int draft_entry(struct view *v, const struct node *n, struct draft *d, struct draft_item *i,
@@ -336,7 +343,7 @@ int draft_entry(struct view *v, const struct node *n, struct draft *d, struct dr
 	} else if (i->what == DRAFT_TEXT) {
 		r = stat_of_text(d, i, &out->st);
 	} else if (i->what == DRAFT_VAR) {
-		stat_of_var(d, i, &out->st);
+		r = stat_of_var(d, i, &out->st);
 	} else {
 		r = draft_stat(d, i, &st, NULL);
 		attr_of_staged(&st, &out->st);
@@ -423,7 +430,7 @@ int draft_list(struct draft *d, uint32_t dir, struct buf *items, struct buf *nam
 /* As may_keep_pages of view.c: what the base has is verified together with what was read before the draft. */
 static bool was_opened(const struct view *v, const struct draft *d, struct draft_item *i)
 {
-	struct loaded *base = base_of(d);
+	struct loaded *base = draft_base_of(d);
 	bool before = i->opened;
 
 	i->opened = true;
@@ -452,70 +459,6 @@ int draft_open_base(struct view *v, struct draft *d, struct draft_item *i, struc
 	} else if (i->what == DRAFT_TEXT) {
 		r = text_content(d, i, &st, text, e);
 	}
-	pthread_mutex_unlock(&d->lock);
-	return r;
-}
-
-/* --- xattrs ------------------------------------------------------------------------------------------------ */
-
-/* Of a file that was written; with NAME.p NULL which there are. */
-static int xattr_of_staged(struct draft *d, struct draft_item *i, struct bytes name,
-			   struct buf *out, struct err *e)
-{
-	CLEANUP(buf_release) struct buf path = {0}, key = {0};
-	struct source src;
-	int r = 0;
-
-	if (name.p && bytes_eq(name, bytes_str("error")))
-		return i->staged->refusal.code ? buf_add_str(out, i->staged->refusal.text)
-					       : -ENODATA;
-	if (!draft_is_variable(i))
-		return -ENODATA;
-	if (!name.p)
-		return buf_add(out, LISTED, sizeof LISTED - 1);
-	r = draft_path(i, &path);
-	if (r == 0)
-		r = name_from_path(d->object_based ? NAME_OBJECT : NAME_PLAIN,
-				   bytes_of(path.p, path.n - strlen(".npy")), &key);
-	if (r == 0)
-		r = draft_item_open(d, i, e);
-	if (r == 0)
-		r = source_of_fd(i->staged->fd, &src, e);
-	return r == 0 ? xattr_of_file(&src, buf_bytes(&key), name, out, e) : r;
-}
-
-static int xattr_of_kept(struct draft *d, struct draft_item *i, struct bytes name, struct buf *out,
-			 struct err *e)
-{
-	struct pin *p = &d->pins[i->pin];
-	const struct var *v = draft_var(d, i);
-	struct loaded *base = base_of(d);
-	struct texts own = {0}, *t = base && i->pin == 0 ? &base->texts : &own;
-	CLEANUP(closep) int dir = draft_pin_dir(d, p, e);
-	int r = dir < 0 ? dir : 0;
-
-	if (r == 0 && t == &own)
-		r = texts_init(&own, p->step, dir, d->meta);
-	if (r < 0)
-		return r;
-	r = name.p ? xattr_get(p->step, v, t, dir, name, out, e)
-		   : xattr_list(p->step, v, t, dir, out);
-	if (t == &own)
-		texts_release(&own);
-	return r;
-}
-
-int draft_xattr(struct draft *d, uint32_t index, struct bytes name, struct buf *out, struct err *e)
-{
-	struct draft_item *i;
-	int r = -ENODATA;
-
-	pthread_mutex_lock(&d->lock);
-	i = draft_item(d, index);
-	if (i && i->what == DRAFT_STAGED)
-		r = xattr_of_staged(d, i, name, out, e);
-	else if (i && i->what == DRAFT_VAR)
-		r = xattr_of_kept(d, i, name, out, e);
 	pthread_mutex_unlock(&d->lock);
 	return r;
 }

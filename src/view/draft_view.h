@@ -6,6 +6,20 @@
  * hold neither `committing` nor `loading`. */
 struct draft *draft_of(struct view *v, const struct node *n);
 
+/* Something is asked of the step of N: of its draft if it has one. A draft that ends meanwhile has no answer; then it is asked once
+ * more, of the saved step, or of the next draft.
+ *
+ *     struct asking a = {0};
+ *     int r = 0;
+ *
+ *     while (draft_ask(&a, v, n, r))
+ *             r = a.draft ? draft_…(a.draft, …) : …; */
+struct asking {
+	struct draft *draft; /* NULL: the saved step is asked */
+	bool begun;
+};
+bool draft_ask(struct asking *a, struct view *v, const struct node *n, int r);
+
 /* The draft of N, begun now if there is none. -EROFS, -EBUSY (somebody else writes), or of beginning it. */
 int draft_need(struct view *v, struct node *n, struct draft **out, struct err *e);
 
@@ -47,6 +61,9 @@ int draft_getattr_open(struct view *v, const struct node *n, struct draft *d, st
 int draft_open_base(struct view *v, struct draft *d, struct draft_item *i, struct draft_base *base,
 		    struct buf *text, bool *stable, struct err *e);
 
+/* What D is over; NULL: it is a new step. As long as D is held. */
+struct loaded *draft_base_of(const struct draft *d);
+
 /* The names in the folder DIR: an array of struct draft_name. */
 struct draft_name {
 	uint32_t index;
@@ -54,8 +71,6 @@ struct draft_name {
 	size_t name; /* in NAMES, with its NUL */
 };
 int draft_list(struct draft *d, uint32_t dir, struct buf *items, struct buf *names);
-
-int draft_xattr(struct draft *d, uint32_t index, struct bytes name, struct buf *out, struct err *e);
 
 /* Takes up what an earlier process has left in FOLDER, a node; when it is first looked into. */
 void view_recover(struct view *v, struct node *folder);

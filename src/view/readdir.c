@@ -15,7 +15,7 @@ struct view_dir {
 	struct buf items,
 		names; /* of a draft: struct draft_name; of a folder: the new steps in it */
 	bool drafted;
-	uint32_t parent; /* then: of the folder */
+	uint64_t parent; /* then: of the folder */
 	const struct listed *item; /* what was given last, or */
 	uint32_t index; /* of what was given last */
 	mode_t type; /* and S_IFDIR, S_IFREG or S_IFLNK */
@@ -48,44 +48,61 @@ static int list_new_steps(struct view *v, const struct node *n, const struct sna
 	return r;
 }
 
+static int open_in_base(struct view *v, struct node *n, uint32_t index, struct view_dir *d,
+			struct err *e)
+{
+	int r = !index || index >= DRAFT_DYNAMIC ? -ESTALE : steps_get(v, n, &d->loaded, e);
+
+	if (r < 0)
+		return r;
+	if (in_step_is_file(d->loaded, index) || in_step_is_text(d->loaded, index))
+		return -ENOTDIR;
+	d->dir = in_step_dir(d->loaded, index);
+	return 0;
+}
+
+static int open_in_step(struct view *v, struct node *n, uint64_t id, struct view_dir *d,
+			struct err *e)
+{
+	struct asking a = {0};
+	int r = 0;
+
+	d->parent = id;
+	while (draft_ask(&a, v, n, r)) {
+		d->drafted = a.draft;
+		d->items.n = d->names.n = 0;
+		r = a.draft ? draft_list(a.draft, node_index(n, id), &d->items, &d->names)
+			    : open_in_base(v, n, node_index(n, id), d, e);
+	}
+	return r;
+}
+
+static int open_folder(struct view *v, struct node *n, struct view_dir *d, struct err *e)
+{
+	int r = folder_snapshot(v, n, &d->snapshot, e);
+
+	if (r == 0 && (d->fd = folder_open(v, n, e)) < 0)
+		r = d->fd;
+	return r == 0 ? list_new_steps(v, n, d->snapshot, &d->items, &d->names) : r;
+}
+
 int view_opendir(struct view *v, uint64_t id, struct view_dir **out, bool *stable, struct err *e)
 {
 	struct node *n = view_node(v, id);
-	struct draft *draft;
 	struct view_dir *d;
-	uint32_t index;
-	int r;
+	int r = -ENOTDIR;
 
 	if (!n)
 		return -ESTALE;
-	index = node_index(n, id);
 	d = calloc(1, sizeof *d);
 	if (!d)
 		return err_set(e, -ENOMEM, "no memory");
 	d->node = n;
 	d->fd = -1;
-	draft = n->kind == NODE_STEP ? draft_of(v, n) : NULL;
-	if (draft) {
-		d->drafted = true;
-		d->parent = index;
-		r = draft_list(draft, index, &d->items, &d->names);
-		draft_unref(draft);
-	} else if (n->kind == NODE_STEP && (!index || index >= DRAFT_DYNAMIC)) {
-		r = -ESTALE;
-	} else if (n->kind == NODE_STEP) {
-		r = steps_get(v, n, &d->loaded, e);
-		if (r == 0 &&
-		    (in_step_is_file(d->loaded, index) || in_step_is_text(d->loaded, index)))
-			r = -ENOTDIR;
-		else if (r == 0)
-			d->dir = in_step_dir(d->loaded, index);
-	} else {
-		r = n->kind == NODE_FOLDER ? folder_snapshot(v, n, &d->snapshot, e) : -ENOTDIR;
-		if (r == 0 && (d->fd = folder_open(v, n, e)) < 0)
-			r = d->fd;
-		if (r == 0)
-			r = list_new_steps(v, n, d->snapshot, &d->items, &d->names);
-	}
+	if (n->kind == NODE_STEP)
+		r = open_in_step(v, n, id, d, e);
+	else if (n->kind == NODE_FOLDER)
+		r = open_folder(v, n, d, e);
 	if (r < 0) {
 		view_closedir(d);
 		return r;
@@ -222,7 +239,7 @@ int view_readdir(struct view_dir *d, uint64_t pos, struct view_dirent *out, stru
 int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *out, struct err *e)
 {
 	if (d->drafted || (!d->loaded && !d->item))
-		return view_lookup(v, node_id(d->node, d->drafted ? d->parent : NODE_ROOT_ID),
+		return view_lookup(v, d->drafted ? d->parent : node_id(d->node, NODE_ROOT_ID),
 				   (char *)d->name.p, out, e);
 	/* Where the link leads is in the listing, which may be old; all else is looked at on disk. */
 	if (!d->loaded && d->item->kind == LISTED_LATEST &&

@@ -7,7 +7,6 @@
 #include "view/lookup.h"
 #include "view/open.h"
 #include "view/steps.h"
-#include "view/xattr.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -125,23 +124,16 @@ static int lookup_in_base(struct view *v, struct node *n, uint32_t index, const 
 	return r;
 }
 
-/* A draft that ends meanwhile has no answer; then it is the base's, or the next one's. */
 static int lookup_in_step(struct view *v, struct node *n, uint32_t index, const char *name,
 			  struct view_entry *out, struct err *e)
 {
-	for (;;) {
-		struct draft *d = draft_of(v, n);
-		bool ended;
-		int r;
+	struct asking a = {0};
+	int r = 0;
 
-		if (!d)
-			return lookup_in_base(v, n, index, name, out, e);
-		r = draft_lookup(v, n, d, index, name, out);
-		ended = r < 0 && d->ended;
-		draft_unref(d);
-		if (!ended)
-			return r;
-	}
+	while (draft_ask(&a, v, n, r))
+		r = a.draft ? draft_lookup(v, n, a.draft, index, name, out)
+			    : lookup_in_base(v, n, index, name, out, e);
+	return r;
 }
 
 /* The attributes of a node, of which ST is on disk. */
@@ -386,19 +378,13 @@ static int getattr_in_base(struct view *v, struct node *n, uint32_t index, struc
 static int getattr_in_step(struct view *v, struct node *n, uint32_t index, struct view_entry *out,
 			   struct err *e)
 {
-	for (;;) { /* as lookup_in_step */
-		struct draft *d = draft_of(v, n);
-		bool ended;
-		int r;
+	struct asking a = {0};
+	int r = 0;
 
-		if (!d)
-			return getattr_in_base(v, n, index, out, e);
-		r = draft_getattr(v, n, d, index, out);
-		ended = r < 0 && d->ended;
-		draft_unref(d);
-		if (!ended)
-			return r;
-	}
+	while (draft_ask(&a, v, n, r))
+		r = a.draft ? draft_getattr(v, n, a.draft, index, out)
+			    : getattr_in_base(v, n, index, out, e);
+	return r;
 }
 
 int view_getattr(struct view *v, uint64_t id, struct view_entry *out, struct err *e)
@@ -425,89 +411,4 @@ int view_readlink(struct view *v, uint64_t id, struct buf *out, struct err *e)
 	return name_from_entry(bytes_str(n->place->file), false, out) < 0
 		       ? err_set(e, -ENOMEM, "no memory")
 		       : 0;
-}
-
-/* --- xattrs ------------------------------------------------------------------------------------------------ */
-
-/* A step that can't be parsed has the one attribute `error`. */
-static int error_of_step(struct view *v, struct node *n, struct bytes name, struct buf *out)
-{
-	struct err why = {0};
-	struct loaded *l;
-
-	if (!bytes_eq(name, bytes_str("error")))
-		return -ENODATA;
-	if (steps_get(v, n, &l, &why) < 0)
-		return buf_add_str(out, why.text);
-	loaded_unref(l);
-	return -ENODATA;
-}
-
-/* The value of NAME, or with NAME.p NULL the names. */
-static int xattr_in_step(struct view *v, struct node *n, uint32_t index, struct bytes name,
-			 struct buf *out, struct err *e)
-{
-	CLEANUP(closep) int fd = folder_open_parent(v, n, e);
-	struct loaded *l;
-	int r = fd < 0 ? fd : steps_get(v, n, &l, e);
-
-	if (r < 0)
-		return r;
-	if (!in_step_is_file(l, index))
-		r = -ENODATA;
-	else if (name.p)
-		r = xattr_get(l->step, in_step_var(l, index), &l->texts, fd, name, out, e);
-	else
-		r = xattr_list(l->step, in_step_var(l, index), &l->texts, fd, out);
-	loaded_unref(l);
-	return r;
-}
-
-int view_getxattr(struct view *v, uint64_t id, const char *name, struct buf *out, struct err *e)
-{
-	struct bytes full = bytes_str(name), ours = bytes_str("user.ckptfs."), rest;
-	struct draft *d;
-	struct node *n;
-	int r;
-
-	/* `ls -l` asks every file for security and ACL attributes: answered before anything is looked up. */
-	if (!bytes_starts(full, ours))
-		return -ENODATA;
-	rest = bytes_of(full.p + ours.n, full.n - ours.n);
-	n = view_node(v, id);
-	if (n && node_number(id) == NODE_ROOT_ID &&
-	    (n->kind == NODE_STEP || n->kind == NODE_FOLDER)) {
-		r = view_draft_xattr(v, n, rest, out);
-		if (r != -ENODATA)
-			return r;
-	}
-	if (!n || n->kind != NODE_STEP)
-		return -ENODATA;
-	d = node_number(id) == NODE_ROOT_ID ? NULL : draft_of(v, n);
-	if (d) {
-		r = draft_xattr(d, node_index(n, id), rest, out, e);
-		draft_unref(d);
-		return r;
-	}
-	if (node_number(id) == NODE_ROOT_ID)
-		return error_of_step(v, n, rest, out);
-	return xattr_in_step(v, n, node_index(n, id), rest, out, e);
-}
-
-int view_listxattr(struct view *v, uint64_t id, struct buf *out, struct err *e)
-{
-	struct node *n = view_node(v, id);
-	struct draft *d;
-	int r;
-
-	if (!n || n->kind != NODE_STEP || node_number(id) == NODE_ROOT_ID)
-		return 0;
-	d = draft_of(v, n);
-	if (d) {
-		r = draft_xattr(d, node_index(n, id), bytes_of(NULL, 0), out, e);
-		draft_unref(d);
-		return r == -ENODATA ? 0 : r;
-	}
-	r = xattr_in_step(v, n, node_index(n, id), bytes_of(NULL, 0), out, e);
-	return r == -ENODATA ? 0 : r;
 }
