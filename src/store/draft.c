@@ -13,16 +13,41 @@
 
 /* --- opening and closing ----------------------------------------------------------------------------------- */
 
-static struct draft *draft_new(const struct draft_config *c, const char *folder, struct err *e)
+static void top_unref(struct draft_top *t)
+{
+	if (!t || atomic_fetch_sub(&t->refs, 1) != 1)
+		return;
+	closep(&t->fd);
+	free(t);
+}
+
+static int share_top(struct draft *d, const struct draft_config *c, struct err *e)
+{
+	if (c->beside) {
+		d->shared = c->beside->shared;
+		atomic_fetch_add(&d->shared->refs, 1);
+	} else {
+		d->shared = calloc(1, sizeof *d->shared);
+		if (!d->shared)
+			return err_set(e, -ENOMEM, "no memory");
+		atomic_init(&d->shared->refs, 1);
+		d->shared->fd = fcntl(c->top, F_DUPFD_CLOEXEC, 0);
+		if (d->shared->fd < 0)
+			return err_sys(e, -errno, "the checkpoint directory");
+	}
+	d->top = d->shared->fd;
+	return 0;
+}
+
+static int draft_new(const struct draft_config *c, const char *folder, struct draft **out,
+		     struct err *e)
 {
 	struct draft *d = calloc(1, sizeof *d);
+	int r;
 
-	if (!d) {
-		err_set(e, -ENOMEM, "no memory");
-		return NULL;
-	}
-	*d = (struct draft){.top = fcntl(c->top, F_DUPFD_CLOEXEC, 0),
-			    .fd = -1,
+	if (!d)
+		return err_set(e, -ENOMEM, "no memory");
+	*d = (struct draft){.fd = -1,
 			    .name = strdup(c->name),
 			    .folder = strdup(folder),
 			    .meta = strdup(c->meta),
@@ -32,14 +57,12 @@ static struct draft *draft_new(const struct draft_config *c, const char *folder,
 	atomic_init(&d->ended, false);
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_cond_init(&d->settled, NULL);
-	if (d->top >= 0 && d->name && d->folder && d->meta)
-		return d;
-	if (d->top < 0)
-		err_sys(e, -errno, "the checkpoint directory");
+	r = d->name && d->folder && d->meta ? share_top(d, c, e) : err_set(e, -ENOMEM, "no memory");
+	if (r < 0)
+		draft_unref(d);
 	else
-		err_set(e, -ENOMEM, "no memory");
-	draft_unref(d);
-	return NULL;
+		*out = d;
+	return r;
 }
 
 struct draft *draft_ref(struct draft *d)
@@ -61,7 +84,7 @@ void draft_unref(struct draft *d)
 	free(d->folder);
 	free(d->published);
 	free(d->meta);
-	closep(&d->top);
+	top_unref(d->shared);
 	closep(&d->fd);
 	if (d->owner_release)
 		d->owner_release(d->owner);
@@ -155,6 +178,24 @@ static int give_to_maker(const struct draft *d, const struct draft_owner *maker,
 	return 0;
 }
 
+/* What a commit opens at once, and then some. */
+enum { SPARE = 20 };
+
+/* Where descriptors run out this is said before anything is written that could not be committed for want of them. */
+static int check_spare(const struct draft *d, struct err *e)
+{
+	int spare[SPARE], n = 0, r = 0;
+
+	while (n < SPARE && r == 0) {
+		spare[n] = fcntl(d->fd, F_DUPFD_CLOEXEC, 0);
+		r = spare[n] < 0 ? err_sys(e, -errno, "%s", d->folder) : 0;
+		n += r == 0;
+	}
+	while (n)
+		close(spare[--n]);
+	return r;
+}
+
 /* Makes it whole, and then gives it its name. */
 static int begin(struct draft *d, const struct draft_config *c, int drafts, struct step *base,
 		 const struct tree *tree, int base_fd, struct err *e)
@@ -163,6 +204,8 @@ static int begin(struct draft *d, const struct draft_config *c, int drafts, stru
 
 	if (r == 0)
 		r = open_folders(d, drafts, DRAFT_NEW, true, e);
+	if (r == 0)
+		r = check_spare(d, e);
 	if (r == 0 && base)
 		r = pin_base(d, base, tree, base_fd, e);
 	else if (r == 0 && items_init_empty(d) < 0)
@@ -183,15 +226,14 @@ int draft_begin(const struct draft_config *c, struct step *base, const struct tr
 {
 	CLEANUP(buf_release) struct buf folder = {0};
 	CLEANUP(closep) int drafts = -1;
-	struct err why = {0};
 	struct draft *d;
 	int r = folder_name(c->name, &folder);
 
 	if (r < 0)
 		return err_sys(e, r, "%s", c->name);
-	d = draft_new(c, (char *)folder.p, &why);
-	if (!d)
-		return err_sys(e, why.code, "a draft of %s", c->name);
+	r = draft_new(c, (char *)folder.p, &d, e);
+	if (r < 0)
+		return err_wrap(e, r, "a draft of %s", c->name);
 	r = drafts = open_drafts(d, true, e);
 	if (r >= 0)
 		r = begin(d, c, drafts, base, tree, base_fd, e);
@@ -245,13 +287,12 @@ static int take_up_base(struct draft *d, struct err *e)
 int draft_take_up(const struct draft_config *c, const char *folder, struct draft **out,
 		  struct err *e)
 {
-	struct err why = {0};
-	struct draft *d = draft_new(c, folder, &why);
 	CLEANUP(closep) int drafts = -1;
-	int r;
+	struct draft *d;
+	int r = draft_new(c, folder, &d, e);
 
-	if (!d)
-		return err_sys(e, why.code, ".ckptfs/drafts/%s", folder);
+	if (r < 0)
+		return err_wrap(e, r, ".ckptfs/drafts/%s", folder);
 	r = drafts = open_drafts(d, false, e);
 	if (r >= 0)
 		r = open_folders(d, drafts, folder, false, e);

@@ -90,10 +90,17 @@ struct draft_item {
 	struct staged *staged;
 };
 
+/* A descriptor of the checkpoint directory, which the drafts in it share. */
+struct draft_top {
+	atomic_uint refs;
+	int fd;
+};
+
 struct draft {
 	atomic_uint refs;
 	pthread_mutex_t lock;
-	int top; /* the checkpoint directory */
+	struct draft_top *shared;
+	int top; /* its descriptor */
 	int fd; /* .ckptfs/drafts/NAME */
 	char *name; /* prefix of the step in whose folder the draft is */
 	char *folder; /* the draft's own name in .ckptfs/drafts */
@@ -142,12 +149,15 @@ struct draft_owner {
 
 struct draft_config {
 	int top; /* stays the caller's */
+	const struct draft *beside; /* another one in the same directory; or NULL */
 	const char *name;
 	const char *meta;
 	enum verify_mode mode;
 	uint32_t first_dynamic; /* the first number that may be given out */
 	const struct draft_owner *maker; /* of a new step; NULL: as new files are */
 };
+
+/* At rest a draft has one descriptor, and one for all in the same directory. -EMFILE: there would not be enough left to commit what is written. */
 
 /* Begins a draft over BASE, whose tree TREE is and whose files are in BASE_FD; or with BASE NULL a new step, which belongs to
  * C->maker. -EEXIST, -ESTALE, or of the calls that failed. */

@@ -107,12 +107,30 @@ void draft_unlock_if_idle(struct view *v, struct node *folder, int top)
 	pthread_mutex_unlock(&v->loading);
 }
 
+/* A draft of another step in N's folder; the caller unrefs it. */
+static struct draft *draft_beside(struct view *v, const struct node *n)
+{
+	struct draft *d = NULL;
+
+	pthread_mutex_lock(&v->lock);
+	for (uint32_t i = 0; i < v->nodes.n_slots && n->parent->drafts && !d; i++) {
+		const struct node *other = v->nodes.slots[i];
+
+		if (other && other->parent == n->parent && other->draft)
+			d = draft_ref(other->draft);
+	}
+	pthread_mutex_unlock(&v->lock);
+	return d;
+}
+
 /* Under v->loading. BASE, whose reference the draft takes over, or MAKER of a new step. */
 static int begin(struct view *v, struct node *n, struct loaded *base,
 		 const struct draft_owner *maker, struct draft **out, struct err *e)
 {
 	CLEANUP(closep) int top = folder_open_parent(v, n, e);
+	struct draft *beside = draft_beside(v, n);
 	const struct draft_config c = {.top = top,
+				       .beside = beside,
 				       .name = n->place->name,
 				       .meta = v->meta_suffix,
 				       .mode = v->verify,
@@ -123,6 +141,7 @@ static int begin(struct view *v, struct node *n, struct loaded *base,
 	if (r == 0)
 		r = draft_begin(&c, base ? base->step : NULL, base ? &base->tree : NULL, top, out,
 				e);
+	draft_unref(beside);
 	if (r < 0) {
 		if (!n->parent->drafts && n->parent->lock)
 			lock_end_drafts(n->parent->lock, top);
