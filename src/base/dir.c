@@ -48,6 +48,14 @@ int dir_type(int dirfd, const struct dirent *de)
 									: (int)IFTODT(st.st_mode);
 }
 
+const struct dirent *dir_read(DIR *d, int *r)
+{
+	const struct dirent *de = dir_next(d);
+
+	*r = de ? 0 : -errno;
+	return de;
+}
+
 void dir_closep(DIR **d)
 {
 	if (*d)

@@ -12,6 +12,9 @@ int dir_fd(int dirfd, const char *name, struct err *e);
 /* The next entry but "." and "..". NULL: errno says why, and is 0 at the end. */
 const struct dirent *dir_next(DIR *d);
 
+/* The same; R gets why there is none: 0 at the end. */
+const struct dirent *dir_read(DIR *d, int *r);
+
 /* What the entry DE of the folder DIRFD is: DT_REG, DT_DIR, DT_LNK, .... Not all filesystems tell it in de->d_type: then it is
  * asked for. DT_UNKNOWN: it can't be told, errno says why (ENOENT: it is gone). */
 int dir_type(int dirfd, const struct dirent *de);

@@ -43,6 +43,19 @@ static int fill_file(int dirfd, const char *name, int fd, struct bytes b, mode_t
 	return 0;
 }
 
+/* Takes away the name of the file FD, which was made here, as long as it is still that one's: somebody may have saved under it
+ * since. What comes between looking and removing can't be known here; store/placed.h can where it matters. */
+static int unmake(int dirfd, const char *name, int fd)
+{
+	struct stat ours, now;
+
+	if (fstat(fd, &ours) < 0 || fstatat(dirfd, name, &now, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (ours.st_dev != now.st_dev || ours.st_ino != now.st_ino)
+		return -ESTALE;
+	return unlinkat(dirfd, name, 0) < 0 ? -errno : 0;
+}
+
 /* Writes NAME.tmp… in MADE_IN and has it take its name: with NEW only if nobody has that. */
 static int put_file(int made_in, int dirfd, const char *name, struct bytes b, mode_t mode, bool new,
 		    struct err *e)
@@ -62,8 +75,12 @@ static int put_file(int made_in, int dirfd, const char *name, struct bytes b, mo
 			: io_move(made_in, temporary, dirfd, name, NULL);
 	if (r < 0)
 		goto undo;
-	if (fsync(dirfd) < 0)
-		return err_sys(e, -errno, "%s: syncing its directory", name);
+	if (fsync(dirfd) < 0) {
+		r = -errno;
+		if (new) /* it failed, so it is not to be there */
+			unmake(dirfd, name, fd);
+		return err_sys(e, r, "%s: syncing its directory", name);
+	}
 	return 0;
 undo:
 	unlinkat(made_in, temporary, 0);
@@ -223,24 +240,27 @@ static int fill_copy(int from, int to, struct err *e)
 	return r;
 }
 
-static int place_copy(int from_dir, const char *from, int to_dir, const char *to, struct err *e)
+int io_copy(int from, int to_dir, const char *to, struct err *e)
 {
-	CLEANUP(closep) int in = openat(from_dir, from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	CLEANUP(closep) int out = -1;
+	CLEANUP(closep) int out = io_create(to_dir, to, 0600, e);
 	int r;
 
-	if (in < 0)
-		return err_sys(e, -errno, "%s", from);
-	out = io_create(to_dir, to, 0600, e);
 	if (out < 0)
 		return out;
-	r = fill_copy(in, out, e);
+	r = fill_copy(from, out, e);
 	if (r == 0)
 		r = io_sync(out, to, e);
 	if (r == 0)
 		return 0;
-	unlinkat(to_dir, to, 0);
+	unmake(to_dir, to, out);
 	return err_wrap(e, r, "%s", to);
+}
+
+static int place_copy(int from_dir, const char *from, int to_dir, const char *to, struct err *e)
+{
+	CLEANUP(closep) int in = openat(from_dir, from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return in < 0 ? err_sys(e, -errno, "%s", from) : io_copy(in, to_dir, to, e);
 }
 
 /* --- names ------------------------------------------------------------------------------------------------- */
@@ -248,6 +268,16 @@ static int place_copy(int from_dir, const char *from, int to_dir, const char *to
 int io_link(int from_dir, const char *from, int to_dir, const char *to, struct err *e)
 {
 	return linkat(from_dir, from, to_dir, to, 0) < 0 ? err_sys(e, -errno, "%s", to) : 0;
+}
+
+int io_link_fd(int fd, int to_dir, const char *to, struct err *e)
+{
+	char path[32];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, path, to_dir, to, AT_SYMLINK_FOLLOW) < 0
+		       ? err_sys(e, -errno, "%s", to)
+		       : 0;
 }
 
 bool io_needs_copy(int r)
@@ -300,7 +330,21 @@ static int move_over_mark(int from_dir, const char *from, int to_dir, const char
 	int r = mark < 0 ? mark : io_move(from_dir, from, to_dir, to, e);
 
 	if (r < 0 && mark >= 0)
-		unlinkat(to_dir, to, 0);
+		unmake(to_dir, to, mark);
+	return r;
+}
+
+/* By a second name. If the first one can't be taken away then, there is none: the file has not moved. */
+static int move_by_link(int from_dir, const char *from, int to_dir, const char *to, struct err *e)
+{
+	CLEANUP(closep) int fd = openat(from_dir, from, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+	int r = fd < 0 ? err_sys(e, -errno, "%s", from) : io_link(from_dir, from, to_dir, to, e);
+
+	if (r < 0)
+		return r;
+	r = io_remove_file(from_dir, from, e);
+	if (r < 0)
+		unmake(to_dir, to, fd);
 	return r;
 }
 
@@ -314,10 +358,8 @@ static int move_new_otherwise(int from_dir, const char *from, int to_dir, const 
 		return err_sys(e, -errno, "%s", from);
 	if (S_ISDIR(st.st_mode))
 		return move_folder(from_dir, from, to_dir, to, e);
-	r = io_link(from_dir, from, to_dir, to, e);
-	if (io_needs_copy(r))
-		return move_over_mark(from_dir, from, to_dir, to, e);
-	return r < 0 ? r : io_remove_file(from_dir, from, e);
+	r = move_by_link(from_dir, from, to_dir, to, e);
+	return io_needs_copy(r) ? move_over_mark(from_dir, from, to_dir, to, e) : r;
 }
 
 int io_move_new(int from_dir, const char *from, int to_dir, const char *to, struct err *e)

@@ -46,6 +46,12 @@ int io_copy_range(int from, uint64_t from_off, int to, uint64_t to_off, uint64_t
 /* One more name for a file. It never takes the place of another: -EEXIST. */
 int io_link(int from_dir, const char *from, int to_dir, const char *to, struct err *e);
 
+/* The same, for the file that is open as FD, whatever has its name by now. -ENOENT if it has none any more. */
+int io_link_fd(int fd, int to_dir, const char *to, struct err *e);
+
+/* A copy of the open file FROM, as the new file TO, with the same owner and mode; synced. -EEXIST. */
+int io_copy(int from, int to_dir, const char *to, struct err *e);
+
 /* Whether R is an error of io_link that a copy does not have: a hard link is not to be had. */
 bool io_needs_copy(int r);
 
