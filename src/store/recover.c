@@ -4,6 +4,7 @@
 #include "base/io.h"
 #include "store/listing.h"
 #include "store/name.h"
+#include "store/placed.h"
 #include "store/step_files.h"
 #include "store/trace.h"
 #include <fcntl.h>
@@ -12,9 +13,10 @@
 
 /* --- a commit that was under way --------------------------------------------------------------------------- */
 
-/* The files of a draft's folder, as (device, inode). */
+/* The files of a draft's folder. */
 struct inodes {
-	struct buf ids; /* struct file_id, of which only dev and ino count */
+	struct buf
+		ids; /* struct file_id, of which only dev and ino count: while it is there no other file can have them */
 };
 
 static int gather_inodes(int parent, const char *name, struct inodes *out)
@@ -22,9 +24,9 @@ static int gather_inodes(int parent, const char *name, struct inodes *out)
 	CLEANUP(dir_closep) DIR *s = dir_open(parent, name);
 	const struct dirent *de;
 	struct stat st;
-	int r = 0;
+	int r = s ? 0 : -errno;
 
-	while (s && r == 0 && (de = dir_next(s))) {
+	while (r == 0 && (de = dir_read(s, &r))) {
 		if (fstatat(dirfd(s), de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		if (S_ISDIR(st.st_mode)) {
@@ -38,12 +40,16 @@ static int gather_inodes(int parent, const char *name, struct inodes *out)
 	return r;
 }
 
-static bool is_one_of(const struct inodes *in, const struct stat *st)
+static bool is_one_of(const void *inodes, int dirfd, const char *name)
 {
+	const struct inodes *in = inodes;
 	const struct file_id *ids = (const struct file_id *)in->ids.p;
+	struct stat st;
 
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
 	for (size_t i = 0; i < in->ids.n / sizeof *ids; i++)
-		if (ids[i].dev == st->st_dev && ids[i].ino == st->st_ino)
+		if (ids[i].dev == st.st_dev && ids[i].ino == st.st_ino)
 			return true;
 	return false;
 }
@@ -60,56 +66,72 @@ static bool belongs(const char *file, const char *name)
 	       strcmp(file + stem, ".index") != 0;
 }
 
+struct moved {
+	int traces;
+	const char *name;
+};
+
+/* Was FILE moved there, or is it what its name was kept with? */
+static bool is_moved(const void *moved, int dirfd, const char *file)
+{
+	const struct moved *m = moved;
+
+	return trace_fits(m->traces, m->name, dirfd, file) || io_is_mark(dirfd, file);
+}
+
 /* Takes back what a commit that did not reach its end has moved there, as there were no hard links. */
 static int take_back_moved(int top, int draft, struct err *e)
 {
 	CLEANUP(dir_closep) DIR *s = dir_open(draft, "commit/moved");
 	const struct dirent *de;
-	int r = 0, n = 0;
+	int r = s || errno == ENOENT ? 0 : err_sys(e, -errno, "commit/moved"), n = 0;
 
-	while (s && r == 0 && (de = dir_next(s)))
-		if (trace_fits(dirfd(s), de->d_name, top, de->d_name) ||
-		    io_is_mark(top, de->d_name)) {
-			r = io_remove_file(top, de->d_name, e);
-			n += r == 0;
-		}
+	while (s && r >= 0 && (de = dir_read(s, &r))) {
+		const struct moved m = {dirfd(s), de->d_name};
+
+		r = placed_remove_if(top, de->d_name, is_moved, &m, e);
+		n += r > 0;
+	}
 	return r < 0 ? r : n;
 }
 
-/* Takes back the links that a commit has made which did not reach its end: those to files of the draft. */
+/* Takes back the links that a commit has made which did not reach its end: those to files of the draft. How many. */
 static int take_back(int top, int draft, const char *name, struct err *e)
 {
 	struct inodes in = {{0}};
 	CLEANUP(dir_closep) DIR *s = dir_open(top, ".");
 	const struct dirent *de;
-	struct stat st;
-	int r = gather_inodes(draft, ".", &in), n = 0, moved;
+	int r = s ? gather_inodes(draft, ".", &in) : -errno, n = 0, moved;
 
-	while (s && r == 0 && (de = dir_next(s)))
-		if (belongs(de->d_name, name) &&
-		    fstatat(top, de->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    is_one_of(&in, &st)) {
-			r = io_remove_file(top, de->d_name, e);
-			n += r == 0;
+	if (r < 0)
+		err_sys(e, r, "what a commit of %s had begun", name);
+	while (r >= 0 && (de = dir_read(s, &r)))
+		if (belongs(de->d_name, name)) {
+			r = placed_remove_if(top, de->d_name, is_one_of, &in, e);
+			n += r > 0;
 		}
 	buf_release(&in.ids);
 	moved = r < 0 ? r : take_back_moved(top, draft, e);
 	return moved < 0 ? moved : n + moved;
 }
 
-/* Whether the step's index is there, and ours. */
-static bool is_published(int top, int draft, const char *name)
+/* Whether the step's index is there, and ours: 1, 0, or why that can't be known. */
+static int is_published(int top, int draft, const char *name, struct err *e)
 {
 	CLEANUP(buf_release) struct buf file = {0};
+	CLEANUP(closep) int moved = -1;
 	struct stat ours, there;
 
-	if (buf_printf(&file, "%s.index", name) < 0 || buf_add_byte(&file, 0) < 0 ||
-	    fstatat(top, (char *)file.p, &there, AT_SYMLINK_NOFOLLOW) < 0)
-		return false;
-	/* It was moved where there are no hard links. */
-	if (fstatat(draft, "commit/index", &ours, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT;
-	return ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+	if (buf_printf(&file, "%s.index", name) < 0 || buf_add_byte(&file, 0) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	if (fstatat(top, (char *)file.p, &there, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, -errno, "%s", (char *)file.p);
+	if (fstatat(draft, "commit/index", &ours, AT_SYMLINK_NOFOLLOW) == 0)
+		return ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+	if (errno != ENOENT)
+		return err_sys(e, -errno, "commit/index");
+	moved = dir_fd(draft, "commit/moved", NULL); /* where there are no hard links */
+	return moved < 0 ? 0 : trace_fits(moved, (char *)file.p, top, (char *)file.p);
 }
 
 /* --- one draft --------------------------------------------------------------------------------------------- */
@@ -138,7 +160,9 @@ static int prefix_of(const char *folder, struct buf *out)
 	return r < 0 ? r : buf_add_byte(out, 0);
 }
 
-static void take_up(const struct context *x, const char *folder, const char *prefix)
+/* PUBLISHED: the step that it has become already, or NULL; it becomes the draft's, which then can't be changed. */
+static void take_up(const struct context *x, const char *folder, const char *prefix,
+		    char *published)
 {
 	struct draft_config c = *x->c;
 	struct draft *d;
@@ -148,9 +172,12 @@ static void take_up(const struct context *x, const char *folder, const char *pre
 	c.first_dynamic = DRAFT_DYNAMIC;
 	if (draft_take_up(&c, folder, &d, &why) < 0) {
 		say(x, "a draft can't be taken up, and stays as it is: %s%s", why.text, "");
+		free(published);
 		return;
 	}
-	say(x, "%s%s: its draft is taken up", prefix, "");
+	if (!published)
+		say(x, "%s%s: its draft is taken up", prefix, "");
+	d->published = published;
 	x->r->found(x->r->arg, d);
 }
 
@@ -174,26 +201,55 @@ int recover_links(int top, int draft, struct err *e)
 	return read_name(draft, name) ? take_back(top, draft, name, e) : 0;
 }
 
-/* 1: the draft was committed, and is gone. */
-static int resume(const struct context *x, int draft, const char *folder, const char *prefix)
+/* The step is there, of which the draft still says that it is to be. PUBLISHED gets its name if that could not be settled. */
+static int finish(const struct context *x, int draft, const char *folder, const char *prefix,
+		  const char *name, char **published)
 {
-	char name[NAME_MAX + 1];
 	struct draft d = {.top = x->c->top, .fd = draft, .folder = (char *)folder};
 	struct err why = {0};
-	int taken;
+	struct stat st;
+	int r = commit_finish(&d, x->commit, name, &why);
 
-	if (!read_name(draft, name))
-		return 0;
-	if (is_published(x->c->top, draft, name)) {
-		if (commit_finish(&d, x->commit, name, &why) < 0)
-			say(x, "%s: %s", name, why.text);
+	if (r == 0) {
 		say(x, "%s: a commit of %s that was interrupted is finished", name, prefix);
 		return 1;
 	}
-	taken = take_back(x->c->top, draft, name, NULL);
-	if (taken > 0)
+	say(x, "%s: its commit was interrupted, and can't be finished yet: %s", name, why.text);
+	if (fstatat(x->drafts, folder, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+		return 1; /* what is left has another name, and goes with the next mount */
+	*published = strdup(name);
+	return *published ? 0 : -ENOMEM;
+}
+
+/* What was under way when it was interrupted. 1: the draft was committed, and is gone; 0: it is there; else it stays as it is. */
+static int resume(const struct context *x, int draft, const char *folder, const char *prefix,
+		  char **published)
+{
+	char name[NAME_MAX + 1];
+	struct err why = {0};
+	int r;
+
+	if (!read_name(draft, name)) {
+		commit_forget(draft, NULL);
+		return 0;
+	}
+	r = is_published(x->c->top, draft, name, &why);
+	if (r == 1)
+		return finish(x, draft, folder, prefix, name, published);
+	if (r < 0) {
+		say(x, "%s: whether it is committed can't be known, its draft stays as it is: %s",
+		    name, why.text);
+		return r;
+	}
+	r = take_back(x->c->top, draft, name, &why);
+	if (r > 0)
 		say(x, "%s: what an interrupted commit of %s had begun is taken back", name,
 		    prefix);
+	if (r < 0) /* the draft's next commit begins with that */
+		say(x, "%s: what an interrupted commit had begun can't be taken back yet: %s", name,
+		    why.text);
+	else
+		commit_forget(draft, NULL);
 	return 0;
 }
 
@@ -201,15 +257,14 @@ static void recover_one(const struct context *x, const char *folder)
 {
 	CLEANUP(buf_release) struct buf prefix = {0};
 	CLEANUP(closep) int draft = dir_fd(x->drafts, folder, NULL);
+	char *published = NULL;
 
 	if (draft < 0 || prefix_of(folder, &prefix) < 0) {
 		say(x, ".ckptfs/drafts/%s%s: is no draft", folder, "");
 		return;
 	}
-	if (resume(x, draft, folder, (char *)prefix.p))
-		return;
-	commit_forget(draft, NULL);
-	take_up(x, folder, (char *)prefix.p);
+	if (resume(x, draft, folder, (char *)prefix.p, &published) == 0)
+		take_up(x, folder, (char *)prefix.p, published);
 }
 
 /* --- all of them ------------------------------------------------------------------------------------------- */
@@ -226,7 +281,7 @@ static int list_drafts(int drafts, bool old, struct buf *names)
 	const struct dirent *de;
 	int r = s ? 0 : -errno;
 
-	while (s && r == 0 && (de = dir_next(s)))
+	while (r == 0 && (de = dir_read(s, &r)))
 		if (is_old(de->d_name) == old)
 			r = buf_add(names, de->d_name, strlen(de->d_name) + 1);
 	return r;
@@ -271,6 +326,9 @@ int recover(const struct draft_config *c, const struct commit_config *commit,
 	const struct context x = {c, commit, rec, drafts};
 	int r;
 
+	r = placed_put_back(c->top, e);
+	if (r < 0)
+		return r;
 	resume_step(&x);
 	if (drafts < 0)
 		return drafts == -ENOENT ? 0 : err_sys(e, drafts, ".ckptfs/drafts");

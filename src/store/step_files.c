@@ -5,6 +5,7 @@
 #include "store/companion.h"
 #include "store/draft.h"
 #include "store/listing.h"
+#include "store/placed.h"
 #include "store/state_update.h"
 #include "store/trace.h"
 #include <fcntl.h>
@@ -28,7 +29,7 @@ static int list_files(const struct step_files *f, const struct step_place *p, st
 
 	if (!s)
 		return err_sys(e, -errno, "the checkpoint directory");
-	while (r == 0 && (de = dir_next(s))) {
+	while (r == 0 && (de = dir_read(s, &r))) {
 		bool own = p->format == STEP_V2
 				   ? name_is_data(de->d_name, &prefix, &of) && prefix == n &&
 					     !strncmp(de->d_name, p->name, n)
@@ -147,18 +148,55 @@ static int each(const struct leaving *l, bool last, leaving_fn f, struct err *e)
 
 	if (!s)
 		return err_sys(e, -errno, STEP_LEAVING);
-	while (r == 0 && (de = dir_next(s)))
+	while (r == 0 && (de = dir_read(s, &r)))
 		if (strcmp(de->d_name, index) != 0)
 			r = call(l, de->d_name, f, e);
 	return r == 0 && has_index && last ? call(l, index, f, e) : r;
 }
 
-/* Where there are no hard links it loses the old name at once. */
+struct traced {
+	int traces;
+	const char *name;
+};
+
+static bool is_traced(const void *traced, int dirfd, const char *file)
+{
+	const struct traced *t = traced;
+
+	return trace_fits(t->traces, t->name, dirfd, file);
+}
+
+static bool is_traced_or_mark(const void *traced, int dirfd, const char *file)
+{
+	return is_traced(traced, dirfd, file) || io_is_mark(dirfd, file);
+}
+
+/* The step's file, or the new name of it, goes; not what has taken its place. */
+static int remove_ours(const struct leaving *l, const char *file, const char *name,
+		       placed_fn is_ours, struct err *e)
+{
+	const struct traced t = {l->files, file};
+	int r = placed_remove_if(l->top, name, is_ours, &t, e);
+
+	return r < 0 ? r : 0;
+}
+
+/* Where there are no hard links it loses the old name at once. A trainer may have saved under that meanwhile: then there is no step any
+ * more that could be renamed. */
 static int give_name(const struct leaving *l, const char *file, const char *as, struct err *e)
 {
 	int r = io_link(l->top, file, l->top, as, e);
+	bool moved = io_needs_copy(r);
 
-	return io_needs_copy(r) ? io_move_new(l->top, file, l->top, as, e) : r;
+	if (moved)
+		r = io_move_new(l->top, file, l->top, as, e);
+	if (r < 0 || trace_fits(l->files, file, l->top, as))
+		return r;
+	if (moved)
+		io_move_new(l->top, as, l->top, file, NULL);
+	else
+		io_remove_file(l->top, as, NULL); /* which it has not had for long */
+	return err_set(e, -ESTALE, "%s: was replaced meanwhile", file);
 }
 
 /* A trainer may have saved under the old name meanwhile. */
@@ -167,9 +205,14 @@ static int take_name_back(const struct leaving *l, const char *file, const char 
 	int r;
 
 	if (!trace_fits(l->files, file, l->top, as))
-		return io_is_mark(l->top, as) ? io_remove_file(l->top, as, e) : 0;
-	r = io_move_new(l->top, as, l->top, file, e);
-	return r == -EEXIST ? io_remove_file(l->top, as, e) : r;
+		return remove_ours(l, file, as, is_traced_or_mark, e);
+	r = io_link(l->top, as, l->top, file, e);
+	if (io_needs_copy(r)) {
+		r = io_move_new(l->top, as, l->top, file, e);
+		if (r != -EEXIST)
+			return r;
+	}
+	return r < 0 && r != -EEXIST ? r : remove_ours(l, file, as, is_traced, e);
 }
 
 /* 1 if it has not. */
@@ -182,7 +225,7 @@ static int has_name(const struct leaving *l, const char *file, const char *as, s
 static int take_old_name(const struct leaving *l, const char *file, const char *as, struct err *e)
 {
 	(void)as;
-	return trace_fits(l->files, file, l->top, file) ? io_remove_file(l->top, file, e) : 0;
+	return remove_ours(l, file, file, is_traced, e);
 }
 
 static int tell_state(const struct leaving *l, struct err *e)
