@@ -6,10 +6,12 @@
 #include "store/draft_disk.h"
 #include "store/draft_items.h"
 #include "store/listing.h"
+#include "store/placed.h"
 #include "store/recover.h"
 #include "store/staged.h"
 #include "store/state_update.h"
 #include "store/trace.h"
+#include <fcntl.h>
 #include <stdio.h>
 
 enum { MAX_TRIES = 1000 }; /* names that somebody else took meanwhile */
@@ -30,6 +32,7 @@ static void give(const struct draft *d, int fd)
 		fchmod(fd, st->st_mode & 0666);
 }
 
+/* Its descriptor. */
 static int put_whole(const struct plan *p, const char *name, struct bytes b, struct err *e)
 {
 	CLEANUP(closep) int fd = io_create(p->fd, name, 0644, e);
@@ -38,7 +41,8 @@ static int put_whole(const struct plan *p, const char *name, struct bytes b, str
 	if (r < 0)
 		return r;
 	give(p->d, fd);
-	return io_sync(fd, name, e);
+	r = io_sync(fd, name, e);
+	return r < 0 ? r : TAKE(fd, -1);
 }
 
 static int write_index(struct plan *p, struct err *e)
@@ -46,13 +50,38 @@ static int write_index(struct plan *p, struct err *e)
 	CLEANUP(buf_release) struct buf b = {0};
 	int r = bundle_writer_finish(&p->index, sink_of_buf(&b), e);
 
-	return r < 0 ? r : put_whole(p, "index", buf_bytes(&b), e);
+	if (r == 0)
+		r = p->index_fd = put_whole(p, "index", buf_bytes(&b), e);
+	return r < 0 ? r : 0;
+}
+
+/* The meta graph of the base. Of one that could not be held another may be there by now. */
+static int read_old_meta(struct plan *p, struct buf *out, struct err *e)
+{
+	const struct pin *base = &p->d->pins[0];
+	const char *suffix = p->d->meta;
+	CLEANUP(buf_release) struct buf name = {0};
+	CLEANUP(closep) int fd = -1;
+	struct source src;
+	int r = companion_name(&base->step->place, suffix, &name);
+
+	if (r < 0)
+		return err_set(e, r, "no memory");
+	if (!base->loose)
+		return companion_read(plan_dir(p, 0, e), &base->step->place, suffix, out, e);
+	r = fd = placed_open(plan_dir(p, 0, e), (char *)name.p, pin_companion(base, suffix), e);
+	if (r >= 0)
+		r = source_of_fd(fd, &src, e);
+	if (r == 0)
+		r = source_read(&src, 0, src.size, out, e);
+	return r < 0 ? r : placed_check(fd, (char *)name.p, pin_companion(base, suffix), e);
 }
 
 /* The text that was written in place of the meta graph's; one that says the same changes nothing. */
 static int write_meta(struct plan *p, struct err *e)
 {
 	CLEANUP(buf_release) struct buf meta = {0}, old = {0};
+	CLEANUP(closep) int fd = -1;
 	struct draft *d = p->d;
 	int r;
 
@@ -63,11 +92,11 @@ static int write_meta(struct plan *p, struct err *e)
 		r = staged_meta(p->meta, &meta, e);
 	if (r < 0)
 		return r;
-	p->new_meta = !d->has_base ||
-		      companion_read(plan_dir(p, 0, e), &d->pins[0].step->place, d->meta, &old,
-				     NULL) < 0 ||
+	p->new_meta = !d->has_base || read_old_meta(p, &old, NULL) < 0 ||
 		      !bytes_eq(buf_bytes(&old), buf_bytes(&meta));
-	return p->new_meta ? put_whole(p, "meta", buf_bytes(&meta), e) : 0;
+	if (p->new_meta)
+		r = fd = put_whole(p, "meta", buf_bytes(&meta), e);
+	return r < 0 ? r : 0;
 }
 
 /* --- links in the checkpoint directory --------------------------------------------------------------------- */
@@ -76,19 +105,11 @@ struct placing {
 	struct plan *p;
 	struct step_place to;
 	uint32_t copies;
-	struct buf placed; /* names of what was linked, each with its NUL */
+	struct placed placed;
 };
 
-static void take_back(struct placing *k)
-{
-	for (const char *name = (char *)k->placed.p;
-	     name && name < (char *)k->placed.p + k->placed.n; name += strlen(name) + 1)
-		io_remove_file(k->p->d->top, name, NULL);
-	k->placed.n = 0;
-}
-
 /* Where there are no hard links at all. A trace of what is moved tells whose it is, should this be as far as it gets. */
-static int place_moved(const struct plan *p, const char *copy, const char *name, struct err *e)
+static int place_moved(const struct plan *p, const char *own, const char *name, struct err *e)
 {
 	CLEANUP(closep) int traces = -1;
 	int r = io_make_folder(p->fd, "moved", 0777, e);
@@ -96,49 +117,91 @@ static int place_moved(const struct plan *p, const char *copy, const char *name,
 	if (r == 0 || r == -EEXIST)
 		r = traces = dir_fd(p->fd, "moved", e);
 	if (r >= 0)
-		r = trace_make(p->fd, copy, traces, name, e);
-	return r < 0 ? r : io_move_new(p->fd, copy, p->d->top, name, e);
+		r = io_remove_all(traces, name, e); /* of a name that was tried before */
+	if (r == 0)
+		r = trace_make(p->fd, own, traces, name, e);
+	return r < 0 ? r : io_move_new(p->fd, own, p->d->top, name, e);
+}
+
+/* Gives NAME to the file FROM of FROM_DIR, where nobody but us writes. COPY: it may be moved, for it is a copy beside the index. */
+static int place_as(struct placing *k, int from_dir, const char *from, const char *name, bool copy,
+		    struct err *e)
+{
+	struct file_id id;
+	struct stat st;
+	int r = 0;
+
+	if (placed_reserve(&k->placed, name) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	if (fstatat(from_dir, from, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(e, -errno, "%s", from);
+	id = file_id_of(&st);
+	r = io_link(from_dir, from, k->p->d->top, name, e);
+	if (copy && io_needs_copy(r))
+		r = place_moved(k->p, from, name, e);
+	if (r == 0)
+		placed_add(&k->placed, name, &id);
+	return r;
 }
 
 /* The copy is made beside the index, and is there to tell whose the link is, should this be as far as it gets. */
-static int place_copy(struct placing *k, int from_dir, const char *from, const char *name,
-		      struct err *e)
+static int name_copy(struct placing *k, char copy[32], struct err *e)
 {
-	const struct plan *p = k->p;
+	snprintf(copy, 32, "copy-%u", k->copies++);
+	return io_remove_all(k->p->fd, copy, e);
+}
+
+static int place(struct placing *k, int from_dir, const char *from, const char *name, struct err *e)
+{
+	char copy[32];
+	int r = place_as(k, from_dir, from, name, false, e);
+
+	if (!io_needs_copy(r))
+		return r;
+	r = name_copy(k, copy, e);
+	if (r == 0)
+		r = io_place(from_dir, from, k->p->fd, copy, e);
+	return r == 0 ? place_as(k, k->p->fd, copy, name, true, e) : r;
+}
+
+/* The file FROM with ID of a pinned step. Of one that could not be held another may have that name by now. */
+static int place_pinned(struct placing *k, uint32_t pin, const char *from, const struct file_id *id,
+			const char *name, struct err *e)
+{
+	int dir = plan_dir(k->p, pin, e);
+	CLEANUP(closep) int fd = -1;
 	char copy[32];
 	int r;
 
-	snprintf(copy, sizeof copy, "copy-%u", k->copies++);
-	r = io_remove_all(p->fd, copy, e);
+	if (dir < 0)
+		return dir;
+	if (!k->p->d->pins[pin].loose)
+		return place(k, dir, from, name, e);
+	r = fd = placed_open(dir, from, id, e);
+	if (r >= 0)
+		r = name_copy(k, copy, e);
 	if (r == 0)
-		r = io_place(from_dir, from, p->fd, copy, e);
+		r = io_copy(fd, k->p->fd, copy, e);
 	if (r == 0)
-		r = io_link(p->fd, copy, p->d->top, name, e);
-	return io_needs_copy(r) ? place_moved(p, copy, name, e) : r;
+		r = placed_check(fd, from, id, e);
+	return r == 0 ? place_as(k, k->p->fd, copy, name, true, e) : r;
 }
 
-static int place(struct placing *k, int from_dir, const char *from, const struct buf *name,
-		 struct err *e)
+/* Puts the name of the new step's shard NUMBER into OUT. */
+static int shard_name(const struct placing *k, uint32_t number, struct buf *out, struct err *e)
 {
-	int r = io_link(from_dir, from, k->p->d->top, (char *)name->p, e);
-
-	if (io_needs_copy(r))
-		r = place_copy(k, from_dir, from, (char *)name->p, e);
-	if (r == 0 && buf_add(&k->placed, name->p, name->n) < 0) {
-		io_remove_file(k->p->d->top, (char *)name->p, NULL);
-		r = err_set(e, -ENOMEM, "no memory");
-	}
-	return r;
+	return step_shard_name(&k->to, number, k->p->num_shards, out) < 0
+		       ? err_set(e, -ENOMEM, "no memory")
+		       : 0;
 }
 
 static int place_shard(struct placing *k, int from_dir, const char *from, uint32_t number,
 		       struct err *e)
 {
 	CLEANUP(buf_release) struct buf name = {0};
+	int r = shard_name(k, number, &name, e);
 
-	if (step_shard_name(&k->to, number, k->p->num_shards, &name) < 0)
-		return err_set(e, -ENOMEM, "no memory");
-	return place(k, from_dir, from, &name, e);
+	return r < 0 ? r : place(k, from_dir, from, (char *)name.p, e);
 }
 
 static int place_old_shards(struct placing *k, uint32_t pin, struct err *e)
@@ -149,13 +212,15 @@ static int place_old_shards(struct placing *k, uint32_t pin, struct err *e)
 
 	for (uint32_t i = 0; i < s->n_shards && r == 0; i++) {
 		const struct old_shard *o = &k->p->old[pin].shards[i];
-		CLEANUP(buf_release) struct buf name = {0};
+		CLEANUP(buf_release) struct buf name = {0}, to = {0};
 
 		if (!o->live || o->repack)
 			continue;
 		if (step_shard_name(&s->place, s->shards[i].number, s->num_shards, &name) < 0)
 			return err_set(e, -ENOMEM, "no memory");
-		r = place_shard(k, plan_dir(k->p, pin, e), (char *)name.p, o->number, e);
+		r = shard_name(k, o->number, &to, e);
+		if (r == 0)
+			r = place_pinned(k, pin, (char *)name.p, &s->shards[i].id, (char *)to.p, e);
 	}
 	return r;
 }
@@ -187,7 +252,8 @@ static int place_companion(struct placing *k, const struct draft_item *text, con
 	if (companion_name(&pin->step->place, suffix, &from) < 0 ||
 	    companion_name(&k->to, suffix, &to) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	return place(k, plan_dir(k->p, text->pin, e), (char *)from.p, &to, e);
+	return place_pinned(k, text->pin, (char *)from.p, pin_companion(pin, suffix), (char *)to.p,
+			    e);
 }
 
 static int place_meta(struct placing *k, struct err *e)
@@ -204,7 +270,7 @@ static int place_meta(struct placing *k, struct err *e)
 		return place_companion(k, &base, p->d->meta, e);
 	if (companion_name(&k->to, p->d->meta, &to) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	return place(k, p->fd, "meta", &to, e);
+	return place(k, p->fd, "meta", (char *)to.p, e);
 }
 
 static int place_all(struct placing *k, struct err *e)
@@ -239,10 +305,27 @@ static int place_index(struct placing *k, struct err *e)
 static int sync_or_undo(struct plan *p, const struct step_place *to, struct err *e)
 {
 	int r = io_sync(p->d->top, "the checkpoint directory", e);
+	struct file_id id;
+	struct stat st;
 
-	if (r < 0 && io_remove_file(p->d->top, to->file, NULL) == 0)
-		p->published = false;
+	if (r == 0 || fstat(p->index_fd, &st) < 0)
+		return r;
+	id = file_id_of(&st);
+	p->published = placed_remove(p->d->top, to->file, &id, NULL) < 0;
 	return r;
+}
+
+static int place_step(struct placing *k, const char *name, struct err *e)
+{
+	struct plan *p = k->p;
+	int r = io_make_link(*name ? name : ".", p->fd, "name", e);
+
+	if (r == 0)
+		r = place_all(k, e);
+	if (r == 0)
+		r = place_index(k, e);
+	p->published = r == 0;
+	return r == 0 ? sync_or_undo(p, &k->to, e) : r;
 }
 
 /* Publishes the step as NAME, or not at all. -EEXIST: something of that name is there. */
@@ -252,24 +335,16 @@ static int publish(struct plan *p, const char *name, struct err *e)
 	struct placing k = {.p = p, .to = {.name = (char *)name, .format = STEP_V2}};
 	int r = io_remove_all(p->fd, "name", e);
 
-	if (buf_printf(&file, "%s.index", name) < 0 || buf_add_byte(&file, 0) < 0)
+	free(p->name);
+	p->name = strdup(name);
+	if (!p->name || buf_printf(&file, "%s.index", name) < 0 || buf_add_byte(&file, 0) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	k.to.file = (char *)file.p;
 	if (r == 0)
-		r = io_make_link(*name ? name : ".", p->fd, "name", e);
-	if (r == 0)
-		r = place_all(&k, e);
-	if (r == 0)
-		r = place_index(&k, e);
-	p->published = r == 0;
-	if (r == 0)
-		r = sync_or_undo(p, &k.to, e);
-	if (p->published && p->d->has_base && p->kept &&
-	    kept_note(p->kept, p->fd, "index", p->d->top, name, p->num_shards, NULL) < 0)
-		kept_release(p->kept);
+		r = place_step(&k, name, e);
 	if (!p->published)
-		take_back(&k);
-	buf_release(&k.placed);
+		placed_take_back(&k.placed, p->d->top);
+	placed_release(&k.placed);
 	return r;
 }
 
@@ -316,15 +391,14 @@ int commit_finish(struct draft *d, const struct commit_config *c, const char *na
 }
 
 /* Until the state file says so, the draft stays, and nothing can be changed in it. */
-static int finish(struct draft *d, const struct commit_config *c, const char *name, struct err *e)
+static int finish(struct draft *d, const struct commit_config *c, struct err *e)
 {
-	char *published = d->published ? d->published : strdup(name);
-	int r = published ? commit_finish(d, c, name, e) : err_set(e, -ENOMEM, "no memory");
+	char *published = d->published;
+	int r = commit_finish(d, c, published, e);
 
-	d->published = published;
 	if (r == 0 || d->ended) {
-		free(published);
 		d->published = NULL;
+		free(published);
 	}
 	return r;
 }
@@ -395,11 +469,17 @@ static void close_files(struct draft *d)
 			closep(&i->staged->fd);
 }
 
+/* Without memory for it that step is just not looked after. */
+static void note_kept(struct plan *p, struct kept *kept)
+{
+	kept_note(kept, p->d->top, p->name, p->num_shards, p->d->meta, TAKE(p->index_fd, -1), NULL);
+}
+
 int commit(struct draft *d, const struct commit_config *c, enum commit_result *result,
 	   struct buf *name, struct kept *kept, struct err *e)
 {
 	CLEANUP(plan_release)
-	struct plan p = {.d = d, .c = c, .dir = -1, .fd = -1, .packed = -1, .kept = kept};
+	struct plan p = {.d = d, .c = c, .dir = -1, .fd = -1, .packed = -1, .index_fd = -1};
 	struct err why = {0};
 	int r;
 
@@ -415,15 +495,17 @@ int commit(struct draft *d, const struct commit_config *c, enum commit_result *r
 	if (d->published) {
 		r = buf_add(name, d->published, strlen(d->published) + 1);
 		*result = COMMIT_DONE;
-		p.published = true;
 	} else {
 		r = commit_plan(&p, result, name, &why);
 	}
 	if (p.published) {
-		int finished;
-
+		if (d->has_base && kept)
+			note_kept(&p, kept);
+		d->published = TAKE(p.name, NULL);
 		d->born = !d->has_base;
-		finished = finish(d, c, (char *)name->p, r < 0 ? NULL : &why);
+	}
+	if (d->published) {
+		int finished = finish(d, c, r < 0 ? NULL : &why);
 
 		r = r < 0 ? r : finished;
 	} else if (r < 0 || *result == COMMIT_WAITS || d->writers) {

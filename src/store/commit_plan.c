@@ -35,6 +35,8 @@ void plan_release(struct plan *p)
 	closep(&p->dir);
 	closep(&p->fd);
 	closep(&p->packed);
+	closep(&p->index_fd);
+	free(p->name);
 }
 
 int plan_dir(struct plan *p, uint32_t pin, struct err *e)
@@ -378,7 +380,6 @@ int plan_make(struct plan *p, struct err *e)
 {
 	int r = 0;
 
-	p->fd = p->packed = p->dir = -1;
 	find_graph(p);
 	find_texts(p);
 	for (uint32_t i = 0; i < p->d->n_pins && r == 0; i++)

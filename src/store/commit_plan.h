@@ -49,8 +49,9 @@ struct plan {
 	uint64_t packed_at;
 	struct buf graph; /* the object graph, where it changes */
 	bool new_graph;
-	struct kept *kept; /* gets what is to be known of the new step */
-	bool published; /* the new step's index is there */
+	int index_fd; /* DR/commit/index; -1: not made */
+	char *name; /* of the new step, as it is tried */
+	bool published; /* its index is there */
 	bool new_meta; /* there is DR/commit/meta */
 	struct draft_item *meta, *debug; /* what is to be carried along; or NULL */
 	struct bundle_writer index;

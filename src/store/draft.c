@@ -271,7 +271,7 @@ static int take_up_base(struct draft *d, struct err *e)
 	d->pins = calloc(1, sizeof *d->pins);
 	if (!d->pins)
 		return err_set(e, -ENOMEM, "no memory");
-	r = pin_open(steps, target + strlen(in_steps), d->mode, d->pins, e);
+	r = pin_open(steps, target + strlen(in_steps), d->meta, d->mode, d->pins, e);
 	if (r < 0)
 		return r;
 	d->n_pins = 1;

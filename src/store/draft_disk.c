@@ -214,7 +214,7 @@ static int pin_by_name(struct draft *d, struct bytes name, struct err *e)
 		return steps;
 	if (!pins || !copy)
 		return err_set(e, -ENOMEM, "no memory");
-	r = pin_open(steps, copy, d->mode, &pins[d->n_pins], e);
+	r = pin_open(steps, copy, d->meta, d->mode, &pins[d->n_pins], e);
 	return r < 0 ? r : (int)d->n_pins++;
 }
 

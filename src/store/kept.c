@@ -1,18 +1,21 @@
 #include "store/kept.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/io.h"
 #include "base/source.h"
 #include "store/companion.h"
 #include "store/listing.h"
+#include "store/placed.h"
 #include <fcntl.h>
 
 enum { MAX_TRIES = 1000 };
 
 void kept_release(struct kept *k)
 {
+	if (k->name)
+		closep(&k->fd);
 	free(k->name);
-	buf_release(&k->bytes);
-	buf_release(&k->shards);
+	free(k->shards);
 	*k = (struct kept){0};
 }
 
@@ -36,104 +39,198 @@ static int shard_name(const char *name, uint32_t number, uint32_t of, struct buf
 	return step_shard_name(&p, number, of, out);
 }
 
-int kept_note(struct kept *k, int from, const char *index, int top, const char *name,
-	      uint32_t num_shards, struct err *e)
+static int meta_name(const char *name, const char *suffix, struct buf *out)
 {
-	struct source src;
-	CLEANUP(closep) int fd = source_open(from, index, &src, e);
-	int r = fd < 0 ? fd : source_read(&src, 0, src.size, &k->bytes, e);
-
-	if (r < 0)
-		return r;
-	k->name = strdup(name);
-	k->num_shards = num_shards;
-	k->index = id_of(from, index);
-	for (uint32_t i = 0; r == 0 && i < num_shards; i++) {
-		CLEANUP(buf_release) struct buf file = {0};
-		struct file_id id;
-
-		r = shard_name(name, i, num_shards, &file);
-		id = r == 0 ? id_of(top, (char *)file.p) : (struct file_id){0};
-		if (r == 0)
-			r = buf_add(&k->shards, &id, sizeof id);
-	}
-	return r < 0 || !k->name ? err_set(e, -ENOMEM, "no memory") : 0;
+	return companion_name(&(struct step_place){.name = (char *)name}, suffix, out);
 }
+
+/* --- noting ------------------------------------------------------------------------------------------------ */
+
+static int note_files(struct kept *k, int top, const char *name, const char *meta)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+	int r = meta_name(name, meta, &file);
+
+	k->meta = r == 0 ? id_of(top, (char *)file.p) : (struct file_id){0};
+	for (uint32_t i = 0; r == 0 && i < k->num_shards; i++) {
+		r = shard_name(name, i, k->num_shards, &file);
+		if (r == 0)
+			k->shards[i] = id_of(top, (char *)file.p);
+	}
+	return r;
+}
+
+int kept_note(struct kept *k, int top, const char *name, uint32_t num_shards, const char *meta,
+	      int index, struct err *e)
+{
+	struct stat st;
+
+	*k = (struct kept){.name = strdup(name),
+			   .num_shards = num_shards,
+			   .fd = index,
+			   .shards = calloc(num_shards + (size_t)1, sizeof *k->shards)};
+	if (k->name && k->shards && fstat(index, &st) == 0 && note_files(k, top, name, meta) == 0) {
+		k->index = file_id_of(&st);
+		return 0;
+	}
+	if (!k->name)
+		closep(&k->fd);
+	kept_release(k);
+	return err_set(e, -ENOMEM, "no memory");
+}
+
+/* --- publishing it again ----------------------------------------------------------------------------------- */
 
 /* Takes the name NAME away from its shards, as far as it is theirs. */
 static void unlink_shards(const struct kept *k, int top, const char *name)
 {
-	const struct file_id *ids = (const struct file_id *)k->shards.p;
-
 	for (uint32_t i = 0; i < k->num_shards; i++) {
 		CLEANUP(buf_release) struct buf file = {0};
-		struct file_id now;
 
-		if (shard_name(name, i, k->num_shards, &file) < 0)
-			return;
-		now = id_of(top, (char *)file.p);
-		if (ids[i].ino && is_same(&now, &ids[i]))
-			io_remove_file(top, (char *)file.p, NULL);
+		if (shard_name(name, i, k->num_shards, &file) == 0 && k->shards[i].ino)
+			placed_remove(top, (char *)file.p, &k->shards[i], NULL);
 	}
 }
 
-/* Its shards under the name TO too; what was done is undone if not all can be had. */
-static int link_shards(const struct kept *k, int top, const char *to, struct err *e)
+/* What is called FROM is called TO as well; P remembers it. */
+static int place(int top, const char *from, const struct file_id *id, const char *to,
+		 struct placed *p, struct err *e)
 {
-	const struct file_id *ids = (const struct file_id *)k->shards.p;
-	uint32_t i;
+	struct file_id now;
+	int r = placed_reserve(p, to);
+
+	if (r < 0)
+		return err_set(e, r, "no memory");
+	r = placed_link(top, from, id, top, to, &now, e);
+	if (r == 0)
+		placed_add(p, to, &now);
+	return r;
+}
+
+static int place_shards(const struct kept *k, int top, const char *to, struct placed *p,
+			struct err *e)
+{
+	CLEANUP(buf_release) struct buf from = {0}, name = {0};
 	int r = 0;
 
-	for (i = 0; r == 0 && i < k->num_shards; i++) {
-		CLEANUP(buf_release) struct buf from = {0}, name = {0};
-		struct file_id now;
-
-		if (!ids[i].ino)
+	for (uint32_t i = 0; r == 0 && i < k->num_shards; i++) {
+		if (!k->shards[i].ino)
 			continue;
 		if (shard_name(k->name, i, k->num_shards, &from) < 0 ||
 		    shard_name(to, i, k->num_shards, &name) < 0)
 			return err_set(e, -ENOMEM, "no memory");
-		now = id_of(top, (char *)from.p);
-		if (!now.ino)
-			r = -ENOENT; /* it was removed, and is another's name now */
-		else if (!is_same(&now, &ids[i]))
-			r = err_set(e, -ESTALE, "%s: was overwritten", (char *)from.p);
-		else
-			r = io_place(top, (char *)from.p, top, (char *)name.p, e);
+		/* -ENOENT: it was removed, and is another's name now. */
+		r = place(top, (char *)from.p, &k->shards[i], (char *)name.p, p, e);
 	}
-	if (r < 0)
-		unlink_shards(k, top, to);
 	return r;
+}
+
+/* The file with ID has some name in TOP that ends with SUFFIX: that of the base, if the trainer's took its place. */
+static int find_name(int top, const struct file_id *id, const char *suffix, struct buf *out)
+{
+	CLEANUP(dir_closep) DIR *s = dir_open(top, ".");
+	const struct dirent *de;
+
+	while (s && (de = dir_next(s))) {
+		struct file_id now;
+
+		if (!bytes_ends(bytes_str(de->d_name), bytes_str(suffix)))
+			continue;
+		now = id_of(top, de->d_name);
+		out->n = 0;
+		if (is_same(&now, id))
+			return buf_add(out, de->d_name, strlen(de->d_name) + 1);
+	}
+	return -ENOENT;
+}
+
+/* A step whose meta graph is lost is one without. */
+static int place_meta(const struct kept *k, int top, const char *to, const char *meta,
+		      struct placed *p, struct err *e)
+{
+	CLEANUP(buf_release) struct buf from = {0}, name = {0};
+	int r = meta_name(to, meta, &name);
+
+	if (r == 0 && k->meta.ino)
+		r = find_name(top, &k->meta, meta, &from);
+	if (r == -ENOMEM)
+		return err_set(e, r, "no memory");
+	r = from.n ? place(top, (char *)from.p, &k->meta, (char *)name.p, p, e) : 0;
+	return r == -ENOENT || r == -ESTALE ? 0 : r;
+}
+
+static int place_index(const struct kept *k, int top, const char *to, struct placed *p,
+		       struct file_id *id, struct err *e)
+{
+	CLEANUP(buf_release) struct buf name = {0}, bytes = {0};
+	struct source src;
+	struct stat st;
+	int r = buf_printf(&name, "%s.index", to);
+
+	if (r == 0)
+		r = buf_add_byte(&name, 0);
+	if (r == 0)
+		r = placed_reserve(p, (char *)name.p);
+	if (r < 0)
+		return err_set(e, r, "no memory");
+	r = source_of_fd(k->fd, &src, e);
+	if (r == 0)
+		r = source_read(&src, 0, src.size, &bytes, e);
+	if (r == 0)
+		r = fstat(k->fd, &st) < 0 ? err_sys(e, -errno, "fstat") : 0;
+	if (r == 0)
+		r = io_put_new(top, (char *)name.p, buf_bytes(&bytes), st.st_mode & 0666, e);
+	if (r < 0)
+		return r;
+	*id = id_of(top, (char *)name.p);
+	if (id->ino) {
+		placed_add(p, (char *)name.p, id);
+		return 0;
+	}
+	io_remove_file(top, (char *)name.p, NULL);
+	return err_set(e, -EIO, "%s: can't be looked at", (char *)name.p);
+}
+
+/* K is the step TO now, whose files P has. */
+static int take_over(struct kept *k, int top, const char *to, const char *meta,
+		     const struct file_id *index, struct err *e)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+	CLEANUP(closep) int fd = -1;
+	struct kept now = {0};
+	int r = buf_printf(&file, "%s.index", to);
+
+	if (r == 0)
+		r = buf_add_byte(&file, 0);
+	if (r < 0)
+		return err_set(e, r, "no memory");
+	r = fd = placed_open(top, (char *)file.p, index, e);
+	if (r >= 0)
+		r = kept_note(&now, top, to, k->num_shards, meta, TAKE(fd, -1), e);
+	if (r < 0)
+		return r;
+	unlink_shards(k, top, k->name); /* beside the other step they would be strays */
+	kept_release(k);
+	*k = now;
+	return 0;
 }
 
 static int publish(struct kept *k, int top, const char *to, const char *meta, struct err *e)
 {
-	CLEANUP(buf_release) struct buf index = {0}, old_meta = {0}, new_meta = {0};
-	struct step_place from_place = {.name = k->name}, to_place = {.name = (char *)to};
-	char *copy = strdup(to);
-	int r = copy ? link_shards(k, top, to, e) : -ENOMEM;
+	struct placed placed = {0};
+	struct file_id index;
+	int r = place_shards(k, top, to, &placed, e);
 
 	if (r == 0)
-		r = companion_name(&from_place, meta, &old_meta);
+		r = place_meta(k, top, to, meta, &placed, e);
 	if (r == 0)
-		r = companion_name(&to_place, meta, &new_meta);
-	if (r == 0) {
-		r = io_place(top, (char *)old_meta.p, top, (char *)new_meta.p, e);
-		r = r == -ENOENT ? 0 : r;
-	}
-	if (r == 0 && (r = buf_printf(&index, "%s.index", to)) == 0)
-		r = buf_add_byte(&index, 0);
+		r = place_index(k, top, to, &placed, &index, e);
 	if (r == 0)
-		r = io_put_new(top, (char *)index.p, buf_bytes(&k->bytes), 0644, e);
-	if (r < 0) {
-		free(copy);
-		return r;
-	}
-	unlink_shards(k, top, k->name); /* beside the other step they would be strays */
-	free(k->name);
-	k->name = copy;
-	k->index = id_of(top, (char *)index.p);
-	return 0;
+		r = take_over(k, top, to, meta, &index, e);
+	if (r < 0)
+		placed_take_back(&placed, top);
+	placed_release(&placed);
+	return r;
 }
 
 int kept_restore(struct kept *k, int top, const char *meta, struct err *e)
@@ -147,8 +244,8 @@ int kept_restore(struct kept *k, int top, const char *meta, struct err *e)
 	now = id_of(top, (char *)index.p);
 	if (!now.ino)
 		return -ENOENT;
-	if (is_same(&now, &k->index))
-		return 0;
+	if (is_same(&now, &k->index)) /* changed in place, it is nobody's to restore */
+		return file_id_eq(&now, &k->index) ? 0 : -ENOENT;
 	r = -EEXIST;
 	for (unsigned i = 0; r == -EEXIST && i < MAX_TRIES; i++) {
 		CLEANUP(listing_release) struct listing l = {0};

@@ -4,6 +4,7 @@
 #include "store/companion.h"
 #include "store/listing.h"
 #include "store/name.h"
+#include "store/trace.h"
 #include <fcntl.h>
 #include <stdio.h>
 
@@ -12,6 +13,9 @@
 
 /* The folder as it is filled. */
 #define UNFINISHED ".unfinished"
+
+/* Traces of the steps that are not held. */
+#define IDS ".ids"
 
 void pin_release(struct pin *p)
 {
@@ -74,6 +78,21 @@ static int hold_shards(const struct step *s, int from, int to, struct err *e)
 	return r;
 }
 
+/* Companions have no id in the step: they belong to it if it is still there when they were held, for they are written after it. */
+static int check_same(const struct step *s, int from, struct err *e)
+{
+	struct file_id now;
+	struct stat st;
+
+	if (fstatat(from, s->place.file, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? err_set(e, -ESTALE, "%s: is gone", s->place.file)
+				       : err_sys(e, -errno, "%s", s->place.file);
+	now = file_id_of(&st);
+	return file_id_eq(&now, &s->id)
+		       ? 0
+		       : err_set(e, -ESTALE, "%s: is not the file that it was", s->place.file);
+}
+
 static int hold_all(const struct step *s, int from, const char *meta, int to, struct err *e)
 {
 	int r = s->place.format == STEP_V2 ? hold_file(from, s->place.file, &s->id, to, e) : 0;
@@ -82,7 +101,9 @@ static int hold_all(const struct step *s, int from, const char *meta, int to, st
 		r = hold_shards(s, from, to, e);
 	if (r == 0)
 		r = hold_companion(s, from, meta, to, e);
-	return r == 0 ? hold_companion(s, from, "debug", to, e) : r;
+	if (r == 0)
+		r = hold_companion(s, from, "debug", to, e);
+	return r == 0 ? check_same(s, from, e) : r;
 }
 
 /* Fills the folder NAME; it is there when it is whole. */
@@ -140,22 +161,74 @@ static int choose_name(int steps_fd, const struct step *s, struct buf *name, str
 	return err_sys(e, r, "%s", s->place.name);
 }
 
+static struct file_id companion_id(const struct step *s, int dirfd, const char *suffix)
+{
+	CLEANUP(buf_release) struct buf name = {0};
+	struct stat st;
+
+	if (companion_name(&s->place, suffix, &name) < 0 ||
+	    fstatat(dirfd, (char *)name.p, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return (struct file_id){0};
+	return file_id_of(&st);
+}
+
+const struct file_id *pin_companion(const struct pin *p, const char *suffix)
+{
+	return !strcmp(suffix, "debug") ? &p->debug : &p->meta;
+}
+
+static void note_companions(struct pin *p, int dir, const char *meta)
+{
+	p->loose = true;
+	p->meta = companion_id(p->step, dir, meta);
+	p->debug = companion_id(p->step, dir, "debug");
+}
+
+/* The trace first: a loose pin without one is of an earlier version. */
+static int make_loose(int steps_fd, int top, const struct step *s, const char *name, struct err *e)
+{
+	CLEANUP(closep) int ids = -1;
+	int r = io_make_folder(steps_fd, IDS, 0777, e);
+
+	if (r == 0 || r == -EEXIST)
+		r = ids = pin_dir(steps_fd, IDS, e);
+	if (r >= 0)
+		r = io_remove_all(ids, name, e);
+	if (r == 0)
+		r = trace_make(top, s->place.file, ids, name, e);
+	return r < 0 ? r : io_make_link(TO_DIRECTORY, steps_fd, name, e);
+}
+
 int pin_make(int steps_fd, int top, struct step *s, int from, const char *meta, struct pin *out,
 	     struct err *e)
 {
 	CLEANUP(buf_release) struct buf name = {0};
+	CLEANUP(closep) int fd = -1;
+	bool loose = false;
 	int r = choose_name(steps_fd, s, &name, e);
 
 	if (r == 0)
 		r = hold(steps_fd, (char *)name.p, s, from, meta, e);
-	if (is_unlinkable(r) && is_same_folder(from, top))
-		r = io_make_link(TO_DIRECTORY, steps_fd, (char *)name.p, e);
+	if (is_unlinkable(r) && is_same_folder(from, top)) {
+		loose = true;
+		r = make_loose(steps_fd, top, s, (char *)name.p, e);
+	}
 	if (is_unlinkable(r))
 		return err_set(e, -EXDEV, "%s: no hard links to its files", s->place.name);
 	if (r < 0)
 		return r;
-	*out = (struct pin){.name = (char *)name.p, .step = step_ref(s)};
-	name = (struct buf){0};
+	r = fd = pin_dir(steps_fd, (char *)name.p, e);
+	*out = (struct pin){.step = s};
+	if (r >= 0 && loose) {
+		note_companions(out, fd, meta);
+		r = check_same(s, fd, e);
+	}
+	if (r < 0) {
+		io_remove_all(steps_fd, (char *)name.p, NULL);
+		return r;
+	}
+	step_ref(s);
+	out->name = (char *)TAKE(name, (struct buf){0}).p;
 	return 0;
 }
 
@@ -203,6 +276,10 @@ int pin_complete(struct pin *p, int dir, int top, enum verify_mode mode, struct 
 		return r;
 	if (r < 0)
 		return r;
+	if (!file_id_eq(&s->id, &p->step->id)) {
+		step_unref(s);
+		return err_set(e, -ESTALE, "%s: was replaced", p->step->place.file);
+	}
 	p->incomplete = p->step; /* somebody may be reading from it */
 	p->step = s;
 	return 0;
@@ -225,11 +302,31 @@ static const struct listed *find_step(const struct listing *l, const char *name)
 	return only;
 }
 
-int pin_open(int steps_fd, const char *name, enum verify_mode mode, struct pin *out, struct err *e)
+/* Whether the loose pin NAME still leads to the step that it is of. */
+static bool is_traced(int steps_fd, const char *name, int dirfd, const char *file)
+{
+	CLEANUP(closep) int ids = pin_dir(steps_fd, IDS, NULL);
+	struct stat st;
+
+	if (ids < 0 || fstatat(ids, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT;
+	return trace_fits(ids, name, dirfd, file);
+}
+
+static bool is_link(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+}
+
+int pin_open(int steps_fd, const char *name, const char *meta, enum verify_mode mode,
+	     struct pin *out, struct err *e)
 {
 	CLEANUP(listing_release) struct listing l = {0};
 	CLEANUP(closep) int fd = pin_dir(steps_fd, name, e);
 	CLEANUP(freep) char *copy = strdup(name);
+	bool loose = is_link(steps_fd, name);
 	const struct listed *item;
 	struct step *step;
 	int r = fd < 0 ? fd : listing_read(fd, "checkpoint", &l, e);
@@ -242,6 +339,14 @@ int pin_open(int steps_fd, const char *name, enum verify_mode mode, struct pin *
 	r = step_open(fd, &item->place, mode, &step, e);
 	if (r < 0)
 		return r;
-	*out = (struct pin){.name = TAKE(copy, NULL), .step = step};
+	*out = (struct pin){.step = step};
+	if (loose)
+		note_companions(out, fd, meta);
+	if (loose && !is_traced(steps_fd, name, fd, item->place.file)) {
+		step_unref(step);
+		return err_set(e, -ESTALE, "%s: was replaced, and could not be held by hard links",
+			       item->place.file);
+	}
+	out->name = TAKE(copy, NULL);
 	return 0;
 }

@@ -6,7 +6,9 @@
  *     steps/my-model-9/my-model-9.index  my-model-9.data-00000-of-00001  my-model-9.meta
  *
  * So it can be opened as from its own directory, whatever becomes of it there. Where hard links are not to be had the folder
- * is a symbolic link to the checkpoint directory, and nothing is held. */
+ * is a symbolic link to the checkpoint directory, and nothing is held: such a pin is loose. What is read through it is compared with
+ * what was pinned, and refused if it is another file by then; steps/.ids/NAME is a trace (store/trace.h) of the file that stands for the
+ * step, by which a later process knows whether it is still the same. */
 #pragma once
 #include "store/step.h"
 
@@ -14,6 +16,8 @@ struct pin {
 	char *name; /* of the folder; what references begin with */
 	struct step *step;
 	struct step *incomplete; /* as it was opened before its shards came back; or NULL */
+	bool loose; /* its files are not held, and may be others by now */
+	struct file_id meta, debug; /* loose: the companions; zeros: there was none */
 };
 
 void pin_release(struct pin *p);
@@ -31,5 +35,10 @@ int pin_make(int steps_fd, int top, struct step *s, int from, const char *meta, 
  * now, and the step's index there is still the one that P has. Of opening the step again. */
 int pin_complete(struct pin *p, int dir, int top, enum verify_mode mode, struct err *e);
 
-/* What was pinned as NAME earlier. As step_open; -ENOENT if there is no step in it. */
-int pin_open(int steps_fd, const char *name, enum verify_mode mode, struct pin *out, struct err *e);
+/* The companion with that suffix, of a loose pin: which file it was. */
+const struct file_id *pin_companion(const struct pin *p, const char *suffix);
+
+/* What was pinned as NAME earlier. META as in pin_make. As step_open; -ENOENT if there is no step in it; -ESTALE if it was not held, and is
+ * another one by now. */
+int pin_open(int steps_fd, const char *name, const char *meta, enum verify_mode mode,
+	     struct pin *out, struct err *e);
