@@ -5,6 +5,7 @@
 #include "view/born.h"
 #include "view/draft_view.h"
 #include "view/folder.h"
+#include "view/kept_steps.h"
 #include "view/open.h"
 #include "view/step_folder.h"
 #include "view/steps.h"
@@ -48,71 +49,6 @@ static void tell(struct view *v, const char *fmt, const char *a, const char *b)
 	err_set(&text, 0, fmt, a, b);
 	if (v->tell)
 		v->tell(v->warn_arg, text.text);
-}
-
-/* A step that was committed, in the folder FOLDER, which is not that node any more if it has another SLOT. */
-struct kept_step {
-	struct kept kept;
-	int top;
-};
-
-enum { MAX_KEPT = 256 };
-
-static void forget_kept(struct kept_step *k)
-{
-	kept_release(&k->kept);
-	closep(&k->top);
-}
-
-/* Takes over KEPT. The oldest of too many is forgotten. */
-static void keep(struct view *v, struct node *n, struct kept *kept)
-{
-	struct kept_step k = {*kept, folder_open_parent(v, n, NULL)};
-
-	pthread_mutex_lock(&v->loading);
-	if (v->kept.n / sizeof k == MAX_KEPT) {
-		forget_kept((struct kept_step *)v->kept.p);
-		v->kept.n -= sizeof k;
-		memmove(v->kept.p, v->kept.p + sizeof k, v->kept.n);
-	}
-	if (k.top < 0 || buf_add(&v->kept, &k, sizeof k) < 0)
-		forget_kept(&k);
-	pthread_mutex_unlock(&v->loading);
-}
-
-void view_restore_kept(struct view *v)
-{
-	struct kept_step *k;
-
-	pthread_mutex_lock(&v->committing);
-	pthread_mutex_lock(&v->loading);
-	k = (struct kept_step *)v->kept.p;
-	for (size_t i = 0; i < v->kept.n / sizeof *k; i++) { /* i-- of 0 comes back to 0 */
-		CLEANUP(freep) char *old = strdup(k[i].kept.name);
-		struct err e = {0};
-		int r = kept_restore(&k[i].kept, k[i].top, v->meta_suffix, &e);
-
-		if (r > 0 && old)
-			tell(v,
-			     "%s: another step was saved under its name; what was committed is now %s",
-			     old, k[i].kept.name);
-		if (r < 0 && r != -ENOENT && v->warn)
-			v->warn(v->warn_arg, &e);
-		if (r < 0) { /* the last one takes its place */
-			forget_kept(&k[i]);
-			v->kept.n -= sizeof *k;
-			k[i--] = k[v->kept.n / sizeof *k];
-		}
-	}
-	pthread_mutex_unlock(&v->loading);
-	pthread_mutex_unlock(&v->committing);
-}
-
-void view_forget_kept(struct view *v)
-{
-	for (size_t i = 0; i < v->kept.n / sizeof(struct kept_step); i++)
-		forget_kept((struct kept_step *)v->kept.p + i);
-	buf_release(&v->kept);
 }
 
 enum { MAX_OTHERS = 64 };
@@ -184,7 +120,7 @@ int commits_node(struct view *v, struct node *n, struct draft *d, struct buf *ch
 
 	r = commit_beside_others(v, n, d, &ending, &result, &name, &kept, e);
 	if (kept.name)
-		keep(v, n, &kept);
+		kept_steps_add(v, n, &kept);
 	if (r < 0)
 		folder_wrap(n->parent, err_wrap(e, r, "%s", n->place->name), e);
 	if (result == COMMIT_ENDED) {
@@ -283,7 +219,7 @@ int64_t view_commit_due(struct view *v, struct buf *changes)
 	CLEANUP(buf_release) struct buf nodes = {0};
 	int64_t next = -1;
 
-	view_restore_kept(v);
+	kept_steps_restore(v, false);
 	if (v->commit_ms >= 0)
 		list_drafted(v, NULL, &nodes);
 	for (size_t i = 0; i < nodes.n / sizeof(struct node *); i++) {
@@ -310,7 +246,7 @@ void view_commit_all(struct view *v)
 {
 	CLEANUP(buf_release) struct buf nodes = {0};
 
-	view_restore_kept(v);
+	kept_steps_restore(v, true);
 	list_drafted(v, NULL, &nodes);
 	for (size_t i = 0; i < nodes.n / sizeof(struct node *); i++) {
 		struct node *n = ((struct node **)nodes.p)[i];

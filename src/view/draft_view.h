@@ -75,8 +75,6 @@ int draft_list(struct draft *d, uint32_t dir, struct buf *items, struct buf *nam
 /* Takes up what an earlier process has left in FOLDER, a node; when it is first looked into. */
 void view_recover(struct view *v, struct node *folder);
 
-void view_forget_kept(struct view *v);
-
 /* One reference more on N, as the kernel has them: view_forget takes it back. */
 void view_hold(struct view *v, struct node *n);
 

@@ -4,6 +4,7 @@
 #include "view/draft_view.h"
 #include "view/folder.h"
 #include "view/in_step.h"
+#include "view/kept_steps.h"
 #include "view/lookup.h"
 #include "view/open.h"
 #include "view/steps.h"
@@ -44,9 +45,9 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 
 void view_release(struct view *v)
 {
+	kept_steps_release(v);
 	node_table_release(&v->nodes);
 	lock_release(&v->root_lock, v->root_fd);
-	view_forget_kept(v);
 	free(v->who);
 	free(v->state_name);
 	free(v->meta_suffix);

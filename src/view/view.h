@@ -35,7 +35,7 @@ struct view {
 	struct commit_config commit;
 	struct lock root_lock;
 	char *who; /* for others who want to write */
-	struct buf kept; /* struct kept_step: what was committed; under loading */
+	struct buf kept; /* what was committed (view/kept_steps.c); under loading */
 	uint32_t drafts; /* how many there are; under lock */
 	void (*tell)(void *, const char *);
 	void (*begun)(void *); /* a first draft: see view_commit_due */
@@ -166,9 +166,6 @@ int view_sync(struct view *v, uint64_t id, struct buf *changes, struct err *e);
 /* Commits the drafts that have been quiet for long enough; what fails is told by `warn`. How many ms until there may be another; -1: there
  * are no drafts. */
 int64_t view_commit_due(struct view *v, struct buf *changes);
-
-/* Publishes again what somebody else has written over (store/kept.h). What was done is told. */
-void view_restore_kept(struct view *v);
 
 /* At the end: all of them. What can't be committed stays as a draft on disk. */
 void view_commit_all(struct view *v);
