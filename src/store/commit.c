@@ -90,6 +90,7 @@ static int write_meta(struct plan *p, struct err *e)
 	r = draft_item_open(d, p->meta, e);
 	if (r == 0)
 		r = staged_meta(p->meta, &meta, e);
+	want_close(p->meta);
 	if (r < 0)
 		return r;
 	p->new_meta = !d->has_base || read_old_meta(p, &old, NULL) < 0 ||
@@ -462,13 +463,6 @@ static int commit_plan(struct plan *p, enum commit_result *result, struct buf *n
 	return r;
 }
 
-static void close_files(struct draft *d)
-{
-	for (struct draft_item *i = d->root; i && (i = items_next(d->root, i));)
-		if (i->staged && !i->opens)
-			closep(&i->staged->fd);
-}
-
 /* Without memory for it that step is just not looked after. */
 static void note_kept(struct plan *p, struct kept *kept)
 {
@@ -511,7 +505,6 @@ int commit(struct draft *d, const struct commit_config *c, enum commit_result *r
 	} else if (r < 0 || *result == COMMIT_WAITS || d->writers) {
 		if (recover_links(d->top, d->fd, NULL) >= 0)
 			commit_forget(d->fd, NULL);
-		close_files(d);
 	} else {
 		r = draft_discard(d, &why);
 	}

@@ -23,8 +23,6 @@ static void old_release(struct old_step *o)
 
 void plan_release(struct plan *p)
 {
-	for (uint32_t i = 0; i < plan_n(p); i++)
-		free(plan_wants(p)[i].npy);
 	for (uint32_t i = 0; p->old && i < p->d->n_pins; i++)
 		old_release(&p->old[i]);
 	free(p->old);
@@ -88,54 +86,6 @@ static int check_kept(struct plan *p, const struct want *w, struct err *e)
 		       w->item->name, why.text);
 }
 
-static int add_want(struct plan *p, struct draft_item *i, struct err *e)
-{
-	struct want w = {.item = i, .pin = i->pin, .var = i->number};
-	int r = add_key(p, i, &w, e);
-
-	if (r == 0 && i->what == DRAFT_STAGED) {
-		w.store = true;
-		w.pin = i->expect_pin;
-		w.var = i->expect_var;
-		w.npy = malloc(sizeof *w.npy);
-		r = w.npy ? staged_parse(p->d, i, w.npy, e) : err_set(e, -ENOMEM, "no memory");
-	} else if (r == 0) {
-		r = check_kept(p, &w, e);
-	}
-	if (r == 0 && buf_add(&p->wants, &w, sizeof w) < 0)
-		r = err_set(e, -ENOMEM, "no memory");
-	if (r < 0)
-		free(w.npy);
-	return r;
-}
-
-/* All that are refused are noted; the first one is told. */
-static int add_wants(struct plan *p, struct err *e)
-{
-	struct draft *d = p->d;
-	struct err why = {0};
-	int r = 0;
-
-	for (struct draft_item *i = d->root; (i = items_next(d->root, i));) {
-		int own = 0;
-
-		if (!draft_is_variable(i))
-			continue;
-		if (i->what == DRAFT_STAGED)
-			own = draft_item_open(d, i, &why);
-		if (own == 0)
-			own = add_want(p, i, &why);
-		if (own < 0 && r == 0) {
-			r = own;
-			if (e)
-				*e = why;
-		}
-		if (own < 0 && own != -EINVAL)
-			break;
-	}
-	return r;
-}
-
 /* --- kept or written --------------------------------------------------------------------------------------- */
 
 static bool is_same_layout(const struct step *a, const struct var *x, const struct step *b,
@@ -190,15 +140,16 @@ static void settle_kept(const struct plan *p, struct want *w)
 }
 
 /* Whether what was written is what S has under that name; then it is kept from there. */
-static int settle_as(struct plan *p, struct want *w, struct step *s, int dirfd, struct err *e)
+static int settle_as(struct plan *p, struct want *w, const struct npy *npy, struct step *s,
+		     int dirfd, struct err *e)
 {
 	const struct var *v = step_find(s, want_key(p, w));
 	int r, pin;
 
 	if (!v || v->kind == VAR_BAD || v->kind == VAR_PART || s->place.format != STEP_V2 ||
-	    s->big_endian != p->big_endian || v->dtype != w->npy->dtype)
+	    s->big_endian != p->big_endian || v->dtype != w->dtype)
 		return 0;
-	r = content_is_same(p, w, s, v, dirfd, e);
+	r = content_is_same(p, w, npy, s, v, dirfd, e);
 	pin = r == 1 ? draft_pin(p->d, s, dirfd, NULL) : -1;
 	if (pin < 0)
 		return r < 0 ? r : 0;
@@ -210,20 +161,22 @@ static int settle_as(struct plan *p, struct want *w, struct step *s, int dirfd, 
 }
 
 /* Rsync and editors copy bytes: what they have copied is found again in the base, or in another step. */
-static int settle_stored(struct plan *p, struct want *w, struct err *e)
+static int settle_stored(struct plan *p, struct want *w, const struct npy *npy, struct err *e)
 {
-	struct want as_written = *w;
+	const uint32_t pin = w->pin, var = w->var;
 	int r = 0;
 
 	if (p->d->has_base)
-		r = settle_as(p, w, p->d->pins[0].step, plan_dir(p, 0, e), e);
-	for (size_t i = 0; i < p->c->n_others && r == 0; i++) {
-		*w = as_written;
-		r = settle_as(p, w, p->c->others[i].step, p->c->others[i].dirfd, NULL);
+		r = settle_as(p, w, npy, p->d->pins[0].step, plan_dir(p, 0, e), e);
+	for (size_t i = 0; i <= p->c->n_others && r == 0; i++) {
+		w->store = true; /* as it was written */
+		w->pin = pin;
+		w->var = var;
+		if (i == p->c->n_others)
+			break;
+		r = settle_as(p, w, npy, p->c->others[i].step, p->c->others[i].dirfd, NULL);
 		r = r == 1 ? 1 : 0; /* what can't be read there is no help */
 	}
-	if (r != 1)
-		*w = as_written;
 	return r < 0 ? r : 0;
 }
 
@@ -238,18 +191,74 @@ static void choose_order(struct plan *p)
 	p->big_endian = big;
 }
 
-static int settle(struct plan *p, struct err *e)
+/* Whether the bytes of the file are those that are stored, side by side. */
+static bool is_canonical(const struct plan *p, const struct npy *npy)
 {
+	const struct dtype_info *t = dtype_info(npy->dtype);
+
+	return npy->dtype != DTYPE_STRING && (!npy->fortran || npy->rank < 2) &&
+	       (npy->big_endian == p->big_endian || t->word <= 1);
+}
+
+/* W is a file of the draft's own. REFUSED: another one was, so nothing will be committed, and this one is only checked. */
+static int settle_written(struct plan *p, struct want *w, bool refused, struct err *e)
+{
+	struct npy npy;
+	int r = draft_item_open(p->d, w->item, e);
+
+	if (r == 0)
+		r = staged_parse(p->d, w->item, &npy, e);
+	if (r == 0) {
+		w->store = w->written = true;
+		w->pin = w->item->expect_pin;
+		w->var = w->item->expect_var;
+		w->dtype = npy.dtype;
+		w->canonical = is_canonical(p, &npy);
+		w->size = npy.size;
+	}
+	if (r == 0 && !refused)
+		r = settle_stored(p, w, &npy, e);
+	want_close(w->item);
+	return r;
+}
+
+static int add_want(struct plan *p, struct draft_item *i, bool refused, struct err *e)
+{
+	struct want w = {.item = i, .pin = i->pin, .var = i->number};
+	int r = add_key(p, i, &w, e);
+
+	if (r == 0 && i->what == DRAFT_STAGED) {
+		r = settle_written(p, &w, refused, e);
+	} else if (r == 0) {
+		r = check_kept(p, &w, e);
+		if (r == 0)
+			settle_kept(p, &w);
+	}
+	if (r == 0 && buf_add(&p->wants, &w, sizeof w) < 0)
+		r = err_set(e, -ENOMEM, "no memory");
+	return r;
+}
+
+/* All that are refused are noted; the first one is told. */
+static int add_wants(struct plan *p, struct err *e)
+{
+	struct draft *d = p->d;
+	struct err why = {0};
 	int r = 0;
 
-	choose_order(p);
-	for (uint32_t i = 0; i < plan_n(p) && r == 0; i++) {
-		struct want *w = &plan_wants(p)[i];
+	for (struct draft_item *i = d->root; (i = items_next(d->root, i));) {
+		int own;
 
-		if (w->store)
-			r = settle_stored(p, w, e);
-		else
-			settle_kept(p, w);
+		if (!draft_is_variable(i))
+			continue;
+		own = add_want(p, i, r < 0, &why);
+		if (own < 0 && r == 0) {
+			r = own;
+			if (e)
+				*e = why;
+		}
+		if (own < 0 && own != -EINVAL)
+			break;
 	}
 	return r;
 }
@@ -323,7 +332,7 @@ static int settle_graph(struct plan *p, struct err *e)
 
 		if (!bytes_eq(want_key(p, w), bytes_str(OBJECT_GRAPH_KEY)))
 			continue;
-		return w->store && w->npy ? 0 : edit_graph(p, w, e);
+		return w->store && w->written ? 0 : edit_graph(p, w, e);
 	}
 	return 0;
 }
@@ -384,10 +393,9 @@ int plan_make(struct plan *p, struct err *e)
 	find_texts(p);
 	for (uint32_t i = 0; i < p->d->n_pins && r == 0; i++)
 		r = pin_complete(&p->d->pins[i], plan_dir(p, i, e), p->d->top, p->d->mode, e);
+	choose_order(p);
 	if (r == 0)
 		r = add_wants(p, e);
-	if (r == 0)
-		r = settle(p, e);
 	if (r == 0 && make_old(p) < 0)
 		r = err_set(e, -ENOMEM, "no memory");
 	if (r < 0)
@@ -471,23 +479,14 @@ static void choose_compaction(struct plan *p)
 		}
 }
 
-/* Whether the bytes of the file are those that are stored, side by side. */
-static bool is_canonical(const struct plan *p, const struct npy *npy)
-{
-	const struct dtype_info *t = dtype_info(npy->dtype);
-
-	return npy->dtype != DTYPE_STRING && (!npy->fortran || npy->rank < 2) &&
-	       (npy->big_endian == p->big_endian || t->word <= 1);
-}
-
 static void choose_own(struct plan *p)
 {
 	for (uint32_t i = 0; i < plan_n(p); i++) {
 		struct want *w = &plan_wants(p)[i];
 		const struct step *s;
 
-		w->own = w->store && w->npy && !w->item->writers && w->npy->size >= MIN_OWN &&
-			 !want_layout(p, w, &s) && is_canonical(p, w->npy);
+		w->own = w->store && w->written && !w->item->writers && w->size >= MIN_OWN &&
+			 !want_layout(p, w, &s) && w->canonical;
 	}
 }
 
@@ -514,7 +513,7 @@ static size_t list_candidates(struct plan *p, struct candidate *out, uint64_t *l
 		struct want *w = &plan_wants(p)[i];
 
 		if (w->own)
-			out[n++] = (struct candidate){w->npy->size, &w->own, false};
+			out[n++] = (struct candidate){w->size, &w->own, false};
 	}
 	for (uint32_t pin = 0; pin < p->d->n_pins; pin++)
 		for (uint32_t i = 0; i < p->d->pins[pin].step->n_shards; i++) {

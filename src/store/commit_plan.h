@@ -14,8 +14,13 @@ struct want {
 	uint32_t pin,
 		var; /* what it is, or with STORE of what slices it is made: DRAFT_NONE: whole */
 	uint32_t next; /* want with the same pin and var, counted from 1; 0: none */
-	struct npy *npy; /* store, of a file of the draft's own */
-	uint32_t crc; /* own */
+	bool written; /* its item is a file of the draft's own, of which is known: */
+	uint8_t dtype;
+	bool canonical; /* its bytes are those that are stored, side by side */
+	bool has_crc; /* what is stored of it has this checksum, and as many bytes */
+	uint32_t crc;
+	uint64_t stored;
+	uint64_t size; /* of its elements in the file */
 };
 
 /* A shard of a pinned step. */
@@ -89,9 +94,18 @@ void plan_shards(struct plan *p);
 /* Writes the bytes and fills P->index. */
 int plan_store(struct plan *p, struct err *e);
 
-/* Are the bytes of W those that variable V of S, in DIRFD, has? 1, 0, or of reading. */
-int content_is_same(const struct plan *p, const struct want *w, struct step *s, const struct var *v,
-		    int dirfd, struct err *e);
+/* Are the bytes of W, whose file is open and has the header NPY, those that variable V of S, in DIRFD, has? 1, 0, or of
+ * reading. */
+int content_is_same(const struct plan *p, struct want *w, const struct npy *npy, struct step *s,
+		    const struct var *v, int dirfd, struct err *e);
+
+/* Finds out the checksum and size of what is stored of W, of which SRC is the file and NPY the header: once, however many steps there are
+ * to compare with. Mostly it is known. Of reading. */
+int want_crc(const struct plan *p, struct want *w, const struct npy *npy, const struct source *src,
+	     struct err *e);
+
+/* A step may have any number of written files: each is open only while it is looked at, unless somebody else has it open. */
+void want_close(struct draft_item *i);
 
 /* The variable whose slices W gets, and its step; NULL: it is stored whole. */
 const struct var *want_layout(const struct plan *p, const struct want *w, const struct step **of);

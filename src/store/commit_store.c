@@ -7,136 +7,39 @@
 #include "format/slice.h"
 #include "format/string_tensor.h"
 #include "store/commit_plan.h"
+#include "store/placed.h"
 #include "store/staged.h"
 #include <fcntl.h>
 #include <inttypes.h>
 
 enum {
 	BUDGET = 4 << 20, /* memory for elements that are turned */
+	PIECE = 1 << 20, /* bytes that are read at once */
 	IN_MEMORY = 64 << 20, /* what is converted is kept there up to this size, else in a file */
 	GATHER = 8 << 20, /* bytes of a whole that slices are taken out of at once */
 };
-
-/* --- is it what is stored already? ------------------------------------------------------------------------- */
-
-struct comparison {
-	struct tensor *t; /* numbers, as an array; or */
-	const struct source *src; /* the stored bytes */
-	uint64_t off, end; /* in either */
-	uint8_t *piece;
-};
-
-enum { COMPARED = 1 << 20, DIFFERS = -ECANCELED };
-
-static int compare_more(void *to, struct bytes b, struct err *e)
-{
-	struct comparison *c = to;
-
-	while (b.n) {
-		size_t n = b.n < COMPARED ? b.n : COMPARED;
-		int r;
-
-		if (n > c->end - c->off)
-			return DIFFERS;
-		r = c->t ? tensor_read(c->t, c->off, n, c->piece, e)
-			 : source_read_into(c->src, c->off, c->piece, n, e);
-		if (r < 0)
-			return r == -EBADMSG ? DIFFERS
-					     : r; /* what is damaged is not what was written */
-		if (memcmp(c->piece, b.p, n) != 0)
-			return DIFFERS;
-		c->off += n;
-		b = bytes_of(b.p + n, b.n - n);
-	}
-	return 0;
-}
-
-static int compare_strings(const struct plan *p, const struct want *w, const struct source *src,
-			   struct step *s, const struct var *v, int dirfd, struct err *e)
-{
-	struct source shard = {0};
-	CLEANUP(closep) int fd = -1;
-	CLEANUP(freep) uint8_t *piece = malloc(COMPARED);
-	struct comparison c = {.src = &shard, .off = v->off, .end = v->off + v->size};
-	struct npy_stored stored;
-	int r;
-
-	if (v->kind != VAR_WHOLE || s->big_endian != p->big_endian)
-		return DIFFERS;
-	fd = step_open_shard(s, dirfd, v->shard, e);
-	r = fd < 0 ? fd : piece ? source_of_fd(fd, &shard, e) : -ENOMEM;
-	if (r < 0)
-		return r;
-	c.piece = piece;
-	r = npy_store(src, w->npy, p->big_endian, BUDGET, (struct sink){compare_more, &c}, &stored,
-		      e);
-	if (r == 0 && (c.off != c.end || stored.crc != v->crc))
-		r = DIFFERS;
-	return r;
-}
-
-static int compare_numbers(const struct plan *p, const struct want *w, const struct source *src,
-			   struct step *s, const struct var *v, int dirfd, struct err *e)
-{
-	struct elements el = {
-		.off = w->npy->data,
-		.rank = w->npy->rank,
-		.dims = w->npy->dims,
-		.item = w->npy->item,
-		.word = w->npy->big_endian == s->big_endian ? 1 : dtype_info(w->npy->dtype)->word,
-		.fortran = w->npy->fortran};
-	CLEANUP(freep) uint8_t *piece = malloc(COMPARED);
-	struct comparison c = {.end = w->npy->size, .piece = piece};
-	int r;
-
-	if (s->big_endian != p->big_endian)
-		return DIFFERS;
-	r = piece ? tensor_open(s, v, dirfd, &c.t, e) : -ENOMEM;
-	if (r == 0)
-		r = elements_put(src, &el, BUDGET, (struct sink){compare_more, &c}, e);
-	tensor_close(c.t);
-	return r;
-}
-
-static bool has_shape(const struct npy *npy, const struct step *s, const struct var *v)
-{
-	return npy->rank == v->rank &&
-	       (!v->rank || !memcmp(npy->dims, var_dims(s, v), v->rank * sizeof *npy->dims));
-}
-
-int content_is_same(const struct plan *p, const struct want *w, struct step *s, const struct var *v,
-		    int dirfd, struct err *e)
-{
-	struct source src;
-	uint32_t crc;
-	int r = source_of_fd(w->item->staged->fd, &src, e);
-
-	if (r < 0 || !has_shape(w->npy, s, v))
-		return r < 0 ? r : 0;
-	if (v->kind == VAR_WHOLE && w->npy->dtype != DTYPE_STRING && !w->npy->fortran &&
-	    w->npy->big_endian == s->big_endian) { /* mostly this is known, and enough to tell */
-		r = staged_crc(w->item->staged, &src, w->npy->data, &crc, e);
-		if (r < 0 || crc != v->crc)
-			return r < 0 ? r : 0;
-	}
-	r = (w->npy->dtype == DTYPE_STRING ? compare_strings : compare_numbers)(p, w, &src, s, v,
-										dirfd, e);
-	if (r == DIFFERS || r == -EBADMSG || r == -EUCLEAN)
-		return 0;
-	return r < 0 ? r : 1;
-}
 
 /* --- what a variable's bytes come from --------------------------------------------------------------------- */
 
 struct content {
 	struct source src;
 	struct npy npy;
-	struct buf memory; /* what SRC is over, or */
+	struct draft_item *item; /* the written file that SRC is over, or */
+	struct buf memory; /* what it is over, or */
 	int fd; /* a file without a name */
 };
 
+void want_close(struct draft_item *i)
+{
+	if (!i->opens)
+		closep(&i->staged->fd);
+}
+
 static void content_release(struct content *c)
 {
+	if (c->item)
+		want_close(c->item);
+	c->item = NULL;
 	buf_release(&c->memory);
 	closep(&c->fd);
 }
@@ -177,7 +80,7 @@ static int spill(const struct plan *p, struct content *c, uint64_t size,
 	int r;
 
 	if (size <= IN_MEMORY) {
-		r = buf_reserve(&c->memory, size) < 0 ? -ENOMEM : 0;
+		r = buf_reserve(&c->memory, size + 1) < 0 ? err_set(e, -ENOMEM, "no memory") : 0;
 		if (r == 0)
 			r = fill(arg, (struct sink){put_memory, &c->memory}, e);
 		c->src = source_of_memory(buf_bytes(&c->memory));
@@ -191,13 +94,13 @@ static int spill(const struct plan *p, struct content *c, uint64_t size,
 
 static int fill_with_file(void *arg, struct sink out, struct err *e)
 {
-	CLEANUP(freep) uint8_t *piece = malloc(COMPARED);
+	CLEANUP(freep) uint8_t *piece = malloc(PIECE);
 	struct file *f = arg;
 	uint64_t off = 0;
 	int64_t n = 1;
 	int r = piece ? 0 : err_set(e, -ENOMEM, "no memory");
 
-	while (r == 0 && (n = file_read(f, off, COMPARED, piece, e)) > 0) {
+	while (r == 0 && (n = file_read(f, off, PIECE, piece, e)) > 0) {
 		r = sink_put(&out, piece, (size_t)n, e);
 		off += (uint64_t)n;
 	}
@@ -238,11 +141,14 @@ static int open_content(struct plan *p, const struct want *w, struct content *c,
 	int r;
 
 	c->fd = -1;
-	if (!w->npy)
+	if (!w->written)
 		return open_reference(p, w, c, e);
+	r = draft_item_open(p->d, w->item, e);
+	if (r < 0)
+		return r;
+	c->item = w->item;
 	r = source_of_fd(w->item->staged->fd, &c->src, e);
-	c->npy = *w->npy;
-	return r;
+	return r < 0 ? r : staged_parse(p->d, w->item, &c->npy, e);
 }
 
 /* Slices are taken out of an array in C order. */
@@ -322,26 +228,39 @@ static int pack(struct plan *p, const struct source *src, const struct npy *npy,
 	return r;
 }
 
-/* Elements [first, first + n) of the slice, into DST. */
-static int gather(const struct content *c, const int64_t *extents, uint64_t count, uint8_t *dst,
-		  struct err *e)
+/* A slice of an array that is in C order. */
+struct cut {
+	const struct content *whole;
+	const int64_t *extents;
+	uint64_t count; /* its elements */
+};
+
+/* They keep their order, so that those of each window follow those of the last one. */
+static int fill_with_slice(void *arg, struct sink out, struct err *e)
 {
-	CLEANUP(buf_release) struct buf window = {0};
-	const struct npy *npy = &c->npy;
+	CLEANUP(buf_release) struct buf window = {0}, piece = {0};
+	const struct cut *cut = arg;
+	const struct npy *npy = &cut->whole->npy;
 	uint64_t step = GATHER / npy->item ? GATHER / npy->item : 1, done = 0;
 	int r = 0;
 
-	for (uint64_t first = 0; first < npy->count && done < count && r == 0; first += step) {
+	for (uint64_t first = 0; first < npy->count && done < cut->count && r == 0; first += step) {
 		uint64_t n = npy->count - first < step ? npy->count - first : step;
-		uint64_t from = slice_before(npy->rank, npy->dims, extents, first);
-		uint64_t to = slice_before(npy->rank, npy->dims, extents, first + n);
+		uint64_t from = slice_before(npy->rank, npy->dims, cut->extents, first);
+		uint64_t to = slice_before(npy->rank, npy->dims, cut->extents, first + n);
+		size_t bytes = (to - from) * npy->item;
 
 		if (from == to)
 			continue;
-		r = source_read(&c->src, npy->data + first * npy->item, n * npy->item, &window, e);
-		if (r == 0)
-			slice_gather(npy->rank, npy->dims, extents, npy->item, from, to - from,
-				     window.p, dst + from * npy->item, first);
+		r = source_read(&cut->whole->src, npy->data + first * npy->item, n * npy->item,
+				&window, e);
+		if (r == 0 && buf_reserve(&piece, bytes) < 0)
+			r = err_set(e, -ENOMEM, "no memory for %zu bytes", bytes);
+		if (r < 0)
+			break;
+		slice_gather(npy->rank, npy->dims, cut->extents, npy->item, from, to - from,
+			     window.p, piece.p, first);
+		r = sink_put(&out, piece.p, bytes, e);
 		done = to;
 	}
 	return r;
@@ -351,44 +270,39 @@ static int gather(const struct content *c, const int64_t *extents, uint64_t coun
 static int pack_slice(struct plan *p, const struct content *c, const int64_t *extents,
 		      struct bundle_entry *entry, struct err *e)
 {
-	CLEANUP(buf_release) struct buf bytes = {0};
-	CLEANUP(freep) struct npy *slice = malloc(sizeof *slice);
-	struct source src;
+	CLEANUP(content_release) struct content slice = {.npy = c->npy, .fd = -1};
+	struct npy *npy = &slice.npy;
+	struct cut cut = {.whole = c, .extents = extents};
 	int r = 0;
 
-	if (!slice)
-		return err_set(e, -ENOMEM, "no memory");
-	*slice = c->npy;
-	slice->count = 1;
-	for (unsigned k = 0; k < slice->rank; k++) {
-		slice->dims[k] = extents[2 * k + 1];
-		slice->count *= (uint64_t)slice->dims[k];
+	npy->count = 1;
+	for (unsigned k = 0; k < npy->rank; k++) {
+		npy->dims[k] = extents[2 * k + 1];
+		npy->count *= (uint64_t)npy->dims[k];
 	}
-	slice->size = slice->stored = slice->count * slice->item;
-	slice->data = 0;
-	slice->fortran = false;
-	if (buf_reserve(&bytes, slice->size + 1) < 0)
-		return err_set(e, -ENOMEM, "no memory for %" PRIu64 " bytes", slice->size);
-	if (slice->item)
-		r = gather(c, extents, slice->count, bytes.p, e);
-	src = source_of_memory(bytes_of(bytes.p, slice->size));
-	return r < 0 ? r : pack(p, &src, slice, entry, e);
+	cut.count = npy->count;
+	npy->size = npy->stored = npy->count * npy->item;
+	npy->data = 0;
+	npy->fortran = false;
+	if (npy->item)
+		r = spill(p, &slice, npy->size, fill_with_slice, &cut, e);
+	else
+		slice.src = source_of_memory(bytes_of(NULL, 0));
+	return r < 0 ? r : pack(p, &slice.src, npy, entry, e);
 }
 
 /* --- entries of variables that are stored whole ------------------------------------------------------------ */
 
-static int store_own(struct want *w, struct bundle_entry *entry, struct err *e)
+static int store_own(const struct plan *p, struct want *w, const struct content *c,
+		     struct bundle_entry *entry, struct err *e)
 {
-	struct source src;
-	int r = source_of_fd(w->item->staged->fd, &src, e);
+	int r = want_crc(p, w, &c->npy, &c->src, e);
 
-	if (r == 0)
-		r = staged_crc(w->item->staged, &src, w->npy->data, &w->crc, e);
 	if (r == 0)
 		r = io_sync(w->item->staged->fd, w->item->name, e);
 	entry->shard = w->shard;
-	entry->off = w->npy->data;
-	entry->size = w->npy->size;
+	entry->off = c->npy.data;
+	entry->size = c->npy.size;
 	entry->crc = w->crc;
 	return r;
 }
@@ -400,7 +314,7 @@ static int store_whole(struct plan *p, struct want *w, struct err *e)
 	int r = open_content(p, w, &c, e);
 
 	if (r == 0)
-		r = w->own ? store_own(w, &entry, e) : pack(p, &c.src, &c.npy, &entry, e);
+		r = w->own ? store_own(p, w, &c, &entry, e) : pack(p, &c.src, &c.npy, &entry, e);
 	if (r < 0)
 		return err_wrap(e, r, "%s", w->item->name);
 	entry.dtype = c.npy.dtype;
@@ -508,9 +422,35 @@ static int store_slice(struct plan *p, uint32_t pin, const struct want *w, const
 		     : bundle_writer_copy(&p->index, &entry, e);
 }
 
+/* What slices are taken out of. Those of one variable stand side by side in an index, so that it is opened, and turned, once. */
+struct slicer {
+	const struct want *w; /* or NULL */
+	struct content c;
+};
+
+static void slicer_release(struct slicer *s)
+{
+	content_release(&s->c);
+	s->w = NULL;
+}
+
+static int slicer_open(struct plan *p, const struct want *w, struct slicer *s, struct err *e)
+{
+	int r;
+
+	if (s->w == w)
+		return 0;
+	slicer_release(s);
+	r = open_content(p, w, &s->c, e);
+	if (r == 0)
+		r = make_c_order(p, &s->c, e);
+	s->w = r == 0 ? w : NULL;
+	return r;
+}
+
 /* Entry NUMBER of the index of pin PIN, for all that want it. */
 static int emit_entry(struct plan *p, uint32_t pin, uint32_t number, const struct bundle_entry *old,
-		      struct err *e)
+		      struct slicer *slicer, struct err *e)
 {
 	const struct var *v = &p->d->pins[pin].step->vars[number];
 	uint32_t from = v->kind == VAR_PART ? p->old[pin].whole[number] : number;
@@ -520,13 +460,9 @@ static int emit_entry(struct plan *p, uint32_t pin, uint32_t number, const struc
 		struct want *w = &plan_wants(p)[i - 1];
 
 		if (w->store && v->kind == VAR_PART) {
-			CLEANUP(content_release) struct content c = {.fd = -1};
-
-			r = open_content(p, w, &c, e);
+			r = slicer_open(p, w, slicer, e);
 			if (r == 0)
-				r = make_c_order(p, &c, e);
-			if (r == 0)
-				r = store_slice(p, pin, w, v, old, &c, e);
+				r = store_slice(p, pin, w, v, old, &slicer->c, e);
 		} else if (p->new_graph && bytes_eq(want_key(p, w), bytes_str(OBJECT_GRAPH_KEY))) {
 			r = store_graph(p, w, e);
 		} else {
@@ -548,22 +484,25 @@ static bool is_wanted(const struct plan *p, uint32_t pin)
 static int emit_bundle(struct plan *p, uint32_t pin, struct err *e)
 {
 	const struct pin *from = &p->d->pins[pin];
+	const struct step *s = from->step;
 	CLEANUP(bundle_close) struct bundle bundle = {0};
+	CLEANUP(slicer_release) struct slicer slicer = {.c.fd = -1};
+	CLEANUP(closep) int fd = placed_open(plan_dir(p, pin, e), s->place.file, &s->id, e);
 	struct bundle_entry entry;
 	struct source src;
-	CLEANUP(closep)
-	int fd = source_open(plan_dir(p, pin, e), from->step->place.file, &src, e);
 	uint32_t number = 0;
-	int r = fd < 0 ? fd : bundle_open(&bundle, src, e);
+	int r = fd < 0 ? fd : source_of_fd(fd, &src, e);
 
+	if (r == 0)
+		r = bundle_open(&bundle, src, e);
 	if (r < 0)
-		return err_wrap(e, r, "%s", from->step->place.file);
-	while ((r = bundle_next(&bundle, &entry, e)) > 0 && number < from->step->n_vars) {
-		r = emit_entry(p, pin, number++, &entry, e);
+		return err_wrap(e, r, "%s", s->place.file);
+	while ((r = bundle_next(&bundle, &entry, e)) > 0 && number < s->n_vars) {
+		r = emit_entry(p, pin, number++, &entry, &slicer, e);
 		if (r < 0)
-			break;
+			return r;
 	}
-	return r;
+	return r < 0 ? r : placed_check(fd, s->place.file, &s->id, e);
 }
 
 /* V1 has no index: the slices of a variable that is written again are listed from what was parsed. */
