@@ -18,18 +18,15 @@ enum { MAX_TRIES = 1000 }; /* names that somebody else took meanwhile */
 
 /* --- files beside the tensors ------------------------------------------------------------------------------ */
 
-/* New files belong to whom the step's belong. */
+/* New files belong to whom the base's belong; those of a new step, to whoever made it. */
 static void give(const struct draft *d, int fd)
 {
-	const struct stat *st = d->n_pins ? &d->pins[0].step->index : NULL;
-	struct stat top;
+	struct stat st;
 
-	if (geteuid() != 0)
+	if (geteuid() != 0 || draft_stat_step(d, &st) < 0)
 		return;
-	if (!st && fstat(d->top, &top) == 0)
-		st = &top;
-	if (st && fchown(fd, st->st_uid, st->st_gid) == 0 && d->n_pins)
-		fchmod(fd, st->st_mode & 0666);
+	if (fchown(fd, st.st_uid, st.st_gid) == 0)
+		fchmod(fd, st.st_mode & 0666);
 }
 
 /* Its descriptor. */

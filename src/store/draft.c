@@ -122,6 +122,14 @@ static int open_folders(struct draft *d, int drafts, const char *folder, bool ma
 	return steps < 0 ? steps : 0;
 }
 
+int draft_stat_step(const struct draft *d, struct stat *out)
+{
+	if (!d->has_base)
+		return fstat(d->fd, out) < 0 ? -errno : 0;
+	*out = d->pins[0].step->index;
+	return 0;
+}
+
 int draft_pin_dir(const struct draft *d, const struct pin *p, struct err *e)
 {
 	CLEANUP(closep) int steps = dir_fd(d->fd, "steps", e);

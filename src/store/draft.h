@@ -179,6 +179,9 @@ int draft_remove(int top, const char *name, struct err *e);
 /* The number of S among the pins, which it becomes if it is none yet; its files are in FROM. As pin_make. The lock is held. */
 int draft_pin(struct draft *d, struct step *s, int from, struct err *e);
 
+/* Whose the step is, and when it was last changed: of the base its index, of a new step the draft's folder. */
+int draft_stat_step(const struct draft *d, struct stat *out);
+
 /* Opens the folder that P, one of the pins, has in the draft. */
 int draft_pin_dir(const struct draft *d, const struct pin *p, struct err *e);
 

@@ -93,23 +93,24 @@ int draft_item_open(struct draft *d, struct draft_item *i, struct err *e)
 	return r == 0 ? draft_need_file(d, i, e) : r;
 }
 
-static struct draft_owner owner_of(const struct step *s, const struct var *v)
+/* Whose I, a VAR or TEXT, is. */
+static struct draft_owner owner_of(const struct draft *d, const struct draft_item *i)
 {
-	struct draft_owner o = {s->index.st_uid, s->index.st_gid, s->index.st_mode};
+	struct stat st = {.st_uid = geteuid(), .st_gid = getegid(), .st_mode = 0600};
+	struct var_owner o;
 
-	if (v) {
-		struct var_owner owner = var_owner(s, v);
-
-		o = (struct draft_owner){owner.uid, owner.gid, owner.mode};
-	}
-	return o;
+	draft_stat_step(d, &st);
+	if (i->what != DRAFT_VAR)
+		return (struct draft_owner){st.st_uid, st.st_gid, st.st_mode};
+	o = var_owner(d->pins[i->pin].step, draft_var(d, i), d->has_base ? NULL : &st);
+	return (struct draft_owner){o.uid, o.gid, o.mode};
 }
 
 /* Makes I, a VAR or TEXT, an empty file of the draft's own. What it was on disk stays until there are bytes. */
 static int empty_item(struct draft *d, struct draft_item *i, struct err *e)
 {
 	bool is_var = i->what == DRAFT_VAR;
-	struct draft_owner owner = owner_of(d->pins[i->pin].step, is_var ? draft_var(d, i) : NULL);
+	struct draft_owner owner = owner_of(d, i);
 
 	if (items_stage(i, &owner) < 0)
 		return err_set(e, -ENOMEM, "no memory");
@@ -201,7 +202,7 @@ static int copy_up(struct draft *d, struct draft_item *i, const struct draft_bas
 	const struct var *v = draft_var(d, i);
 	bool nameless = draft_where(d, i) == WHERE_NAMELESS;
 	struct draft_item trial = *i;
-	struct draft_owner owner = owner_of(d->pins[i->pin].step, v);
+	struct draft_owner owner = owner_of(d, i);
 	CLEANUP(closep) int fd = -1;
 	int r;
 

@@ -201,17 +201,31 @@ static mode_t allowed(const struct var_owner *owner, const struct shard *shard)
 	return as_owner << 6 | as_group << 3 | as_other;
 }
 
-struct var_owner var_owner(const struct step *s, const struct var *v)
+/* What the shards of V let OWNER's classes do. */
+static mode_t allowed_by_all(const struct step *s, const struct var *v,
+			     const struct var_owner *owner)
 {
-	struct var_owner owner = {s->index.st_uid, s->index.st_gid, s->index.st_mode & 0666};
-	const struct shard *first;
+	mode_t mode = allowed(owner, &s->shards[v->shard]);
+
+	for (uint32_t i = 0; i < v->n_parts && v->kind == VAR_SLICED; i++)
+		mode &= allowed(owner, &s->shards[s->vars[s->parts[v->aux + i].var].shard]);
+	return mode;
+}
+
+struct var_owner var_owner(const struct step *s, const struct var *v, const struct stat *maker)
+{
+	const struct stat *of = maker ? maker : &s->index;
+	struct var_owner owner = {of->st_uid, of->st_gid, of->st_mode & 0666};
 
 	if (v->kind == VAR_BAD || !s->n_shards)
 		return owner;
-	first = &s->shards[v->shard];
-	owner = (struct var_owner){first->uid, first->gid, first->mode};
-	for (uint32_t i = 0; i < v->n_parts && v->kind == VAR_SLICED; i++)
-		owner.mode &= allowed(&owner, &s->shards[s->vars[s->parts[v->aux + i].var].shard]);
+	if (maker) { /* writing does not change a shard */
+		owner.mode &= allowed_by_all(s, v, &owner) | 0222;
+		return owner;
+	}
+	owner.uid = s->shards[v->shard].uid;
+	owner.gid = s->shards[v->shard].gid;
+	owner.mode = allowed_by_all(s, v, &owner);
 	return owner;
 }
 

@@ -131,14 +131,15 @@ static inline const int64_t *var_dims(const struct step *s, const struct var *v)
 
 uint64_t var_count(const struct step *s, const struct var *v); /* elements */
 
-/* Whose V is: the owner and group of the shard that holds its first byte, and what all its shards allow. Whoever the mode lets
- * read V may read each of them, by whatever class that one puts them in. */
+/* Whose V is: the owner and group of the shard that holds its first byte, and what all its shards allow. Whoever the mode lets read V
+ * may read each of them, by whatever class that one puts them in. With MAKER, of a new step in which V is not committed yet: the maker's, who may
+ * write to it whatever the shards allow. */
 struct var_owner {
 	uid_t uid;
 	gid_t gid;
 	mode_t mode;
 };
-struct var_owner var_owner(const struct step *s, const struct var *v);
+struct var_owner var_owner(const struct step *s, const struct var *v, const struct stat *maker);
 
 /* Of N variables sorted by key; their keys are in NAMES. NULL if there is none. */
 struct var *var_find(struct var *vars, uint32_t n, const uint8_t *names, struct bytes key);

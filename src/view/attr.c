@@ -62,10 +62,11 @@ void attr_set_times(struct stat *out, struct timespec mtime)
 	out->st_atim = out->st_mtim = out->st_ctim = mtime;
 }
 
-void attr_of_var(const struct step *s, const struct var *v, uint64_t size, struct stat *out)
+void attr_of_var(const struct step *s, const struct var *v, const struct stat *maker, uint64_t size,
+		 struct stat *out)
 {
 	bool has_shard = v->kind != VAR_BAD && s->n_shards;
-	struct var_owner owner = var_owner(s, v);
+	struct var_owner owner = var_owner(s, v, maker);
 
 	*out = (struct stat){
 		.st_ino = var_ino(s, v),
@@ -78,6 +79,12 @@ void attr_of_var(const struct step *s, const struct var *v, uint64_t size, struc
 		.st_blksize = BLOCK_SIZE,
 	};
 	attr_set_times(out, has_shard ? s->shards[v->shard].id.mtime : s->index.st_mtim);
+}
+
+void attr_give_to(const struct stat *maker, struct stat *out)
+{
+	out->st_uid = maker->st_uid;
+	out->st_gid = maker->st_gid;
 }
 
 void attr_of_text(const struct stat *st, unsigned which, uint64_t size, struct stat *out)

@@ -305,6 +305,8 @@ static int stat_of_text(struct draft *d, struct draft_item *i, struct stat *out)
 	if (r < 0 && !st.st_mode)
 		return r;
 	attr_of_text(&st, i->number, r == 0 ? text.n : (uint64_t)st.st_size, out);
+	if (!d->has_base && draft_stat_step(d, &st) == 0)
+		attr_give_to(&st, out);
 	return 0;
 }
 
@@ -324,12 +326,13 @@ static uint64_t dir_ino(uint64_t step, const struct draft *d, const struct draft
 static int stat_of_dir(struct view *v, const struct node *n, struct draft *d,
 		       const struct draft_item *i, struct stat *out)
 {
-	struct stat st = {0};
+	struct stat st;
+	int r = draft_stat_step(d, &st);
 
+	if (r < 0)
+		return r;
 	if (d->has_base)
-		attr_of_step(&d->pins[0].step->index, out);
-	else if (fstat(d->fd, &st) < 0)
-		return -errno;
+		attr_of_step(&st, out);
 	else
 		attr_of_draft_dir(&st, out);
 	if (i->entered.tv_sec)
@@ -343,10 +346,14 @@ static int stat_of_var(const struct draft *d, const struct draft_item *i, struct
 	const struct pin *p = &d->pins[i->pin];
 	const struct var *var = draft_var(d, i);
 	CLEANUP(closep) int dir = -1;
+	struct stat of;
+	int r = draft_stat_step(d, &of);
 
+	if (r < 0)
+		return r;
 	if (var->dtype == DTYPE_STRING && (dir = draft_pin_dir(d, p, NULL)) < 0)
 		return dir; /* they must be read for their size */
-	attr_of_var(p->step, var, file_size(p->step, var, dir), out);
+	attr_of_var(p->step, var, d->has_base ? NULL : &of, file_size(p->step, var, dir), out);
 	return 0;
 }
 
