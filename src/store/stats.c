@@ -1,157 +1,15 @@
 #include "store/stats.h"
 #include "base/cleanup.h"
 #include "format/dtype.h"
+#include "store/sums.h"
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
-enum { PIECE = 1 << 20 };
-
-/* A small float: a sign, EXPONENT bits, MANTISSA bits. */
-struct small_float {
-	int exponent, mantissa, bias;
-	bool finite; /* no infinities: */
-	bool nan_is_one; /* all ones is the NaN (fn), else, if finite, 0x80 is (fnuz) */
-	bool no_nan;
+enum {
+	PIECE = 1 << 20, /* a multiple of every element */
+	MAX_THREADS = 63, /* besides the one that asks */
 };
-
-static double small_float(struct small_float f, unsigned bits)
-{
-	unsigned m = bits & ((1u << f.mantissa) - 1), top = (1u << f.exponent) - 1;
-	unsigned x = bits >> f.mantissa & top;
-	bool negative = bits >> (f.mantissa + f.exponent) & 1;
-	double v;
-
-	if (!f.finite && x == top)
-		v = m ? (double)NAN : (double)INFINITY;
-	else if (f.finite && !f.no_nan && f.nan_is_one && x == top && m == (1u << f.mantissa) - 1)
-		v = (double)NAN;
-	else if (f.finite && !f.no_nan && !f.nan_is_one && negative && !x && !m)
-		return (double)NAN;
-	else
-		v = ldexp(x ? m + (1u << f.mantissa) : m, (int)(x ? x : 1) - f.bias - f.mantissa);
-	return negative ? -v : v;
-}
-
-static double sign_extended(unsigned bits, int n)
-{
-	return bits >> (n - 1) & 1 ? (double)(int)(bits - (1u << n)) : (double)bits;
-}
-
-static double value_of_64(int dtype, uint64_t bits)
-{
-	double d;
-
-	if (dtype == DTYPE_INT64)
-		return (double)(int64_t)bits;
-	if (dtype == DTYPE_UINT64)
-		return (double)bits;
-	memcpy(&d, &bits, sizeof d);
-	return d;
-}
-
-static double value_of_32(int dtype, uint32_t bits)
-{
-	float f;
-
-	if (dtype == DTYPE_INT32 || dtype == DTYPE_QINT32)
-		return (int32_t)bits;
-	if (dtype == DTYPE_UINT32)
-		return bits;
-	memcpy(&f, &bits, sizeof f);
-	return (double)f;
-}
-
-static double value_of_16(int dtype, uint16_t bits)
-{
-	switch (dtype) {
-	case DTYPE_HALF:
-		return small_float((struct small_float){5, 10, 15, false, false, false}, bits);
-	case DTYPE_BFLOAT16:
-		return value_of_32(DTYPE_FLOAT, (uint32_t)bits << 16);
-	case DTYPE_INT16:
-	case DTYPE_QINT16:
-		return (int16_t)bits;
-	default:
-		return bits;
-	}
-}
-
-static double value_of_8(int dtype, uint8_t bits)
-{
-	switch (dtype) {
-	case DTYPE_INT8:
-	case DTYPE_QINT8:
-		return (int8_t)bits;
-	case DTYPE_BOOL:
-		return bits != 0;
-	case DTYPE_FLOAT8_E5M2:
-		return small_float((struct small_float){5, 2, 15, false, false, false}, bits);
-	case DTYPE_FLOAT8_E4M3FN:
-		return small_float((struct small_float){4, 3, 7, true, true, false}, bits);
-	case DTYPE_FLOAT8_E4M3FNUZ:
-		return small_float((struct small_float){4, 3, 8, true, false, false}, bits);
-	case DTYPE_FLOAT8_E4M3B11FNUZ:
-		return small_float((struct small_float){4, 3, 11, true, false, false}, bits);
-	case DTYPE_FLOAT8_E5M2FNUZ:
-		return small_float((struct small_float){5, 2, 16, true, false, false}, bits);
-	case DTYPE_FLOAT4_E2M1FN:
-		return small_float((struct small_float){2, 1, 1, true, false, true}, bits & 0xf);
-	case DTYPE_INT4:
-		return sign_extended(bits & 0xf, 4);
-	case DTYPE_INT2:
-		return sign_extended(bits & 0x3, 2);
-	case DTYPE_UINT4:
-		return bits & 0xf;
-	case DTYPE_UINT2:
-		return bits & 0x3;
-	default:
-		return bits;
-	}
-}
-
-static double value_at(int dtype, size_t item, bool big_endian, const uint8_t *p)
-{
-	uint64_t bits = 0;
-
-	for (size_t i = 0; i < item; i++)
-		bits |= (uint64_t)p[big_endian ? item - 1 - i : i] << 8 * i;
-	switch (item) {
-	case 8:
-		return value_of_64(dtype, bits);
-	case 4:
-		return value_of_32(dtype, (uint32_t)bits);
-	case 2:
-		return value_of_16(dtype, (uint16_t)bits);
-	default:
-		return value_of_8(dtype, (uint8_t)bits);
-	}
-}
-
-/* Sums as they grow; the mean by Welford's recurrence, which loses nothing to large sums. */
-struct sums {
-	uint64_t n;
-	double mean, m2, squares;
-};
-
-static void add_value(struct stats *s, struct sums *sums, double v)
-{
-	double delta;
-
-	s->count++;
-	s->zeros += v == 0;
-	s->nans += isnan(v) != 0;
-	s->infs += isinf(v) != 0;
-	if (!isfinite(v))
-		return;
-	if (!sums->n || v < s->min)
-		s->min = v;
-	if (!sums->n || v > s->max)
-		s->max = v;
-	sums->n++;
-	delta = v - sums->mean;
-	sums->mean += delta / (double)sums->n;
-	sums->m2 += delta * (v - sums->mean);
-	sums->squares += v * v;
-}
 
 /* An array of numbers, from either of two places. */
 struct values {
@@ -162,25 +20,174 @@ struct values {
 	bool big_endian;
 };
 
-static int read_values(const struct values *a, struct stats *out, struct err *e)
-{
-	CLEANUP(freep) uint8_t *piece = malloc(PIECE);
-	size_t item = dtype_info(a->dtype)->item;
-	struct sums sums = {0};
-	int r = piece ? 0 : err_set(e, -ENOMEM, "no memory");
+/* What several threads read of one array. */
+struct reading {
+	const struct values *a;
+	const struct stop *stop;
+	_Atomic uint64_t next; /* where the next piece begins */
+	atomic_bool ended; /* somebody has failed */
+	pthread_mutex_t lock;
+	int status; /* under lock, as all below */
+	struct err why;
+	struct sums sums;
+	uint64_t *codes; /* of small types: how often each was there */
+};
 
-	for (uint64_t off = 0; off < a->size && r == 0; off += PIECE) {
+static size_t item_of(const struct values *a)
+{
+	return dtype_info(a->dtype)->item;
+}
+
+/* Of types of one or two bytes, else 0. */
+static size_t n_codes(const struct values *a)
+{
+	return item_of(a) > 2 ? 0 : (size_t)1 << 8 * item_of(a);
+}
+
+/* Four tables of 256 take turns: one number that comes again and again would wait for itself. */
+static void count_bytes(const uint8_t *p, size_t n, uint64_t *codes)
+{
+	uint32_t tables[4][256] = {{0}};
+	size_t i = 0;
+
+	for (; i + 4 <= n; i += 4) {
+		tables[0][p[i]]++;
+		tables[1][p[i + 1]]++;
+		tables[2][p[i + 2]]++;
+		tables[3][p[i + 3]]++;
+	}
+	for (; i < n; i++)
+		tables[0][p[i]]++;
+	for (size_t c = 0; c < 256; c++)
+		codes[c] += (uint64_t)tables[0][c] + tables[1][c] + tables[2][c] + tables[3][c];
+}
+
+static void count_codes(const struct values *a, const uint8_t *p, size_t n, uint64_t *codes)
+{
+	uint16_t code;
+
+	if (item_of(a) == 1) {
+		count_bytes(p, n, codes);
+		return;
+	}
+	for (size_t i = 0; i + 2 <= n; i += 2) {
+		memcpy(&code, p + i, sizeof code);
+		codes[code]++;
+	}
+}
+
+static void fail(struct reading *rd, int r, const struct err *why)
+{
+	pthread_mutex_lock(&rd->lock);
+	if (rd->status == 0) {
+		rd->status = r;
+		rd->why = *why;
+	}
+	pthread_mutex_unlock(&rd->lock);
+	rd->ended = true;
+}
+
+static int read_piece(const struct values *a, uint64_t off, size_t n, uint8_t *piece, struct err *e)
+{
+	return a->t ? tensor_read(a->t, off, n, piece, e)
+		    : source_read_into(a->src, a->off + off, piece, n, e);
+}
+
+/* Takes pieces as long as there are any. */
+static int read_pieces(struct reading *rd, uint8_t *piece, struct sums *sums, uint64_t *codes,
+		       struct err *e)
+{
+	const struct values *a = rd->a;
+	uint64_t off;
+	int r = 0;
+
+	while (r == 0 && !rd->ended && (off = atomic_fetch_add(&rd->next, PIECE)) < a->size) {
 		size_t n = a->size - off < PIECE ? (size_t)(a->size - off) : PIECE;
 
-		r = a->t ? tensor_read(a->t, off, n, piece, e)
-			 : source_read_into(a->src, a->off + off, piece, n, e);
-		for (size_t i = 0; i < n && r == 0; i += item)
-			add_value(out, &sums, value_at(a->dtype, item, a->big_endian, piece + i));
+		if (rd->stop && rd->stop->asked(rd->stop->arg))
+			return err_set(e, -EINTR, "interrupted");
+		r = read_piece(a, off, n, piece, e);
+		if (r == 0 && codes)
+			count_codes(a, piece, n, codes);
+		else if (r == 0)
+			sums_add_elements(sums, a->dtype, item_of(a), a->big_endian, piece,
+					  n / item_of(a));
 	}
-	out->mean = sums.mean;
-	out->std = sums.n ? sqrt(sums.m2 / (double)sums.n) : 0;
-	out->norm = sqrt(sums.squares);
 	return r;
+}
+
+static void *run_thread(void *arg)
+{
+	struct reading *rd = arg;
+	CLEANUP(freep) uint8_t *piece = malloc(PIECE);
+	CLEANUP(freep) uint64_t *codes = calloc(n_codes(rd->a) + 1, sizeof *codes);
+	struct sums sums = {0};
+	struct err why = {0};
+	int r = piece && codes ? 0 : err_set(&why, -ENOMEM, "no memory");
+
+	if (r == 0)
+		r = read_pieces(rd, piece, &sums, n_codes(rd->a) ? codes : NULL, &why);
+	if (r < 0) {
+		fail(rd, r, &why);
+		return NULL;
+	}
+	pthread_mutex_lock(&rd->lock);
+	sums_add(&rd->sums, &sums);
+	for (size_t i = 0; i < n_codes(rd->a); i++)
+		rd->codes[i] += codes[i];
+	pthread_mutex_unlock(&rd->lock);
+	return NULL;
+}
+
+/* As many threads as there are cores and pieces; what can't be started the others do. */
+static void run_threads(struct reading *rd)
+{
+	pthread_t threads[MAX_THREADS];
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	uint64_t pieces = rd->a->size / PIECE;
+	int n = 0;
+
+	while (n < MAX_THREADS && n + 1 < cores && (uint64_t)n < pieces &&
+	       pthread_create(&threads[n], NULL, run_thread, rd) == 0)
+		n++;
+	run_thread(rd);
+	while (n > 0)
+		pthread_join(threads[--n], NULL);
+}
+
+static int read_values(const struct values *a, const struct stop *stop, struct stats *out,
+		       struct err *e)
+{
+	CLEANUP(freep) uint64_t *codes = calloc(n_codes(a) + 1, sizeof *codes);
+	struct reading rd = {.a = a, .stop = stop, .codes = codes};
+	struct sums *s = &rd.sums;
+
+	if (!codes)
+		return err_set(e, -ENOMEM, "no memory");
+	pthread_mutex_init(&rd.lock, NULL);
+	run_threads(&rd);
+	pthread_mutex_destroy(&rd.lock);
+	if (rd.status < 0 && e)
+		*e = rd.why;
+	if (rd.status < 0)
+		return rd.status;
+	for (size_t i = 0; i < n_codes(a); i++)
+		if (codes[i])
+			sums_add_value(s,
+				       sums_value(a->dtype, item_of(a), a->big_endian, (uint16_t)i),
+				       codes[i]);
+	*out = (struct stats){
+		.count = s->count,
+		.zeros = s->zeros,
+		.nans = s->nans,
+		.infs = s->infs,
+		.mean = s->mean,
+		.std = s->n ? sqrt(s->m2 / (double)s->n) : 0,
+		.min = s->min,
+		.max = s->max,
+		.norm = sqrt(s->squares),
+	};
+	return 0;
 }
 
 /* Not strings, variants, complex numbers. */
@@ -193,11 +200,11 @@ static int check_numbers(int dtype, struct err *e)
 		       : err_set(e, -ENODATA, "%s has no real numbers", type->name);
 }
 
-int stats_of(struct step *s, const struct var *v, int dirfd, struct stats *out, struct err *e)
+int stats_of(struct step *s, const struct var *v, int dirfd, const struct stop *stop,
+	     struct stats *out, struct err *e)
 {
 	struct values a = {.dtype = v->dtype, .big_endian = s->big_endian};
 	struct tensor_shape shape;
-	struct stats stats = {0};
 	struct tensor *t;
 	int r;
 
@@ -212,26 +219,20 @@ int stats_of(struct step *s, const struct var *v, int dirfd, struct stats *out, 
 	a.t = t;
 	a.size = shape.size;
 	if (r == 0)
-		r = read_values(&a, &stats, e);
+		r = read_values(&a, stop, out, e);
 	tensor_close(t);
-	if (r == 0)
-		*out = stats;
 	return r;
 }
 
-int stats_of_file(const struct source *src, const struct npy *npy, struct stats *out, struct err *e)
+int stats_of_file(const struct source *src, const struct npy *npy, const struct stop *stop,
+		  struct stats *out, struct err *e)
 {
 	const struct values a = {.src = src,
 				 .off = npy->data,
 				 .size = npy->size,
 				 .dtype = npy->dtype,
 				 .big_endian = npy->big_endian};
-	struct stats stats = {0};
 	int r = check_numbers(npy->dtype, e);
 
-	if (r == 0)
-		r = read_values(&a, &stats, e);
-	if (r == 0)
-		*out = stats;
-	return r;
+	return r < 0 ? r : read_values(&a, stop, out, e);
 }

@@ -134,7 +134,7 @@ static int print_stats(const struct stats *n, struct buf *out)
 static int put_stats(struct step *s, const struct var *v, int dirfd, struct buf *out, struct err *e)
 {
 	struct stats n;
-	int r = stats_of(s, v, dirfd, &n, e);
+	int r = stats_of(s, v, dirfd, NULL, &n, e);
 
 	return r < 0 ? r : print_stats(&n, out);
 }
@@ -197,7 +197,7 @@ int xattr_of_file(const struct source *src, struct bytes key, struct bytes name,
 	if (bytes_eq(name, bytes_str("dtype")))
 		return buf_add_str(out, dtype_info(npy->dtype)->name);
 	if (bytes_eq(name, bytes_str("stats"))) {
-		r = stats_of_file(src, npy, &n, e);
+		r = stats_of_file(src, npy, NULL, &n, e);
 		return r < 0 ? r : print_stats(&n, out);
 	}
 	if (!bytes_eq(name, bytes_str("shape")))

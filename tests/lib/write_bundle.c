@@ -3,6 +3,7 @@
  *   bundle SHARDS BIG_ENDIAN               first
  *   tensor NAME SHARD FILE
  *   slice NAME SHARD EXTENTS FILE          start,length for each dimension, joined by ','
+ *   hole NAME SHARD DTYPE SIZE             one of bytes, last in its shard, which the caller lengthens
  *   whole NAME DTYPE SHAPE EXTENTS...      a partitioned one; its slices are written by lines as above
  *
  * write_bundle -c FILE...: takes tables apart and writes them again, which must give the same bytes; of a compressed one
@@ -73,6 +74,23 @@ static void put_slice(struct job *job, struct bytes name, char *fields[])
 	put_tensor(job, buf_bytes(&key), (uint32_t)atoi(fields[2]), fields[4]);
 }
 
+static void put_hole(struct job *job, struct bytes name, char *fields[])
+{
+	int64_t size = atoll(fields[4]);
+	struct bundle_entry entry = {.key = name,
+				     .shard = (uint32_t)atoi(fields[2]),
+				     .dtype = (uint8_t)atoi(fields[3]),
+				     .rank = 1,
+				     .dims = &size,
+				     .size = (uint64_t)size};
+	struct err e;
+
+	if (entry.shard >= job->index.num_shards)
+		abort();
+	entry.off = job->shards[entry.shard].n;
+	must(bundle_writer_add(&job->index, &entry, &e), &e, fields[1]);
+}
+
 static void put_whole(struct job *job, struct bytes name, char *fields[])
 {
 	int64_t dims[NPY_MAX_RANK], slices[FIELDS * 2 * NPY_MAX_RANK];
@@ -101,6 +119,8 @@ static void run_line(struct job *job, char *fields[])
 	add_hex(&name, fields[1]);
 	if (!strcmp(fields[0], "tensor"))
 		put_tensor(job, buf_bytes(&name), (uint32_t)atoi(fields[2]), fields[3]);
+	else if (!strcmp(fields[0], "hole"))
+		put_hole(job, buf_bytes(&name), fields);
 	else if (!strcmp(fields[0], "slice"))
 		put_slice(job, buf_bytes(&name), fields);
 	else
