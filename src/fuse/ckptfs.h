@@ -16,6 +16,7 @@ struct read_buffer {
 
 struct ckptfs {
 	struct view view;
+	struct fuse_session *se;
 	const struct options *options;
 	const char *mountpoint;
 	bool to_syslog; /* where messages go; else to stderr */

@@ -151,6 +151,7 @@ static int serve(struct fuse_session *se, struct ckptfs *fs, struct err *e)
 	struct fuse_loop_config loop = {.clone_fd = 1, .max_idle_threads = IDLE_THREADS};
 	int r;
 
+	fs->se = se;
 	if (fuse_set_signal_handlers(se) != 0)
 		return err_set(e, -EINVAL, "can't set signal handlers");
 	if (fuse_session_mount(se, fs->mountpoint) != 0) {

@@ -29,11 +29,18 @@ static void reply_xattr(fuse_req_t req, const struct buf *value, size_t size)
 		fuse_reply_buf(req, (char *)value->p, value->n);
 }
 
+/* Whether nobody waits for the answer any more, or the daemon is to end. */
+static bool is_given_up(void *req)
+{
+	return fuse_req_interrupted(req) || fuse_session_exited(ckptfs_of(req)->se);
+}
+
 void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	CLEANUP(buf_release) struct buf value = {0};
+	const struct stop stop = {is_given_up, req};
 	struct err e = {0};
-	int r = view_getxattr(&ckptfs_of(req)->view, ino, name, &value, &e);
+	int r = view_getxattr(&ckptfs_of(req)->view, ino, name, &stop, &value, &e);
 
 	if (r < 0)
 		reply_error(req, r, &e);

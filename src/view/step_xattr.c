@@ -85,7 +85,8 @@ static int take(struct draft *d, uint32_t index, struct subject *out, struct err
 	return r;
 }
 
-static int of_staged(const struct subject *s, struct bytes name, struct buf *out, struct err *e)
+static int of_staged(const struct subject *s, struct bytes name, const struct stop *stop,
+		     struct buf *out, struct err *e)
 {
 	struct source src;
 	int r;
@@ -97,11 +98,11 @@ static int of_staged(const struct subject *s, struct bytes name, struct buf *out
 	if (!name.p)
 		return buf_add(out, LISTED, sizeof LISTED - 1);
 	r = source_of_fd(s->fd, &src, e);
-	return r < 0 ? r : xattr_of_file(&src, buf_bytes(&s->key), name, out, e);
+	return r < 0 ? r : xattr_of_file(&src, buf_bytes(&s->key), name, stop, out, e);
 }
 
 static int of_var(const struct draft *d, const struct subject *s, struct bytes name,
-		  struct buf *out, struct err *e)
+		  const struct stop *stop, struct buf *out, struct err *e)
 {
 	const struct var *v = &s->step->vars[s->number];
 	struct texts own = {0}, *t = s->texts ? s->texts : &own;
@@ -109,7 +110,7 @@ static int of_var(const struct draft *d, const struct subject *s, struct bytes n
 
 	if (r < 0)
 		return r;
-	r = name.p ? xattr_get(s->step, v, t, s->dir, name, out, e)
+	r = name.p ? xattr_get(s->step, v, t, s->dir, name, stop, out, e)
 		   : xattr_list(s->step, v, t, s->dir, out);
 	if (t == &own)
 		texts_release(&own);
@@ -117,14 +118,14 @@ static int of_var(const struct draft *d, const struct subject *s, struct bytes n
 }
 
 /* The value of NAME, or with NAME.p NULL the names. */
-static int xattr_in_draft(struct draft *d, uint32_t index, struct bytes name, struct buf *out,
-			  struct err *e)
+static int xattr_in_draft(struct draft *d, uint32_t index, struct bytes name,
+			  const struct stop *stop, struct buf *out, struct err *e)
 {
 	CLEANUP(subject_release) struct subject s;
 	int r = take(d, index, &s, e);
 
 	if (r == 0)
-		r = s.step ? of_var(d, &s, name, out, e) : of_staged(&s, name, out, e);
+		r = s.step ? of_var(d, &s, name, stop, out, e) : of_staged(&s, name, stop, out, e);
 	return r;
 }
 
@@ -145,7 +146,7 @@ static int error_of_step(struct view *v, struct node *n, struct bytes name, stru
 }
 
 static int xattr_in_base(struct view *v, struct node *n, uint32_t index, struct bytes name,
-			 struct buf *out, struct err *e)
+			 const struct stop *stop, struct buf *out, struct err *e)
 {
 	CLEANUP(closep) int fd = folder_open_parent(v, n, e);
 	struct loaded *l;
@@ -156,7 +157,7 @@ static int xattr_in_base(struct view *v, struct node *n, uint32_t index, struct 
 	if (!in_step_is_file(l, index))
 		r = -ENODATA;
 	else if (name.p)
-		r = xattr_get(l->step, in_step_var(l, index), &l->texts, fd, name, out, e);
+		r = xattr_get(l->step, in_step_var(l, index), &l->texts, fd, name, stop, out, e);
 	else
 		r = xattr_list(l->step, in_step_var(l, index), &l->texts, fd, out);
 	loaded_unref(l);
@@ -164,22 +165,23 @@ static int xattr_in_base(struct view *v, struct node *n, uint32_t index, struct 
 }
 
 static int xattr_in_step(struct view *v, struct node *n, uint32_t index, struct bytes name,
-			 struct buf *out, struct err *e)
+			 const struct stop *stop, struct buf *out, struct err *e)
 {
 	struct asking a = {0};
 	int r = 0;
 
 	while (draft_ask(&a, v, n, r)) {
 		out->n = 0;
-		r = a.draft ? xattr_in_draft(a.draft, index, name, out, e)
-			    : xattr_in_base(v, n, index, name, out, e);
+		r = a.draft ? xattr_in_draft(a.draft, index, name, stop, out, e)
+			    : xattr_in_base(v, n, index, name, stop, out, e);
 	}
 	return r;
 }
 
 /* --- both -------------------------------------------------------------------------------------------------- */
 
-int view_getxattr(struct view *v, uint64_t id, const char *name, struct buf *out, struct err *e)
+int view_getxattr(struct view *v, uint64_t id, const char *name, const struct stop *stop,
+		  struct buf *out, struct err *e)
 {
 	struct bytes full = bytes_str(name), ours = bytes_str("user.ckptfs."), rest;
 	struct node *n;
@@ -193,7 +195,7 @@ int view_getxattr(struct view *v, uint64_t id, const char *name, struct buf *out
 	if (!n || (n->kind != NODE_STEP && n->kind != NODE_FOLDER))
 		return -ENODATA;
 	if (node_number(id) != NODE_ROOT_ID)
-		return xattr_in_step(v, n, node_index(n, id), rest, out, e);
+		return xattr_in_step(v, n, node_index(n, id), rest, stop, out, e);
 	r = view_draft_xattr(v, n, rest, out);
 	return r == -ENODATA && n->kind == NODE_STEP ? error_of_step(v, n, rest, out) : r;
 }
@@ -205,6 +207,6 @@ int view_listxattr(struct view *v, uint64_t id, struct buf *out, struct err *e)
 
 	if (!n || n->kind != NODE_STEP || node_number(id) == NODE_ROOT_ID)
 		return 0;
-	r = xattr_in_step(v, n, node_index(n, id), bytes_of(NULL, 0), out, e);
+	r = xattr_in_step(v, n, node_index(n, id), bytes_of(NULL, 0), NULL, out, e);
 	return r == -ENODATA ? 0 : r;
 }

@@ -9,6 +9,7 @@
 #pragma once
 #include "store/commit.h"
 #include "store/file.h"
+#include "store/stats.h"
 #include "view/node.h"
 
 struct view {
@@ -178,6 +179,7 @@ int view_readlink(struct view *v, uint64_t id, struct buf *out, struct err *e);
 /* What the step or folder N says of its drafts: NAME is "draft" or "error". -ENODATA: nothing. */
 int view_draft_xattr(struct view *v, struct node *n, struct bytes name, struct buf *out);
 
-/* NAME is the whole one. -ENODATA if there is none. */
-int view_getxattr(struct view *v, uint64_t id, const char *name, struct buf *out, struct err *e);
+/* NAME is the whole one. -ENODATA if there is none; -EINTR: STOP, which may be NULL, said so. */
+int view_getxattr(struct view *v, uint64_t id, const char *name, const struct stop *stop,
+		  struct buf *out, struct err *e);
 int view_listxattr(struct view *v, uint64_t id, struct buf *out, struct err *e);

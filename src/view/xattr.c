@@ -131,10 +131,11 @@ static int print_stats(const struct stats *n, struct buf *out)
 		n->count, n->mean, n->std, n->min, n->max, n->norm, n->zeros, n->nans, n->infs);
 }
 
-static int put_stats(struct step *s, const struct var *v, int dirfd, struct buf *out, struct err *e)
+static int put_stats(struct step *s, const struct var *v, int dirfd, const struct stop *stop,
+		     struct buf *out, struct err *e)
 {
 	struct stats n;
-	int r = stats_of(s, v, dirfd, NULL, &n, e);
+	int r = stats_of(s, v, dirfd, stop, &n, e);
 
 	return r < 0 ? r : print_stats(&n, out);
 }
@@ -152,14 +153,14 @@ static int put_error(struct step *s, const struct var *v, int dirfd, struct buf 
 }
 
 int xattr_get(struct step *s, const struct var *v, struct texts *texts, int dirfd,
-	      struct bytes name, struct buf *out, struct err *e)
+	      struct bytes name, const struct stop *stop, struct buf *out, struct err *e)
 {
 	if (bytes_eq(name, bytes_str("collections")))
 		return text_collections(texts, s, dirfd, var_key(s, v), out);
 	if (bytes_eq(name, bytes_str("full_name")))
 		return put_full_name(s, v, dirfd, out, e);
 	if (bytes_eq(name, bytes_str("stats")))
-		return put_stats(s, v, dirfd, out, e);
+		return put_stats(s, v, dirfd, stop, out, e);
 	if (bytes_eq(name, bytes_str("error")))
 		return put_error(s, v, dirfd, out);
 	return xattr_of_var(s, v, name, out);
@@ -174,15 +175,15 @@ int xattr_list(struct step *s, const struct var *v, struct texts *texts, int dir
 		if (indexed[i].put(s, v, &value) == 0)
 			r = buf_printf(out, "user.ckptfs.%s%c", indexed[i].name, 0);
 	for (size_t i = 0; i < sizeof others / sizeof *others && r == 0; i++)
-		if (xattr_get(s, v, texts, dirfd, bytes_str(others[i]), &value, NULL) == 0)
+		if (xattr_get(s, v, texts, dirfd, bytes_str(others[i]), NULL, &value, NULL) == 0)
 			r = buf_printf(out, "user.ckptfs.%s%c", others[i], 0);
 	return r;
 }
 
 /* --- of a file that was written ---------------------------------------------------------------------------- */
 
-int xattr_of_file(const struct source *src, struct bytes key, struct bytes name, struct buf *out,
-		  struct err *e)
+int xattr_of_file(const struct source *src, struct bytes key, struct bytes name,
+		  const struct stop *stop, struct buf *out, struct err *e)
 {
 	CLEANUP(freep) struct npy *npy = malloc(sizeof *npy);
 	struct stats n;
@@ -197,7 +198,7 @@ int xattr_of_file(const struct source *src, struct bytes key, struct bytes name,
 	if (bytes_eq(name, bytes_str("dtype")))
 		return buf_add_str(out, dtype_info(npy->dtype)->name);
 	if (bytes_eq(name, bytes_str("stats"))) {
-		r = stats_of_file(src, npy, NULL, &n, e);
+		r = stats_of_file(src, npy, stop, &n, e);
 		return r < 0 ? r : print_stats(&n, out);
 	}
 	if (!bytes_eq(name, bytes_str("shape")))

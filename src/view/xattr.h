@@ -8,6 +8,7 @@
  *   stats                              count, mean, std, min, max, norm, zeros, nans, infs
  *   error                              why this variable, or step, can't be read */
 #pragma once
+#include "store/stats.h"
 #include "view/text.h"
 
 /* Appends key, dtype, shape, crc32c or shard. -ENODATA if V has none, or there is no such NAME. */
@@ -16,14 +17,14 @@ int xattr_of_var(const struct step *s, const struct var *v, struct bytes name, s
 /* Whether NAME is that of a listed one, which cp -a and rsync -X bring along. */
 bool xattr_is_derived(const char *name);
 
-/* Appends the value of NAME (without "user.ckptfs."), whichever it is; the same, or of reading. DIRFD: the step's. */
+/* Appends the value of NAME (without "user.ckptfs."), whichever it is; the same, or of reading. DIRFD: the step's. STOP: store/stats.h. */
 int xattr_get(struct step *s, const struct var *v, struct texts *texts, int dirfd,
-	      struct bytes name, struct buf *out, struct err *e);
+	      struct bytes name, const struct stop *stop, struct buf *out, struct err *e);
 
 /* Appends the names of those that V has and that are listed, each with its NUL. */
 int xattr_list(struct step *s, const struct var *v, struct texts *texts, int dirfd,
 	       struct buf *out);
 
 /* Appends key, dtype, shape or stats of a variable that was written and not committed yet: the .npy file SRC. -ENODATA. */
-int xattr_of_file(const struct source *src, struct bytes key, struct bytes name, struct buf *out,
-		  struct err *e);
+int xattr_of_file(const struct source *src, struct bytes key, struct bytes name,
+		  const struct stop *stop, struct buf *out, struct err *e);
