@@ -24,25 +24,85 @@ int debug_info_print(struct bytes b, struct buf *out, struct err *e)
 	return print(&tensorflow__graph_debug_info__descriptor, b, out, e);
 }
 
-int object_graph_full_name(struct bytes b, struct bytes key, struct buf *out, struct err *e)
+/* --- what its variables are called ------------------------------------------------------------------------- */
+
+static int add_text(struct buf *texts, const char *text, uint32_t *at)
 {
+	*at = (uint32_t)texts->n;
+	return texts->n < UINT32_MAX ? buf_add(texts, text, strlen(text) + 1) : -EFBIG;
+}
+
+static int add_names(const Tensorflow__TrackableObjectGraph *g, struct buf *items,
+		     struct buf *texts)
+{
+	struct object_name item;
+	int r = 0;
+
+	for (size_t i = 0; i < g->n_nodes && r == 0; i++)
+		for (size_t k = 0; k < g->nodes[i]->n_attributes && r == 0; k++) {
+			r = add_text(texts, g->nodes[i]->attributes[k]->checkpoint_key, &item.key);
+			if (r == 0)
+				r = add_text(texts, g->nodes[i]->attributes[k]->full_name,
+					     &item.name);
+			if (r == 0)
+				r = buf_add(items, &item, sizeof item);
+		}
+	return r;
+}
+
+/* Of one key the first comes first. */
+static int compare_names(const void *a, const void *b, void *texts)
+{
+	const struct object_name *x = a, *y = b;
+	int c = strcmp((char *)texts + x->key, (char *)texts + y->key);
+
+	return c ? c : (x->key > y->key) - (x->key < y->key);
+}
+
+int object_names_read(struct bytes b, struct object_names *out, struct err *e)
+{
+	CLEANUP(object_names_release) struct object_names names = {0};
 	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
+	struct buf items = {0};
 	int r = pb_unpack(&tensorflow__trackable_object_graph__descriptor, b, &m, e);
 
 	if (r < 0)
 		return r;
+	r = add_names((Tensorflow__TrackableObjectGraph *)m, &items, &names.texts);
+	names.items = (struct object_name *)items.p;
+	names.n = items.n / sizeof *names.items;
+	if (r < 0)
+		return err_sys(e, r, "the names of %zu variables", names.n);
+	if (names.n)
+		qsort_r(names.items, names.n, sizeof *names.items, compare_names, names.texts.p);
+	*out = TAKE(names, (struct object_names){0});
+	return 0;
+}
 
-	const Tensorflow__TrackableObjectGraph *g = (Tensorflow__TrackableObjectGraph *)m;
+void object_names_release(struct object_names *n)
+{
+	free(n->items);
+	buf_release(&n->texts);
+	*n = (struct object_names){0};
+}
 
-	for (size_t i = 0; i < g->n_nodes; i++)
-		for (size_t k = 0; k < g->nodes[i]->n_attributes; k++) {
-			const Tensorflow__TrackableObjectGraph__TrackableObject__SerializedTensor
-				*a = g->nodes[i]->attributes[k];
+const char *object_names_find(const struct object_names *n, struct bytes key)
+{
+	const char *texts = (char *)n->texts.p, *name;
+	size_t lo = 0, hi = n->n;
 
-			if (bytes_eq(bytes_str(a->checkpoint_key), key))
-				return *a->full_name ? buf_add_str(out, a->full_name) : -ENODATA;
-		}
-	return -ENODATA;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (bytes_cmp(bytes_str(texts + n->items[mid].key), key) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (lo == n->n || !bytes_eq(bytes_str(texts + n->items[lo].key), key))
+		return NULL;
+	name = texts + n->items[lo].name;
+	return *name ? name : NULL;
 }
 
 /* --- what it says is stored -------------------------------------------------------------------------------- */

@@ -9,8 +9,21 @@
 /* Appends it as text. -EUCLEAN: none. */
 int object_graph_print(struct bytes b, struct buf *out, struct err *e);
 
-/* Appends the full name of the variable whose value is under KEY. -ENODATA if there is none; -EUCLEAN, -ENOMEM. */
-int object_graph_full_name(struct bytes b, struct bytes key, struct buf *out, struct err *e);
+/* What it calls its variables. */
+struct object_names {
+	struct object_name {
+		uint32_t key, name; /* in `texts`, each with its NUL */
+	} * items; /* sorted by key */
+	size_t n;
+	struct buf texts;
+};
+
+/* -EUCLEAN: no object graph; -EFBIG, -ENOMEM. */
+int object_names_read(struct bytes b, struct object_names *out, struct err *e);
+void object_names_release(struct object_names *n);
+
+/* The full name of the variable whose value is under KEY; NULL if there is none. */
+const char *object_names_find(const struct object_names *n, struct bytes key);
 
 /* What the graph says is stored: each attribute's key. VARIABLE_VALUE stands under the key itself; others (tables,
  * iterators) may be several tensors, whose keys begin with it. */

@@ -36,6 +36,7 @@ int texts_init(struct texts *t, const struct step *s, int dirfd, const char *met
 void texts_release(struct texts *t)
 {
 	memberships_release(&t->memberships);
+	object_names_release(&t->names);
 	pthread_mutex_destroy(&t->lock);
 }
 
@@ -70,6 +71,54 @@ int text_collections(struct texts *t, const struct step *s, int dirfd, struct by
 	}
 	pthread_mutex_unlock(&t->lock);
 	return n ? r : -ENODATA;
+}
+
+/* --- full names -------------------------------------------------------------------------------------------- */
+
+/* What was read and is wrong stays so. */
+static bool is_final(int r)
+{
+	return r == -EUCLEAN || r == -EBADMSG || r == -EFBIG;
+}
+
+/* Under t->lock. */
+static int load_names(struct texts *t, struct step *s, int dirfd, struct err *e)
+{
+	CLEANUP(buf_release) struct buf graph = {0};
+	struct err why = {0};
+	int r = t->no_names.code;
+
+	if (!t->has_names && r == 0) {
+		r = companion_object_graph(s, dirfd, &graph, &why);
+		if (r == 0)
+			r = object_names_read(buf_bytes(&graph), &t->names, &why);
+		t->has_names = r == 0;
+		if (is_final(r))
+			t->no_names = why;
+	} else {
+		why = t->no_names;
+	}
+	if (r < 0 && e)
+		*e = why;
+	return r;
+}
+
+int text_full_name(struct texts *t, struct step *s, int dirfd, struct bytes key, struct buf *out,
+		   struct err *e)
+{
+	const char *name = NULL;
+	int r;
+
+	if (!s->object_based)
+		return -ENODATA;
+	pthread_mutex_lock(&t->lock);
+	r = load_names(t, s, dirfd, e);
+	if (r == 0)
+		name = object_names_find(&t->names, key);
+	pthread_mutex_unlock(&t->lock);
+	if (r < 0)
+		return r;
+	return name ? buf_add_str(out, name) : -ENODATA;
 }
 
 /* --- variables.tsv ----------------------------------------------------------------------------------------- */

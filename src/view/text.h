@@ -9,6 +9,7 @@
  *
  * They are made when they are opened, and their size when it is first asked for. */
 #pragma once
+#include "format/object_graph.h"
 #include "store/companion.h"
 
 /* A step's texts; `lock` guards what is found out later. */
@@ -22,6 +23,9 @@ struct texts {
 	bool has_memberships;
 	struct memberships
 		memberships; /* what the meta graph's collections hold; empty without one */
+	bool has_names;
+	struct object_names names; /* what the object graph calls the variables; or */
+	struct err no_names; /* why it can't be read */
 };
 
 /* Looks which texts S, in DIRFD, has. -ENOMEM. */
@@ -38,3 +42,7 @@ uint64_t text_size(struct texts *t, struct step *s, int dirfd, enum text_kind ki
 /* Appends the names of the collections that hold KEY, with commas. -ENODATA if none. */
 int text_collections(struct texts *t, const struct step *s, int dirfd, struct bytes key,
 		     struct buf *out);
+
+/* Appends what the object graph calls the variable KEY. -ENODATA if nothing, or there is none; or of reading it. */
+int text_full_name(struct texts *t, struct step *s, int dirfd, struct bytes key, struct buf *out,
+		   struct err *e);

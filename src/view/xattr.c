@@ -1,7 +1,6 @@
 #include "view/xattr.h"
 #include "base/cleanup.h"
 #include "format/dtype.h"
-#include "format/object_graph.h"
 #include "store/stats.h"
 #include <inttypes.h>
 
@@ -110,18 +109,6 @@ bool xattr_is_derived(const char *name)
 
 /* --- what takes more than the index ------------------------------------------------------------------------ */
 
-static int put_full_name(struct step *s, const struct var *v, int dirfd, struct buf *out,
-			 struct err *e)
-{
-	CLEANUP(buf_release) struct buf graph = {0};
-	int r;
-
-	if (!s->object_based)
-		return -ENODATA;
-	r = companion_object_graph(s, dirfd, &graph, e);
-	return r < 0 ? r : object_graph_full_name(buf_bytes(&graph), var_key(s, v), out, e);
-}
-
 static int print_stats(const struct stats *n, struct buf *out)
 {
 	return buf_printf(
@@ -158,7 +145,7 @@ int xattr_get(struct step *s, const struct var *v, struct texts *texts, int dirf
 	if (bytes_eq(name, bytes_str("collections")))
 		return text_collections(texts, s, dirfd, var_key(s, v), out);
 	if (bytes_eq(name, bytes_str("full_name")))
-		return put_full_name(s, v, dirfd, out, e);
+		return text_full_name(texts, s, dirfd, var_key(s, v), out, e);
 	if (bytes_eq(name, bytes_str("stats")))
 		return put_stats(s, v, dirfd, stop, out, e);
 	if (bytes_eq(name, bytes_str("error")))

@@ -290,7 +290,7 @@ static int update_state(const char *source, uint32_t *crc, struct err *e)
 	return r;
 }
 
-/* Checkpoint(a=Variable(1.0, name="va")), as TensorFlow writes it: "a" gets another key, and is taken out. */
+/* Checkpoint(a=Variable(1.0, name="va")), as TensorFlow writes it: "a" is asked for its name, gets another key, and is taken out. */
 static int edit_graph(struct buf *out, struct err *e)
 {
 	static const char graph[] =
@@ -301,9 +301,17 @@ static int edit_graph(struct buf *out, struct err *e)
 	struct key_change change = {bytes_str("a/.ATTRIBUTES/VARIABLE_VALUE"),
 				    bytes_str("b/.ATTRIBUTES/VARIABLE_VALUE")};
 	struct bytes b = bytes_of(graph, sizeof graph - 1);
+	CLEANUP(object_names_release) struct object_names names = {0};
+	const char *name;
 	bool changed;
-	int r = object_graph_edit(b, &change, 1, out, &changed, e);
+	int r = object_names_read(b, &names, e);
 
+	if (r < 0)
+		return r;
+	name = object_names_find(&names, change.from);
+	if (!name || strcmp(name, "va") != 0)
+		return err_set(e, -EINVAL, "the name of a is not found");
+	r = object_graph_edit(b, &change, 1, out, &changed, e);
 	change.to = bytes_of(NULL, 0);
 	return r < 0 ? r : object_graph_edit(b, &change, 1, out, &changed, e);
 }
