@@ -131,7 +131,7 @@ static void put_file(const char *path, struct bytes b)
 {
 	FILE *f = fopen(path, "we");
 
-	if (!f || fwrite(b.p, 1, b.n, f) != b.n || fclose(f)) {
+	if (!f || (b.n && fwrite(b.p, 1, b.n, f) != b.n) || fclose(f)) {
 		perror(path);
 		exit(EXIT_FAILURE);
 	}
