@@ -1,22 +1,24 @@
 #!/usr/bin/env python3
-"""Writers and a committer at once: race.py MOUNTED COUNT
+"""Writers and committers at once: race.py MOUNTED SECONDS FOLDER...
 
-Each writer makes new variables in one step's folder, in various ways, while another process commits that folder again and
-again. A commit begins the folder anew, so each variable has to be in a step of its own time: none may be lost or torn.
+Each writer makes new variables in one step's folder, in various ways, while for each FOLDER (`.` or one in the mount) another process
+syncs that again and again. A commit begins the step's folder anew, so each variable has to be in a step of its own time: none may be lost
+or torn. Without a FOLDER, the mount's timer commits: the writers pause together, so that it does, and begin again at about that time.
 """
 
 import errno
 import io
 import multiprocessing
 import os
+import random
 import sys
+import time
 
 import numpy as np
 
-MOUNTED, COUNT = sys.argv[1], int(sys.argv[2])
+MOUNTED, SECONDS, FOLDERS = sys.argv[1], float(sys.argv[2]), sys.argv[3:]
 BASE = os.path.join(MOUNTED, "my-model-0")
-# A commit takes folder and file away between two calls: then it is done once more.
-AGAIN = {errno.ENOENT, errno.ESTALE}
+WRITERS = 3
 
 
 def content(writer, number):
@@ -49,23 +51,29 @@ def put(name, data, way):
             os.fsync(file.fileno())
 
 
-def write(writer):
-    for number in range(COUNT):
+def write(writer, counts, pause):
+    end = time.monotonic() + SECONDS
+    number = 0
+    while number < 8 * SECONDS if pause else time.monotonic() < end:  # so that all pause equally often
         name = f"p{writer}_{number}.npy"
         for _ in range(1000):
             try:
                 put(name, content(writer, number), number % 4)
                 break
-            except OSError as error:
-                if error.errno not in AGAIN:
-                    raise
+            except FileNotFoundError:
+                pass  # a commit has taken away what was to be renamed: then it is done once more
         else:
             raise AssertionError(f"{name} can't be written")
+        number += 1
+        if pause and number % 8 == 0:
+            pause.wait()
+            time.sleep(random.uniform(0.95, 1.1))
+    counts[writer] = number
 
 
-def commit(stop):
+def commit(folder, stop):
     while not stop.is_set():
-        fd = os.open(BASE, os.O_RDONLY)
+        fd = os.open(os.path.join(MOUNTED, folder), os.O_RDONLY)
         try:
             os.fsync(fd)
         except OSError as error:
@@ -89,26 +97,29 @@ def found():
 
 def main():
     stop = multiprocessing.Event()
-    committer = multiprocessing.Process(target=commit, args=(stop,))
-    writers = [multiprocessing.Process(target=write, args=(writer,)) for writer in range(3)]
-    for process in [committer, *writers]:
+    counts = multiprocessing.Array("l", WRITERS)
+    pause = None if FOLDERS else multiprocessing.Barrier(WRITERS, timeout=60)
+    committers = [multiprocessing.Process(target=commit, args=(folder, stop)) for folder in FOLDERS]
+    writers = [multiprocessing.Process(target=write, args=(writer, counts, pause)) for writer in range(WRITERS)]
+    for process in committers + writers:
         process.start()
     for process in writers:
         process.join()
     stop.set()
-    committer.join()
+    for process in committers:
+        process.join()
     commit_last = os.open(MOUNTED, os.O_RDONLY)
     os.fsync(commit_last)
     os.close(commit_last)
-    assert not any(process.exitcode for process in [committer, *writers])
+    assert not any(process.exitcode for process in committers + writers)
     files = found()
-    for writer in range(3):
-        for number in range(COUNT):
+    for writer in range(WRITERS):
+        for number in range(counts[writer]):
             name = f"p{writer}_{number}.npy"
             assert name in files, f"{name} is lost"
             assert files[name] == {content(writer, number)}, f"{name} is another"
     steps = sum(name.startswith("my-model-") for name in os.listdir(MOUNTED)) - 3
-    print(f"{3 * COUNT} variables in {steps} steps")
+    print(f"{sum(counts)} variables in {steps} steps")
     assert steps > 1
 
 
