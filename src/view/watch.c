@@ -184,26 +184,32 @@ static int handle_event(struct view *v, int wd, bool ended, struct buf *changes)
 	return r;
 }
 
+/* Whether WD is in SEEN; from now on it is. */
+static bool is_seen(struct buf *seen, int wd)
+{
+	for (size_t i = 0; i < seen->n / sizeof wd; i++)
+		if (((const int *)seen->p)[i] == wd)
+			return true;
+	buf_add(seen, &wd, sizeof wd); /* else the folder is compared twice */
+	return false;
+}
+
 int watch_read(struct view *v, struct buf *changes)
 {
 	CLEANUP(freep) char *batch = malloc(BATCH);
-	int last = 0, r = 0;
-	ssize_t n;
+	CLEANUP(buf_release) struct buf seen = {0};
+	ssize_t n = batch ? read(v->inotify, batch, BATCH) : 0;
+	int r = batch ? 0 : -ENOMEM;
 
-	if (!batch)
-		return -ENOMEM;
-	while (r == 0 && (n = read(v->inotify, batch, BATCH)) > 0)
-		for (ssize_t at = 0; at < n && r == 0;) {
-			const struct inotify_event *event =
-				(const struct inotify_event *)(batch + at);
+	for (ssize_t at = 0; at < n && r == 0;) {
+		const struct inotify_event *event = (const struct inotify_event *)(batch + at);
 
-			/* One save is many events of one folder; it is compared once for all that come together. */
-			if (event->mask & IN_Q_OVERFLOW)
-				r = handle_event(v, 0, false, changes);
-			else if (event->wd != last || event->mask & IN_IGNORED)
-				r = handle_event(v, event->wd, event->mask & IN_IGNORED, changes);
-			last = event->wd;
-			at += (ssize_t)(sizeof *event + event->len);
-		}
+		/* One save is many events of one folder; it is compared once for all that come together. */
+		if (event->mask & IN_Q_OVERFLOW)
+			r = handle_event(v, 0, false, changes);
+		else if (event->mask & IN_IGNORED || !is_seen(&seen, event->wd))
+			r = handle_event(v, event->wd, event->mask & IN_IGNORED, changes);
+		at += (ssize_t)(sizeof *event + event->len);
+	}
 	return r;
 }

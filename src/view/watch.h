@@ -14,6 +14,6 @@ void watch_release(struct view *v);
 /* Watches the folder N, which DIRFD is, from now on, if that is possible. */
 void watch_folder(struct view *v, struct node *n, int dirfd);
 
-/* Takes what inotify has (without waiting), finds out what of it concerns the kernel, and appends that to CHANGES, an array
- * of struct view_change. -ENOMEM: some may be missing. */
+/* Takes some of what inotify has (without waiting), finds out what of it concerns the kernel, and appends that to CHANGES, an
+ * array of struct view_change. Not all at once: where events never cease, nobody would be told. -ENOMEM: some may be missing. */
 int watch_read(struct view *v, struct buf *changes);
