@@ -4,6 +4,8 @@
 #include "fuse/reply.h"
 #include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <syslog.h>
@@ -146,9 +148,42 @@ static void raise_descriptor_limit(void)
 	}
 }
 
+/* Threads that are started meanwhile don't get them either. */
+static void block_signals(sigset_t *before)
+{
+	sigset_t ending;
+
+	sigemptyset(&ending);
+	sigaddset(&ending, SIGHUP);
+	sigaddset(&ending, SIGINT);
+	sigaddset(&ending, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &ending, before);
+}
+
+/* The threads that served have ended; a request that they left in the queue is answered here, see notifier_end. */
+static void end_notifier(struct ckptfs *fs, struct fuse_session *se)
+{
+	struct fuse_buf request = {0};
+	struct pollfd fds[] = {{.fd = notifier_end(fs->notifier), .events = POLLIN},
+			       {.fd = fuse_session_fd(se), .events = POLLIN}};
+
+	/* One that was there may be gone when it is read: its program was killed. */
+	fcntl(fds[1].fd, F_SETFL, fcntl(fds[1].fd, F_GETFL) | O_NONBLOCK);
+	while (poll(fds, 2, -1) < 0 || !fds[0].revents) {
+		if (fds[1].revents & ~POLLIN)
+			fds[1].fd = -1; /* unmounted: all were answered, with an error */
+		else if (fds[1].revents && fuse_session_receive_buf(se, &request) > 0)
+			fuse_session_process_buf(se, &request);
+	}
+	free(request.mem);
+	notifier_free(fs->notifier);
+	fs->notifier = NULL;
+}
+
 static int serve(struct fuse_session *se, struct ckptfs *fs, struct err *e)
 {
 	struct fuse_loop_config loop = {.clone_fd = 1, .max_idle_threads = IDLE_THREADS};
+	sigset_t before;
 	int r;
 
 	fs->se = se;
@@ -158,16 +193,22 @@ static int serve(struct fuse_session *se, struct ckptfs *fs, struct err *e)
 		fuse_remove_signal_handlers(se);
 		return err_set(e, -EPERM, "can't mount on %s", fs->mountpoint);
 	}
+	/* Only this thread, whose wait they interrupt, may get the signals that end the loop. */
+	block_signals(&before);
 	if (fs->view.writable)
 		fs->committer = committer_start(fs);
 	fs->notifier = notifier_start(fs, se);
 	view_look(&fs->view);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	r = fuse_session_loop_mt(se, &loop);
+	block_signals(&before);
 	committer_stop(fs->committer);
+	if (fs->notifier)
+		end_notifier(fs, se);
 	view_commit_all(&fs->view);
-	fuse_session_unmount(se);
-	notifier_stop(fs->notifier);
+	fuse_session_unmount(se); /* closes the device, which the notifier writes to */
 	committer_free(fs->committer);
+	fs->committer = NULL;
 	fuse_remove_signal_handlers(se);
 	return r < 0 ? err_sys(e, r, "serving %s", fs->mountpoint) : 0;
 }

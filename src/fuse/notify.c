@@ -10,9 +10,9 @@ struct notifier {
 	struct fuse_session *se;
 	pthread_t thread;
 	int inotify;
-	int wake; /* eventfd: something is in `pages` or `told`, or it is time to stop */
+	int wake; /* eventfd: something is in `told`, or it is time to stop */
+	int ended; /* eventfd: the thread sends nothing any more */
 	pthread_mutex_t lock;
-	struct buf pages; /* uint64_t: inodes whose pages are to go; under lock */
 	struct buf told; /* struct view_change: what is to be forgotten; under lock */
 	bool stop; /* under lock */
 	unsigned round,
@@ -57,11 +57,21 @@ static void wait_for_requests(struct notifier *n)
 	pthread_mutex_unlock(&n->lock);
 }
 
+static bool is_stopping(struct notifier *n)
+{
+	bool stop;
+
+	pthread_mutex_lock(&n->lock);
+	stop = n->stop;
+	pthread_mutex_unlock(&n->lock);
+	return stop;
+}
+
 static void send(struct notifier *n, const struct buf *changes)
 {
 	if (changes->n)
 		wait_for_requests(n);
-	for (size_t i = 0; i < changes->n / sizeof(struct view_change); i++) {
+	for (size_t i = 0; i < changes->n / sizeof(struct view_change) && !is_stopping(n); i++) {
 		const struct view_change *c = (const struct view_change *)changes->p + i;
 
 		/* Neither finding it nor not finding it is news to us. */
@@ -81,25 +91,25 @@ static void send_changes(struct notifier *n)
 	committer_wake(n->fs->committer); /* somebody may have written over what was committed */
 }
 
-/* False when it is time to stop. */
-static bool send_pages(struct notifier *n)
+static void send_told(struct notifier *n)
 {
-	CLEANUP(buf_release) struct buf pages = {0}, told = {0};
+	CLEANUP(buf_release) struct buf told = {0};
 	uint64_t count;
-	bool stop;
 
 	if (read(n->wake, &count, sizeof count) < 0)
-		return true;
+		return;
 	pthread_mutex_lock(&n->lock);
-	buf_swap(&pages, &n->pages);
 	buf_swap(&told, &n->told);
-	stop = n->stop;
 	pthread_mutex_unlock(&n->lock);
-	if (!stop)
-		send(n, &told);
-	for (size_t i = 0; i < pages.n / sizeof(uint64_t) && !stop; i++)
-		fuse_lowlevel_notify_inval_inode(n->se, ((uint64_t *)pages.p)[i], 0, 0);
-	return !stop;
+	send(n, &told);
+}
+
+static void add_one(int eventfd)
+{
+	const uint64_t one = 1;
+
+	while (write(eventfd, &one, sizeof one) < 0 && errno == EINTR)
+		;
 }
 
 static void *run(void *arg)
@@ -107,17 +117,28 @@ static void *run(void *arg)
 	struct notifier *n = arg;
 	struct pollfd fds[] = {{.fd = n->wake, .events = POLLIN},
 			       {.fd = n->inotify, .events = POLLIN}};
-	bool go_on = true;
 
-	while (go_on) {
+	while (!is_stopping(n)) {
 		if (poll(fds, 2, -1) < 0)
 			continue;
 		if (fds[0].revents)
-			go_on = send_pages(n);
-		if (go_on && fds[1].revents)
+			send_told(n);
+		if (fds[1].revents && !is_stopping(n))
 			send_changes(n);
 	}
+	add_one(n->ended);
 	return NULL;
+}
+
+static void release(struct notifier *n)
+{
+	watch_release(&n->fs->view);
+	closep(&n->wake);
+	closep(&n->ended);
+	buf_release(&n->told);
+	pthread_cond_destroy(&n->answered);
+	pthread_mutex_destroy(&n->lock);
+	free(n);
 }
 
 struct notifier *notifier_start(struct ckptfs *fs, struct fuse_session *se)
@@ -132,40 +153,26 @@ struct notifier *notifier_start(struct ckptfs *fs, struct fuse_session *se)
 	pthread_cond_init(&n->answered, NULL);
 	n->inotify = watch_init(&fs->view);
 	n->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (n->wake >= 0 && pthread_create(&n->thread, NULL, run, n) == 0)
+	n->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (n->wake >= 0 && n->ended >= 0 && pthread_create(&n->thread, NULL, run, n) == 0)
 		return n;
-	watch_release(&fs->view);
-	closep(&n->wake);
-	pthread_cond_destroy(&n->answered);
-	pthread_mutex_destroy(&n->lock);
-	free(n);
+	release(n);
 	return NULL;
 }
 
-static void wake(struct notifier *n)
+int notifier_end(struct notifier *n)
 {
-	uint64_t one = 1;
-
-	while (write(n->wake, &one, sizeof one) < 0 && errno == EINTR)
-		;
-}
-
-void notifier_stop(struct notifier *n)
-{
-	if (!n)
-		return;
 	pthread_mutex_lock(&n->lock);
 	n->stop = true;
 	pthread_mutex_unlock(&n->lock);
-	wake(n);
+	add_one(n->wake);
+	return n->ended;
+}
+
+void notifier_free(struct notifier *n)
+{
 	pthread_join(n->thread, NULL);
-	watch_release(&n->fs->view);
-	closep(&n->wake);
-	buf_release(&n->pages);
-	buf_release(&n->told);
-	pthread_cond_destroy(&n->answered);
-	pthread_mutex_destroy(&n->lock);
-	free(n);
+	release(n);
 }
 
 void notifier_tell(struct notifier *n, const struct buf *changes)
@@ -175,15 +182,5 @@ void notifier_tell(struct notifier *n, const struct buf *changes)
 	pthread_mutex_lock(&n->lock);
 	buf_add(&n->told, changes->p, changes->n);
 	pthread_mutex_unlock(&n->lock);
-	wake(n);
-}
-
-void notifier_drop_pages(struct notifier *n, uint64_t id)
-{
-	if (!n)
-		return;
-	pthread_mutex_lock(&n->lock);
-	buf_add(&n->pages, &id, sizeof id);
-	pthread_mutex_unlock(&n->lock);
-	wake(n);
+	add_one(n->wake);
 }

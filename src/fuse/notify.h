@@ -13,9 +13,14 @@ struct notifier;
 
 /* Follows changes on disk from now on. NULL where that can't be had; the view then lives without. */
 struct notifier *notifier_start(struct ckptfs *fs, struct fuse_session *se);
-void notifier_stop(struct notifier *n);
 
-/* For the rest of a function that answers a request, during which the kernel has a folder locked. N may be NULL. */
+/* The thread is to end. Requests have to be served until the descriptor returned is readable: what it is sending may wait for
+ * one that nobody has read yet. */
+int notifier_end(struct notifier *n);
+void notifier_free(struct notifier *n);
+
+/* For the rest of a function that answers a request, during which the kernel may have a folder or pages locked. N may be
+ * NULL. */
 #define HOLD_NOTIFIER(n)                                                                           \
 	CLEANUP(notifier_answered)                                                                 \
 	__attribute__((unused)) struct notifier_hold hold = notifier_hold(n)
@@ -30,6 +35,3 @@ void notifier_answered(struct notifier_hold *h);
 /* The kernel must forget CHANGES, an array of struct view_change; or NULL. N may be NULL. */
 struct buf;
 void notifier_tell(struct notifier *n, const struct buf *changes);
-
-/* The kernel must not use what it has read of ID: its bytes are not what they should be. N may be NULL. */
-void notifier_drop_pages(struct notifier *n, uint64_t id);

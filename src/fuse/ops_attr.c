@@ -5,6 +5,8 @@
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct ckptfs *fs = ckptfs_of(req);
+	HOLD_NOTIFIER(
+		fs->notifier); /* mkdir(2) and its like ask whether they may with the folder locked */
 	struct view_entry entry = {0};
 	struct err e = {0};
 	int r = view_getattr(&fs->view, ino, &entry, &e);

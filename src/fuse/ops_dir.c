@@ -141,6 +141,7 @@ static int fill_page(struct page *page, off_t off, struct err *e)
 
 static void read_dir(fuse_req_t req, size_t size, off_t off, struct fuse_file_info *fi, bool plus)
 {
+	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	CLEANUP(freep) char *p = malloc(size);
 	struct page page = {.req = req, .dir = dir_of(fi), .plus = plus, .p = p, .size = size};
 	struct view *v = &ckptfs_of(req)->view;

@@ -1,3 +1,4 @@
+#include "base/cleanup.h"
 #include "fuse/reply.h"
 #include <fcntl.h>
 #include <stdlib.h>
@@ -67,6 +68,8 @@ static void give_back(struct ckptfs *fs, struct read_buffer *b)
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	struct ckptfs *fs = ckptfs_of(req);
+	HOLD_NOTIFIER(fs->notifier);
+	CLEANUP(buf_release) struct buf changes = {0};
 	struct read_buffer *b = take_buffer(fs, size);
 	struct err e = {0};
 	int64_t n;
@@ -76,11 +79,12 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		return;
 	}
 	n = view_read(file_of(fi), (uint64_t)off, size, b->bytes, &e);
-	if (n == -EBADMSG) /* what was read before may be the damaged part */
-		notifier_drop_pages(fs->notifier, ino);
 	if (n < 0)
 		reply_error(req, (int)n, &e);
 	else
 		fuse_reply_buf(req, (char *)b->bytes, (size_t)n);
+	if (n == -EBADMSG && /* what was read before may be the damaged part */
+	    view_add_change(&changes, ino, NULL) == 0)
+		notifier_tell(fs->notifier, &changes);
 	give_back(fs, b);
 }

@@ -169,6 +169,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set,
 		struct fuse_file_info *fi)
 {
 	struct ckptfs *fs = ckptfs_of(req);
+	HOLD_NOTIFIER(fs->notifier);
 	struct view_entry entry = {0};
 	struct err e = {0};
 	int r = view_setattr(&fs->view, ino, fi ? file_of(fi) : NULL, valid_of(to_set), st, &entry,
@@ -185,6 +186,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set,
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
 		 int flags)
 {
+	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	CLEANUP(buf_release) struct buf changes = {0};
 	struct err e = {0};
 	int r = view_setxattr(&ckptfs_of(req)->view, ino, name, bytes_of(value, size), &changes,
@@ -200,6 +202,7 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t off,
 	      struct fuse_file_info *fi)
 {
+	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	struct err e = {0};
 	int r = view_write(file_of(fi), bytes_of(bytes, size), (uint64_t)off, &e);
 
@@ -214,6 +217,7 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t from, off_t from_off,
 			struct fuse_file_info *from_fi, fuse_ino_t to, off_t to_off,
 			struct fuse_file_info *to_fi, size_t len, int flags)
 {
+	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	struct err e = {0};
 	int64_t n = view_copy_range(file_of(from_fi), (uint64_t)from_off, file_of(to_fi),
 				    (uint64_t)to_off, len, &e);
@@ -230,6 +234,7 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t from, off_t from_off,
 void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
 		  struct fuse_file_info *fi)
 {
+	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	struct err e = {0};
 
 	int r = view_allocate(file_of(fi), mode, (uint64_t)off, (uint64_t)len, &e);
@@ -241,6 +246,7 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len
 
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	struct err e = {0};
 
 	(void)ino;
@@ -249,6 +255,7 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
+	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	struct err e = {0};
 
 	(void)ino;
