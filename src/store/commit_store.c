@@ -493,8 +493,9 @@ static int emit_bundle(struct plan *p, uint32_t pin, struct err *e)
 	uint32_t number = 0;
 	int r = fd < 0 ? fd : source_of_fd(fd, &src, e);
 
-	if (r == 0)
-		r = bundle_open(&bundle, src, e);
+	if (r < 0)
+		return r;
+	r = bundle_open(&bundle, src, e);
 	if (r < 0)
 		return err_wrap(e, r, "%s", s->place.file);
 	while ((r = bundle_next(&bundle, &entry, e)) > 0 && number < s->n_vars) {

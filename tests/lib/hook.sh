@@ -28,7 +28,7 @@ start_hooked() {
     "$builddir/mount.ckptfs" "$1" "$mnt" --foreground "${@:2}"
 }
 
-# arm N kill|wait|ERRNO [on]
+# arm N kill|wait|ERRNO|stop [on|ERRNO]
 arm() {
   printf '%s\n' "$*" >"$hook.new"
   mv "$hook.new" "$hook"

@@ -6,6 +6,8 @@
  *     N ERRNO      call number N fails, once, with that number
  *     N ERRNO on   so do all calls from there on
  *     N wait       call number N waits until IO_HOOK.go is there
+ *     N stop ERRNO the process stops before its call number N, until it gets SIGCONT; the call then fails with that number, or with 0
+ *                  is made
  *
  * IO_HOOK.stop holds the name of a file: who opens it stops there as long as that is in it, and IO_HOOK.stopped is there then.
  *
@@ -22,6 +24,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +63,7 @@ static int fails(const char *call, const char *name)
 	const char *order = getenv("IO_HOOK");
 	char text[64] = "", how[16] = "", on[16] = "";
 	long at = 0, now;
+	bool stop;
 	int fd;
 
 	if (!order)
@@ -74,9 +78,15 @@ static int fails(const char *call, const char *name)
 	}
 	close(fd);
 	now = atomic_fetch_add(&seen, 1) + 1;
-	if (now != at && !(now > at && *on))
+	stop = !strcmp(how, "stop");
+	if (now != at && (stop || !(now > at && *on)))
 		return 0;
 	note(order, call, name);
+	if (stop) {
+		raise(SIGSTOP); /* this thread, so that it goes no further */
+		errno = atoi(on);
+		return errno != 0;
+	}
 	if (!strcmp(how, "kill")) {
 		kill(getpid(), SIGKILL);
 		pause();

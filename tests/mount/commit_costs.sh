@@ -1,0 +1,162 @@
+#!/usr/bin/env bash
+# What a commit takes is bounded: descriptors by a constant, reading by what was written, memory by the index. Nothing is timed.
+. "$(dirname "$0")/../lib/mount.sh"
+. "$(dirname "$0")/../lib/write.sh"
+need getfattr
+
+# mount_limited SOURCE LIMIT: the daemon may have LIMIT descriptors, and what ASan keeps of freed memory is little.
+mount_limited() {
+  source=$1
+  new_mountpoint
+  # shellcheck disable=SC2016 # for the other shell
+  start_daemon env ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1" \
+    bash -c 'ulimit -n "$1"; shift; exec "$@"' - "$2" \
+    "$builddir/mount.ckptfs" "$source" "$mnt" --foreground -o commit=sync
+}
+
+# header DTYPE FORTRAN SHAPE: of a .npy file, on stdout.
+header() {
+  printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '$1', 'fortran_order': $2, 'shape': ($3), }"
+}
+
+# Bytes that the daemon has read so far.
+bytes_read() {
+  sed -n 's/^rchar: //p' "/proc/${daemons[$mnt]}/io"
+}
+
+# KiB that it has in memory.
+memory() {
+  sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/${daemons[$mnt]}/status"
+}
+
+hex() {
+  printf '%s' "$1" | od -An -v -tx1 | tr -d ' \n'
+}
+
+# --- descriptors ------------------------------------------------------------------------------------------
+
+# Each file of a step is open only while it is looked at.
+{
+  header '<f4' False '1,'
+  printf 'abcd'
+} >"$tmp/one.npy"
+copy_of net
+mount_limited "$source" 64
+for count in 500 1000; do
+  mkdir "$mnt/many-$count"
+  for i in $(seq "$count"); do
+    { header '<f4' False '1,' && printf 'abcd'; } >"$mnt/many-$count/v$i.npy" || fail "file $i can't be written with 64 descriptors"
+  done
+  sync "$mnt/many-$count" ||
+    fail "$count files: $(getfattr -n user.ckptfs.error --only-values "$mnt/many-$count" 2>&1)"
+  check_equal "variables" "$(find "$mnt/many-$count" -name '*.npy' | wc -l)" "$count"
+done
+nothing_is_lost
+unmount
+
+# --- reading ----------------------------------------------------------------------------------------------
+
+# read_at_most TIMES SIZE STEP: committing STEP reads less than TIMES as much as was written.
+read_at_most() {
+  local before now
+  before=$(bytes_read)
+  sync "$mnt/$3" || fail "sync: $(getfattr -n user.ckptfs.error --only-values "$mnt/$3" 2>&1)"
+  now=$(bytes_read)
+  [ $((now - before)) -le $(($1 * $2)) ] ||
+    fail "$3: $((now - before)) bytes were read for $2 that were written, expected at most $1 times as many"
+  echo "$3: $((now - before)) bytes read of $2 written"
+}
+
+# A large variable that 12 steps have, of which somebody has looked into each.
+mib=$((1 << 20))
+size=$((4 * mib))
+mkdir "$tmp/steps"
+for i in $(seq 12); do
+  {
+    header '<f4' False "$mib,"
+    head -c "$size" /dev/zero | tr '\000' "\\$(printf '%03o' "$i")"
+  } >"$tmp/w.npy"
+  printf 'bundle 1 0\ntensor %s 0 %s\n' "$(hex w)" "$tmp/w.npy" | "$builddir/write_bundle" "$tmp/steps/net-$i"
+done
+source=$tmp/steps
+mount_ckpt "$source" -o commit=sync
+find "$mnt" -name '*.npy' >/dev/null
+# Written from its end to its start, so that its checksum is not known from the writing. It ends as all others do not.
+{
+  header '<f4' False "$mib,"
+  head -c "$size" /dev/urandom
+} >"$tmp/w.npy"
+backwards() {
+  local at
+  for at in 4 3 2 1 0; do
+    dd if="$tmp/w.npy" of="$1" bs="$mib" seek="$at" skip="$at" count=1 conv=notrunc status=none
+  done
+}
+backwards "$mnt/net-1/w.npy"
+read_at_most 3 "$size" net-1
+cmp "$tmp/w.npy" "$mnt/net-13/w.npy"
+
+# The same for one that is turned into the order that is stored, which is known from no writing at all.
+{
+  header '>f4' False "$mib,"
+  head -c "$size" /dev/urandom
+} >"$tmp/w.npy"
+backwards "$mnt/net-2/w.npy"
+read_at_most 4 "$size" net-2
+unmount
+
+# A variable in eight slices, which was written in Fortran order.
+{
+  header '<f4' False '128,1024'
+  head -c $((size / 8)) /dev/urandom
+} >"$tmp/slice.npy"
+mkdir "$tmp/sliced"
+{
+  echo "bundle 1 0"
+  extents=
+  for i in $(seq 0 8 63); do
+    echo "slice $(hex w) 0 $((i * 16)),128,0,1024 $tmp/slice.npy"
+    extents="$extents $((i * 16)),128,0,1024"
+  done
+  echo "whole $(hex w) 1 1024,1024$extents"
+} | "$builddir/write_bundle" "$tmp/sliced/net-1"
+source=$tmp/sliced
+mount_ckpt "$source" -o commit=sync
+{
+  header '<f4' True '1024,1024'
+  head -c "$size" /dev/urandom
+} >"$tmp/w.npy"
+cp "$tmp/w.npy" "$mnt/net-1/w.npy"
+read_at_most 6 "$size" net-1
+unmount
+
+# --- memory -----------------------------------------------------------------------------------------------
+
+# An index of 1.2 MB; a step that was committed does not stay in memory.
+mkdir "$tmp/long"
+{
+  echo "bundle 1 0"
+  od -An -v -tx1 -w100 -N 500000 /dev/urandom | tr -d ' ' |
+    sed -e 's/[0-9]/3&/g' -e 's/a/61/g;s/b/62/g;s/c/63/g;s/d/64/g;s/e/65/g;s/f/66/g' \
+      -e "s,.*,tensor & 0 $tmp/one.npy,"
+  echo "tensor $(hex x) 0 $tmp/one.npy"
+} | "$builddir/write_bundle" "$tmp/long/net-1"
+index=$(stat -c %s "$tmp/long/net-1.index")
+[ "$index" -gt $((1 << 20)) ] || fail "an index of $index bytes"
+mount_limited "$tmp/long" 1024
+commit_times() {
+  local i
+  for i in $(seq "$1"); do
+    { head -c 128 "$tmp/one.npy" && printf '%04d' "$i"; } >"$tmp/x.npy"
+    cp "$tmp/x.npy" "$mnt/net-1/x.npy"
+    sync "$mnt/net-1"
+  done
+}
+commit_times 5
+before=$(memory)
+commit_times 30
+now=$(memory)
+echo "30 commits with an index of $index bytes: from $before to $now KiB"
+[ $((now - before)) -lt $((15 * index / 1024)) ] ||
+  fail "30 commits with an index of $index bytes: memory went from $before to $now KiB"
+unmount
