@@ -263,12 +263,42 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 	reply(req, view_fsync(file_of(fi), &e), NULL, &e);
 }
 
+static bool is_in_group(fuse_req_t req, gid_t gid)
+{
+	int n = fuse_req_getgroups(req, 0, NULL);
+	CLEANUP(freep) gid_t *groups = n > 0 ? calloc((size_t)n, sizeof *groups) : NULL;
+
+	if (fuse_req_ctx(req)->gid == gid)
+		return true;
+	n = groups ? fuse_req_getgroups(req, n, groups) : 0;
+	for (int i = 0; i < n; i++)
+		if (groups[i] == gid)
+			return true;
+	return false;
+}
+
+/* The kernel lets everybody sync what they may read, but here it makes a step. */
+static bool may_write(void *arg, const struct stat *st)
+{
+	fuse_req_t req = arg;
+	struct stat shown = *st;
+	uid_t uid = fuse_req_ctx(req)->uid;
+
+	apply_options(ckptfs_of(req), &shown);
+	if (uid == 0)
+		return true;
+	if (uid == shown.st_uid)
+		return shown.st_mode & S_IWUSR;
+	return shown.st_mode & (is_in_group(req, shown.st_gid) ? S_IWGRP : S_IWOTH);
+}
+
 void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
 	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	CLEANUP(buf_release) struct buf changes = {0};
 	struct err e = {0};
-	int r = view_sync(&ckptfs_of(req)->view, ino, &changes, &e);
+	const struct view_asker who = {may_write, req};
+	int r = view_sync(&ckptfs_of(req)->view, ino, &who, &changes, &e);
 
 	(void)datasync;
 	(void)fi;

@@ -178,38 +178,52 @@ static int list_drafted(struct view *v, const struct node *folder, struct buf *o
 	return r;
 }
 
-static int sync_folder(struct view *v, const struct node *folder, struct buf *changes,
-		       struct err *e)
+/* Commits the draft of N, if it has one. */
+static int sync_step(struct view *v, struct node *n, const struct view_asker *who,
+		     struct buf *changes, struct err *e)
+{
+	struct draft *d = draft_of(v, n);
+	struct view_entry entry;
+	int r = 0;
+
+	if (d && who) {
+		r = draft_getattr(v, n, d, NODE_ROOT_ID, &entry);
+		if (r == 0 && !who->may_write(who->arg, &entry.st))
+			r = -EACCES;
+		if (r < 0 && d->ended) /* by somebody else, so all is in a commit */
+			r = 0;
+	}
+	if (d && r == 0)
+		r = commits_node(v, n, d, changes, e);
+	draft_unref(d);
+	return r;
+}
+
+static int sync_folder(struct view *v, const struct node *folder, const struct view_asker *who,
+		       struct buf *changes, struct err *e)
 {
 	CLEANUP(buf_release) struct buf nodes = {0};
 	int r = list_drafted(v, folder, &nodes);
 
 	for (size_t i = 0; i < nodes.n / sizeof(struct node *); i++) {
 		struct node *n = ((struct node **)nodes.p)[i];
-		struct draft *d = draft_of(v, n);
-		int own = d ? commits_node(v, n, d, changes, r < 0 ? NULL : e) : 0;
+		int own = sync_step(v, n, who, changes, r < 0 ? NULL : e);
 
 		r = r < 0 ? r : own;
-		draft_unref(d);
 		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
 	}
 	return r;
 }
 
-int view_sync(struct view *v, uint64_t id, struct buf *changes, struct err *e)
+int view_sync(struct view *v, uint64_t id, const struct view_asker *who, struct buf *changes,
+	      struct err *e)
 {
 	struct node *n = view_node(v, id);
-	struct draft *d;
-	int r;
 
 	if (!n)
 		return -ESTALE;
-	if (n->kind == NODE_FOLDER)
-		return sync_folder(v, n, changes, e);
-	d = draft_of(v, n);
-	r = d ? commits_node(v, n, d, changes, e) : 0;
-	draft_unref(d);
-	return r;
+	return n->kind == NODE_FOLDER ? sync_folder(v, n, who, changes, e)
+				      : sync_step(v, n, who, changes, e);
 }
 
 enum { LOOK_AGAIN_MS = 1000 }; /* for drafts that wait for a change */
@@ -324,7 +338,7 @@ int view_setxattr(struct view *v, uint64_t id, const char *name, struct bytes va
 	    node_number(id) != NODE_ROOT_ID)
 		return xattr_is_derived(name) ? 0 : -EOPNOTSUPP;
 	if (bytes_eq(value, bytes_str("commit")))
-		return view_sync(v, id, changes, e);
+		return view_sync(v, id, NULL, changes, e);
 	if (!bytes_eq(value, bytes_str("discard")))
 		return err_set(e, -EINVAL, "%s: expected commit or discard", name);
 	d = draft_of(v, n);

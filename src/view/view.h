@@ -161,8 +161,16 @@ int view_add_change(struct buf *changes, uint64_t id, const char *name);
 /* Takes up what an earlier process has left there. Of a subfolder that is done when somebody looks into it. */
 void view_look(struct view *v);
 
-/* Commits what was written in the step, or in all steps below the folder, ID. Of the first that failed. */
-int view_sync(struct view *v, uint64_t id, struct buf *changes, struct err *e);
+/* Who asks for a commit: may they write to a folder with these attributes? */
+struct view_asker {
+	bool (*may_write)(void *arg, const struct stat *st);
+	void *arg;
+};
+
+/* Commits what was written in the step, or in all steps below the folder, ID, as far as WHO may write there; NULL: all. Of the first that failed;
+ * -EACCES. */
+int view_sync(struct view *v, uint64_t id, const struct view_asker *who, struct buf *changes,
+	      struct err *e);
 
 /* Commits the drafts that have been quiet for long enough; what fails is told by `warn`. How many ms until there may be another; -1: there
  * are no drafts. */
