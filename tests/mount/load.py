@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""All at once: load.py BUILDDIR SOURCE MOUNTED SECONDS
+"""All at once: load.py BUILDDIR SOURCE MOUNTED LOG SECONDS
 
-MOUNTED is a mount of SOURCE, which holds examples/net, with commit=1. For SECONDS there are 4 processes that write in the folder
+MOUNTED is a mount of SOURCE, whose daemon writes LOG. It holds examples/net, with commit=1. For SECONDS there are 4 processes that write in the folder
 model-200, each in its own way, 4 that read, 4 that sync different folders, one that asks for attributes, one that renames, a trainer that
-saves in SOURCE and rotates its steps, and one that looks into each new step and removes the older ones.
+saves in SOURCE and rotates its steps, and one that looks into each new step and into the log, and removes the older steps.
 
 What must be so: what was written before a sync that succeeded is in a step. What nobody changes can be read at any time. No error but
-those below, which are documented; never EIO.
+those below, which are documented; never EIO. The log calls no step missing that is there.
 """
 
 import errno
@@ -24,8 +24,8 @@ import traceback
 
 import numpy as np
 
-BUILD, SOURCE, MOUNTED = sys.argv[1:4]
-SECONDS = float(sys.argv[4])
+BUILD, SOURCE, MOUNTED, LOG = sys.argv[1:5]
+SECONDS = float(sys.argv[5])
 BASE = os.path.join(MOUNTED, "model-200")
 OURS = re.compile(r"model-(\d+)$")
 # A commit ends the draft: what was new in the folder is in the new step, and gone from here.
@@ -191,7 +191,15 @@ def raise_it(error):
     raise error
 
 
-def trainer():
+def remove_files(step, removed):
+    """As a trainer does, on disk. REMOVED has it before it is gone."""
+    removed[step] = True
+    for file in sorted(os.listdir(SOURCE), key=lambda f: not f.endswith(".index")):
+        if file.rpartition(".")[0] == step:
+            os.unlink(os.path.join(SOURCE, file))
+
+
+def trainer(removed):
     """Saves train-0, train-1, ... and keeps five, as tf.train.Saver does: all is written elsewhere and moved, the state file before what is
     old is removed."""
     work = os.path.join(SOURCE, "..", "trainer")
@@ -212,8 +220,7 @@ def trainer():
             print(f'model_checkpoint_path: "{name}"', *(f'all_model_checkpoint_paths: "{n}"' for n in kept), sep="\n", file=file)
         os.rename(f"{work}/checkpoint", f"{SOURCE}/checkpoint")
         for gone in old:
-            for suffix in ".data-00000-of-00001", ".index":
-                os.unlink(f"{SOURCE}/{gone}{suffix}")
+            remove_files(gone, removed)
         stop.wait(0.1)
 
 
@@ -221,7 +228,9 @@ def trainer():
 
 
 class Looker:
-    def __init__(self):
+    def __init__(self, base, removed):
+        self.base, self.removed = base, removed
+        self.log = open(LOG, encoding="utf-8")
         self.seen = set()
         self.found = set()  # variable and number
 
@@ -246,10 +255,12 @@ class Looker:
                     self.found.add((name, self.number_of(os.path.join(at, name))))
         for step in steps[2:-8]:
             if step in self.seen:
-                shutil.rmtree(os.path.join(MOUNTED, step))
+                remove_files(step, self.removed)
+        for line in self.log:
+            missing = re.search(r"names (.*), which is not in its directory", line)
+            assert not missing or missing[1] in self.removed, f"the log says: {line}"
 
-    def run(self, base, found):
-        self.base = base
+    def run(self, found):
         while not stop.is_set():
             self.look()
             stop.wait(0.05)
@@ -274,7 +285,7 @@ def guarded(name, failed, call, *arguments):
 
 def main():
     manager = multiprocessing.Manager()
-    failed, found = manager.list(), manager.list()
+    failed, found, removed = manager.list(), manager.list(), manager.dict()
     acknowledged = [manager.list() for _ in range(4)]
     steady = {}
     for root, _, names in os.walk(os.path.join(MOUNTED, "model-100")):
@@ -282,11 +293,11 @@ def main():
     for name in "embedding.npy", "global_step.npy", "output/bias/Momentum.npy", "hidden/kernel/Momentum.npy":
         steady[os.path.join(BASE, name)] = read(os.path.join(BASE, name))
     base = {n: read(os.path.join(BASE, n)) for n in ("hidden/bias.npy", "hidden/kernel.npy", "output/kernel.npy")}
-    looker = Looker()
+    looker = Looker(base, removed)
     jobs = [(f"writer {n}", writer, n, acknowledged[n]) for n in range(4)]
     jobs += [(f"reader {n}", reader, n, steady) for n in range(4)]
     jobs += [(f"sync {f}", syncer, f) for f in (".", "model-200", "model-200/hidden", "model-200/output")]
-    jobs += [("asker", asker), ("renamer", renamer), ("trainer", trainer), ("looker", looker.run, base, found)]
+    jobs += [("asker", asker), ("renamer", renamer), ("trainer", trainer, removed), ("looker", looker.run, found)]
     processes = [multiprocessing.Process(target=guarded, args=(job[0], failed, *job[1:])) for job in jobs]
     for process in processes:
         process.start()
@@ -303,11 +314,10 @@ def main():
     if not failed:
         if not sync("."):
             failed.append("the last sync is refused though nothing is open")
-        looker.base, looker.seen = base, set()
         looker.look()
         in_steps = set(map(tuple, found)) | looker.found
         wanted = {item for own in acknowledged for item in map(tuple, own)}
-        failed.extend(f"lost: number {n} of {name}" for name, n in sorted(wanted - in_steps))
+        failed.extend([f"lost: number {n} of {name}" for name, n in sorted(wanted - in_steps)])
         print(f"{len(wanted)} writes acknowledged, {len(in_steps)} seen in steps")
         if not wanted:
             failed.append("no write was acknowledged")

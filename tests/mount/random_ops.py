@@ -32,6 +32,8 @@ def array(number, n):
 
 
 class Random:
+    COMMIT = "sync"
+
     def __init__(self):
         self.size = random.choice((5, 5000, 100000))
         self.number = 0
@@ -92,7 +94,8 @@ class Random:
 
     # --- changes: the same in both folders
 
-    def both(self, what, call):
+    def both(self, what, call, opened=None):
+        """OPENED: the file that is open for writing meanwhile."""
         self.log.append(what)
         codes = []
         for root in self.work, self.step:
@@ -111,7 +114,7 @@ class Random:
             with open(os.path.join(root, path), "wb") as file:
                 file.write(data)
 
-        self.both(f"write {path}", call)
+        self.both(f"write {path}", call, path)
 
     def patch(self):
         path, self.number = self.file(), self.number + 1
@@ -123,7 +126,7 @@ class Random:
             os.pwrite(fd, data, at)
             os.close(fd)
 
-        self.both(f"patch {path} at {at}", call)
+        self.both(f"patch {path} at {at}", call, path)
 
     def refill(self):
         """Cut, and written again through one descriptor."""
@@ -137,7 +140,7 @@ class Random:
             os.pwrite(fd, data[1000:], 1000)
             os.close(fd)
 
-        self.both(f"refill {path}", call)
+        self.both(f"refill {path}", call, path)
 
     def copy(self):
         """By copy_file_range, in one or two pieces; also from a step that is not changed."""
@@ -168,7 +171,7 @@ class Random:
             return
         if not from_base and os.path.normpath(source) == os.path.normpath(path):
             return
-        self.both(f"copy {'base-0/' if from_base else ''}{source} {path}", call)
+        self.both(f"copy {'base-0/' if from_base else ''}{source} {path}", call, path)
 
     def rename(self):
         flags = random.choice((0, 0, 0, 1, 2))
@@ -285,7 +288,7 @@ class Random:
         self.mount()
 
     def mount(self):
-        self.daemon = subprocess.Popen([f"{BUILD}/mount.ckptfs", SOURCE, MOUNTED, "--foreground", "-o", "commit=sync"])
+        self.daemon = subprocess.Popen([f"{BUILD}/mount.ckptfs", SOURCE, MOUNTED, "--foreground", "-o", f"commit={self.COMMIT}"])
         while not os.path.ismount(MOUNTED):
             assert self.daemon.poll() is None, "did not mount"
             time.sleep(0.01)
@@ -308,8 +311,8 @@ class Random:
         self.unmount()
 
 
-def main():
-    test = Random()
+def main(kind=Random):
+    test = kind()
     try:
         test.run()
     except BaseException:
@@ -318,4 +321,5 @@ def main():
     print(f"seed {SEED}: {len(test.log)} changes, {test.number_of_steps} steps")
 
 
-main()
+if __name__ == "__main__":
+    main()
