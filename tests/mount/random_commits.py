@@ -44,10 +44,10 @@ def digest(tree):
 
 
 class Outcome:
-    """What a change came to in one of the ordinary folders."""
+    """What a change came to in one of the ordinary folders; COMMITTED: what was there before is in a step then."""
 
-    def __init__(self, code, tree, begun_from):
-        self.code, self.tree, self.begun_from = code, tree, begun_from
+    def __init__(self, code, tree, committed):
+        self.code, self.tree, self.committed = code, tree, committed
 
 
 class Commits(Random):
@@ -123,24 +123,28 @@ class Commits(Random):
 
     # --- one change
 
-    def try_on(self, tree, call):
+    def try_on(self, tree, call, committed):
         self.lay_out(tree)
         try:
             call(self.trial)
             code = 0
         except OSError as error:
             code = errno.errorcode[error.errno]
-        return Outcome(code, self.tree(self.trial), tree)
+        return Outcome(code, self.tree(self.trial), committed)
 
     def outcomes(self, call, opened):
-        before = self.try_on(self.now, call)  # and a commit comes later, or never
-        after = self.try_on(self.base_tree, call)
+        before = self.try_on(self.now, call, False)  # and a commit comes later, or never
+        after = self.try_on(self.base_tree, call, True)
         found = [before, after]
         if opened and before.code == 0 and opened in before.tree:
             # In between: the file is open, and goes on over the base. It may be committed so before it is written to.
-            if opened in self.now:
-                self.hold(self.with_file(opened, self.now[opened]), f"{opened} was opened")
-            found.append(Outcome(0, self.with_file(opened, before.tree[opened]), self.now))
+            had, has = self.now.get(opened), before.tree[opened]
+            found.append(Outcome(0, self.with_file(opened, has), True))
+            if had is not None:
+                self.hold(self.with_file(opened, had), f"{opened} was opened")
+                # A variable that was renamed has its old name again.
+                old = [path for path, data in self.base_tree.items() if data == had and path != opened]
+                found += [Outcome(0, self.with_file(path, has), True) for path in old]
         return found
 
     def with_file(self, path, data):
@@ -169,8 +173,7 @@ class Commits(Random):
         for _ in range(200):
             tree = self.mounted_tree()
             for outcome in same:
-                committed_before = outcome.begun_from is self.base_tree or outcome is outcomes[-1] and len(outcomes) == 3
-                if committed_before and self.now != self.base_tree and not self.is_in_a_step(self.now):
+                if outcome.committed and self.now != self.base_tree and not self.is_in_a_step(self.now):
                     continue
                 if tree == outcome.tree or (tree == self.base_tree and self.is_in_a_step(outcome.tree)):
                     self.now = tree

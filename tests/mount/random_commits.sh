@@ -5,8 +5,8 @@
 . "$(dirname "$0")/../lib/write.sh"
 need_python
 
-count=${1:-150}
-[ "$#" -gt 1 ] || set -- "$count" 1 2 3
+count=${1:-100}
+[ "$#" -gt 1 ] || set -- "$count" 1 2
 for seed in "${@:2}"; do
   for timer in no yes; do
     copy_of linear
