@@ -52,6 +52,7 @@ class Outcome:
 
 class Commits(Random):
     COMMIT = "1" if TIMER else "sync"
+    SIZES = (5, 5000)
 
     def begin(self, base):
         super().begin(base)

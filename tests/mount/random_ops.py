@@ -33,9 +33,10 @@ def array(number, n):
 
 class Random:
     COMMIT = "sync"
+    SIZES = (5, 5000, 100000)
 
     def __init__(self):
-        self.size = random.choice((5, 5000, 100000))
+        self.size = random.choice(self.SIZES)
         self.number = 0
         self.base = "base-0"
         self.log = []
