@@ -303,7 +303,7 @@ def main():
         process.start()
     stop.wait(SECONDS)
     stop.set()
-    end = time.monotonic() + 120
+    end = time.monotonic() + 60
     for job, process in zip(jobs, processes):
         process.join(max(0, end - time.monotonic()))
         if process.is_alive():
