@@ -165,7 +165,8 @@ static int pin_base(struct draft *d, struct step *base, const struct tree *tree,
 		return r;
 	d->has_base = true;
 	d->object_based = base->object_based;
-	return items_init(d, tree) < 0 ? err_set(e, -ENOMEM, "no memory") : 0;
+	r = items_init(d, tree);
+	return r < 0 ? err_sys(e, r, "%s", base->place.name) : 0;
 }
 
 static int folder_name(const char *prefix, struct buf *out)
@@ -286,8 +287,8 @@ static int take_up_base(struct draft *d, struct err *e)
 	d->has_base = true;
 	d->object_based = d->pins[0].step->object_based;
 	r = tree_init(&tree, d->pins[0].step, e);
-	if (r == 0 && items_init(d, &tree) < 0)
-		r = err_set(e, -ENOMEM, "no memory");
+	if (r == 0 && (r = items_init(d, &tree)) < 0)
+		err_sys(e, r, "%s", d->pins[0].step->place.name);
 	tree_release(&tree);
 	return r;
 }

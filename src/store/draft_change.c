@@ -57,7 +57,9 @@ static int check_path(const struct draft *d, const struct draft_item *dir, const
 		key.n = 0;
 		r = name_from_path(NAME_OBJECT, buf_bytes(&path), &key);
 	}
-	return r == -ENOENT ? err_set(e, -EINVAL, "%s: no variable has such a path", name) : r;
+	if (r == -ENOENT)
+		return err_set(e, -EINVAL, "%s: no variable has such a path", name);
+	return r < 0 ? err_set(e, r, "no memory") : 0;
 }
 
 static struct draft_item *get_dir(const struct draft *d, uint32_t index)
@@ -127,8 +129,10 @@ int draft_mkdir(struct draft *d, uint32_t dir, const char *name, struct draft_it
 		int fd = i ? disk_folder(d, i, true, e) : err_set(e, -ENOMEM, "no memory");
 
 		r = fd < 0 ? fd : 0;
-		if (r < 0 && i)
+		if (r < 0 && i) {
+			disk_remove_folder(d, i, NULL); /* it may be there, and not opened */
 			items_remove(d, i);
+		}
 		if (r == 0) {
 			i->refs++;
 			i->on_disk = true;

@@ -404,17 +404,28 @@ static void note_attr(struct staged *s, unsigned valid, const struct stat *st)
 int draft_set_attr(struct draft *d, uint32_t index, unsigned valid, const struct stat *st,
 		   struct err *e)
 {
+	struct staged *s, old;
 	struct draft_item *i;
 	int r = 0;
 
 	pthread_mutex_lock(&d->lock);
 	i = draft_item(d, index);
 	if (i && i->what == DRAFT_STAGED && draft_where(d, i) == WHERE_DRAFT) {
-		note_attr(i->staged, valid, st);
+		s = i->staged;
+		old = *s;
+		note_attr(s, valid, st);
 		if (i->on_disk) {
 			r = draft_need_file(d, i, e);
 			if (r == 0)
-				r = apply_attr(i->staged->fd, i->staged, valid, e);
+				r = apply_attr(s->fd, s, valid, e);
+			if (r < 0) { /* all or nothing */
+				s->mode = old.mode;
+				s->uid = old.uid;
+				s->gid = old.gid;
+				s->mtime = old.mtime;
+			}
+			if (r < 0 && s->fd >= 0)
+				apply_attr(s->fd, s, valid, NULL);
 			if (!i->opens)
 				closep(&i->staged->fd);
 		}

@@ -256,7 +256,8 @@ static struct draft_item *add_base_item(struct draft *d, struct draft_item *pare
 	return i;
 }
 
-static bool has_text(const struct draft *d, enum text_kind kind)
+/* 1, 0, or why that can't be known: a text that is overlooked would be lost with the next commit. */
+static int has_text(const struct draft *d, enum text_kind kind)
 {
 	CLEANUP(buf_release) struct buf name = {0};
 	const struct pin *base = &d->pins[0];
@@ -264,22 +265,34 @@ static bool has_text(const struct draft *d, enum text_kind kind)
 	struct stat st;
 
 	if (kind == TEXT_VARIABLES)
-		return true;
+		return 1;
 	if (kind == TEXT_OBJECT_GRAPH)
 		return base->step->object_based;
+	if (companion_name(&base->step->place, kind == TEXT_META_GRAPH ? d->meta : "debug", &name) <
+	    0)
+		return -ENOMEM;
 	dir = draft_pin_dir(d, base, NULL);
-	return companion_name(&base->step->place, kind == TEXT_META_GRAPH ? d->meta : "debug",
-			      &name) == 0 &&
-	       fstatat(dir, (char *)name.p, &st, 0) == 0 && S_ISREG(st.st_mode);
+	if (dir < 0)
+		return dir;
+	if (fstatat(dir, (char *)name.p, &st, 0) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return S_ISREG(st.st_mode);
 }
 
 static int add_texts(struct draft *d, const struct tree *t)
 {
-	for (enum text_kind kind = 0; kind < N_TEXTS; kind++)
-		if (has_text(d, kind) &&
-		    !add_base_item(d, d->root, text_name(kind), strlen(text_name(kind)), DRAFT_TEXT,
-				   tree_text_index(t, kind), kind))
+	for (enum text_kind kind = 0; kind < N_TEXTS; kind++) {
+		const char *name = text_name(kind);
+		int has = has_text(d, kind);
+
+		if (has < 0)
+			return has;
+		if (has && !add_base_item(d, d->root, name, strlen(name), DRAFT_TEXT,
+					  tree_text_index(t, kind), kind))
 			return -ENOMEM;
+		if (kind == TEXT_META_GRAPH)
+			d->base_meta = has;
+	}
 	return 0;
 }
 
@@ -317,7 +330,6 @@ int items_init(struct draft *d, const struct tree *t)
 	for (uint32_t dir = 0; dir < t->n_dirs && r == 0; dir++)
 		r = add_folder(d, t, dir);
 	d->base_files = t->n_files;
-	d->base_meta = has_text(d, TEXT_META_GRAPH);
 	return r < 0 ? r : add_texts(d, t);
 }
 

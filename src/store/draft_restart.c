@@ -175,8 +175,8 @@ static int empty_tree(struct draft *d, struct err *e)
 		r = fd = draft_folder(d->fd, "tree", true, e);
 	if (r >= 0)
 		r = tree_init(&tree, d->pins[0].step, e);
-	if (r == 0 && items_init(d, &tree) < 0)
-		r = err_set(e, -ENOMEM, "no memory");
+	if (r == 0 && (r = items_init(d, &tree)) < 0)
+		err_sys(e, r, "%s", d->pins[0].step->place.name);
 	tree_release(&tree);
 	return r;
 }
