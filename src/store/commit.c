@@ -353,10 +353,15 @@ static int next_name(const struct draft *d, unsigned attempt, struct buf *name, 
 	int r;
 
 	name->n = 0;
-	if (!d->has_base && attempt == 0 && step_name_is_free(d->top, d->name))
-		return buf_add(name, d->name, strlen(d->name) + 1) < 0
-			       ? err_set(e, -ENOMEM, "no memory")
-			       : 0;
+	if (!d->has_base && attempt == 0) {
+		r = step_name_is_free(d->top, d->name, e);
+		if (r < 0)
+			return r;
+		if (r > 0)
+			return buf_add(name, d->name, strlen(d->name) + 1) < 0
+				       ? err_set(e, -ENOMEM, "no memory")
+				       : 0;
+	}
 	r = listing_read(d->top, "checkpoint", &l, e);
 	return r < 0 ? r : step_next_free(d->top, &l, d->name, name, e);
 }

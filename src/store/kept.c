@@ -19,12 +19,16 @@ void kept_release(struct kept *k)
 	*k = (struct kept){0};
 }
 
-static struct file_id id_of(int dirfd, const char *name)
+/* Zeros for one that is not there. */
+static int id_of(int dirfd, const char *name, struct file_id *out, struct err *e)
 {
 	struct stat st;
 
-	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? (struct file_id){0}
-								  : file_id_of(&st);
+	*out = (struct file_id){0};
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, -errno, "%s", name);
+	*out = file_id_of(&st);
+	return 0;
 }
 
 static bool is_same(const struct file_id *a, const struct file_id *b)
@@ -46,16 +50,22 @@ static int meta_name(const char *name, const char *suffix, struct buf *out)
 
 /* --- noting ------------------------------------------------------------------------------------------------ */
 
-static int note_files(struct kept *k, int top, const char *name, const char *meta)
+static int note_files(struct kept *k, int top, const char *name, const char *meta, struct err *e)
 {
 	CLEANUP(buf_release) struct buf file = {0};
-	int r = meta_name(name, meta, &file);
+	struct stat st;
+	int r;
 
-	k->meta = r == 0 ? id_of(top, (char *)file.p) : (struct file_id){0};
+	if (fstat(k->fd, &st) < 0)
+		return err_sys(e, -errno, "fstat");
+	k->index = file_id_of(&st);
+	if (meta_name(name, meta, &file) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	r = id_of(top, (char *)file.p, &k->meta, e);
 	for (uint32_t i = 0; r == 0 && i < k->num_shards; i++) {
-		r = shard_name(name, i, k->num_shards, &file);
-		if (r == 0)
-			k->shards[i] = id_of(top, (char *)file.p);
+		if (shard_name(name, i, k->num_shards, &file) < 0)
+			return err_set(e, -ENOMEM, "no memory");
+		r = id_of(top, (char *)file.p, &k->shards[i], e);
 	}
 	return r;
 }
@@ -63,20 +73,20 @@ static int note_files(struct kept *k, int top, const char *name, const char *met
 int kept_note(struct kept *k, int top, const char *name, uint32_t num_shards, const char *meta,
 	      int index, struct err *e)
 {
-	struct stat st;
+	int r;
 
 	*k = (struct kept){.name = strdup(name),
 			   .num_shards = num_shards,
 			   .fd = index,
 			   .shards = calloc(num_shards + (size_t)1, sizeof *k->shards)};
-	if (k->name && k->shards && fstat(index, &st) == 0 && note_files(k, top, name, meta) == 0) {
-		k->index = file_id_of(&st);
-		return 0;
+	r = k->name && k->shards ? note_files(k, top, name, meta, e)
+				 : err_set(e, -ENOMEM, "no memory");
+	if (r < 0) {
+		if (!k->name)
+			closep(&k->fd);
+		kept_release(k);
 	}
-	if (!k->name)
-		closep(&k->fd);
-	kept_release(k);
-	return err_set(e, -ENOMEM, "no memory");
+	return r;
 }
 
 /* --- publishing it again ----------------------------------------------------------------------------------- */
@@ -126,22 +136,25 @@ static int place_shards(const struct kept *k, int top, const char *to, struct pl
 }
 
 /* The file with ID has some name in TOP that ends with SUFFIX: that of the base, if the trainer's took its place. */
-static int find_name(int top, const struct file_id *id, const char *suffix, struct buf *out)
+static int find_name(int top, const struct file_id *id, const char *suffix, struct buf *out,
+		     struct err *e)
 {
 	CLEANUP(dir_closep) DIR *s = dir_open(top, ".");
 	const struct dirent *de;
+	int r = s ? 0 : err_sys(e, -errno, "the checkpoint directory");
 
-	while (s && (de = dir_next(s))) {
+	while (r == 0 && (de = dir_read(s, &r))) {
 		struct file_id now;
 
 		if (!bytes_ends(bytes_str(de->d_name), bytes_str(suffix)))
 			continue;
-		now = id_of(top, de->d_name);
-		out->n = 0;
-		if (is_same(&now, id))
-			return buf_add(out, de->d_name, strlen(de->d_name) + 1);
+		r = id_of(top, de->d_name, &now, e);
+		if (r == 0 && is_same(&now, id))
+			return buf_add(out, de->d_name, strlen(de->d_name) + 1) < 0
+				       ? err_set(e, -ENOMEM, "no memory")
+				       : 1;
 	}
-	return -ENOENT;
+	return r;
 }
 
 /* A step whose meta graph is lost is one without. */
@@ -149,13 +162,13 @@ static int place_meta(const struct kept *k, int top, const char *to, const char 
 		      struct placed *p, struct err *e)
 {
 	CLEANUP(buf_release) struct buf from = {0}, name = {0};
-	int r = meta_name(to, meta, &name);
+	int r;
 
-	if (r == 0 && k->meta.ino)
-		r = find_name(top, &k->meta, meta, &from);
-	if (r == -ENOMEM)
-		return err_set(e, r, "no memory");
-	r = from.n ? place(top, (char *)from.p, &k->meta, (char *)name.p, p, e) : 0;
+	if (meta_name(to, meta, &name) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	r = k->meta.ino ? find_name(top, &k->meta, meta, &from, e) : 0;
+	if (r == 1)
+		r = place(top, (char *)from.p, &k->meta, (char *)name.p, p, e);
 	return r == -ENOENT || r == -ESTALE ? 0 : r;
 }
 
@@ -182,13 +195,12 @@ static int place_index(const struct kept *k, int top, const char *to, struct pla
 		r = io_put_new(top, (char *)name.p, buf_bytes(&bytes), st.st_mode & 0666, e);
 	if (r < 0)
 		return r;
-	*id = id_of(top, (char *)name.p);
-	if (id->ino) {
+	r = id_of(top, (char *)name.p, id, e);
+	if (r == 0)
 		placed_add(p, (char *)name.p, id);
-		return 0;
-	}
-	io_remove_file(top, (char *)name.p, NULL);
-	return err_set(e, -EIO, "%s: can't be looked at", (char *)name.p);
+	else
+		io_remove_file(top, (char *)name.p, NULL); /* which it has not had for long */
+	return r;
 }
 
 /* K is the step TO now, whose files P has. */
@@ -237,13 +249,14 @@ int kept_restore(struct kept *k, int top, const char *meta, struct err *e)
 {
 	CLEANUP(buf_release) struct buf index = {0};
 	struct file_id now;
+	struct stat st;
 	int r;
 
 	if (buf_printf(&index, "%s.index", k->name) < 0 || buf_add_byte(&index, 0) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	now = id_of(top, (char *)index.p);
-	if (!now.ino)
-		return -ENOENT;
+	if (fstatat(top, (char *)index.p, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? -ENOENT : err_sys(e, -errno, "%s", (char *)index.p);
+	now = file_id_of(&st);
 	if (is_same(&now, &k->index)) /* changed in place, it is nobody's to restore */
 		return file_id_eq(&now, &k->index) ? 0 : -ENOENT;
 	r = -EEXIST;

@@ -52,8 +52,9 @@ bool same_family(const char *a, const char *b);
  * in as many digits if the family's are padded with zeros. -ENOMEM. */
 int step_next_name(const struct listing *l, const char *name, struct buf *out);
 
-/* Is nothing in the directory that a step NAME would have, or hide: NAME, its index, meta graph and data? */
-bool step_name_is_free(int dirfd, const char *name);
+/* Is nothing in the directory that a step NAME would have, or hide: NAME, its index, meta graph and data? 1, 0, or
+ * why that can't be known. */
+int step_name_is_free(int dirfd, const char *name, struct err *e);
 
 /* As step_next_name, but the first that is free. -EEXIST: none of many is; -ENAMETOOLONG, -ENOMEM, or of looking. */
 int step_next_free(int dirfd, const struct listing *l, const char *name, struct buf *out,

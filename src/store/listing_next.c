@@ -207,9 +207,11 @@ static int is_free(int dirfd, const char *name)
 	return r < 0 ? r : !r;
 }
 
-bool step_name_is_free(int dirfd, const char *name)
+int step_name_is_free(int dirfd, const char *name, struct err *e)
 {
-	return is_free(dirfd, name) > 0;
+	int r = is_free(dirfd, name);
+
+	return r < 0 ? err_sys(e, r, "%s", name) : r;
 }
 
 int step_next_free(int dirfd, const struct listing *l, const char *name, struct buf *out,

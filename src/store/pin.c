@@ -127,12 +127,14 @@ static int hold(int steps_fd, const char *name, const struct step *s, int from, 
 	return r;
 }
 
-static bool is_same_folder(int a, int b)
+/* 1, 0, or why that can't be known. */
+static int is_same_folder(int a, int b, struct err *e)
 {
 	struct stat x, y;
 
-	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev &&
-	       x.st_ino == y.st_ino;
+	if (fstat(a, &x) < 0 || fstat(b, &y) < 0)
+		return err_sys(e, -errno, "the checkpoint directory");
+	return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 /* A filesystem, or an owner, for which there are no hard links. */
@@ -209,9 +211,12 @@ int pin_make(int steps_fd, int top, struct step *s, int from, const char *meta, 
 
 	if (r == 0)
 		r = hold(steps_fd, (char *)name.p, s, from, meta, e);
-	if (is_unlinkable(r) && is_same_folder(from, top)) {
-		loose = true;
-		r = make_loose(steps_fd, top, s, (char *)name.p, e);
+	if (is_unlinkable(r)) {
+		int here = is_same_folder(from, top, e);
+
+		loose = here == 1;
+		if (here != 0)
+			r = loose ? make_loose(steps_fd, top, s, (char *)name.p, e) : here;
 	}
 	if (is_unlinkable(r))
 		return err_set(e, -EXDEV, "%s: no hard links to its files", s->place.name);
@@ -302,15 +307,19 @@ static const struct listed *find_step(const struct listing *l, const char *name)
 	return only;
 }
 
-/* Whether the loose pin NAME still leads to the step that it is of. */
-static bool is_traced(int steps_fd, const char *name, int dirfd, const char *file)
+/* -ESTALE if the loose pin NAME does not lead to the step any more that it is of. */
+static int check_trace(int steps_fd, const char *name, int dirfd, const char *file, struct err *e)
 {
 	CLEANUP(closep) int ids = pin_dir(steps_fd, IDS, NULL);
 	struct stat st;
+	int r;
 
 	if (ids < 0 || fstatat(ids, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT;
-	return trace_fits(ids, name, dirfd, file);
+		return errno == ENOENT ? 1 : err_sys(e, -errno, IDS);
+	r = trace_fits(ids, name, dirfd, file, e);
+	return r == 0 ? err_set(e, -ESTALE, "%s: was replaced, and could not be held by hard links",
+				file)
+		      : r;
 }
 
 static bool is_link(int dirfd, const char *name)
@@ -340,12 +349,13 @@ int pin_open(int steps_fd, const char *name, const char *meta, enum verify_mode 
 	if (r < 0)
 		return r;
 	*out = (struct pin){.step = step};
-	if (loose)
+	if (loose) {
 		note_companions(out, fd, meta);
-	if (loose && !is_traced(steps_fd, name, fd, item->place.file)) {
+		r = check_trace(steps_fd, name, fd, item->place.file, e);
+	}
+	if (r < 0) {
 		step_unref(step);
-		return err_set(e, -ESTALE, "%s: was replaced, and could not be held by hard links",
-			       item->place.file);
+		return r;
 	}
 	out->name = TAKE(copy, NULL);
 	return 0;

@@ -10,13 +10,13 @@
 
 /* --- one name ---------------------------------------------------------------------------------------------- */
 
-bool placed_is(const void *arg, int dirfd, const char *name)
+int placed_is(const void *arg, int dirfd, const char *name, struct err *e)
 {
 	struct file_id now;
 	struct stat st;
 
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return false;
+		return errno == ENOENT ? 0 : err_sys(e, -errno, "%s", name);
 	now = file_id_of(&st);
 	return file_id_eq(&now, arg);
 }
@@ -44,35 +44,39 @@ static void close_aside(int top, int aside, bool made)
 		io_remove_folder(top, OWN, NULL);
 }
 
-/* NAME is in ASIDE: whose is it? */
+/* NAME is in ASIDE: whose is it? What is not removed gets its name back, unless somebody has that by now: then it would have been
+ * replaced where it was. */
 static int settle_aside(int top, int aside, const char *name, placed_fn is_ours, const void *arg,
 			struct err *e)
 {
-	bool ours = is_ours(arg, aside, name);
-	int r = ours ? io_remove_file(aside, name, e) : io_move_new(aside, name, top, name, e);
+	int ours = is_ours(arg, aside, name, e);
+	int r = ours == 1 ? io_remove_file(aside, name, e) : 0, back;
 
-	if (r == -EEXIST) /* it would have been replaced where it was */
-		r = io_remove_file(aside, name, e);
-	else if (r < 0 && ours) /* it stays, then, and under its name */
-		io_move_new(aside, name, top, name, NULL);
-	return r < 0 ? r : ours;
+	if (ours == 1 && r == 0)
+		return 1;
+	back = io_move_new(aside, name, top, name, r < 0 || ours < 0 ? NULL : e);
+	if (back == -EEXIST)
+		back = io_remove_file(aside, name, r < 0 || ours < 0 ? NULL : e);
+	return ours < 0 ? ours : r < 0 ? r : back;
 }
 
 int placed_remove_if(int top, const char *name, placed_fn is_ours, const void *arg, struct err *e)
 {
-	int aside, r;
+	int aside, r = is_ours(arg, top, name, e);
 	bool made;
 
-	if (!is_ours(arg, top, name))
-		return 0;
+	if (r <= 0)
+		return r;
 	aside = open_aside(top, &made);
 	if (aside >= 0 && io_move_new(top, name, aside, name, NULL) == 0) {
 		r = settle_aside(top, aside, name, is_ours, arg, e);
 	} else { /* with the moment in between, then */
-		bool ours = is_ours(arg, top, name);
+		r = is_ours(arg, top, name, e);
+		if (r == 1) {
+			int removed = io_remove_file(top, name, e);
 
-		r = ours ? io_remove_file(top, name, e) : 0;
-		r = r < 0 ? r : ours;
+			r = removed < 0 ? removed : 1;
+		}
 	}
 	close_aside(top, aside, made);
 	return r;

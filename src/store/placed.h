@@ -9,8 +9,8 @@
 #pragma once
 #include "store/step.h"
 
-/* Is the file NAME of DIRFD ours? */
-typedef bool (*placed_fn)(const void *arg, int dirfd, const char *name);
+/* Is the file NAME of DIRFD ours? 1, 0 (also if there is none), or why that can't be known. */
+typedef int (*placed_fn)(const void *arg, int dirfd, const char *name, struct err *e);
 
 /* Removes NAME from TOP if it is ours. 1: it is gone; 0: it was not there, or is another's; or of removing it. */
 int placed_remove_if(int top, const char *name, placed_fn is_ours, const void *arg, struct err *e);
@@ -19,7 +19,7 @@ int placed_remove_if(int top, const char *name, placed_fn is_ours, const void *a
 int placed_remove(int top, const char *name, const struct file_id *id, struct err *e);
 
 /* A placed_fn; ARG is a struct file_id. */
-bool placed_is(const void *arg, int dirfd, const char *name);
+int placed_is(const void *arg, int dirfd, const char *name, struct err *e);
 
 /* What a crash has left aside gets its name back. */
 int placed_put_back(int top, struct err *e);

@@ -40,18 +40,18 @@ static int gather_inodes(int parent, const char *name, struct inodes *out)
 	return r;
 }
 
-static bool is_one_of(const void *inodes, int dirfd, const char *name)
+static int is_one_of(const void *inodes, int dirfd, const char *name, struct err *e)
 {
 	const struct inodes *in = inodes;
 	const struct file_id *ids = (const struct file_id *)in->ids.p;
 	struct stat st;
 
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return false;
+		return errno == ENOENT ? 0 : err_sys(e, -errno, "%s", name);
 	for (size_t i = 0; i < in->ids.n / sizeof *ids; i++)
 		if (ids[i].dev == st.st_dev && ids[i].ino == st.st_ino)
-			return true;
-	return false;
+			return 1;
+	return 0;
 }
 
 /* Does FILE of TOP belong to the step NAME, as a shard or beside it? */
@@ -72,11 +72,12 @@ struct moved {
 };
 
 /* Was FILE moved there, or is it what its name was kept with? */
-static bool is_moved(const void *moved, int dirfd, const char *file)
+static int is_moved(const void *moved, int dirfd, const char *file, struct err *e)
 {
 	const struct moved *m = moved;
+	int r = trace_fits(m->traces, m->name, dirfd, file, e);
 
-	return trace_fits(m->traces, m->name, dirfd, file) || io_is_mark(dirfd, file);
+	return r == 0 ? io_is_mark(dirfd, file) : r;
 }
 
 /* Takes back what a commit that did not reach its end has moved there, as there were no hard links. */
@@ -131,7 +132,9 @@ static int is_published(int top, int draft, const char *name, struct err *e)
 	if (errno != ENOENT)
 		return err_sys(e, -errno, "commit/index");
 	moved = dir_fd(draft, "commit/moved", NULL); /* where there are no hard links */
-	return moved < 0 ? 0 : trace_fits(moved, (char *)file.p, top, (char *)file.p);
+	if (moved < 0)
+		return errno == ENOENT ? 0 : err_sys(e, moved, "commit/moved");
+	return trace_fits(moved, (char *)file.p, top, (char *)file.p, e);
 }
 
 /* --- one draft --------------------------------------------------------------------------------------------- */
@@ -181,24 +184,25 @@ static void take_up(const struct context *x, const char *folder, const char *pre
 	x->r->found(x->r->arg, d);
 }
 
-/* What the commit under way would call its step; false: there is none. */
-static bool read_name(int draft, char name[NAME_MAX + 1])
+/* What the commit under way would call its step. 0: there is none. */
+static int read_name(int draft, char name[NAME_MAX + 1], struct err *e)
 {
 	ssize_t n = readlinkat(draft, "commit/name", name, NAME_MAX);
 
 	if (n < 0)
-		return false;
+		return errno == ENOENT ? 0 : err_sys(e, -errno, "commit/name");
 	name[n] = 0;
 	if (!strcmp(name, "."))
 		name[0] = 0;
-	return true;
+	return 1;
 }
 
 int recover_links(int top, int draft, struct err *e)
 {
 	char name[NAME_MAX + 1];
+	int r = read_name(draft, name, e);
 
-	return read_name(draft, name) ? take_back(top, draft, name, e) : 0;
+	return r == 1 ? take_back(top, draft, name, e) : r;
 }
 
 /* The step is there, of which the draft still says that it is to be. PUBLISHED gets its name if that could not be settled. */
@@ -227,18 +231,19 @@ static int resume(const struct context *x, int draft, const char *folder, const 
 {
 	char name[NAME_MAX + 1];
 	struct err why = {0};
-	int r;
+	int r = read_name(draft, name, &why);
 
-	if (!read_name(draft, name)) {
+	if (r == 0) {
 		commit_forget(draft, NULL);
 		return 0;
 	}
-	r = is_published(x->c->top, draft, name, &why);
+	if (r == 1)
+		r = is_published(x->c->top, draft, name, &why);
 	if (r == 1)
 		return finish(x, draft, folder, prefix, name, published);
 	if (r < 0) {
-		say(x, "%s: whether it is committed can't be known, its draft stays as it is: %s",
-		    name, why.text);
+		say(x, "whether the draft of %s is committed can't be known, it stays as it is: %s",
+		    prefix, why.text);
 		return r;
 	}
 	r = take_back(x->c->top, draft, name, &why);

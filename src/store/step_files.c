@@ -143,11 +143,13 @@ static int each(const struct leaving *l, bool last, leaving_fn f, struct err *e)
 	CLEANUP(dir_closep) DIR *s = dir_open(l->files, ".");
 	const char *index = l->from.file;
 	const struct dirent *de;
-	bool has_index = faccessat(l->files, index, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-	int r = has_index && !last ? call(l, index, f, e) : 0;
+	bool has_index;
+	int r;
 
 	if (!s)
 		return err_sys(e, -errno, STEP_LEAVING);
+	has_index = faccessat(l->files, index, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	r = has_index && !last ? call(l, index, f, e) : 0;
 	while (r == 0 && (de = dir_read(s, &r)))
 		if (strcmp(de->d_name, index) != 0)
 			r = call(l, de->d_name, f, e);
@@ -159,16 +161,18 @@ struct traced {
 	const char *name;
 };
 
-static bool is_traced(const void *traced, int dirfd, const char *file)
+static int is_traced(const void *traced, int dirfd, const char *file, struct err *e)
 {
 	const struct traced *t = traced;
 
-	return trace_fits(t->traces, t->name, dirfd, file);
+	return trace_fits(t->traces, t->name, dirfd, file, e);
 }
 
-static bool is_traced_or_mark(const void *traced, int dirfd, const char *file)
+static int is_traced_or_mark(const void *traced, int dirfd, const char *file, struct err *e)
 {
-	return is_traced(traced, dirfd, file) || io_is_mark(dirfd, file);
+	int r = is_traced(traced, dirfd, file, e);
+
+	return r == 0 ? io_is_mark(dirfd, file) : r;
 }
 
 /* The step's file, or the new name of it, goes; not what has taken its place. */
@@ -187,25 +191,29 @@ static int give_name(const struct leaving *l, const char *file, const char *as, 
 {
 	int r = io_link(l->top, file, l->top, as, e);
 	bool moved = io_needs_copy(r);
+	int fits;
 
 	if (moved)
 		r = io_move_new(l->top, file, l->top, as, e);
-	if (r < 0 || trace_fits(l->files, file, l->top, as))
+	if (r < 0)
 		return r;
+	fits = trace_fits(l->files, file, l->top, as, e);
+	if (fits == 1)
+		return 0;
 	if (moved)
 		io_move_new(l->top, as, l->top, file, NULL);
 	else
 		io_remove_file(l->top, as, NULL); /* which it has not had for long */
-	return err_set(e, -ESTALE, "%s: was replaced meanwhile", file);
+	return fits < 0 ? fits : err_set(e, -ESTALE, "%s: was replaced meanwhile", file);
 }
 
 /* A trainer may have saved under the old name meanwhile. */
 static int take_name_back(const struct leaving *l, const char *file, const char *as, struct err *e)
 {
-	int r;
+	int r = trace_fits(l->files, file, l->top, as, e);
 
-	if (!trace_fits(l->files, file, l->top, as))
-		return remove_ours(l, file, as, is_traced_or_mark, e);
+	if (r <= 0)
+		return r < 0 ? r : remove_ours(l, file, as, is_traced_or_mark, e);
 	r = io_link(l->top, as, l->top, file, e);
 	if (io_needs_copy(r)) {
 		r = io_move_new(l->top, as, l->top, file, e);
@@ -218,8 +226,9 @@ static int take_name_back(const struct leaving *l, const char *file, const char 
 /* 1 if it has not. */
 static int has_name(const struct leaving *l, const char *file, const char *as, struct err *e)
 {
-	(void)e;
-	return !trace_fits(l->files, file, l->top, as);
+	int r = trace_fits(l->files, file, l->top, as, e);
+
+	return r < 0 ? r : !r;
 }
 
 static int take_old_name(const struct leaving *l, const char *file, const char *as, struct err *e)
@@ -320,6 +329,8 @@ static int resume(int top, const char *state_name, bool drafts, struct buf *done
 	if (r < 0)
 		return r == -ENOENT ? io_remove_all(top, UNMADE, e) : r;
 	r = l.renamed ? each(&l, true, has_name, e) : 0;
+	if (r < 0)
+		return r;
 	whole = r == 0;
 	if (r == 0 && drafts && !l.renamed)
 		r = draft_remove(top, l.from.name, e);
@@ -353,8 +364,10 @@ static int begin(const struct step_files *f, const struct step_place *from, cons
 	if (r < 0)
 		return r;
 	*l = (struct leaving){.top = f->top, .state_name = f->state_name, .from = *from};
-	l->files = dir_fd(f->top, STEP_LEAVING "/files", e);
-	return l->files < 0 ? l->files : 0;
+	r = l->files = dir_fd(f->top, STEP_LEAVING "/files", e);
+	if (r < 0) /* else it would be done at some later time */
+		forget(f->top, NULL);
+	return r < 0 ? r : 0;
 }
 
 /* Nothing has been taken away yet. */
@@ -384,8 +397,9 @@ int step_rename(const struct step_files *f, const struct step_place *from, const
 	struct leaving l;
 	int r;
 
-	if (!step_name_is_free(f->top, to))
-		return err_set(e, -EEXIST, "%s: something of that name is there", to);
+	r = step_name_is_free(f->top, to, e);
+	if (r <= 0)
+		return r < 0 ? r : err_set(e, -EEXIST, "%s: something of that name is there", to);
 	r = begin(f, from, to, &l, e);
 	if (r < 0)
 		return r;

@@ -28,11 +28,13 @@ int trace_make(int dirfd, const char *file, int traces, const char *name, struct
 	return r < 0 ? err_sys(e, r, "%s", file) : io_make_link(text, traces, name, e);
 }
 
-bool trace_fits(int traces, const char *name, int dirfd, const char *file)
+int trace_fits(int traces, const char *name, int dirfd, const char *file, struct err *e)
 {
 	char text[TEXT_SIZE], now[TEXT_SIZE];
 	ssize_t n = readlinkat(traces, name, text, sizeof text);
+	int r = n < 0 ? -errno : describe(dirfd, file, now);
 
-	return n > 0 && n < TEXT_SIZE && describe(dirfd, file, now) == 0 &&
-	       strlen(now) == (size_t)n && !memcmp(text, now, (size_t)n);
+	if (r < 0)
+		return r == -ENOENT ? 0 : err_sys(e, r, "%s", file);
+	return n < TEXT_SIZE && strlen(now) == (size_t)n && !memcmp(text, now, (size_t)n);
 }
