@@ -338,12 +338,13 @@ int draft_discard(struct draft *d, struct err *e)
 	CLEANUP(closep) int drafts = own < 0 ? own : draft_folder(own, "drafts", false, e);
 	int r;
 
-	atomic_store(&d->ended, true);
 	if (drafts < 0)
 		return drafts;
 	r = set_old(drafts, d->folder, old, e);
-	if (r == 0)
-		io_remove_all(drafts, old, NULL); /* what stays of it the next mount removes */
+	if (r < 0) /* it is there as it was */
+		return r;
+	atomic_store(&d->ended, true);
+	io_remove_all(drafts, old, NULL); /* what stays of it the next mount removes */
 	io_remove_folder(own, "drafts", NULL); /* if it is empty */
 	return r;
 }

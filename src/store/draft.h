@@ -170,7 +170,7 @@ int draft_take_up(const struct draft_config *c, const char *folder, struct draft
 struct draft *draft_ref(struct draft *d);
 void draft_unref(struct draft *d);
 
-/* Removes it from disk. It has ended. */
+/* Removes it from disk. It has ended, unless nothing could be done: then it goes on. */
 int draft_discard(struct draft *d, struct err *e);
 
 /* Removes from disk what a step of that name has of a draft, at which nobody is at work. */

@@ -212,6 +212,7 @@ static void lose(struct draft *d, struct held *held, size_t n)
 		if (held[k].item)
 			held[k].item->lost = true;
 	draft_discard(d, NULL);
+	atomic_store(&d->ended, true);
 }
 
 void draft_restart(struct draft *d)

@@ -18,18 +18,21 @@
 int commits_end(struct view *v, struct node *n, struct draft *d, struct buf *changes, struct err *e)
 {
 	CLEANUP(buf_release) struct buf own = {0};
+	bool ended, ours;
 	int r = 0;
-	bool ended;
 
 	pthread_mutex_lock(&d->lock);
-	ended = d->ended;
-	if (!ended) {
+	ours = !d->ended;
+	if (ours) {
 		open_number_orphans(v, n, d);
 		draft_changes(n, d, &own);
 		r = draft_discard(d, e);
 	}
+	ended = d->ended;
 	pthread_mutex_unlock(&d->lock);
-	if (ended) {
+	if (!ended)
+		return r;
+	if (!ours) {
 		draft_await(v, n, d);
 		return 0;
 	}
@@ -343,7 +346,7 @@ int view_setxattr(struct view *v, uint64_t id, const char *name, struct bytes va
 		return err_set(e, -EINVAL, "%s: expected commit or discard", name);
 	d = draft_of(v, n);
 	r = d ? commits_end(v, n, d, changes, e) : 0;
-	if (d && view_is_unborn(v, n)) {
+	if (d && d->ended && view_is_unborn(v, n)) {
 		steps_detach(v, n);
 		if (r == 0)
 			r = view_add_change(changes, node_id(n->parent, NODE_ROOT_ID),

@@ -412,6 +412,8 @@ static void settle_discard(struct trial *t, const struct scenario *s, int r)
 
 	if (r == 0 || strcmp(disk, s->before) != 0)
 		same("what is on disk", disk, "");
+	else if (t->d->ended)
+		fail("it is there, and has ended");
 	else
 		must(draft_discard(t->d, &e), &e);
 }
