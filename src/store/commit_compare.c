@@ -1,5 +1,6 @@
 /* src/store/commit_compare.c: is what was written what is stored already? */
 #include "base/cleanup.h"
+#include "base/crc32c.h"
 #include "format/dtype.h"
 #include "format/elements.h"
 #include "store/commit_plan.h"
@@ -118,6 +119,44 @@ int want_crc(const struct plan *p, struct want *w, const struct npy *npy, const 
 	return r;
 }
 
+/* The bytes of the first slice of V, if these come first in the whole too; else 0. */
+static uint64_t head_of(const struct step *s, const struct var *v, uint32_t *crc)
+{
+	const struct part *part = &s->parts[v->aux];
+	const int64_t *extents = s->dims + part->extents, *dims = var_dims(s, v);
+	bool first = v->n_parts && v->rank && extents[0] == 0;
+
+	for (unsigned k = 1; k < v->rank && first; k++)
+		first = extents[2 * k] == 0 && extents[2 * k + 1] == dims[k];
+	*crc = s->vars[part->var].crc;
+	return first ? s->vars[part->var].size : 0;
+}
+
+/* Of a sliced variable the first slice is enough to tell, mostly: 0 if W is another. */
+static int has_head(struct want *w, const struct npy *npy, const struct source *src,
+		    const struct step *s, const struct var *v, struct err *e)
+{
+	CLEANUP(freep) uint8_t *piece = NULL;
+	uint32_t want, crc = 0;
+	uint64_t n = head_of(s, v, &want), off = 0;
+	int r = 0;
+
+	if (!n || n > npy->size || !w->canonical)
+		return 1;
+	if (n != w->head) {
+		piece = malloc(COMPARED);
+		r = piece ? 0 : err_set(e, -ENOMEM, "no memory");
+		for (size_t len; r == 0 && off < n; off += len) {
+			len = n - off < COMPARED ? n - off : COMPARED;
+			r = source_read_into(src, npy->data + off, piece, len, e);
+			crc = r == 0 ? crc32c_extend(crc, piece, len) : crc;
+		}
+		w->head = r == 0 ? n : 0;
+		w->head_crc = crc;
+	}
+	return r < 0 ? r : w->head_crc == want;
+}
+
 int content_is_same(const struct plan *p, struct want *w, const struct npy *npy, struct step *s,
 		    const struct var *v, int dirfd, struct err *e)
 {
@@ -130,6 +169,10 @@ int content_is_same(const struct plan *p, struct want *w, const struct npy *npy,
 		r = want_crc(p, w, npy, &src, e);
 		if (r < 0 || w->crc != v->crc || w->stored != v->size)
 			return r < 0 ? r : 0;
+	} else if (v->kind == VAR_SLICED) {
+		r = has_head(w, npy, &src, s, v, e);
+		if (r <= 0)
+			return r;
 	}
 	r = (npy->dtype == DTYPE_STRING ? compare_strings : compare_numbers)(p, npy, &src, s, v,
 									     dirfd, e);

@@ -21,6 +21,9 @@ struct want {
 	uint32_t crc;
 	uint64_t stored;
 	uint64_t size; /* of its elements in the file */
+	uint64_t
+		head; /* so many bytes of them, from the first on, have this checksum; 0: none are known */
+	uint32_t head_crc;
 };
 
 /* A shard of a pinned step. */

@@ -241,11 +241,15 @@ static int fill_with_slice(void *arg, struct sink out, struct err *e)
 	CLEANUP(buf_release) struct buf window = {0}, piece = {0};
 	const struct cut *cut = arg;
 	const struct npy *npy = &cut->whole->npy;
-	uint64_t step = GATHER / npy->item ? GATHER / npy->item : 1, done = 0;
+	uint64_t step = GATHER / npy->item ? GATHER / npy->item : 1, len, first = 0, end = 0;
 	int r = 0;
 
-	for (uint64_t first = 0; first < npy->count && done < cut->count && r == 0; first += step) {
-		uint64_t n = npy->count - first < step ? npy->count - first : step;
+	if (cut->count) { /* nothing is read that lies before its first element, or behind its last */
+		first = slice_run(npy->rank, npy->dims, cut->extents, 0, &len);
+		end = slice_run(npy->rank, npy->dims, cut->extents, cut->count - 1, &len) + 1;
+	}
+	for (; first < end && r == 0; first += step) {
+		uint64_t n = end - first < step ? end - first : step;
 		uint64_t from = slice_before(npy->rank, npy->dims, cut->extents, first);
 		uint64_t to = slice_before(npy->rank, npy->dims, cut->extents, first + n);
 		size_t bytes = (to - from) * npy->item;
@@ -261,7 +265,6 @@ static int fill_with_slice(void *arg, struct sink out, struct err *e)
 		slice_gather(npy->rank, npy->dims, cut->extents, npy->item, from, to - from,
 			     window.p, piece.p, first);
 		r = sink_put(&out, piece.p, bytes, e);
-		done = to;
 	}
 	return r;
 }

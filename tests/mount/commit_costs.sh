@@ -94,7 +94,7 @@ backwards() {
 }
 backwards "$mnt/net-1/w.npy"
 read_at_most 3 "$size" net-1
-cmp "$tmp/w.npy" "$mnt/net-13/w.npy"
+cmp -i 128 "$tmp/w.npy" "$mnt/net-13/w.npy"
 
 # The same for one that is turned into the order that is stored, which is known from no writing at all.
 {
@@ -105,29 +105,50 @@ backwards "$mnt/net-2/w.npy"
 read_at_most 4 "$size" net-2
 unmount
 
+# sliced FILE PREFIX: a step with a variable in eight slices, each FILE.
+sliced() {
+  local i extents=
+  {
+    echo "bundle 1 0"
+    for i in $(seq 0 8 63); do
+      echo "slice $(hex w) 0 $((i * 16)),128,0,1024 $1"
+      extents="$extents $((i * 16)),128,0,1024"
+    done
+    echo "whole $(hex w) 1 1024,1024$extents"
+  } | "$builddir/write_bundle" "$2"
+}
+
 # A variable in eight slices, which was written in Fortran order.
-{
-  header '<f4' False '128,1024'
-  head -c $((size / 8)) /dev/urandom
-} >"$tmp/slice.npy"
-mkdir "$tmp/sliced"
-{
-  echo "bundle 1 0"
-  extents=
-  for i in $(seq 0 8 63); do
-    echo "slice $(hex w) 0 $((i * 16)),128,0,1024 $tmp/slice.npy"
-    extents="$extents $((i * 16)),128,0,1024"
-  done
-  echo "whole $(hex w) 1 1024,1024$extents"
-} | "$builddir/write_bundle" "$tmp/sliced/net-1"
+mkdir "$tmp/sliced" "$tmp/slices"
+for i in $(seq 0 12); do
+  {
+    header '<f4' False '128,1024'
+    head -c $((size / 8)) /dev/zero | tr '\000' "\\$(printf '%03o' "$i")"
+  } >"$tmp/slice.npy"
+  sliced "$tmp/slice.npy" "$tmp/slices/net-$i"
+done
+mv "$tmp/slices"/net-0.* "$tmp/sliced"
 source=$tmp/sliced
 mount_ckpt "$source" -o commit=sync
 {
   header '<f4' True '1024,1024'
   head -c "$size" /dev/urandom
 } >"$tmp/w.npy"
+cp "$tmp/w.npy" "$mnt/net-0/w.npy"
+read_at_most 6 "$size" net-0
+unmount
+
+# And one in the right order, which is like that of none of 12 steps.
+source=$tmp/slices
+mount_ckpt "$source" -o commit=sync
+find "$mnt" -name '*.npy' >/dev/null
+{
+  header '<f4' False '1024,1024'
+  head -c "$size" /dev/urandom
+} >"$tmp/w.npy"
 cp "$tmp/w.npy" "$mnt/net-1/w.npy"
-read_at_most 6 "$size" net-1
+read_at_most 4 "$size" net-1
+cmp -i 128 "$tmp/w.npy" "$mnt/net-13/w.npy"
 unmount
 
 # --- memory -----------------------------------------------------------------------------------------------
