@@ -471,8 +471,29 @@ static void note_kept(struct plan *p, struct kept *kept)
 	kept_note(kept, p->d->top, p->name, p->num_shards, p->d->meta, TAKE(p->index_fd, -1), NULL);
 }
 
-int commit(struct draft *d, const struct commit_config *c, enum commit_result *result,
-	   struct buf *name, struct kept *kept, struct err *e)
+/* What is left to be done when it is known what the commit has come to; the lock is held. */
+static int settle(struct draft *d, const struct commit_config *c, struct plan *p, int r,
+		  struct commit_done *done, struct err *e)
+{
+	if (p->published) {
+		if (d->has_base)
+			note_kept(p, &done->kept);
+		d->published = TAKE(p->name, NULL);
+		d->born = !d->has_base;
+	}
+	if (d->published) {
+		int finished = finish(d, c, r < 0 ? NULL : e);
+
+		return r < 0 ? r : finished;
+	}
+	if (r == 0 && done->result != COMMIT_WAITS && !d->writers)
+		return draft_discard(d, e);
+	if (recover_links(d->top, d->fd, NULL) >= 0)
+		commit_forget(d->fd, NULL);
+	return r;
+}
+
+int commit(struct draft *d, const struct commit_config *c, struct commit_done *done, struct err *e)
 {
 	CLEANUP(plan_release)
 	struct plan p = {.d = d, .c = c, .dir = -1, .fd = -1, .packed = -1, .index_fd = -1};
@@ -483,33 +504,19 @@ int commit(struct draft *d, const struct commit_config *c, enum commit_result *r
 	draft_settle_writes(d);
 	if (d->ended) {
 		pthread_mutex_unlock(&d->lock);
-		*result = COMMIT_ENDED;
+		done->result = COMMIT_LATE;
 		return 0;
 	}
 	if (c->ending)
 		c->ending(c->arg, d);
 	if (d->published) {
-		r = buf_add(name, d->published, strlen(d->published) + 1);
-		*result = COMMIT_DONE;
+		r = buf_add(&done->name, d->published, strlen(d->published) + 1);
+		done->result = COMMIT_DONE;
 	} else {
-		r = commit_plan(&p, result, name, &why);
+		r = commit_plan(&p, &done->result, &done->name, &why);
 	}
-	if (p.published) {
-		if (d->has_base && kept)
-			note_kept(&p, kept);
-		d->published = TAKE(p.name, NULL);
-		d->born = !d->has_base;
-	}
-	if (d->published) {
-		int finished = finish(d, c, r < 0 ? NULL : &why);
-
-		r = r < 0 ? r : finished;
-	} else if (r < 0 || *result == COMMIT_WAITS || d->writers) {
-		if (recover_links(d->top, d->fd, NULL) >= 0)
-			commit_forget(d->fd, NULL);
-	} else {
-		r = draft_discard(d, &why);
-	}
+	r = settle(d, c, &p, r, done, &why);
+	done->ended = d->ended;
 	draft_note_result(d, r, &why); /* what failed on the way did no harm */
 	pthread_mutex_unlock(&d->lock);
 	if (r < 0 && e)

@@ -38,15 +38,22 @@ struct commit_config {
 
 enum commit_result {
 	COMMIT_NOTHING, /* the draft is as its base, and was discarded */
-	COMMIT_ENDED, /* somebody else has ended it meanwhile, with all that it had */
+	COMMIT_LATE, /* somebody else has ended it meanwhile, with all that it had */
 	COMMIT_WAITS, /* it has no variables yet */
 	COMMIT_DONE,
 };
 
-/* Commits D, which has then ended, unless files of it are open for writing: these stay, and it goes on. NAME gets the prefix of the new
- * step, with a NUL; KEPT what is to be known of it, if it has a base. -EINVAL: something in it was refused; or of the calls that failed: then the draft is as it was, and why is noted in it. */
-int commit(struct draft *d, const struct commit_config *c, enum commit_result *result,
-	   struct buf *name, struct kept *kept, struct err *e);
+/* What has become of a commit. The caller releases NAME and KEPT. */
+struct commit_done {
+	enum commit_result result;
+	bool ended; /* the draft, by this commit: whoever else finds it so has to wait for the caller */
+	struct buf name; /* prefix of the new step, with a NUL */
+	struct kept kept; /* what is to be known of it, if it has a base */
+};
+
+/* Commits D, which has then ended, unless files of it are open for writing: these stay, and it goes on. -EINVAL: something in it was refused; or of the
+ * calls that failed: then the draft is as it was, and why is noted in it. */
+int commit(struct draft *d, const struct commit_config *c, struct commit_done *done, struct err *e);
 
 /* Removes what a commit that did not come to its end has left in the draft's folder FD. */
 int commit_forget(int fd, struct err *e);

@@ -227,14 +227,18 @@ void items_changed(struct draft *d)
 
 /* --- the base ---------------------------------------------------------------------------------------------- */
 
+static void make_fixed(struct draft *d, uint32_t n)
+{
+	d->fixed = calloc(n, sizeof *d->fixed);
+	d->n_fixed = d->fixed ? n : 0;
+}
+
 int items_init_empty(struct draft *d)
 {
-	if (!d->fixed) {
-		d->n_fixed = TREE_FIRST;
-		d->fixed = calloc(d->n_fixed, sizeof *d->fixed);
-	}
-	d->n_buckets = FIRST_BUCKETS;
-	d->buckets = calloc(d->n_buckets, sizeof *d->buckets);
+	if (!d->fixed)
+		make_fixed(d, TREE_FIRST);
+	d->buckets = calloc(FIRST_BUCKETS, sizeof *d->buckets);
+	d->n_buckets = d->buckets ? FIRST_BUCKETS : 0;
 	if (!d->fixed || !d->buckets)
 		return -ENOMEM;
 	d->root = items_add(d, NULL, "", 0, DRAFT_DIR, TREE_ROOT);
@@ -322,8 +326,7 @@ int items_init(struct draft *d, const struct tree *t)
 {
 	int r;
 
-	d->n_fixed = tree_text_index(t, N_TEXTS);
-	d->fixed = calloc(d->n_fixed, sizeof *d->fixed);
+	make_fixed(d, tree_text_index(t, N_TEXTS));
 	r = d->fixed ? items_init_empty(d) : -ENOMEM;
 	if (r == 0)
 		d->root->under = true;

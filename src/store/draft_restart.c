@@ -203,14 +203,15 @@ static int start_anew(struct draft *d, struct held *held, size_t n, struct err *
 	return r < 0 ? r : io_remove_all(d->fd, "commit", e);
 }
 
-/* What was to stay can't: it must not seem that what is written there from now on will be in a step. */
+/* What was to stay can't: it must not seem that what is written there from now on will be in a step. What the base has too is opened again
+ * there. */
 static void lose(struct draft *d, struct held *held, size_t n)
 {
 	for (struct draft_item *i = d->root; i && (i = items_next(d->root, i));)
-		i->lost |= stays(d, i);
+		i->lost |= stays(d, i) && i->index >= DRAFT_DYNAMIC;
 	for (size_t k = 0; held && k < n; k++)
 		if (held[k].item)
-			held[k].item->lost = true;
+			held[k].item->lost = held[k].item->index >= DRAFT_DYNAMIC;
 	draft_discard(d, NULL);
 	atomic_store(&d->ended, true);
 }

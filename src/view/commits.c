@@ -89,8 +89,7 @@ static void note_changes(void *arg, struct draft *d)
 }
 
 static int commit_beside_others(struct view *v, struct node *n, struct draft *d,
-				struct ending *ending, enum commit_result *result, struct buf *name,
-				struct kept *kept, struct err *e)
+				struct ending *ending, struct commit_done *done, struct err *e)
 {
 	CLEANUP(closep) int dirfd = folder_open_parent(v, n, NULL);
 	struct commit_other others[MAX_OTHERS];
@@ -102,49 +101,51 @@ static int commit_beside_others(struct view *v, struct node *n, struct draft *d,
 	c.others = others;
 	c.n_others = dirfd < 0 ? 0 : list_others(v, n, dirfd, others);
 	pthread_mutex_lock(&v->committing);
-	r = commit(d, &c, result, name, kept, e);
+	r = commit(d, &c, done, e);
 	pthread_mutex_unlock(&v->committing);
 	for (size_t i = 0; i < c.n_others; i++)
 		step_unref(others[i].step);
 	return r;
 }
 
+/* The view is told what a commit of N's draft D has done. */
+static void settle_commit(struct view *v, struct node *n, struct draft *d, struct ending *ending,
+			  const struct commit_done *done, uint32_t count)
+{
+	char changed[32];
+
+	draft_drop_pages(n, d, &ending->changes);
+	if (done->ended) {
+		born_settle(v, n, d, (char *)done->name.p, &ending->changes);
+		draft_leave(v, n, d);
+	}
+	if (done->result != COMMIT_DONE)
+		return;
+	snprintf(changed, sizeof changed, "%u", count);
+	tell(v, "%s: committed, changes: %s", (char *)done->name.p, changed);
+}
+
 int commits_node(struct view *v, struct node *n, struct draft *d, struct buf *changes,
 		 struct err *e)
 {
-	CLEANUP(buf_release) struct buf name = {0};
 	struct ending ending = {.view = v, .node = n};
-	enum commit_result result = COMMIT_NOTHING;
-	struct kept kept = {0};
+	struct commit_done done = {.result = COMMIT_NOTHING};
 	uint32_t count = draft_count(d);
-	bool over, done;
-	char changed[32];
-	int r;
+	int r = commit_beside_others(v, n, d, &ending, &done, e);
 
-	r = commit_beside_others(v, n, d, &ending, &result, &name, &kept, e);
-	if (kept.name)
-		kept_steps_add(v, n, &kept);
+	if (done.kept.name)
+		kept_steps_add(v, n, &done.kept);
 	if (r < 0)
 		folder_wrap(n->parent, err_wrap(e, r, "%s", n->place->name), e);
-	if (result == COMMIT_ENDED) {
+	if (done.result == COMMIT_LATE) {
 		draft_await(v, n, d);
-		return 0;
+	} else if (done.ended || (done.result == COMMIT_DONE && r == 0)) {
+		settle_commit(v, n, d, &ending, &done, count);
+		if (changes)
+			buf_add(changes, ending.changes.p, ending.changes.n);
 	}
-	over = d->ended;
-	done = result == COMMIT_DONE && (over || r == 0);
-	if (over || done)
-		draft_drop_pages(n, d, &ending.changes);
-	if (over) {
-		born_settle(v, n, d, (char *)name.p, &ending.changes);
-		draft_leave(v, n, d);
-	}
-	if (done) {
-		snprintf(changed, sizeof changed, "%u", count);
-		tell(v, "%s: committed, changes: %s", (char *)name.p, changed);
-	}
-	if (changes && (over || done))
-		buf_add(changes, ending.changes.p, ending.changes.n);
 	buf_release(&ending.changes);
+	buf_release(&done.name);
 	return r;
 }
 

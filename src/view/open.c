@@ -92,7 +92,7 @@ struct how {
 	bool writing, truncate;
 };
 
-/* What the item of O is to be read from, as long as it is not a file of the draft's own. Only who opened O calls this, or has its file locked. */
+/* What the item of O is to be read from, as long as it is not a file of the draft's own. */
 static int open_base(struct view *v, struct opened *o, bool *stable, struct err *e)
 {
 	struct base_file *b = calloc(1, sizeof *b);
@@ -104,7 +104,8 @@ static int open_base(struct view *v, struct opened *o, bool *stable, struct err 
 		return r;
 	}
 	b->before = o->base;
-	o->base = b;
+	while (!atomic_compare_exchange_weak(&o->base, &b->before, b))
+		;
 	return 0;
 }
 
@@ -533,12 +534,9 @@ static int64_t refer(struct view_file *from, uint64_t off, struct view_file *to,
 		step_unref(source.step);
 		closep(&source.dirfd);
 	}
-	if (n >
-	    0) { /* if it is a variable now, there must be a way to read it when the draft has ended */
-		pthread_mutex_lock(&to->lock);
+	/* If it is a variable now, there must be a way to read it when the draft has ended. */
+	if (n > 0)
 		open_base(to->view, b, &stable, NULL);
-		pthread_mutex_unlock(&to->lock);
-	}
 	opened_unref(a);
 	opened_unref(b);
 	return n == -ESTALE ? 0 : n;

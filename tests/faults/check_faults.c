@@ -109,7 +109,7 @@ static bool is_named(int argc, char *argv[], const char *name)
 int main(int argc, char *argv[])
 {
 	for (size_t i = 0; i < n_scenarios; i++)
-		if (is_named(argc, argv, scenarios[i].name) && (argc > 1 || !scenarios[i].asked))
+		if (is_named(argc, argv, scenarios[i].name))
 			run(&scenarios[i]);
 	for (size_t i = 0; i < n_recoveries; i++)
 		for (killed_at = 1;

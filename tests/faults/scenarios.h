@@ -14,7 +14,6 @@ struct scenario {
 	void (*settle)(struct trial *t, const struct scenario *s, int r);
 	bool own; /* what is written is large enough to become a shard of its own */
 	enum lacks lacks;
-	bool asked; /* only if it is named */
 	act_fn half; /* what ACT may have done when it fails, and no harm is done by; or NULL */
 	char *before, *partly, *after, *steps; /* dumps where nothing fails; steps: at the end */
 };

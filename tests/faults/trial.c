@@ -137,11 +137,13 @@ static const struct commit_config commit_config = {.state_name = "checkpoint", .
 
 int trial_commit(struct trial *t, struct err *e)
 {
-	CLEANUP(buf_release) struct buf name = {0};
-	enum commit_result result;
+	struct commit_done done = {.result = COMMIT_NOTHING};
+	int r = commit(t->d, &commit_config, &done, e);
 
 	kept_release(&t->kept);
-	return commit(t->d, &commit_config, &result, &name, &t->kept, e);
+	t->kept = done.kept;
+	buf_release(&done.name);
+	return r;
 }
 
 static void found(void *arg, struct draft *d)
@@ -199,11 +201,11 @@ struct bytes make_npy(unsigned count)
 int write_item(struct trial *t, struct draft_item *i, struct bytes b, uint64_t off, bool truncate,
 	       struct err *e)
 {
-	int r = draft_open(t->d, i, true, truncate, e);
+	int r = draft_open(t->d, i->index, true, truncate, &i, e);
 
 	if (r < 0)
 		return r;
-	r = draft_write(t->d, i, b, off, e);
+	r = draft_write(t->d, i, NULL, b, off, e);
 	if (r == 0)
 		r = draft_check(t->d, i, false, e);
 	draft_close(t->d, i, true);
@@ -214,7 +216,7 @@ int create_file(struct trial *t, const char *dir, const char *name, struct bytes
 {
 	const struct draft_owner owner = {getuid(), getgid(), 0644};
 	struct draft_item *i;
-	int r = draft_create(t->d, item(t, dir)->index, name, &owner, &i, e);
+	int r = draft_create(t->d, item(t, dir)->index, name, &owner, false, &i, e);
 
 	if (r < 0)
 		return r;
