@@ -147,14 +147,17 @@ static int add_latest(struct snapshot *s, const struct listed *step)
 	return step ? listing_add_link(&s->listing, "latest", step->place.name) : 0;
 }
 
-/* The state file is read after the listing. What it names may have come in between: then both are read again, once. */
+/* The state file is read after the listing. What it names may have come in between: then both are read again. Where steps come fast that can
+ * happen more than once. */
+enum { TIMES = 8 };
+
 static int read_snapshot(struct view *v, struct node *n, int fd, struct snapshot *s, struct err *e)
 {
 	const struct listed *step = NULL;
 	struct err why = {0};
 	int r = -ENOENT;
 
-	for (int times = 0; times < 2 && r == -ENOENT; times++) {
+	for (int times = 0; times < TIMES && r == -ENOENT; times++) {
 		listing_release(&s->listing);
 		r = listing_read(fd, v->state_name, &s->listing, e);
 		if (r < 0)
