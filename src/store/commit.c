@@ -18,15 +18,16 @@ enum { MAX_TRIES = 1000 }; /* names that somebody else took meanwhile */
 
 /* --- files beside the tensors ------------------------------------------------------------------------------ */
 
-/* New files belong to whom the base's belong; those of a new step, to whoever made it. */
-static void give(const struct draft *d, int fd)
+/* New files belong to whom the base's belong; those of a new step, to whoever made it. They allow no more than ALLOWS. */
+static int give(const struct draft *d, int fd, mode_t allows, struct err *e)
 {
-	struct stat st;
+	struct stat now, st;
 
-	if (geteuid() != 0 || draft_stat_step(d, &st) < 0)
-		return;
-	if (fchown(fd, st.st_uid, st.st_gid) == 0)
-		fchmod(fd, st.st_mode & 0666);
+	if (fstat(fd, &now) < 0)
+		return err_sys(e, -errno, "fstat");
+	if (geteuid() == 0 && draft_stat_step(d, &st) == 0 && fchown(fd, st.st_uid, st.st_gid) == 0)
+		now.st_mode = st.st_mode;
+	return fchmod(fd, now.st_mode & 0666 & allows) < 0 ? err_sys(e, -errno, "fchmod") : 0;
 }
 
 /* Its descriptor. */
@@ -35,10 +36,10 @@ static int put_whole(const struct plan *p, const char *name, struct bytes b, str
 	CLEANUP(closep) int fd = io_create(p->fd, name, 0644, e);
 	int r = fd < 0 ? fd : io_write_at(fd, b, 0, e);
 
-	if (r < 0)
-		return r;
-	give(p->d, fd);
-	r = io_sync(fd, name, e);
+	if (r == 0)
+		r = give(p->d, fd, 0666, e);
+	if (r == 0)
+		r = io_sync(fd, name, e);
 	return r < 0 ? r : TAKE(fd, -1);
 }
 
@@ -456,7 +457,7 @@ static int commit_plan(struct plan *p, enum commit_result *result, struct buf *n
 	plan_shards(p);
 	r = plan_store(p, e);
 	if (r == 0 && p->packed >= 0)
-		give(p->d, p->packed);
+		r = give(p->d, p->packed, p->packed_mode, e);
 	if (r == 0)
 		r = write_index(p, e);
 	if (r == 0)

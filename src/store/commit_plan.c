@@ -574,6 +574,26 @@ static void number_shards(struct plan *p)
 		p->num_shards = 2;
 }
 
+static void find_packed_mode(struct plan *p)
+{
+	p->packed_mode = 0666;
+	for (uint32_t i = 0; i < plan_n(p); i++) {
+		const struct want *w = &plan_wants(p)[i];
+		const struct draft_item *item = w->item;
+
+		if (!w->store || w->own)
+			continue;
+		p->packed_mode &= item->staged ? item->staged->mode
+					       : var_owner(p->d->pins[item->pin].step,
+							   draft_var(p->d, item), NULL)
+							 .mode;
+	}
+	for (uint32_t pin = 0; pin < p->d->n_pins; pin++)
+		for (uint32_t i = 0; i < p->d->pins[pin].step->n_shards; i++)
+			if (p->old[pin].shards[i].repack)
+				p->packed_mode &= p->d->pins[pin].step->shards[i].mode;
+}
+
 void plan_shards(struct plan *p)
 {
 	for (uint32_t i = 0; i < plan_n(p); i++) {
@@ -586,4 +606,5 @@ void plan_shards(struct plan *p)
 	choose_own(p);
 	bound_shards(p);
 	number_shards(p);
+	find_packed_mode(p);
 }

@@ -50,6 +50,7 @@ struct plan {
 	uint32_t num_shards;
 	bool has_packed;
 	uint32_t packed_shard;
+	mode_t packed_mode; /* what all that is packed allows: no private bytes are opened to others */
 	int dir; /* where the files of pin DIR_PIN are; -1: not open */
 	uint32_t dir_pin;
 	int fd; /* of DR/commit */

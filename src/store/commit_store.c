@@ -573,7 +573,7 @@ int plan_store(struct plan *p, struct err *e)
 
 	bundle_writer_init(&p->index, p->num_shards, p->big_endian);
 	if (p->has_packed) {
-		r = p->packed = io_create(p->fd, "packed", 0644, e);
+		r = p->packed = io_create(p->fd, "packed", 0644 & p->packed_mode, e);
 		if (r < 0)
 			return r;
 	}

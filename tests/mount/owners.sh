@@ -71,3 +71,22 @@ unmount
 shows 600 0:0 644 $other:0 0066
 is_kept
 unmount
+
+# What a commit packs together may be read by those who may read all of it.
+private_shard() {
+  cp -r "$fixtures/net" "$ck"
+  chmod -R u+w "$ck"
+  chmod 600 "$ck"/*.data-*
+  mount_ckpt "$ck" -o "commit=sync,compact=0"
+}
+ck=$tmp/packed
+private_shard
+rm "$mnt/my_net.ckpt/output/biases.npy"
+sync "$mnt/my_net.ckpt"
+printf '\001' | dd of="$mnt/my_net.ckpt/output/weights.npy" bs=1 seek=128 conv=notrunc status=none
+sync "$mnt/my_net.ckpt"
+unmount
+for file in "$ck"/*-[12].data-*; do
+  [ "$(stat -c %a "$file")" = 600 ] || fail "$file has private bytes, and the mode $(stat -c %a "$file")"
+done
+[ -e "$ck/my_net.ckpt-2.index" ] || fail "nothing was committed"
