@@ -344,7 +344,7 @@ int draft_discard(struct draft *d, struct err *e)
 	if (r < 0) /* it is there as it was */
 		return r;
 	atomic_store(&d->ended, true);
-	io_remove_all(drafts, old, NULL); /* what stays of it the next mount removes */
+	r = io_remove_all(drafts, old, e); /* what stays of it the next mount removes */
 	io_remove_folder(own, "drafts", NULL); /* if it is empty */
 	return r;
 }

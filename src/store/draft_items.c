@@ -260,6 +260,13 @@ static struct draft_item *add_base_item(struct draft *d, struct draft_item *pare
 	return i;
 }
 
+/* A file that is not there, or a link to what can't be read. */
+static bool leads_nowhere(int error)
+{
+	return error == ENOENT || error == ELOOP || error == ENOTDIR || error == ENAMETOOLONG ||
+	       error == EACCES;
+}
+
 /* 1, 0, or why that can't be known: a text that is overlooked would be lost with the next commit. */
 static int has_text(const struct draft *d, enum text_kind kind)
 {
@@ -279,7 +286,7 @@ static int has_text(const struct draft *d, enum text_kind kind)
 	if (dir < 0)
 		return dir;
 	if (fstatat(dir, (char *)name.p, &st, 0) < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return leads_nowhere(errno) ? 0 : -errno;
 	return S_ISREG(st.st_mode);
 }
 

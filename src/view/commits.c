@@ -437,6 +437,7 @@ void view_recover(struct view *v, struct node *folder)
 	uint32_t waiting = top < 0 ? 0 : recover_count(top);
 	struct stat st;
 	char text[64];
+	bool locked;
 
 	if (top < 0 || fstatat(top, ".ckptfs", &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
@@ -448,12 +449,14 @@ void view_recover(struct view *v, struct node *folder)
 		return;
 	}
 	/* Without a draft there can still be the rest of one, or a lock that is no one's. */
-	if (draft_lock_folder(v, folder, top, &e) < 0 || recover(&c, &v->commit, &rec, &e) < 0)
+	locked = draft_lock_folder(v, folder, top, &e) == 0;
+	if (!locked || recover(&c, &v->commit, &rec, &e) < 0)
 		v->warn(v->warn_arg, &e);
 	for (size_t i = 0; i < r.n; i++) {
 		attach(v, folder, r.drafts[i]);
 		draft_unref(r.drafts[i]);
 	}
 	free(r.drafts);
-	draft_unlock_if_idle(v, folder, top);
+	if (locked)
+		draft_unlock_folder(v, folder, top);
 }

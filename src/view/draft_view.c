@@ -95,15 +95,23 @@ int draft_lock_folder(struct view *v, struct node *folder, int top, struct err *
 
 	pthread_mutex_lock(&v->loading);
 	r = lock_folder(v, folder, top, e);
+	folder->lockers += r == 0;
 	pthread_mutex_unlock(&v->loading);
 	return r;
 }
 
-void draft_unlock_if_idle(struct view *v, struct node *folder, int top)
+/* Under v->loading. */
+static void unlock_if_idle(struct node *folder, int top)
+{
+	if (!folder->drafts && !folder->lockers && folder->lock && top >= 0)
+		lock_end_drafts(folder->lock, top);
+}
+
+void draft_unlock_folder(struct view *v, struct node *folder, int top)
 {
 	pthread_mutex_lock(&v->loading);
-	if (!folder->drafts && folder->lock)
-		lock_end_drafts(folder->lock, top);
+	folder->lockers--;
+	unlock_if_idle(folder, top);
 	pthread_mutex_unlock(&v->loading);
 }
 
@@ -143,8 +151,7 @@ static int begin(struct view *v, struct node *n, struct loaded *base,
 				e);
 	draft_unref(beside);
 	if (r < 0) {
-		if (!n->parent->drafts && n->parent->lock)
-			lock_end_drafts(n->parent->lock, top);
+		unlock_if_idle(n->parent, top);
 		return r;
 	}
 	draft_attach(v, n, *out, base);
@@ -242,18 +249,16 @@ void draft_drop_pages(const struct node *n, const struct draft *d, const struct 
 void draft_leave(struct view *v, struct node *n, struct draft *d)
 {
 	CLEANUP(closep) int top = folder_open_parent(v, n, NULL);
-	bool idle;
 
 	pthread_mutex_lock(&v->loading);
 	pthread_mutex_lock(&v->lock);
 	n->draft = NULL;
 	n->next_dynamic = d->first_dynamic + d->n_dynamic;
 	v->drafts--;
-	idle = --n->parent->drafts == 0;
+	n->parent->drafts--;
 	pthread_cond_broadcast(&v->left);
 	pthread_mutex_unlock(&v->lock);
-	if (idle && n->parent->lock && top >= 0)
-		lock_end_drafts(n->parent->lock, top);
+	unlock_if_idle(n->parent, top);
 	pthread_mutex_unlock(&v->loading);
 	draft_unref(d); /* the node's */
 	view_forget(v, node_id(n, NODE_ROOT_ID), 1);

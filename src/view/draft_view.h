@@ -33,9 +33,10 @@ int draft_changes(const struct node *n, struct draft *d, struct buf *changes);
 /* The draft D, which was on disk already, becomes that of N, over BASE, whose reference it takes over; NULL: it is a new step. */
 void draft_attach(struct view *v, struct node *n, struct draft *d, struct loaded *base);
 
-/* For drafts that are taken up: .ckptfs in the FOLDER that TOP is is locked, and let go again if there are none. */
+/* Who works in .ckptfs of FOLDER, which TOP is, and has no draft there, locks it meanwhile; without, it goes with the last draft. Each that
+ * has succeeded is unlocked once. */
 int draft_lock_folder(struct view *v, struct node *folder, int top, struct err *e);
-void draft_unlock_if_idle(struct view *v, struct node *folder, int top);
+void draft_unlock_folder(struct view *v, struct node *folder, int top);
 
 /* Of these files, as they were in the draft, the kernel may have pages: when they are next opened, it is not to keep them. It is told
  * so besides, but a little later, from another thread. */

@@ -92,7 +92,8 @@ struct node {
 	bool unborn; /* step: it is nothing but its draft */
 	uint32_t next_dynamic; /* step: the first index that no draft has given out */
 	struct lock *lock; /* folder: while there are drafts in it; or NULL */
-	uint32_t drafts; /* folder: how many */
+	uint32_t drafts; /* folder: how many; under `loading` and `lock` */
+	uint32_t lockers; /* folder: who else needs `lock`; under `loading` */
 	bool recovered; /* folder: what was left in it was taken up */
 };
 

@@ -121,25 +121,35 @@ static bool is_emptied(struct draft *d)
 	return empty;
 }
 
-/* The step whose files have all been removed. */
-static int remove_step(struct view *v, struct node *n, struct draft *d, struct buf *changes,
-		       struct err *e)
+/* Takes the step's files and its draft away. */
+static int remove_files(struct view *v, struct node *n, struct draft *d, int top,
+			struct buf *changes, struct err *e)
 {
-	CLEANUP(closep) int top = folder_open_parent(v, n, e);
 	struct step_files files = files_of(v, top);
 	bool saved = !view_is_unborn(v, n);
-	int r = top < 0 ? top : 0;
+	int r;
 
 	pthread_mutex_lock(&v->committing);
-	if (r == 0 && saved)
-		r = step_remove(&files, n->place, e);
+	r = saved ? step_remove(&files, n->place, e) : 0;
 	if (r == 0)
 		r = commits_end(v, n, d, changes, e);
 	if (r == 0 && saved)
 		step_removed(&files);
 	pthread_mutex_unlock(&v->committing);
-	if (top >= 0)
-		draft_unlock_if_idle(v, n->parent, top);
+	return r;
+}
+
+/* The step whose variables have all been removed. */
+static int remove_step(struct view *v, struct node *n, struct draft *d, struct buf *changes,
+		       struct err *e)
+{
+	CLEANUP(closep) int top = folder_open_parent(v, n, e);
+	int r = top < 0 ? top : draft_lock_folder(v, n->parent, top, e);
+
+	if (r < 0)
+		return r;
+	r = remove_files(v, n, d, top, changes, e);
+	draft_unlock_folder(v, n->parent, top);
 	if (r == 0)
 		steps_detach(v, n);
 	return r;
@@ -293,12 +303,12 @@ static int rename_saved(struct view *v, struct node *n, struct draft *d, const c
 		r = commits_node(v, n, d, changes, e);
 	if (r == 0)
 		r = draft_lock_folder(v, n->parent, top, e); /* which makes .ckptfs */
+	if (r < 0)
+		return r;
 	pthread_mutex_lock(&v->committing);
-	if (r == 0)
-		r = step_rename(&files, n->place, to, e);
+	r = step_rename(&files, n->place, to, e);
 	pthread_mutex_unlock(&v->committing);
-	if (top >= 0)
-		draft_unlock_if_idle(v, n->parent, top);
+	draft_unlock_folder(v, n->parent, top);
 	if (r == 0)
 		steps_detach(v, n); /* its files are others by name: it is read afresh */
 	return r;
