@@ -244,6 +244,7 @@ beside_another() {
     run cp -r "$mnt/$base" "$tmp/tree"
     [ "$status" = 0 ] || ! grep -v "/$deep/kernel.npy', as it was replaced" "$tmp/err" >&2 || fail "cp -r"
   done
+  cp "$tmp/kernel.npy" "$tmp/tree/$deep/kernel.npy" # whatever it was when it was read
   well rm -r "${mnt:?}/$step"
   for tool in rm_r find_delete rmtree mv_of_the_step; do
     cp -r "$tmp/tree" "$mnt/theirs"
