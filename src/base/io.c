@@ -315,12 +315,13 @@ static int move_folder(int from_dir, const char *from, int to_dir, const char *t
 
 enum { MARK_MODE = 0600 };
 
-bool io_is_mark(int dirfd, const char *name)
+int io_is_mark(int dirfd, const char *name, struct err *e)
 {
 	struct stat st;
 
-	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size == 0 &&
-	       st.st_mode == (S_IFREG | MARK_MODE);
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, -errno, "%s", name);
+	return st.st_size == 0 && st.st_mode == (S_IFREG | MARK_MODE);
 }
 
 /* Where a name can't be given as long as nobody has it, it is taken by an empty file first. */

@@ -67,7 +67,7 @@ int io_move(int from_dir, const char *from, int to_dir, const char *to, struct e
 int io_move_new(int from_dir, const char *from, int to_dir, const char *to, struct err *e);
 
 /* Is NAME what io_move_new keeps a name with, and a crash may leave? */
-bool io_is_mark(int dirfd, const char *name);
+int io_is_mark(int dirfd, const char *name, struct err *e); /* 1, 0, or of asking */
 
 /* Both are there, and change places. */
 int io_exchange(int a_dir, const char *a, int b_dir, const char *b, struct err *e);

@@ -27,8 +27,10 @@ static int gather_inodes(int parent, const char *name, struct inodes *out)
 	int r = s ? 0 : -errno;
 
 	while (r == 0 && (de = dir_read(s, &r))) {
-		if (fstatat(dirfd(s), de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (fstatat(dirfd(s), de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+			r = errno == ENOENT ? 0 : -errno;
 			continue;
+		}
 		if (S_ISDIR(st.st_mode)) {
 			r = gather_inodes(dirfd(s), de->d_name, out);
 		} else if (S_ISREG(st.st_mode)) {
@@ -77,7 +79,7 @@ static int is_moved(const void *moved, int dirfd, const char *file, struct err *
 	const struct moved *m = moved;
 	int r = trace_fits(m->traces, m->name, dirfd, file, e);
 
-	return r == 0 ? io_is_mark(dirfd, file) : r;
+	return r == 0 ? io_is_mark(dirfd, file, e) : r;
 }
 
 /* Takes back what a commit that did not reach its end has moved there, as there were no hard links. */

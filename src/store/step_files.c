@@ -172,7 +172,7 @@ static int is_traced_or_mark(const void *traced, int dirfd, const char *file, st
 {
 	int r = is_traced(traced, dirfd, file, e);
 
-	return r == 0 ? io_is_mark(dirfd, file) : r;
+	return r == 0 ? io_is_mark(dirfd, file, e) : r;
 }
 
 /* The step's file, or the new name of it, goes; not what has taken its place. */
