@@ -1,7 +1,6 @@
 #include "store/latest.h"
 #include "base/cleanup.h"
 #include "base/source.h"
-#include "format/state.h"
 #include <inttypes.h>
 
 /* Some thousand steps; nobody keeps that many in one. */
@@ -46,24 +45,22 @@ char *state_path(struct bytes folder, const struct step_place *p)
 	return r < 0 ? NULL : (char *)TAKE(path.p, NULL);
 }
 
-int latest_find(int dirfd, const char *state_name, const struct listing *l,
-		const struct listed **out, struct err *e)
+int latest_read(int dirfd, const char *state_name, struct state *out, struct err *e)
 {
 	CLEANUP(buf_release) struct buf text = {0};
-	CLEANUP(state_release) struct state state = {0};
-	int r;
+	int r = state_file_read(dirfd, state_name, &text, e);
 
-	*out = NULL;
-	if (!listing_find(l, LISTED_STATE, state_name))
-		return 0;
-	r = state_file_read(dirfd, state_name, &text, e);
 	if (r == 0)
-		r = state_parse(buf_bytes(&text), &state, e);
-	if (r < 0)
-		return err_wrap(e, r, "%s", state_name);
-	*out = latest_resolve(l, state.latest);
+		r = state_parse(buf_bytes(&text), out, e);
+	return r < 0 ? err_wrap(e, r, "%s", state_name) : 0;
+}
+
+int latest_find(const struct listing *l, const char *state_name, const struct state *s,
+		const struct listed **out, struct err *e)
+{
+	*out = latest_resolve(l, s->latest);
 	if (!*out)
 		return err_set(e, -ENOENT, "%s: names %s, which is not in its directory",
-			       state_name, state.latest);
+			       state_name, s->latest);
 	return 0;
 }

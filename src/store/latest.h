@@ -3,11 +3,15 @@
  * As tf.train.latest_checkpoint, but a folder that was moved does no harm: what is named counts by its last component,
  * and only if that step is in this directory. As there, no other step takes its place if it is not. */
 #pragma once
+#include "format/state.h"
 #include "store/listing.h"
 
-/* The item of L that the state file STATE_NAME in DIRFD leads to. 0 and NULL if there is no such file; -ENOENT (the step
- * is not there), -EINVAL (nothing can be made of the file), or of reading it. */
-int latest_find(int dirfd, const char *state_name, const struct listing *l,
+/* What the state file STATE_NAME in DIRFD says. -EINVAL: nothing can be made of it; or of reading it. OUT is to be
+ * released in any case. */
+int latest_read(int dirfd, const char *state_name, struct state *out, struct err *e);
+
+/* The item of L that S, what STATE_NAME says, leads to. -ENOENT: the step is not there. */
+int latest_find(const struct listing *l, const char *state_name, const struct state *s,
 		const struct listed **out, struct err *e);
 
 /* The text of the state file NAME. -EINVAL: too large for one; or of reading. */

@@ -147,26 +147,42 @@ static int add_latest(struct snapshot *s, const struct listed *step)
 	return step ? listing_add_link(&s->listing, "latest", step->place.name) : 0;
 }
 
-/* The state file is read after the listing. What it names may have come in between: then both are read again. Where steps come fast that can
- * happen more than once. */
+/* The listing, and the item of it that the state file leads to, or NULL: WHY, then, with an error, is why. */
+static int read_both(struct view *v, int fd, struct listing *l, const struct listed **latest,
+		     struct err *why, struct err *e)
+{
+	CLEANUP(state_release) struct state state = {0};
+	int told = latest_read(fd, v->state_name, &state, why);
+	int r = listing_read(fd, v->state_name, l, e);
+
+	*latest = NULL;
+	why->code = 0;
+	if (r < 0 || !listing_find(l, LISTED_STATE, v->state_name))
+		return r;
+	why->code = told < 0 ? told : latest_find(l, v->state_name, &state, latest, why);
+	return 0;
+}
+
+/* The state file is read before the listing: the step that it names was there by then, and is in the listing, or it was removed since;
+ * whoever removes it names another one first. Then both are read again, which may be needed more than once. */
 enum { TIMES = 8 };
 
 static int read_snapshot(struct view *v, struct node *n, int fd, struct snapshot *s, struct err *e)
 {
 	const struct listed *step = NULL;
-	struct err why = {0};
-	int r = -ENOENT;
+	struct err why = {.code = -ENOENT};
 
-	for (int times = 0; times < TIMES && r == -ENOENT; times++) {
+	for (int times = 0; times < TIMES && why.code == -ENOENT; times++) {
+		int r;
+
 		listing_release(&s->listing);
-		r = listing_read(fd, v->state_name, &s->listing, e);
+		r = read_both(v, fd, &s->listing, &step, &why, e);
 		if (r < 0)
 			return r;
-		r = latest_find(fd, v->state_name, &s->listing, &step, &why);
 	}
-	if (r < 0 && r != -ENOMEM)
+	if (why.code < 0 && why.code != -ENOMEM)
 		complain(v, n, s, &why);
-	if (r == -ENOMEM || add_latest(s, r < 0 ? NULL : step) < 0)
+	if (why.code == -ENOMEM || add_latest(s, step) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	drop_hidden(v, &s->listing);
 	return 0;
