@@ -158,6 +158,9 @@ class Commits(Random):
     def both(self, what, call, opened=None):
         self.log.append(what)
         outcomes = self.outcomes(call, opened)
+        if what.startswith("rename"):
+            # A commit came between its two look-ups, and what is to be moved is above where it is to go by the names that it has now.
+            outcomes.append(Outcome("EINVAL", self.base_tree, True))
         for outcome in outcomes:
             self.hold(outcome.tree, f"{len(self.log)}: {what}")
         try:
