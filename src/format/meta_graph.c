@@ -80,10 +80,10 @@ static int gather(struct memberships *m, struct buf *items, struct bytes def, si
 	CLEANUP(pb_freep) ProtobufCMessage *v = NULL;
 	struct gathered g = {.key = m->keys.n, .collection = collection};
 	struct bytes key;
-	int r;
+	int r = pb_unpack(&tensorflow__variable_def__descriptor, def, &v, NULL);
 
-	if (pb_unpack(&tensorflow__variable_def__descriptor, def, &v, NULL) < 0)
-		return 0;
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
 	key = key_of((Tensorflow__VariableDef *)v);
 	g.key_n = key.n;
 	r = buf_add(&m->keys, key.p, key.n);

@@ -348,6 +348,10 @@ int pin_open(int steps_fd, const char *name, const char *meta, enum verify_mode 
 	r = step_open(fd, &item->place, mode, &step, e);
 	if (r < 0)
 		return r;
+	if (!step_is_known(step)) {
+		step_unref(step);
+		return err_set(e, -EIO, "%s: what it is made of can't be found out", name);
+	}
 	*out = (struct pin){.step = step};
 	if (loose) {
 		note_companions(out, fd, meta);

@@ -263,11 +263,18 @@ static int resume(const struct context *x, int draft, const char *folder, const 
 static void recover_one(const struct context *x, const char *folder)
 {
 	CLEANUP(buf_release) struct buf prefix = {0};
-	CLEANUP(closep) int draft = dir_fd(x->drafts, folder, NULL);
+	struct err why = {0};
+	CLEANUP(closep) int draft = dir_fd(x->drafts, folder, &why);
 	char *published = NULL;
+	int r = draft < 0 ? draft : prefix_of(folder, &prefix);
 
-	if (draft < 0 || prefix_of(folder, &prefix) < 0) {
+	if (r == -ENOTDIR || r == -ENOENT) {
 		say(x, ".ckptfs/drafts/%s%s: is no draft", folder, "");
+		return;
+	}
+	if (r < 0) {
+		say(x, "the draft .ckptfs/drafts/%s can't be taken up, and stays as it is: %s",
+		    folder, draft < 0 ? why.text : "no memory");
 		return;
 	}
 	if (resume(x, draft, folder, (char *)prefix.p, &published) == 0)

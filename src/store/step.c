@@ -252,6 +252,14 @@ const struct var *step_find(const struct step *s, struct bytes key)
 	return var_find(s->vars, s->n_vars, s->names, key);
 }
 
+bool step_is_known(const struct step *s)
+{
+	for (uint32_t i = 0; i < s->n_shards; i++)
+		if (s->shards[i].status == -EIO || s->shards[i].status == -ENOMEM)
+			return false;
+	return true;
+}
+
 /* Whether SHARD, with which something is wrong, is now another file, or one that can be opened. */
 static bool shard_changed(const struct step *s, int dirfd, const struct shard *shard)
 {

@@ -119,6 +119,9 @@ int step_open(int dirfd, const struct step_place *where, enum verify_mode mode, 
 struct step *step_ref(struct step *s);
 void step_unref(struct step *s);
 
+/* Whether all of its shards could be looked at: else it may be another one when it is opened again. */
+bool step_is_known(const struct step *s);
+
 static inline struct bytes var_key(const struct step *s, const struct var *v)
 {
 	return bytes_of(s->names + v->key, v->key_n);

@@ -69,7 +69,8 @@ static int record_files(const struct step_files *f, const struct buf *files, int
 	for (const char *n = (char *)files->p; r == 0 && n < (char *)files->p + files->n;
 	     n += strlen(n) + 1) {
 		r = trace_make(f->top, n, fd, n, e);
-		r = r == -ENOENT ? 0 : r;
+		if (r == -ENOENT) /* it has no such file */
+			r = err_set(e, 0, "%s", "");
 	}
 	return r == 0 ? io_sync(fd, UNMADE, e) : r;
 }

@@ -191,7 +191,7 @@ static int sync_step(struct view *v, struct node *n, const struct view_asker *wh
 	int r = 0;
 
 	if (d && who) {
-		r = draft_getattr(v, n, d, NODE_ROOT_ID, &entry);
+		r = draft_getattr(v, n, d, NODE_ROOT_ID, &entry, e);
 		if (r == 0 && !who->may_write(who->arg, &entry.st))
 			r = -EACCES;
 		if (r < 0 && d->ended) /* by somebody else, so all is in a commit */
@@ -209,6 +209,8 @@ static int sync_folder(struct view *v, const struct node *folder, const struct v
 	CLEANUP(buf_release) struct buf nodes = {0};
 	int r = list_drafted(v, folder, &nodes);
 
+	if (r < 0)
+		err_set(e, r, "no memory");
 	for (size_t i = 0; i < nodes.n / sizeof(struct node *); i++) {
 		struct node *n = ((struct node **)nodes.p)[i];
 		int own = sync_step(v, n, who, changes, r < 0 ? NULL : e);
@@ -238,8 +240,8 @@ int64_t view_commit_due(struct view *v, struct buf *changes)
 	int64_t next = -1;
 
 	kept_steps_restore(v, false);
-	if (v->commit_ms >= 0)
-		list_drafted(v, NULL, &nodes);
+	if (v->commit_ms >= 0 && list_drafted(v, NULL, &nodes) < 0)
+		next = LOOK_AGAIN_MS; /* there may be more */
 	for (size_t i = 0; i < nodes.n / sizeof(struct node *); i++) {
 		struct node *n = ((struct node **)nodes.p)[i];
 		struct draft *d = draft_of(v, n);
@@ -263,9 +265,13 @@ int64_t view_commit_due(struct view *v, struct buf *changes)
 void view_commit_all(struct view *v)
 {
 	CLEANUP(buf_release) struct buf nodes = {0};
+	struct err why;
 
 	kept_steps_restore(v, true);
-	list_drafted(v, NULL, &nodes);
+	if (list_drafted(v, NULL, &nodes) < 0 && v->warn) {
+		err_set(&why, -ENOMEM, "no memory to commit all drafts; some may stay");
+		v->warn(v->warn_arg, &why);
+	}
 	for (size_t i = 0; i < nodes.n / sizeof(struct node *); i++) {
 		struct node *n = ((struct node **)nodes.p)[i];
 		struct draft *d = draft_of(v, n);
@@ -365,13 +371,21 @@ struct recovering {
 	size_t n;
 };
 
+/* D could not be taken up, for R: nothing is lost, but it is not shown. */
+static void waits(struct view *v, const struct draft *d, int r)
+{
+	tell(v, "%s: its draft can't be taken up, and stays as it is until the next mount: %s",
+	     d->name, strerror(-r));
+}
+
 static void found(void *arg, struct draft *d)
 {
 	struct recovering *r = arg;
 	struct draft **more = realloc(r->drafts, (r->n + 1) * sizeof(*more));
 
 	if (!more) {
-		draft_unref(d); /* it stays on disk */
+		waits(r->v, d, -ENOMEM);
+		draft_unref(d);
 		return;
 	}
 	r->drafts = more;
@@ -396,6 +410,8 @@ static int attach_base(struct view *v, struct node *folder, struct node *n, cons
 	struct file_id meta = {0};
 	int r;
 
+	if (dir < 0)
+		return dir;
 	if (fd >= 0)
 		meta = folder_meta_id(v, fd, &p->step->place);
 	pthread_mutex_lock(&v->lock);
@@ -412,9 +428,15 @@ static void attach(struct view *v, struct node *folder, struct draft *d)
 {
 	struct loaded *base = NULL;
 	struct node *n = step_folder_node(v, folder, d->name);
-	int r = n && d->has_base ? attach_base(v, folder, n, d, &base) : 0;
+	int r = n ? 0 : -ENOMEM;
 
-	if (n && r == 0) {
+	if (r == 0 && d->has_base)
+		r = attach_base(v, folder, n, d, &base);
+	if (r < 0) {
+		waits(v, d, r);
+		if (n)
+			steps_detach(v, n);
+	} else {
 		pthread_mutex_lock(&v->loading);
 		draft_attach(v, n, d, base);
 		pthread_mutex_unlock(&v->loading);
@@ -425,7 +447,8 @@ static void attach(struct view *v, struct node *folder, struct draft *d)
 
 void view_recover(struct view *v, struct node *folder)
 {
-	CLEANUP(closep) int top = folder_open(v, folder, NULL);
+	struct err e = {0};
+	CLEANUP(closep) int top = folder_open(v, folder, &e);
 	struct recovering r = {.v = v};
 	const struct recovery rec = {found, say, &r};
 	const struct draft_config c = {.top = top,
@@ -433,13 +456,19 @@ void view_recover(struct view *v, struct node *folder)
 				       .meta = v->meta_suffix,
 				       .mode = v->verify,
 				       .first_dynamic = DRAFT_DYNAMIC};
-	struct err e = {0};
 	uint32_t waiting = top < 0 ? 0 : recover_count(top);
 	struct stat st;
 	char text[64];
 	bool locked;
 
-	if (top < 0 || fstatat(top, ".ckptfs", &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (top >= 0 && fstatat(top, ".ckptfs", &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (errno == ENOENT)
+			return;
+		err_sys(&e, -errno, ".ckptfs");
+	}
+	if (e.code && v->warn)
+		v->warn(v->warn_arg, &e);
+	if (e.code)
 		return;
 	if (!v->writable) {
 		if (!waiting)

@@ -168,7 +168,9 @@ static int need_once(struct view *v, struct node *n, struct draft **out, struct 
 		return r;
 	pthread_mutex_lock(&v->loading);
 	*out = draft_now(v, n);
-	if (!*out) {
+	if (!*out && !step_is_known(base->step))
+		r = err_set(e, -EIO, "%s: what it is made of can't be found out", n->place->name);
+	if (!*out && r == 0) {
 		r = begin(v, n, base, NULL, out, e);
 		base = r < 0 ? base : NULL;
 	}
@@ -281,8 +283,10 @@ static int text_content(const struct draft *d, const struct draft_item *i, struc
 	const struct pin *p = &d->pins[i->pin];
 	CLEANUP(closep) int dir = draft_pin_dir(d, p, e);
 	struct texts t;
-	int r = dir < 0 ? dir : texts_init(&t, p->step, dir, d->meta);
+	int r = dir;
 
+	if (r >= 0 && (r = texts_init(&t, p->step, dir, d->meta)) < 0)
+		err_sys(e, r, "what is beside %s", p->step->place.file);
 	if (r < 0)
 		return r;
 	*st = t.st[i->number];
@@ -363,7 +367,7 @@ static int stat_of_var(const struct draft *d, const struct draft_item *i, struct
 }
 
 int draft_entry(struct view *v, const struct node *n, struct draft *d, struct draft_item *i,
-		struct view_entry *out)
+		struct view_entry *out, struct err *e)
 {
 	struct stat st = {0};
 	int r = 0;
@@ -379,6 +383,8 @@ int draft_entry(struct view *v, const struct node *n, struct draft *d, struct dr
 		r = draft_stat(d, i, &st, NULL);
 		attr_of_staged(&st, &out->st);
 	}
+	if (r < 0)
+		err_sys(e, r, "%s", i->parent ? i->name : d->name);
 	if (i->gone)
 		out->st.st_nlink = 0;
 	out->fleeting = !is_of_base(d, i) && i != d->root;
@@ -389,7 +395,7 @@ int draft_entry(struct view *v, const struct node *n, struct draft *d, struct dr
 /* --- looking ----------------------------------------------------------------------------------------------- */
 
 int draft_lookup(struct view *v, struct node *n, struct draft *d, uint32_t dir, const char *name,
-		 struct view_entry *out)
+		 struct view_entry *out, struct err *e)
 {
 	struct draft_item *parent, *i = NULL;
 	int r = 0;
@@ -403,7 +409,7 @@ int draft_lookup(struct view *v, struct node *n, struct draft *d, uint32_t dir, 
 	else if (!(i = draft_find(d, parent, name)))
 		r = -ENOENT;
 	else
-		r = draft_entry(v, n, d, i, out);
+		r = draft_entry(v, n, d, i, out, e);
 	pthread_mutex_unlock(&d->lock);
 	if (r < 0)
 		return r;
@@ -412,25 +418,25 @@ int draft_lookup(struct view *v, struct node *n, struct draft *d, uint32_t dir, 
 }
 
 int draft_getattr(struct view *v, struct node *n, struct draft *d, uint32_t index,
-		  struct view_entry *out)
+		  struct view_entry *out, struct err *e)
 {
 	struct draft_item *i;
 	int r;
 
 	pthread_mutex_lock(&d->lock);
 	i = draft_item(d, index);
-	r = i ? draft_entry(v, n, d, i, out) : -ESTALE;
+	r = i ? draft_entry(v, n, d, i, out, e) : -ESTALE;
 	pthread_mutex_unlock(&d->lock);
 	return r;
 }
 
 int draft_getattr_open(struct view *v, const struct node *n, struct draft *d, struct draft_item *i,
-		       struct view_entry *out)
+		       struct view_entry *out, struct err *e)
 {
 	int r;
 
 	pthread_mutex_lock(&d->lock);
-	r = draft_entry(v, n, d, i, out);
+	r = draft_entry(v, n, d, i, out, e);
 	pthread_mutex_unlock(&d->lock);
 	return r;
 }

@@ -48,15 +48,15 @@ void draft_await(struct view *v, const struct node *n, const struct draft *d);
 
 /* As the calls of view.h, in the draft D of N. */
 int draft_lookup(struct view *v, struct node *n, struct draft *d, uint32_t dir, const char *name,
-		 struct view_entry *out);
+		 struct view_entry *out, struct err *e);
 int draft_getattr(struct view *v, struct node *n, struct draft *d, uint32_t index,
-		  struct view_entry *out);
+		  struct view_entry *out, struct err *e);
 int draft_entry(struct view *v, const struct node *n, struct draft *d, struct draft_item *i,
-		struct view_entry *out);
+		struct view_entry *out, struct err *e);
 
 /* The same of an item that somebody has open; the draft's lock is not held. */
 int draft_getattr_open(struct view *v, const struct node *n, struct draft *d, struct draft_item *i,
-		       struct view_entry *out);
+		       struct view_entry *out, struct err *e);
 
 /* What I is to be read from: the file of a VAR into BASE, the text of a TEXT; for a STAGED item neither is needed. */
 int draft_open_base(struct view *v, struct draft *d, struct draft_item *i, struct draft_base *base,

@@ -167,6 +167,12 @@ static int read_both(struct view *v, int fd, struct listing *l, const struct lis
  * whoever removes it names another one first. Then both are read again, which may be needed more than once. */
 enum { TIMES = 8 };
 
+/* Of an error that has nothing to do with the file: it is to be read again. */
+static bool is_passing(int r)
+{
+	return r == -EIO || r == -EMFILE || r == -ENFILE;
+}
+
 static int read_snapshot(struct view *v, struct node *n, int fd, struct snapshot *s, struct err *e)
 {
 	const struct listed *step = NULL;
@@ -182,6 +188,8 @@ static int read_snapshot(struct view *v, struct node *n, int fd, struct snapshot
 	}
 	if (why.code < 0 && why.code != -ENOMEM)
 		complain(v, n, s, &why);
+	if (is_passing(why.code))
+		s->no_latest = why;
 	if (why.code == -ENOMEM || add_latest(s, step) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	drop_hidden(v, &s->listing);
@@ -245,7 +253,7 @@ int folder_snapshot(struct view *v, struct node *n, struct snapshot **out, struc
 	}
 	s->mtime = st.st_mtim;
 	s->ctime = st.st_ctim;
-	s->settled = is_older_than_ms(st.st_ctim, SETTLED_MS);
+	s->settled = !s->no_latest.code && is_older_than_ms(st.st_ctim, SETTLED_MS);
 	atomic_init(&s->refs, 2); /* the node's and the caller's */
 	pthread_mutex_lock(&v->lock);
 	old = n->snapshot;
@@ -270,11 +278,13 @@ enum node_kind folder_node_kind(enum listed_kind kind)
 	return kind_of[kind];
 }
 
-/* What is shown of a link that leads nowhere one can look: what is wrong is said when it is opened. */
-static int stat_link(int dirfd, const char *file, struct stat *st)
+/* What is shown of a link that leads nowhere one can look, for R: what is wrong is said when it is opened. */
+static int stat_link(int dirfd, const char *file, int r, struct stat *st)
 {
 	if (fstatat(dirfd, file, st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
+	if (!S_ISLNK(st->st_mode))
+		return r;
 	st->st_mode = S_IFREG | 0444;
 	st->st_size = 0;
 	return 0;
@@ -297,7 +307,7 @@ int folder_stat(const struct view *v, int dirfd, enum node_kind kind, const char
 	if (fstatat(dirfd, file, st, kind == NODE_FOLDER ? AT_SYMLINK_NOFOLLOW : 0) < 0)
 		r = -errno;
 	if (r < 0 && r != -ENOENT && kind != NODE_FOLDER)
-		r = stat_link(dirfd, file, st);
+		r = stat_link(dirfd, file, r, st);
 	if (r == 0 && !is_right(kind, st))
 		r = -ENOENT; /* nothing that is shown */
 	return r < 0 ? err_sys(e, r, "%s", file) : 0;

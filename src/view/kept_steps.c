@@ -94,7 +94,14 @@ static int restore(struct view *v, struct kept_step *k, bool all)
 		tell(v, old, k->kept.name);
 	if (r < 0 && r != -ENOENT && v->warn)
 		v->warn(v->warn_arg, &e);
+	k->looked = k->looked && r >= 0;
 	return r;
+}
+
+/* It was removed, or nothing is left of it; after any other error it is tried again. */
+static bool is_lost(int r)
+{
+	return r == -ENOENT || r == -ESTALE;
 }
 
 void kept_steps_restore(struct view *v, bool all)
@@ -102,7 +109,7 @@ void kept_steps_restore(struct view *v, bool all)
 	pthread_mutex_lock(&v->committing);
 	pthread_mutex_lock(&v->loading);
 	for (size_t i = 0; i < count(v);)
-		if (restore(v, (struct kept_step *)v->kept.p + i, all) < 0)
+		if (is_lost(restore(v, (struct kept_step *)v->kept.p + i, all)))
 			forget(v, i);
 		else
 			i++;

@@ -1,4 +1,5 @@
 #include "view/node.h"
+#include "base/cleanup.h"
 #include <stdlib.h>
 
 enum { FIRST_BUCKETS = 64 };
@@ -127,6 +128,8 @@ static void free_node(struct node_table *t, struct node *n)
 {
 	loaded_unref(node_unload(t, n));
 	draft_unref(n->draft);
+	if (n->lock) /* of a draft that stays on disk */
+		closep(&n->lock->file);
 	free(n->lock);
 	snapshot_unref(n->snapshot);
 	numbers_release(n->numbers);

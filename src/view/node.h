@@ -47,6 +47,8 @@ struct snapshot {
 	struct listing listing;
 	struct timespec mtime, ctime; /* of the folder, before it was read */
 	struct file_id state; /* of the state file then; zeros: none */
+	struct err
+		no_latest; /* why it could not be found out whether there is one; code 0: it was */
 	bool settled; /* it had been still for long enough to trust its times */
 	uint32_t changes; /* node->changes, before it was read */
 };

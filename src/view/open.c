@@ -92,12 +92,11 @@ struct how {
 	bool writing, truncate;
 };
 
-/* What the item of O is to be read from, as long as it is not a file of the draft's own. */
-static int open_base(struct view *v, struct opened *o, bool *stable, struct err *e)
+/* What the item of O is to be read from, as long as it is not a file of the draft's own: into B, which is taken over. */
+static int open_base(struct view *v, struct opened *o, struct base_file *b, bool *stable,
+		     struct err *e)
 {
-	struct base_file *b = calloc(1, sizeof *b);
-	int r = b ? draft_open_base(v, o->draft, o->item, &b->base, &o->text, stable, e)
-		  : err_set(e, -ENOMEM, "no memory");
+	int r = draft_open_base(v, o->draft, o->item, &b->base, &o->text, stable, e);
 
 	if (r < 0 || !b->base.file) {
 		free(b);
@@ -120,9 +119,13 @@ static const struct draft_base *base_of(const struct opened *o)
 static int open_in_draft(struct view *v, uint32_t index, const struct how *how, struct opened *o,
 			 bool *stable, struct err *e)
 {
-	int r = draft_open(o->draft, index, how->writing, how->truncate, &o->item, e);
+	struct base_file *b = calloc(1, sizeof *b); /* once it is truncated it is too late */
+	int r = b ? draft_open(o->draft, index, how->writing, how->truncate, &o->item, e)
+		  : err_set(e, -ENOMEM, "no memory");
 
-	return r < 0 ? r : open_base(v, o, stable, e);
+	if (r < 0)
+		free(b);
+	return r < 0 ? r : open_base(v, o, b, stable, e);
 }
 
 static int open_in_step(struct view *v, struct node *n, uint32_t index, const struct how *how,
@@ -178,16 +181,10 @@ static struct opened *hold(struct view_file *f)
 	return o;
 }
 
-/* Takes over O, which is unreferenced if there is no memory. */
-static int file_new(struct view *v, struct node *n, uint64_t id, struct opened *o,
-		    struct view_file **out)
+/* F, which is zeroed, is open on O, which it takes over. */
+static void file_init(struct view_file *f, struct view *v, struct node *n, uint64_t id,
+		      struct opened *o)
 {
-	struct view_file *f = calloc(1, sizeof *f);
-
-	if (!f) {
-		opened_unref(o);
-		return -ENOMEM;
-	}
 	f->view = v;
 	f->node = n;
 	f->id = id;
@@ -198,8 +195,6 @@ static int file_new(struct view *v, struct node *n, uint64_t id, struct opened *
 	f->next = n->files;
 	n->files = f;
 	pthread_mutex_unlock(&v->lock);
-	*out = f;
-	return 0;
 }
 
 void view_close(struct view_file *f)
@@ -220,6 +215,7 @@ static int open_any(struct view *v, uint64_t id, struct how how, struct view_fil
 		    bool *stable, struct err *e)
 {
 	struct node *n = view_node(v, id);
+	struct view_file *f;
 	struct opened *o;
 	int r;
 
@@ -234,12 +230,16 @@ static int open_any(struct view *v, uint64_t id, struct how how, struct view_fil
 	if (how.writing && n->kind == NODE_STATE)
 		return err_set(e, -EPERM, "%s: is not written to; ckptfs keeps it", n->place->name);
 	*stable = false;
-	r = open_id(v, n, id, how, &o, stable, e);
-	if (r == 0 && file_new(v, n, id, o, out) < 0)
-		r = err_set(e, -ENOMEM, "no memory");
-	if (r == 0)
-		atomic_store(&(*out)->written, how.truncate);
-	return r;
+	f = calloc(1, sizeof *f); /* once it is truncated it is too late */
+	r = f ? open_id(v, n, id, how, &o, stable, e) : err_set(e, -ENOMEM, "no memory");
+	if (r < 0) {
+		free(f);
+		return r;
+	}
+	file_init(f, v, n, id, o);
+	atomic_store(&f->written, how.truncate);
+	*out = f;
+	return 0;
 }
 
 int view_open(struct view *v, uint64_t id, struct view_file **out, bool *stable, struct err *e)
@@ -258,19 +258,20 @@ int view_open_to_write(struct view *v, uint64_t id, bool truncate, struct view_f
 int open_created(struct view *v, struct node *n, struct draft *d, struct draft_item *i,
 		 struct view_file **out)
 {
-	struct opened *o = opened_new(true);
-	int r;
+	struct view_file *f = calloc(1, sizeof *f);
+	struct opened *o = f ? opened_new(true) : NULL;
 
 	if (!o) {
 		draft_close(d, i, true);
+		free(f);
 		return -ENOMEM;
 	}
 	o->draft = draft_ref(d);
 	o->item = i;
-	r = file_new(v, n, node_id(n, i->index), o, out);
-	if (r == 0)
-		atomic_store(&(*out)->written, true);
-	return r;
+	file_init(f, v, n, node_id(n, i->index), o);
+	atomic_store(&f->written, true);
+	*out = f;
+	return 0;
 }
 
 /* What F's number stands for is another thing than OLD was: F goes on with that. */
@@ -420,7 +421,7 @@ int view_fsync(struct view_file *f, struct err *e)
 	return r < 0 ? r : view_flush(f, e);
 }
 
-int open_getattr(struct view *v, struct node *n, uint64_t id, struct view_entry *out)
+int open_getattr(struct view *v, struct node *n, uint64_t id, struct view_entry *out, struct err *e)
 {
 	struct opened *o = NULL;
 	int r = -ESTALE;
@@ -431,7 +432,7 @@ int open_getattr(struct view *v, struct node *n, uint64_t id, struct view_entry 
 			o = hold(f);
 	pthread_mutex_unlock(&v->lock);
 	if (o && o->item)
-		r = draft_getattr_open(v, n, o->draft, o->item, out);
+		r = draft_getattr_open(v, n, o->draft, o->item, out, e);
 	out->id = id;
 	opened_unref(o);
 	return r;
@@ -525,6 +526,7 @@ static int64_t refer(struct view_file *from, uint64_t off, struct view_file *to,
 {
 	struct opened *a = hold(from), *b = hold(to);
 	struct draft_source source;
+	struct base_file *base;
 	bool stable;
 	int64_t n = 0;
 
@@ -535,8 +537,8 @@ static int64_t refer(struct view_file *from, uint64_t off, struct view_file *to,
 		closep(&source.dirfd);
 	}
 	/* If it is a variable now, there must be a way to read it when the draft has ended. */
-	if (n > 0)
-		open_base(to->view, b, &stable, NULL);
+	if (n > 0 && (base = calloc(1, sizeof *base)))
+		open_base(to->view, b, base, &stable, NULL);
 	opened_unref(a);
 	opened_unref(b);
 	return n == -ESTALE ? 0 : n;

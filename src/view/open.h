@@ -37,7 +37,8 @@ struct view_file {
 };
 
 /* The attributes of a file that only those see who have it open: its name was removed. -ESTALE: nobody has. */
-int open_getattr(struct view *v, struct node *n, uint64_t id, struct view_entry *out);
+int open_getattr(struct view *v, struct node *n, uint64_t id, struct view_entry *out,
+		 struct err *e);
 
 /* Before D, the draft of N, ends or begins anew: variables of the base that were removed while they are open, and that the base
  * is about to show again, get new numbers. The draft's lock is held. */

@@ -71,7 +71,7 @@ int view_mkdir(struct view *v, uint64_t parent, const char *name, const struct v
 		return folder ? -ENOTDIR : -ESTALE;
 	if (!v->writable)
 		return -EROFS;
-	r = view_lookup_in_folder(v, folder, name, out, NULL);
+	r = view_lookup_in_folder(v, folder, name, out, e);
 	if (r == 0)
 		view_forget(v, out->id, 1);
 	if (r != -ENOENT)
@@ -84,7 +84,9 @@ int view_mkdir(struct view *v, uint64_t parent, const char *name, const struct v
 		return err_set(e, -ENOMEM, "no memory");
 	r = draft_need_new(v, n, &maker, &d, e);
 	if (r == 0) {
-		r = draft_getattr(v, n, d, NODE_ROOT_ID, out);
+		r = draft_getattr(v, n, d, NODE_ROOT_ID, out, e);
+		if (r < 0)
+			commits_end(v, n, d, NULL, NULL);
 		draft_unref(d);
 	}
 	if (r < 0) { /* the kernel has no reference */
@@ -321,13 +323,16 @@ static int rename_step(struct view *v, struct node *folder, const char *from, co
 	struct view_entry there;
 	struct draft *d;
 	struct node *n;
-	int r = view_lookup_in_folder(v, folder, to, &there, NULL);
+	int r = view_lookup_in_folder(v, folder, to, &there, e);
 
 	if (r == 0)
 		view_forget(v, there.id, 1);
 	if (r != -ENOENT)
 		return r == 0 ? -EEXIST : r;
 	r = step_name(to, &prefix, e);
+	if (r == 0 && buf_reserve(changes, sizeof(struct view_change)) <
+			      0) /* once it is renamed it is too late */
+		r = err_set(e, -ENOMEM, "no memory");
 	if (r == 0)
 		r = find_step(v, folder, from, &n, e);
 	if (r < 0)
@@ -360,6 +365,8 @@ int step_folder_rename(struct view *v, struct node *a, const char *from, struct 
 			       : rename_step(v, a, from, to, changes, e);
 	if (strcmp(to, "latest") != 0 || flags & RENAME_EXCHANGE)
 		return -EPERM;
+	if (buf_reserve(changes, sizeof(struct view_change)) < 0)
+		return err_set(e, -ENOMEM, "no memory");
 	r = point(v, a, link->place->file, e);
 	if (r == 0) {
 		steps_detach(v, link);

@@ -109,7 +109,7 @@ static int of_var(const struct draft *d, const struct subject *s, struct bytes n
 	int r = t == &own ? texts_init(&own, s->step, s->dir, d->meta) : 0;
 
 	if (r < 0)
-		return r;
+		return err_sys(e, r, "what is beside %s", s->step->place.file);
 	r = name.p ? xattr_get(s->step, v, t, s->dir, name, stop, out, e)
 		   : xattr_list(s->step, v, t, s->dir, out);
 	if (t == &own)

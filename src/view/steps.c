@@ -40,6 +40,9 @@ static struct loaded *evict_one(struct view *v, const struct node *keep)
 
 static void install_loaded(struct view *v, struct node *n, struct loaded *l)
 {
+	if (!step_is_known(l->step)) /* it is parsed again when it is next asked for */
+		return;
+	loaded_ref(l);
 	pthread_mutex_lock(&v->lock);
 	node_load(&v->nodes, n, l);
 	n->last_used = ++v->clock;
@@ -68,9 +71,9 @@ static int load_step(const struct view *v, struct step *s, int fd, struct loaded
 	r = tree_init(&l->tree, s, e);
 	if (r == 0 && !(l->opened = calloc(l->tree.n_files + (size_t)1, 1)))
 		r = err_set(e, -ENOMEM, "no memory");
-	if (r == 0 && texts_init(&l->texts, l->step, fd, v->meta_suffix) < 0)
-		r = err_set(e, -ENOMEM, "no memory");
-	atomic_init(&l->refs, r < 0 ? 1 : 2); /* the caller's, and the node's */
+	if (r == 0 && (r = texts_init(&l->texts, l->step, fd, v->meta_suffix)) < 0)
+		err_sys(e, r, "what is beside %s", l->step->place.file);
+	atomic_init(&l->refs, 1);
 	if (r < 0)
 		loaded_unref(l);
 	else

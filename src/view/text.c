@@ -14,9 +14,12 @@ static int find_file(struct texts *t, const struct step *s, int dirfd, enum text
 	CLEANUP(buf_release) struct buf name = {0};
 	int r = companion_name(&s->place, suffix, &name);
 
-	t->there[kind] = r == 0 && fstatat(dirfd, (char *)name.p, &t->st[kind], 0) == 0 &&
-			 S_ISREG(t->st[kind].st_mode);
-	return r;
+	if (r < 0)
+		return r;
+	if (fstatat(dirfd, (char *)name.p, &t->st[kind], 0) < 0)
+		return errno == EIO || errno == ENOMEM ? -errno : 0;
+	t->there[kind] = S_ISREG(t->st[kind].st_mode);
+	return 0;
 }
 
 int texts_init(struct texts *t, const struct step *s, int dirfd, const char *meta_suffix)
@@ -40,46 +43,50 @@ void texts_release(struct texts *t)
 	pthread_mutex_destroy(&t->lock);
 }
 
+/* What was read and is wrong stays so. */
+static bool is_final(int r)
+{
+	return r == -EUCLEAN || r == -EBADMSG || r == -EFBIG;
+}
+
 /* --- collections ------------------------------------------------------------------------------------------- */
 
-/* Under t->lock. A meta graph that can't be read has no collections; its own text says why. */
-static void load_memberships(struct texts *t, const struct step *s, int dirfd)
+/* Under t->lock. A meta graph that is damaged has no collections; its own text says why. */
+static int load_memberships(struct texts *t, const struct step *s, int dirfd, struct err *e)
 {
 	CLEANUP(meta_graph_release) struct meta_graph m = {0};
+	int r = 0;
 
 	if (t->has_memberships)
-		return;
-	if (t->there[TEXT_META_GRAPH] &&
-	    companion_meta(dirfd, &s->place, t->meta_suffix, &m, NULL) == 0)
-		meta_graph_memberships(&m, &t->memberships);
-	t->has_memberships = true;
+		return 0;
+	if (t->there[TEXT_META_GRAPH])
+		r = companion_meta(dirfd, &s->place, t->meta_suffix, &m, e);
+	if (t->there[TEXT_META_GRAPH] && r == 0)
+		r = meta_graph_memberships(&m, &t->memberships);
+	t->has_memberships = r != -EIO && r != -ENOMEM && r != -EMFILE && r != -ENFILE;
+	return t->has_memberships ? 0 : r;
 }
 
 int text_collections(struct texts *t, const struct step *s, int dirfd, struct bytes key,
-		     struct buf *out)
+		     struct buf *out, struct err *e)
 {
-	size_t from, n;
-	int r = 0;
+	size_t from, n = 0;
+	int r;
 
 	pthread_mutex_lock(&t->lock);
-	load_memberships(t, s, dirfd);
-	n = memberships_find(&t->memberships, key, &from);
+	r = load_memberships(t, s, dirfd, e);
+	if (r == 0)
+		n = memberships_find(&t->memberships, key, &from);
 	for (size_t i = 0; i < n && r == 0; i++) {
 		r = i ? buf_add_byte(out, ',') : 0;
 		if (r == 0)
 			r = buf_add_str(out, t->memberships.items[from + i].collection);
 	}
 	pthread_mutex_unlock(&t->lock);
-	return n ? r : -ENODATA;
+	return r < 0 || n ? r : -ENODATA;
 }
 
 /* --- full names -------------------------------------------------------------------------------------------- */
-
-/* What was read and is wrong stays so. */
-static bool is_final(int r)
-{
-	return r == -EUCLEAN || r == -EBADMSG || r == -EFBIG;
-}
 
 /* Under t->lock. */
 static int load_names(struct texts *t, struct step *s, int dirfd, struct err *e)
@@ -169,7 +176,7 @@ static int add_line(struct buf *out, struct texts *t, const struct step *s, int 
 	if (r == 0)
 		r = buf_add_byte(out, '\t');
 	if (r == 0)
-		r = text_collections(t, s, dirfd, var_key(s, v), out);
+		r = text_collections(t, s, dirfd, var_key(s, v), out, NULL);
 	if (r == -ENODATA)
 		r = buf_add_byte(out, '-');
 	return r == 0 ? buf_add_byte(out, '\n') : r;
@@ -247,6 +254,7 @@ uint64_t text_size(struct texts *t, struct step *s, int dirfd, enum text_kind ki
 	CLEANUP(buf_release) struct buf text = {0};
 	uint64_t size;
 	bool known;
+	int r;
 
 	pthread_mutex_lock(&t->lock);
 	known = t->known[kind];
@@ -256,10 +264,11 @@ uint64_t text_size(struct texts *t, struct step *s, int dirfd, enum text_kind ki
 		return size;
 	size = (uint64_t)t->st[kind].st_size;
 	size = size ? size : 1;
-	if (text_make(t, s, dirfd, kind, &text, NULL) == 0)
+	r = text_make(t, s, dirfd, kind, &text, NULL);
+	if (r == 0)
 		size = text.n;
 	pthread_mutex_lock(&t->lock);
-	t->known[kind] = true;
+	t->known[kind] = r == 0 || is_final(r);
 	t->size[kind] = size;
 	pthread_mutex_unlock(&t->lock);
 	return size;

@@ -41,7 +41,7 @@ uint64_t text_size(struct texts *t, struct step *s, int dirfd, enum text_kind ki
 
 /* Appends the names of the collections that hold KEY, with commas. -ENODATA if none. */
 int text_collections(struct texts *t, const struct step *s, int dirfd, struct bytes key,
-		     struct buf *out);
+		     struct buf *out, struct err *e);
 
 /* Appends what the object graph calls the variable KEY. -ENODATA if nothing, or there is none; or of reading it. */
 int text_full_name(struct texts *t, struct step *s, int dirfd, struct bytes key, struct buf *out,

@@ -132,16 +132,17 @@ static int lookup_in_step(struct view *v, struct node *n, uint32_t index, const 
 	int r = 0;
 
 	while (draft_ask(&a, v, n, r))
-		r = a.draft ? draft_lookup(v, n, a.draft, index, name, out)
+		r = a.draft ? draft_lookup(v, n, a.draft, index, name, out, e)
 			    : lookup_in_base(v, n, index, name, out, e);
 	return r;
 }
 
-/* The attributes of a node, of which ST is on disk. */
-static void entry_of_node(struct view *v, const struct node *n, const struct stat *st,
-			  struct view_entry *out)
+/* The attributes of a node, of which ST is on disk. -ENOMEM. */
+static int entry_of_node(struct view *v, const struct node *n, const struct stat *st,
+			 struct view_entry *out, struct err *e)
 {
 	CLEANUP(buf_release) struct buf target = {0};
+	int r = 0;
 
 	out->id = node_id(n, NODE_ROOT_ID);
 	pthread_mutex_lock(&v->lock);
@@ -151,12 +152,13 @@ static void entry_of_node(struct view *v, const struct node *n, const struct sta
 		attr_of_step(st, &out->st);
 		out->st.st_ino = view_step_ino(v, n);
 	} else if (n->kind == NODE_LATEST) {
-		name_from_entry(bytes_str(n->place->file), false, &target);
+		r = name_from_entry(bytes_str(n->place->file), false, &target);
 		attr_of_link(st, target.n, &out->st);
 		out->fleeting = v->writable; /* what is written through it must reach the latest */
 	} else {
 		attr_of_disk(st, &out->st);
 	}
+	return r < 0 ? err_set(e, r, "no memory") : 0;
 }
 
 /* The node for an item of PARENT, made if need be; a step whose file is another than it was, and a
@@ -203,23 +205,36 @@ int lookup_item(struct view *v, struct node *parent, int dirfd, const struct sna
 		meta = folder_meta_id(v, dirfd, &item->place);
 	if (look_up_node(v, parent, item, &st, &meta, &n) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	entry_of_node(v, n, &st, out);
+	r = entry_of_node(v, n, &st, out, e);
+	if (r < 0)
+		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
 	out->stable = out->stable && folder_is_current(v, parent, s);
-	return 0;
+	return r;
 }
 
-/* The item that is shown as NAME. Steps come before subfolders, and both before the state file and `latest`. */
-static const struct listed *find_item(const struct listing *l, const char *name)
-{
-	CLEANUP(buf_release) struct buf entry = {0};
-	const struct listed *item;
+/* An entry of a folder as it is shown, and what that stands for, with its NUL. */
+struct shown {
+	struct buf name;
 	bool clash;
+};
 
-	if (name_to_entry(bytes_str(name), &entry, &clash) < 0 || buf_add_byte(&entry, 0) < 0)
-		return NULL;
-	name = (char *)entry.p;
-	item = listing_find(l, LISTED_STEP, name);
-	if (clash)
+/* -ENOENT: nothing can be called that. */
+static int read_shown(const char *name, struct shown *out, struct err *e)
+{
+	int r = name_to_entry(bytes_str(name), &out->name, &out->clash);
+
+	if (r == 0)
+		r = buf_add_byte(&out->name, 0);
+	return r < 0 && r != -ENOENT ? err_set(e, r, "no memory") : r;
+}
+
+/* The item that is shown so. Steps come before subfolders, and both before the state file and `latest`. */
+static const struct listed *find_item(const struct listing *l, const struct shown *shown)
+{
+	const char *name = (char *)shown->name.p;
+	const struct listed *item = listing_find(l, LISTED_STEP, name);
+
+	if (shown->clash)
 		return item ? listing_find(l, LISTED_FOLDER, name) : NULL;
 	if (!item)
 		item = listing_find(l, LISTED_FOLDER, name);
@@ -230,19 +245,17 @@ static const struct listed *find_item(const struct listing *l, const char *name)
 
 /* The node in N that is there whatever is on disk: a step with a draft, or a link that waits for its name. The kernel has one
  * reference more on it. */
-static struct node *find_held(struct view *v, const struct node *n, const char *name)
+static struct node *find_held(struct view *v, const struct node *n, const struct shown *shown)
 {
-	CLEANUP(buf_release) struct buf entry = {0};
+	const char *name = (char *)shown->name.p;
 	struct node *found;
-	bool clash;
 
-	if (name_to_entry(bytes_str(name), &entry, &clash) < 0 || clash ||
-	    buf_add_byte(&entry, 0) < 0)
+	if (shown->clash)
 		return NULL;
 	pthread_mutex_lock(&v->lock);
-	found = node_find(&v->nodes, n, NODE_STEP, (char *)entry.p);
+	found = node_find(&v->nodes, n, NODE_STEP, name);
 	if (!found || !found->draft)
-		found = node_find(&v->nodes, n, NODE_LATEST, (char *)entry.p);
+		found = node_find(&v->nodes, n, NODE_LATEST, name);
 	if (found && !found->draft && !found->pending)
 		found = NULL;
 	if (found)
@@ -251,17 +264,19 @@ static struct node *find_held(struct view *v, const struct node *n, const char *
 	return found;
 }
 
-/* The attributes of such a node. */
-static int entry_of_held(struct view *v, struct node *n, struct view_entry *out)
+/* The attributes of such a node; -ENOENT: it is held no more. */
+static int entry_of_held(struct view *v, struct node *n, struct view_entry *out, struct err *e)
 {
 	struct draft *d = draft_of(v, n);
 	struct stat st = {.st_mode = 0777};
 	int r = 0;
 
 	if (n->kind == NODE_LATEST) {
-		entry_of_node(v, n, &st, out);
+		r = entry_of_node(v, n, &st, out, e);
 	} else if (d) {
-		r = draft_getattr(v, n, d, NODE_ROOT_ID, out);
+		r = draft_getattr(v, n, d, NODE_ROOT_ID, out, e);
+		if (r < 0 && d->ended)
+			r = -ENOENT;
 		draft_unref(d);
 	} else {
 		r = -ENOENT;
@@ -269,27 +284,46 @@ static int entry_of_held(struct view *v, struct node *n, struct view_entry *out)
 	return r;
 }
 
-int view_lookup_in_folder(struct view *v, struct node *n, const char *name, struct view_entry *out,
-			  struct err *e)
+static int look_up_on_disk(struct view *v, struct node *n, const struct shown *shown,
+			   struct view_entry *out, struct err *e)
 {
 	CLEANUP(closep) int fd = -1;
 	const struct listed *item;
 	struct snapshot *s;
-	struct node *held = find_held(v, n, name);
-	int r;
+	int r = folder_snapshot(v, n, &s, e);
 
-	if (held && entry_of_held(v, held, out) == 0)
-		return 0;
-	if (held)
-		view_forget(v, node_id(held, NODE_ROOT_ID), 1);
-	r = folder_snapshot(v, n, &s, e);
 	if (r < 0)
 		return r;
-	item = find_item(&s->listing, name);
+	item = find_item(&s->listing, shown);
 	r = item ? fd = folder_open(v, n, e) : -ENOENT;
 	if (r >= 0)
 		r = lookup_item(v, n, fd, s, item, out, e);
+	if (!item && s->no_latest.code && !strcmp((char *)shown->name.p, "latest"))
+		r = err_set(e, s->no_latest.code, "%s", s->no_latest.text);
 	snapshot_unref(s);
+	return r;
+}
+
+static int look_up_shown(struct view *v, struct node *n, const struct shown *shown,
+			 struct view_entry *out, struct err *e)
+{
+	struct node *held = find_held(v, n, shown);
+	int r = held ? entry_of_held(v, held, out, e) : -ENOENT;
+
+	if (held && r < 0)
+		view_forget(v, node_id(held, NODE_ROOT_ID), 1);
+	return r == -ENOENT ? look_up_on_disk(v, n, shown, out, e) : r;
+}
+
+int view_lookup_in_folder(struct view *v, struct node *n, const char *name, struct view_entry *out,
+			  struct err *e)
+{
+	struct shown shown = {0};
+	int r = read_shown(name, &shown, e);
+
+	if (r == 0)
+		r = look_up_shown(v, n, &shown, out, e);
+	buf_release(&shown.name);
 	return r;
 }
 
@@ -330,25 +364,27 @@ void view_forget(struct view *v, uint64_t id, uint64_t count)
 	pthread_mutex_unlock(&v->lock);
 }
 
-/* Whether N has a draft, or waits for its name: then OUT is what it is like. */
-static bool entry_of_held_node(struct view *v, struct node *n, struct view_entry *out)
+/* What N is like; -ENOENT: it has no draft, and does not wait for its name. */
+static int entry_of_held_node(struct view *v, struct node *n, struct view_entry *out, struct err *e)
 {
 	bool held;
 
 	pthread_mutex_lock(&v->lock);
 	held = n->draft || n->pending;
 	pthread_mutex_unlock(&v->lock);
-	return held && entry_of_held(v, n, out) == 0;
+	return held ? entry_of_held(v, n, out, e) : -ENOENT;
 }
 
 static int stat_node(struct view *v, struct node *n, struct view_entry *out, struct err *e)
 {
 	CLEANUP(closep) int fd = -1;
 	struct stat st;
-	int r;
+	int r = -ENOENT;
 
-	if ((n->kind == NODE_STEP || n->kind == NODE_LATEST) && entry_of_held_node(v, n, out))
-		return 0;
+	if (n->kind == NODE_STEP || n->kind == NODE_LATEST)
+		r = entry_of_held_node(v, n, out, e);
+	if (r != -ENOENT)
+		return r;
 	fd = folder_open_parent(v, n, e);
 	r = fd < 0 ? fd : folder_stat(v, fd, n->kind, n->parent ? n->place->file : ".", &st, e);
 
@@ -359,8 +395,7 @@ static int stat_node(struct view *v, struct node *n, struct view_entry *out, str
 		n->id = file_id_of(&st);
 		pthread_mutex_unlock(&v->lock);
 	}
-	entry_of_node(v, n, &st, out);
-	return 0;
+	return entry_of_node(v, n, &st, out, e);
 }
 
 static int getattr_in_base(struct view *v, struct node *n, uint32_t index, struct view_entry *out,
@@ -383,7 +418,7 @@ static int getattr_in_step(struct view *v, struct node *n, uint32_t index, struc
 	int r = 0;
 
 	while (draft_ask(&a, v, n, r))
-		r = a.draft ? draft_getattr(v, n, a.draft, index, out)
+		r = a.draft ? draft_getattr(v, n, a.draft, index, out, e)
 			    : getattr_in_base(v, n, index, out, e);
 	return r;
 }
@@ -398,7 +433,7 @@ int view_getattr(struct view *v, uint64_t id, struct view_entry *out, struct err
 	if (node_number(id) == NODE_ROOT_ID)
 		return stat_node(v, n, out, e);
 	r = getattr_in_step(v, n, node_index(n, id), out, e);
-	return r == -ESTALE ? open_getattr(v, n, id, out) : r;
+	return r == -ESTALE ? open_getattr(v, n, id, out, e) : r;
 }
 
 /* --- the link `latest` ------------------------------------------------------------------------------------- */

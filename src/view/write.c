@@ -52,12 +52,12 @@ static bool is_to_be_tried(struct attempt *a, struct view *v, uint64_t id, int *
 
 /* The entry of a new item, of which the caller has a reference, and the kernel now too. */
 static int enter_item(struct view *v, struct node *n, struct draft *d, struct draft_item *i,
-		      struct view_entry *out)
+		      struct view_entry *out, struct err *e)
 {
 	int r;
 
 	pthread_mutex_lock(&d->lock);
-	r = draft_entry(v, n, d, i, out);
+	r = draft_entry(v, n, d, i, out, e);
 	draft_item_put(d, i);
 	pthread_mutex_unlock(&d->lock);
 	if (r == 0)
@@ -65,22 +65,28 @@ static int enter_item(struct view *v, struct node *n, struct draft *d, struct dr
 	return r;
 }
 
+/* What could not be opened is not there. */
 static int create(struct view *v, const struct attempt *a, uint64_t parent, const char *name,
 		  const struct draft_owner *owner, struct view_entry *entry, struct view_file **out,
 		  struct err *e)
 {
+	uint32_t dir = node_index(a->n, parent);
 	struct draft_item *i;
-	int r = draft_create(a->d, node_index(a->n, parent), name, owner, out, &i, e);
-	int entered;
+	int r = draft_create(a->d, dir, name, owner, out, &i, e), opened = 0;
 
 	if (r < 0)
 		return r;
 	if (out)
-		r = open_created(v, a->n, a->d, i, out);
-	entered = enter_item(v, a->n, a->d, i, entry);
-	if (r == 0 && entered < 0 && out)
+		opened = open_created(v, a->n, a->d, i, out);
+	r = enter_item(v, a->n, a->d, i, entry, e);
+	if (r == 0 && opened == 0)
+		return 0;
+	if (r == 0)
+		view_forget(v, entry->id, 1);
+	else if (opened == 0 && out)
 		view_close(*out);
-	return r < 0 ? err_set(e, r, "no memory") : entered;
+	draft_unlink(a->d, dir, name, NULL);
+	return r < 0 ? r : err_set(e, opened, "no memory");
 }
 
 int view_create(struct view *v, uint64_t parent, const char *name, const struct view_owner *owner,
@@ -108,9 +114,12 @@ int write_mkdir(struct view *v, uint64_t parent, const char *name, struct view_e
 	int r;
 
 	while (is_to_be_tried(&a, v, parent, &r, e)) {
+		i = NULL;
 		r = draft_mkdir(a.d, node_index(a.n, parent), name, &i, e);
 		if (r == 0)
-			r = enter_item(v, a.n, a.d, i, out);
+			r = enter_item(v, a.n, a.d, i, out, e);
+		if (r < 0 && i)
+			draft_rmdir(a.d, node_index(a.n, parent), name, NULL);
 	}
 	return r;
 }
@@ -177,6 +186,9 @@ int view_rename(struct view *v, uint64_t from_dir, const char *from, uint64_t to
 		return step_folder_rename(v, n, from, to_n, to, flags, changes, e);
 	if (n != to_n) /* from one step to another: mv(1) then copies and removes */
 		return -EXDEV;
+	if (buf_reserve(changes, 2 * sizeof(struct view_change)) <
+	    0) /* once it is renamed it is too late */
+		return err_set(e, -ENOMEM, "no memory");
 	while (is_to_be_tried(&a, v, from_dir, &r, e)) {
 		r = draft_rename(a.d, node_index(a.n, from_dir), from, node_index(a.n, to_dir), to,
 				 flags, e);

@@ -143,7 +143,7 @@ int xattr_get(struct step *s, const struct var *v, struct texts *texts, int dirf
 	      struct bytes name, const struct stop *stop, struct buf *out, struct err *e)
 {
 	if (bytes_eq(name, bytes_str("collections")))
-		return text_collections(texts, s, dirfd, var_key(s, v), out);
+		return text_collections(texts, s, dirfd, var_key(s, v), out, e);
 	if (bytes_eq(name, bytes_str("full_name")))
 		return text_full_name(texts, s, dirfd, var_key(s, v), out, e);
 	if (bytes_eq(name, bytes_str("stats")))
