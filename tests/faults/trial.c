@@ -234,8 +234,7 @@ static int compare_lines(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Sorts the lines of TEXT, which is released; with a NUL. */
-static char *sorted(struct buf *text)
+char *sorted(struct buf *text)
 {
 	struct buf lines = {0}, out = {0};
 	char *rest, *line;

@@ -42,6 +42,9 @@ int write_item(struct trial *t, struct draft_item *i, struct bytes b, uint64_t o
 	       struct err *e);
 int create_file(struct trial *t, const char *dir, const char *name, struct bytes b, struct err *e);
 
+/* The lines of TEXT, which is released, sorted; with a NUL. */
+char *sorted(struct buf *text);
+
 /* All that a draft holds, a line for each item, sorted. With NULL: "". */
 char *dump_draft(struct draft *d);
 
