@@ -22,7 +22,8 @@ int io_put_new(int dirfd, const char *name, struct bytes b, mode_t mode, struct 
 /* Makes the file NAME, which must not be there: its descriptor, for reading and writing. */
 int io_create(int dirfd, const char *name, mode_t mode, struct err *e);
 
-/* Makes a file that has no name, in the filesystem of DIRFD: its descriptor, for reading and writing. It is gone when that is closed. */
+/* Makes a file that has no name, in the filesystem of DIRFD: its descriptor, for reading and writing. It is
+ * gone when that is closed. */
 int io_nameless(int dirfd, struct err *e);
 
 /* An empty file NAME, which may be there already. */
@@ -55,15 +56,16 @@ int io_copy(int from, int to_dir, const char *to, struct err *e);
 /* Whether R is an error of io_link that a copy does not have: a hard link is not to be had. */
 bool io_needs_copy(int r);
 
-/* As io_link, but where a hard link is not to be had (another owner, a filesystem without), a copy: a reflink, else one
- * of the bytes, whose descriptor is synced. */
+/* As io_link, but where a hard link is not to be had (another owner, a filesystem without), a copy: a reflink,
+ * else one of the bytes, whose descriptor is synced. */
 int io_place(int from_dir, const char *from, int to_dir, const char *to, struct err *e);
 
 /* Takes the place of what is there. */
 int io_move(int from_dir, const char *from, int to_dir, const char *to, struct err *e);
 
-/* The same, but not: -EEXIST. Where renameat2(2) can't refuse to replace, as on NFS, a file is linked and unlinked; if that
- * can't be had either, or it is a folder, there is a moment in which the name could be taken: an empty file keeps it (io_is_mark). */
+/* The same, but not: -EEXIST. Where renameat2(2) can't refuse to replace, as on NFS, a file is linked and
+ * unlinked; if that can't be had either, or it is a folder, there is a moment in which the name could be
+ * taken: an empty file keeps it (io_is_mark). */
 int io_move_new(int from_dir, const char *from, int to_dir, const char *to, struct err *e);
 
 /* Is NAME what io_move_new keeps a name with, and a crash may leave? */

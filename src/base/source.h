@@ -17,8 +17,8 @@ struct source source_of_memory(struct bytes b);
 /* A source over the regular file that FD has open. -EISDIR, -EINVAL (neither file nor folder), or of fstat. */
 int source_of_fd(int fd, struct source *out, struct err *e);
 
-/* A descriptor of the regular file NAME in the directory DIRFD, to read. FIFOs and devices are not opened: that alone can do
- * something to what is behind a device. As source_of_fd, or of opening. */
+/* A descriptor of the regular file NAME in the directory DIRFD, to read. FIFOs and devices are not opened:
+ * that alone can do something to what is behind a device. As source_of_fd, or of opening. */
 int source_open_fd(int dirfd, const char *name, struct err *e);
 
 /* The same, and makes OUT a source over it: the descriptor, which the caller closes. */

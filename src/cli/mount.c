@@ -1,9 +1,9 @@
 /* src/cli/mount.c: mount.ckptfs, called by a person or by mount(8).
  *
- * Everything that can be checked is checked before anything is mounted. The parent process ends when the mount serves,
- * which a pipe tells: daemon(3), and libfuse's like it, would report success before that is known. The daemon keeps nothing
- * of what the caller had open.
- * Exit codes are those of mount(8): 1 wrong usage, 2 system error, 32 the mount failed. */
+ * Everything that can be checked is checked before anything is mounted. The parent process ends when the mount
+ * serves, which a pipe tells: daemon(3), and libfuse's like it, would report success before that is known. The
+ * daemon keeps nothing of what the caller had open. Exit codes are those of mount(8): 1 wrong usage, 2 system
+ * error, 32 the mount failed. */
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "cli/mounts.h"
@@ -214,7 +214,8 @@ static void hold_standard_numbers(void)
 	closep(&fd);
 }
 
-/* Closes all that was inherited but 0, 1, 2 and KEEP: a pipe or a lock of the caller's would be held until the unmount. */
+/* Closes all that was inherited but 0, 1, 2 and KEEP: a pipe or a lock of the caller's would be held until the
+ * unmount. */
 static void close_inherited(const int *keep, size_t n)
 {
 	CLEANUP(dir_closep) DIR *d = dir_open(AT_FDCWD, "/proc/self/fd");
@@ -245,8 +246,9 @@ static void leave_terminal(int said)
 	dup2(said, STDERR_FILENO);
 }
 
-/* Serves until the end. What fails before the mount serves is said on SAID, from where the parent process passes it on:
- * programs that stay with the mount, fusermount3 of auto_unmount, do not have the caller's stderr either. */
+/* Serves until the end. What fails before the mount serves is said on SAID, from where the parent process
+ * passes it on: programs that stay with the mount, fusermount3 of auto_unmount, do not have the caller's
+ * stderr either. */
 static int run_child(struct daemon_config *c, int said)
 {
 	const int keep[] = {c->root_fd, said};
@@ -295,9 +297,10 @@ static int wait_until_ready(const struct daemon_config *c, pid_t child, int fd)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_MOUNT;
 }
 
-/* Of root's mount umount(8) asks no more than statfs(2), which does not tell fuse.ckptfs from fuse, unless there is a note
- * of it in /run/mount, which then names the program to call. mount(8) writes such notes, and umount(8) removes them: first
- * the one of a mount that ended otherwise. Without, umount(8) unmounts itself: nothing is lost, only nobody waits. */
+/* Of root's mount umount(8) asks no more than statfs(2), which does not tell fuse.ckptfs from fuse, unless
+ * there is a note of it in /run/mount, which then names the program to call. mount(8) writes such notes, and
+ * umount(8) removes them: first the one of a mount that ended otherwise. Without, umount(8) unmounts itself:
+ * nothing is lost, only nobody waits. */
 static void name_umount_helper(const char *source, const char *mountpoint)
 {
 	const char *const forget[] = {"umount", "--fake", "-i", "-c", "--", mountpoint, NULL};

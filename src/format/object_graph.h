@@ -1,7 +1,8 @@
 /* src/format/object_graph.h: the graph of an object-based checkpoint, and the names of its variables.
  *
- * The value of the key _CHECKPOINTABLE_OBJECT_GRAPH: a TrackableObjectGraph, whose attributes say under which key a value
- * is stored and what its variable is called. Source: TensorFlow's protobuf/trackable_object_graph.proto. */
+ * The value of the key _CHECKPOINTABLE_OBJECT_GRAPH: a TrackableObjectGraph, whose attributes say under which
+ * key a value is stored and what its variable is called. Source: TensorFlow's
+ * protobuf/trackable_object_graph.proto. */
 #pragma once
 #include "base/buf.h"
 #include "base/error.h"
@@ -49,14 +50,15 @@ struct key_change {
 	struct bytes to; /* of no bytes: it is not stored any more */
 };
 
-/* Appends to OUT the graph B for a step whose variables are renamed and removed as the N CHANGES say, which are sorted
- * by `from`; nothing if CHANGED turns out false, as then B can stay. Only keys change: an object is found by the names
- * of the graph's edges, so it has its value still if that is stored under another key. Objects that TensorFlow could not
- * restore any more have no values in the new graph, nor then a reference to them: those of which a tensor is removed, or
- * whose tensors do not all go from X.ATTRIBUTES/NAME to the same Y.ATTRIBUTES/ with the same NAME; and the slots of a
- * variable that is one of them. A variable that keeps its key may be among the changes, from it to itself: only so is
- * it seen where an object has several tensors under one attribute, and some of them move. Fields that this program does
- * not know are carried. -EUCLEAN: no object graph; -ENOMEM. */
+/* Appends to OUT the graph B for a step whose variables are renamed and removed as the N CHANGES say, which
+ * are sorted by `from`; nothing if CHANGED turns out false, as then B can stay. Only keys change: an object is
+ * found by the names of the graph's edges, so it has its value still if that is stored under another key.
+ * Objects that TensorFlow could not restore any more have no values in the new graph, nor then a reference to
+ * them: those of which a tensor is removed, or whose tensors do not all go from X.ATTRIBUTES/NAME to the same
+ * Y.ATTRIBUTES/ with the same NAME; and the slots of a variable that is one of them. A variable that keeps its
+ * key may be among the changes, from it to itself: only so is it seen where an object has several tensors
+ * under one attribute, and some of them move. Fields that this program does not know are carried. -EUCLEAN: no
+ * object graph; -ENOMEM. */
 int object_graph_edit(struct bytes b, const struct key_change *changes, size_t n, struct buf *out,
 		      bool *changed, struct err *e);
 

@@ -52,9 +52,9 @@ const struct fuse_lowlevel_ops ckptfs_ops = {
 
 /* --- becoming ready ---------------------------------------------------------------------------------------- */
 
-/* The kernel asks for as much at once as it reads ahead. Only root may change that; without, requests are smaller. What the
- * device has is to be known without asking the filesystem, that is us: a process that is killed while it waits for its own
- * answer never ends. Kernels before that of protocol 7.28 would ask. */
+/* The kernel asks for as much at once as it reads ahead. Only root may change that; without, requests are
+ * smaller. What the device has is to be known without asking the filesystem, that is us: a process that is
+ * killed while it waits for its own answer never ends. Kernels before that of protocol 7.28 would ask. */
 static void raise_read_ahead(const struct ckptfs *fs, struct fuse_conn_info *conn)
 {
 	struct statx st;

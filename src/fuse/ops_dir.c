@@ -104,7 +104,8 @@ static bool keep(struct page *page, uint64_t id)
 	return !page->plus;
 }
 
-/* 1: added, or gone; 0: it does not fit. What can't be looked at is there all the same: why is said to those who do. */
+/* 1: added, or gone; 0: it does not fit. What can't be looked at is there all the same: why is said to those
+ * who do. */
 static int add_dirent(struct page *page, const struct view_dirent *de, bool is_dot)
 {
 	struct ckptfs *fs = ckptfs_of(page->req);

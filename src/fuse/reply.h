@@ -10,8 +10,8 @@
 void log_line(struct ckptfs *fs, int priority, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Answers REQ, of the operation OP, with the errno for R (negative). What is wrong with a checkpoint becomes EIO and goes to
- * the log, with OP where E does not say why; what programs ask for and is not there does not. */
+/* Answers REQ, of the operation OP, with the errno for R (negative). What is wrong with a checkpoint becomes
+ * EIO and goes to the log, with OP where E does not say why; what programs ask for and is not there does not. */
 void reply_error_of(fuse_req_t req, const char *op, int r, const struct err *e);
 #define reply_error(req, r, e) reply_error_of(req, __func__, r, e)
 

@@ -18,7 +18,8 @@ enum { MAX_TRIES = 1000 }; /* names that somebody else took meanwhile */
 
 /* --- files beside the tensors ------------------------------------------------------------------------------ */
 
-/* New files belong to whom the base's belong; those of a new step, to whoever made it. They allow no more than ALLOWS. */
+/* New files belong to whom the base's belong; those of a new step, to whoever made it. They allow no more than
+ * ALLOWS. */
 static int give(const struct draft *d, int fd, mode_t allows, struct err *e)
 {
 	struct stat now, st;
@@ -107,7 +108,8 @@ struct placing {
 	struct placed placed;
 };
 
-/* Where there are no hard links at all. A trace of what is moved tells whose it is, should this be as far as it gets. */
+/* Where there are no hard links at all. A trace of what is moved tells whose it is, should this be as far as
+ * it gets. */
 static int place_moved(const struct plan *p, const char *own, const char *name, struct err *e)
 {
 	CLEANUP(closep) int traces = -1;
@@ -122,7 +124,8 @@ static int place_moved(const struct plan *p, const char *own, const char *name, 
 	return r < 0 ? r : io_move_new(p->fd, own, p->d->top, name, e);
 }
 
-/* Gives NAME to the file FROM of FROM_DIR, where nobody but us writes. COPY: it may be moved, for it is a copy beside the index. */
+/* Gives NAME to the file FROM of FROM_DIR, where nobody but us writes. COPY: it may be moved, for it is a copy
+ * beside the index. */
 static int place_as(struct placing *k, int from_dir, const char *from, const char *name, bool copy,
 		    struct err *e)
 {

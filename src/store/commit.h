@@ -1,6 +1,7 @@
 /* src/store/commit.h: a draft becomes a new step.
  *
- * What is written, in this order; CK is the checkpoint directory, DR the draft's folder in it, P the new step's prefix:
+ * What is written, in this order; CK is the checkpoint directory, DR the draft's folder in it, P the new
+ * step's prefix:
  *
  *   1. DR/commit/packed        small tensors, one behind the other; synced
  *      DR/tree/…               large ones that become shards as they are; synced
@@ -12,9 +13,9 @@
  *   5. CK/checkpoint           replaced
  *   6. DR                      removed
  *
- * A crash before 4 leaves the draft as it was, and at most links that recovery (store/recover.h) takes away again; from 4 on it
- * leaves the new step, and recovery does 5 and 6. A failure before 5 takes back what was linked;
- * when 5 fails, the draft stays as it is until 5 can be done. */
+ * A crash before 4 leaves the draft as it was, and at most links that recovery (store/recover.h) takes away
+ * again; from 4 on it leaves the new step, and recovery does 5 and 6. A failure before 5 takes back what was
+ * linked; when 5 fails, the draft stays as it is until 5 can be done. */
 #pragma once
 #include "store/draft.h"
 #include "store/kept.h"
@@ -51,8 +52,9 @@ struct commit_done {
 	struct kept kept; /* what is to be known of it, if it has a base */
 };
 
-/* Commits D, which has then ended, unless files of it are open for writing: these stay, and it goes on. -EINVAL: something in it was refused; or of the
- * calls that failed: then the draft is as it was, and why is noted in it. */
+/* Commits D, which has then ended, unless files of it are open for writing: these stay, and it goes on.
+ * -EINVAL: something in it was refused; or of the calls that failed: then the draft is as it was, and why is
+ * noted in it. */
 int commit(struct draft *d, const struct commit_config *c, struct commit_done *done, struct err *e);
 
 /* Removes what a commit that did not come to its end has left in the draft's folder FD. */

@@ -193,7 +193,8 @@ static bool is_canonical(const struct plan *p, const struct npy *npy)
 	       (npy->big_endian == p->big_endian || t->word <= 1);
 }
 
-/* W is a file of the draft's own. REFUSED: another one was, so nothing will be committed, and this one is only checked. */
+/* W is a file of the draft's own. REFUSED: another one was, so nothing will be committed, and this one is only
+ * checked. */
 static int settle_written(struct plan *p, struct want *w, bool refused, struct err *e)
 {
 	struct npy npy;

@@ -1,4 +1,5 @@
-/* src/store/commit_shards.c: which shards of pinned steps the new one keeps, which written files become shards, and what is packed. */
+/* src/store/commit_shards.c: which shards of pinned steps the new one keeps, which written files become
+ * shards, and what is packed. */
 #include "store/commit_plan.h"
 #include <stdlib.h>
 

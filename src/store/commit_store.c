@@ -425,7 +425,8 @@ static int store_slice(struct plan *p, uint32_t pin, const struct want *w, const
 		     : bundle_writer_copy(&p->index, &entry, e);
 }
 
-/* What slices are taken out of. Those of one variable stand side by side in an index, so that it is opened, and turned, once. */
+/* What slices are taken out of. Those of one variable stand side by side in an index, so that it is opened,
+ * and turned, once. */
 struct slicer {
 	const struct want *w; /* or NULL */
 	struct content c;

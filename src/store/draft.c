@@ -470,7 +470,8 @@ static bool is_changed(const struct draft *d, const struct draft_item *i)
 		text_kind_of(i->name) == TEXT_META_GRAPH);
 }
 
-/* How many of the base's variables are still there, or have another in their place. SEEN: of each whether it was counted. */
+/* How many of the base's variables are still there, or have another in their place. SEEN: of each whether it
+ * was counted. */
 static uint32_t count_kept(const struct draft *d, uint8_t *seen)
 {
 	uint32_t kept = 0;

@@ -1,7 +1,7 @@
 /* src/store/draft.h: a step being written.
  *
- * A draft is a tree of items that starts as what its base, a saved step, holds, and is then changed. All of it is also on
- * disk, so that nothing is lost when the process is; there it is an overlay over the base:
+ * A draft is a tree of items that starts as what its base, a saved step, holds, and is then changed. All of it
+ * is also on disk, so that nothing is lost when the process is; there it is an overlay over the base:
  *
  *     .ckptfs/drafts/my-model-0/         in the checkpoint directory; named as the step's folder
  *         base -> steps/my-model-0       absent: a new step, of the name that the draft has
@@ -19,8 +19,8 @@
  *      spelled out by links, marked as gone, and only then moved, by one rename(2).
  *   3. A file is written beside the tree and moved in.
  *
- * Variables are items by their paths (store/name.h). `lock` guards everything in struct draft and its items but what says
- * otherwise; it is held while a file is copied up. */
+ * Variables are items by their paths (store/name.h). `lock` guards everything in struct draft and its items
+ * but what says otherwise; it is held while a file is copied up. */
 #pragma once
 #include "store/companion.h"
 #include "store/file.h"
@@ -36,7 +36,8 @@ enum draft_what {
 
 #define DRAFT_NONE UINT32_MAX
 
-/* In .ckptfs/drafts: what begins so is a draft that has ended, and is being removed. No step's folder has such a name. */
+/* In .ckptfs/drafts: what begins so is a draft that has ended, and is being removed. No step's folder has such
+ * a name. */
 #define DRAFT_OLD "%old."
 
 /* And one that is being made: it gets its name when it is whole. */
@@ -157,10 +158,11 @@ struct draft_config {
 	const struct draft_owner *maker; /* of a new step; NULL: as new files are */
 };
 
-/* At rest a draft has one descriptor, and one for all in the same directory. -EMFILE: there would not be enough left to commit what is written. */
+/* At rest a draft has one descriptor, and one for all in the same directory. -EMFILE: there would not be
+ * enough left to commit what is written. */
 
-/* Begins a draft over BASE, whose tree TREE is and whose files are in BASE_FD; or with BASE NULL a new step, which belongs to
- * C->maker. -EEXIST, -ESTALE, or of the calls that failed. */
+/* Begins a draft over BASE, whose tree TREE is and whose files are in BASE_FD; or with BASE NULL a new step,
+ * which belongs to C->maker. -EEXIST, -ESTALE, or of the calls that failed. */
 int draft_begin(const struct draft_config *c, struct step *base, const struct tree *tree,
 		int base_fd, struct draft **out, struct err *e);
 
@@ -176,7 +178,8 @@ int draft_discard(struct draft *d, struct err *e);
 /* Removes from disk what a step of that name has of a draft, at which nobody is at work. */
 int draft_remove(int top, const char *name, struct err *e);
 
-/* The number of S among the pins, which it becomes if it is none yet; its files are in FROM. As pin_make. The lock is held. */
+/* The number of S among the pins, which it becomes if it is none yet; its files are in FROM. As pin_make. The
+ * lock is held. */
 int draft_pin(struct draft *d, struct step *s, int from, struct err *e);
 
 /* Whose the step is, and when it was last changed: of the base its index, of a new step the draft's folder. */
@@ -185,13 +188,13 @@ int draft_stat_step(const struct draft *d, struct stat *out);
 /* Opens the folder that P, one of the pins, has in the draft. */
 int draft_pin_dir(const struct draft *d, const struct pin *p, struct err *e);
 
-/* Waits until no write is under way, for a commit must not see half of one; and a moment for files that are being closed. The lock is
- * held, and let go meanwhile. */
+/* Waits until no write is under way, for a commit must not see half of one; and a moment for files that are
+ * being closed. The lock is held, and let go meanwhile. */
 void draft_settle_writes(struct draft *d);
 
-/* After a commit, while files are open for writing: these stay, as what is written over the same base from now on; all else is as in the
- * base again. If that fails the draft ends: the commit has all that was written, and what is written to one of these files later fails. The
- * lock is held. */
+/* After a commit, while files are open for writing: these stay, as what is written over the same base from now
+ * on; all else is as in the base again. If that fails the draft ends: the commit has all that was written, and
+ * what is written to one of these files later fails. The lock is held. */
 void draft_restart(struct draft *d);
 
 /* -EBUSY: a file is open for writing with which that can't be done. The lock is held. */
@@ -203,8 +206,9 @@ int draft_rename_step(struct draft *d, const char *name, struct err *e);
 /* How many variables differ from the base. */
 uint32_t draft_count(struct draft *d);
 
-/* Whether nothing was changed for MS, nothing is open for writing, and a commit that failed is worth another try: what was refused when it
- * was changed, what the disk refused after 1, 2, 4 … 60 seconds. WAIT: how many ms until that can be so; -1: not before a change. */
+/* Whether nothing was changed for MS, nothing is open for writing, and a commit that failed is worth another
+ * try: what was refused when it was changed, what the disk refused after 1, 2, 4 … 60 seconds. WAIT: how many
+ * ms until that can be so; -1: not before a change. */
 bool draft_is_due(struct draft *d, int64_t ms, int64_t *wait);
 
 /* Notes that a commit ended with R, and why. The lock is held. */
@@ -242,7 +246,8 @@ const struct var *draft_var(const struct draft *d, const struct draft_item *i);
 
 /* --- changes: they take the lock; with it the index of an item that is gone is -ESTALE ------------------------------ */
 
-/* -EINVAL: no name of a variable, text or temporary file. OUT has a reference; with OPEN it is also open, as by draft_open. */
+/* -EINVAL: no name of a variable, text or temporary file. OUT has a reference; with OPEN it is also open, as
+ * by draft_open. */
 int draft_create(struct draft *d, uint32_t dir, const char *name, const struct draft_owner *owner,
 		 bool open, struct draft_item **out, struct err *e);
 int draft_mkdir(struct draft *d, uint32_t dir, const char *name, struct draft_item **out,
@@ -258,21 +263,23 @@ int draft_rename(struct draft *d, uint32_t from_dir, const char *from, uint32_t 
 int draft_truncate(struct draft *d, struct draft_item *i, const struct draft_base *base,
 		   uint64_t size, struct err *e);
 
-/* VALID, as in setattr(2) of FUSE: which of ST are to be set. Only STAGED files have attributes of their own; of others nothing is kept,
- * and that is no error. */
+/* VALID, as in setattr(2) of FUSE: which of ST are to be set. Only STAGED files have attributes of their own;
+ * of others nothing is kept, and that is no error. */
 enum { DRAFT_MODE = 1, DRAFT_UID = 2, DRAFT_GID = 4, DRAFT_MTIME = 8, DRAFT_MTIME_NOW = 16 };
 int draft_set_attr(struct draft *d, uint32_t index, unsigned valid, const struct stat *st,
 		   struct err *e);
 
 /* --- open files ------------------------------------------------------------------------------------------------ */
 
-/* Opens the item INDEX, which gets a reference; TRUNCATE: and cuts it to nothing. -EISDIR; -ESTALE: there is none, or the draft has ended. */
+/* Opens the item INDEX, which gets a reference; TRUNCATE: and cuts it to nothing. -EISDIR; -ESTALE: there is
+ * none, or the draft has ended. */
 int draft_open(struct draft *d, uint32_t index, bool writing, bool truncate,
 	       struct draft_item **out, struct err *e);
 void draft_close(struct draft *d, struct draft_item *i, bool writing);
 
-/* The bytes of an open file. BASE is that of what I is or was as a VAR, or NULL. -ESTALE, without a sentence: the draft has ended, or began
- * anew, and I's number stands for what the base has: it is to be opened again. A file whose name was removed has bytes of its own until it is closed. */
+/* The bytes of an open file. BASE is that of what I is or was as a VAR, or NULL. -ESTALE, without a sentence:
+ * the draft has ended, or began anew, and I's number stands for what the base has: it is to be opened again. A
+ * file whose name was removed has bytes of its own until it is closed. */
 int64_t draft_read(struct draft *d, struct draft_item *i, const struct draft_base *base,
 		   uint64_t off, size_t len, uint8_t *dst, struct err *e);
 int draft_write(struct draft *d, struct draft_item *i, const struct draft_base *base,
@@ -295,11 +302,13 @@ struct draft_source {
 	uint64_t size; /* of its file */
 };
 
-/* What I is, if it is a variable or text of a step; a text has TEXT bytes. OUT has a reference to the step, and a descriptor. */
+/* What I is, if it is a variable or text of a step; a text has TEXT bytes. OUT has a reference to the step,
+ * and a descriptor. */
 bool draft_source_of(struct draft *d, const struct draft_item *i, uint64_t text,
 		     struct draft_source *out);
 
-/* Copies LEN bytes at OFF of FROM to the same place in I without moving any: a reference, which is whole when all of FROM was
- * copied, in order. How many that were; 0: they have to be copied. -EINVAL: not of the dtype and shape that I had. */
+/* Copies LEN bytes at OFF of FROM to the same place in I without moving any: a reference, which is whole when
+ * all of FROM was copied, in order. How many that were; 0: they have to be copied. -EINVAL: not of the dtype
+ * and shape that I had. */
 int64_t draft_refer(struct draft *d, struct draft_item *i, const struct draft_source *from,
 		    uint64_t off, uint64_t len, struct err *e);

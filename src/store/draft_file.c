@@ -124,8 +124,8 @@ static int empty_item(struct draft *d, struct draft_item *i, struct err *e)
 
 enum { COPY_PIECE = 1 << 20 };
 
-/* A variable whose bytes lie in one piece, into FD behind the header of its file F: without reading them if the filesystem
- * can do that. They are verified before, so their checksum is known. DIR: where its step is. */
+/* A variable whose bytes lie in one piece, into FD behind the header of its file F: without reading them if
+ * the filesystem can do that. They are verified before, so their checksum is known. DIR: where its step is. */
 static int copy_piece(const struct pin *p, int dir, const struct var *v, const struct file *f,
 		      int fd, struct staged *seq, struct err *e)
 {
@@ -195,7 +195,8 @@ static void become_staged(struct draft_item *i, const struct draft_item *trial, 
 	i->expect_var = i->number;
 }
 
-/* Makes I, a VAR, a file with the same bytes: in the draft, or where its name was removed one without a name, out of BASE. */
+/* Makes I, a VAR, a file with the same bytes: in the draft, or where its name was removed one without a name,
+ * out of BASE. */
 static int copy_up(struct draft *d, struct draft_item *i, const struct draft_base *base,
 		   struct err *e)
 {

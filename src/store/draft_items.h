@@ -1,4 +1,5 @@
-/* src/store/draft_items.h: the items of a draft as a tree in memory. For draft*.c and commit*.c alone; the draft's lock is held. */
+/* src/store/draft_items.h: the items of a draft as a tree in memory. For draft*.c and commit*.c alone; the
+ * draft's lock is held. */
 #pragma once
 #include "store/draft.h"
 

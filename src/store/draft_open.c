@@ -1,4 +1,5 @@
-/* src/store/draft_open.c: open files of a draft, as long as they are open (the states are drawn in docs/ARCHITECTURE.md). */
+/* src/store/draft_open.c: open files of a draft, as long as they are open (the states are drawn in
+ * docs/ARCHITECTURE.md). */
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "store/draft.h"
@@ -55,7 +56,8 @@ bool draft_item_is_text(struct draft *d, const struct draft_item *i)
 	return is;
 }
 
-/* What has no bytes when it is closed is an empty file after all. If that can't be made it is tried again at the commit. */
+/* What has no bytes when it is closed is an empty file after all. If that can't be made it is tried again at
+ * the commit. */
 static void end_file(struct draft *d, struct draft_item *i)
 {
 	if (draft_where(d, i) == WHERE_DRAFT && !d->published)

@@ -46,7 +46,8 @@ int draft_can_restart(const struct draft *d, struct err *e)
 	return 0;
 }
 
-/* Of what is open for writing: what was written, and what the base does not have. To all else its number leads in the base. */
+/* Of what is open for writing: what was written, and what the base does not have. To all else its number leads
+ * in the base. */
 static bool stays(const struct draft *d, const struct draft_item *i)
 {
 	return i->writers &&
@@ -203,8 +204,8 @@ static int start_anew(struct draft *d, struct held *held, size_t n, struct err *
 	return r < 0 ? r : io_remove_all(d->fd, "commit", e);
 }
 
-/* What was to stay can't: it must not seem that what is written there from now on will be in a step. What the base has too is opened again
- * there. */
+/* What was to stay can't: it must not seem that what is written there from now on will be in a step. What the
+ * base has too is opened again there. */
 static void lose(struct draft *d, struct held *held, size_t n)
 {
 	for (struct draft_item *i = d->root; i && (i = items_next(d->root, i));)

@@ -1,7 +1,7 @@
 /* src/store/latest.h: the step that a directory's state file calls the latest.
  *
- * As tf.train.latest_checkpoint, but a folder that was moved does no harm: what is named counts by its last component,
- * and only if that step is in this directory. As there, no other step takes its place if it is not. */
+ * As tf.train.latest_checkpoint, but a folder that was moved does no harm: what is named counts by its last
+ * component, and only if that step is in this directory. As there, no other step takes its place if it is not. */
 #pragma once
 #include "format/state.h"
 #include "store/listing.h"
@@ -17,8 +17,8 @@ int latest_find(const struct listing *l, const char *state_name, const struct st
 /* The text of the state file NAME. -EINVAL: too large for one; or of reading. */
 int state_file_read(int dirfd, const char *name, struct buf *text, struct err *e);
 
-/* How a state file names the step P of its own folder: FOLDER, as it ends in '/', or as nothing for a relative path; and
- * NAME, or NAME-?????-of-00002. The caller frees it; NULL: no memory. */
+/* How a state file names the step P of its own folder: FOLDER, as it ends in '/', or as nothing for a relative
+ * path; and NAME, or NAME-?????-of-00002. The caller frees it; NULL: no memory. */
 char *state_path(struct bytes folder, const struct step_place *p);
 
 /* The item of L that PATH, out of a state file, stands for; or NULL. */

@@ -118,7 +118,8 @@ static int is_v1(int dirfd, const char *name)
 	return fd >= 0 ? v1_probe(src) : 0;
 }
 
-/* What a file of the directory stands for. 1; 0: for nothing that is listed; -ENOMEM. N: the length of its name there. */
+/* What a file of the directory stands for. 1; 0: for nothing that is listed; -ENOMEM. N: the length of its
+ * name there. */
 static int classify_file(int dirfd, const char *name, const char *state_name, struct listed *out,
 			 size_t *n)
 {

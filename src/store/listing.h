@@ -1,9 +1,10 @@
 /* src/store/listing.h: what a checkpoint directory holds, as its names tell.
  *
- * Steps are the prefixes of *.index files (V2), files that are V1 tables, and sets of those (NAME-00000-of-00002 …);
- * where a prefix is both, V2 counts, as in TensorFlow. Folders are subfolders; the state file is the one that
- * `latest_filename` names. Nothing is opened but files that may be V1 tables, and of these a few blocks. Not listed: .ckptfs, temporary folders of a save that is under way
- * (NAME_temp, NAME_temp_HEX, with nothing but part-* in them), and every other file. */
+ * Steps are the prefixes of *.index files (V2), files that are V1 tables, and sets of those
+ * (NAME-00000-of-00002 …); where a prefix is both, V2 counts, as in TensorFlow. Folders are subfolders; the
+ * state file is the one that `latest_filename` names. Nothing is opened but files that may be V1 tables, and
+ * of these a few blocks. Not listed: .ckptfs, temporary folders of a save that is under way (NAME_temp,
+ * NAME_temp_HEX, with nothing but part-* in them), and every other file. */
 #pragma once
 #include "store/step.h"
 
@@ -29,15 +30,16 @@ int listing_add_link(struct listing *l, const char *name, const char *target);
 /* NULL if there is none. */
 const struct listed *listing_find(const struct listing *l, enum listed_kind kind, const char *name);
 
-/* Is it the name of a file that is written to be renamed when it is whole: NAME.tempstateNUMBER, or NAME.tmp and 32 hex
- * digits? */
+/* Is it the name of a file that is written to be renamed when it is whole: NAME.tempstateNUMBER, or NAME.tmp
+ * and 32 hex digits? */
 bool name_is_temporary(const char *name);
 
-/* The length of NAME without "-00000-of-00002", which a shard of a V1 set ends in, and OF that set; 0, and all of it, if
- * it does not. */
+/* The length of NAME without "-00000-of-00002", which a shard of a V1 set ends in, and OF that set; 0, and all
+ * of it, if it does not. */
 size_t name_without_shard(const char *name, uint32_t *of);
 
-/* Is it that of a V2 shard, PREFIX.data-NUMBER-of-COUNT, both of five digits or more? PREFIX_N and OF then tell which. */
+/* Is it that of a V2 shard, PREFIX.data-NUMBER-of-COUNT, both of five digits or more? PREFIX_N and OF then
+ * tell which. */
 bool name_is_data(const char *name, size_t *prefix_n, uint32_t *of);
 
 /* Is it the temporary folder of a save? */
@@ -48,8 +50,8 @@ bool folder_is_temporary(int dirfd, const char *name);
  * name of the form X-1-of-5 ends in is not its number. */
 bool same_family(const char *a, const char *b);
 
-/* Appends, with its NUL, the prefix of the step to follow on the last of NAME's family, as L lists it: numbered one higher,
- * in as many digits if the family's are padded with zeros. -ENOMEM. */
+/* Appends, with its NUL, the prefix of the step to follow on the last of NAME's family, as L lists it:
+ * numbered one higher, in as many digits if the family's are padded with zeros. -ENOMEM. */
 int step_next_name(const struct listing *l, const char *name, struct buf *out);
 
 /* Is nothing in the directory that a step NAME would have, or hide: NAME, its index, meta graph and data? 1, 0, or

@@ -6,8 +6,8 @@
 #include <ctype.h>
 #include <fcntl.h>
 
-/* HEAD-NUMBER TAIL, where TAIL is nothing, or an extension without digits alone; TensorFlow writes the number as "%d",
- * so a '-' more may belong to it. Without a number, all is HEAD. */
+/* HEAD-NUMBER TAIL, where TAIL is nothing, or an extension without digits alone; TensorFlow writes the number
+ * as "%d", so a '-' more may belong to it. Without a number, all is HEAD. */
 struct numbered {
 	struct bytes head, digits, tail;
 	bool negative;

@@ -78,7 +78,8 @@ static int hold_shards(const struct step *s, int from, int to, struct err *e)
 	return r;
 }
 
-/* Companions have no id in the step: they belong to it if it is still there when they were held, for they are written after it. */
+/* Companions have no id in the step: they belong to it if it is still there when they were held, for they are
+ * written after it. */
 static int check_same(const struct step *s, int from, struct err *e)
 {
 	struct file_id now;

@@ -44,8 +44,8 @@ static void close_aside(int top, int aside, bool made)
 		io_remove_folder(top, OWN, NULL);
 }
 
-/* NAME is in ASIDE: whose is it? What is not removed gets its name back, unless somebody has that by now: then it would have been
- * replaced where it was. */
+/* NAME is in ASIDE: whose is it? What is not removed gets its name back, unless somebody has that by now: then
+ * it would have been replaced where it was. */
 static int settle_aside(int top, int aside, const char *name, placed_fn is_ours, const void *arg,
 			struct err *e)
 {

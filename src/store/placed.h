@@ -1,11 +1,13 @@
 /* src/store/placed.h: files that were given names in a checkpoint directory, and how these are taken away again.
  *
- * A trainer saves into the same directory at any time, and its files take the place of ours: a name that was given a moment ago
- * may be another's. So what was put there is remembered (device, inode, size, time), and only that is removed.
+ * A trainer saves into the same directory at any time, and its files take the place of ours: a name that was
+ * given a moment ago may be another's. So what was put there is remembered (device, inode, size, time), and
+ * only that is removed.
  *
- * Between looking at a file and removing it, it could still be replaced. So it is first moved to .ckptfs/aside, under its own
- * name, looked at there, and moved back if it is another's, unless a still newer one is there by then. For that moment a
- * trainer's file is not to be seen; what a crash leaves there recovery puts back (placed_put_back). */
+ * Between looking at a file and removing it, it could still be replaced. So it is first moved to
+ * .ckptfs/aside, under its own name, looked at there, and moved back if it is another's, unless a still newer
+ * one is there by then. For that moment a trainer's file is not to be seen; what a crash leaves there recovery
+ * puts back (placed_put_back). */
 #pragma once
 #include "store/step.h"
 
@@ -45,7 +47,8 @@ int placed_open(int dirfd, const char *name, const struct file_id *id, struct er
 /* -ESTALE if the open file FD, called NAME, has changed since: what was read of it may be of two files. */
 int placed_check(int fd, const char *name, const struct file_id *id, struct err *e);
 
-/* One more name, TO in TO_DIR, for the file FROM of FROM_DIR with ID; where a hard link is not to be had, a copy. It never takes the
- * place of another: -EEXIST. -ESTALE: FROM is another one. PLACED gets the id of what TO is. */
+/* One more name, TO in TO_DIR, for the file FROM of FROM_DIR with ID; where a hard link is not to be had, a
+ * copy. It never takes the place of another: -EEXIST. -ESTALE: FROM is another one. PLACED gets the id of what
+ * TO is. */
 int placed_link(int from_dir, const char *from, const struct file_id *id, int to_dir,
 		const char *to, struct file_id *placed, struct err *e);

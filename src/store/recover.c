@@ -207,7 +207,8 @@ int recover_links(int top, int draft, struct err *e)
 	return r == 1 ? take_back(top, draft, name, e) : r;
 }
 
-/* The step is there, of which the draft still says that it is to be. PUBLISHED gets its name if that could not be settled. */
+/* The step is there, of which the draft still says that it is to be. PUBLISHED gets its name if that could not
+ * be settled. */
 static int finish(const struct context *x, int draft, const char *folder, const char *prefix,
 		  const char *name, char **published)
 {
@@ -227,7 +228,8 @@ static int finish(const struct context *x, int draft, const char *folder, const 
 	return *published ? 0 : -ENOMEM;
 }
 
-/* What was under way when it was interrupted. 1: the draft was committed, and is gone; 0: it is there; else it stays as it is. */
+/* What was under way when it was interrupted. 1: the draft was committed, and is gone; 0: it is there; else it
+ * stays as it is. */
 static int resume(const struct context *x, int draft, const char *folder, const char *prefix,
 		  char **published)
 {

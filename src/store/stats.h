@@ -15,8 +15,8 @@ struct stop {
 	void *arg;
 };
 
-/* Reads all of V, on all cores. STOP may be NULL. -ENODATA: its elements are no real numbers; -EINTR: STOP said so; or of
- * tensor_open and tensor_read. */
+/* Reads all of V, on all cores. STOP may be NULL. -ENODATA: its elements are no real numbers; -EINTR: STOP
+ * said so; or of tensor_open and tensor_read. */
 int stats_of(struct step *s, const struct var *v, int dirfd, const struct stop *stop,
 	     struct stats *out, struct err *e);
 

@@ -188,8 +188,9 @@ uint64_t var_count(const struct step *s, const struct var *v)
 	return n;
 }
 
-/* What the classes of OWNER may do with SHARD. Where the shard has another owner or group, one of the class may be that, or be
- * none of them: what all of these may counts. Of a shard that is not there nothing can be read; it stands in with the index's. */
+/* What the classes of OWNER may do with SHARD. Where the shard has another owner or group, one of the class
+ * may be that, or be none of them: what all of these may counts. Of a shard that is not there nothing can be
+ * read; it stands in with the index's. */
 static mode_t allowed(const struct var_owner *owner, const struct shard *shard)
 {
 	mode_t u = shard->mode >> 6 & 7, g = shard->mode >> 3 & 7, o = shard->mode & 7;

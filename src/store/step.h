@@ -134,9 +134,9 @@ static inline const int64_t *var_dims(const struct step *s, const struct var *v)
 
 uint64_t var_count(const struct step *s, const struct var *v); /* elements */
 
-/* Whose V is: the owner and group of the shard that holds its first byte, and what all its shards allow. Whoever the mode lets read V
- * may read each of them, by whatever class that one puts them in. With MAKER, of a new step in which V is not committed yet: the maker's, who may
- * write to it whatever the shards allow. */
+/* Whose V is: the owner and group of the shard that holds its first byte, and what all its shards allow.
+ * Whoever the mode lets read V may read each of them, by whatever class that one puts them in. With MAKER, of
+ * a new step in which V is not committed yet: the maker's, who may write to it whatever the shards allow. */
 struct var_owner {
 	uid_t uid;
 	gid_t gid;

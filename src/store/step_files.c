@@ -186,8 +186,8 @@ static int remove_ours(const struct leaving *l, const char *file, const char *na
 	return r < 0 ? r : 0;
 }
 
-/* Where there are no hard links it loses the old name at once. A trainer may have saved under that meanwhile: then there is no step any
- * more that could be renamed. */
+/* Where there are no hard links it loses the old name at once. A trainer may have saved under that meanwhile:
+ * then there is no step any more that could be renamed. */
 static int give_name(const struct leaving *l, const char *file, const char *as, struct err *e)
 {
 	int r = io_link(l->top, file, l->top, as, e);

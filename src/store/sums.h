@@ -22,5 +22,6 @@ void sums_add_value(struct sums *s, double v, uint64_t n);
 void sums_add_elements(struct sums *s, int dtype, size_t item, bool big_endian, uint8_t *p,
 		       size_t n);
 
-/* The value of an element of a type of ITEM bytes, 1 or 2, that are CODE: there are so few that they are better counted. */
+/* The value of an element of a type of ITEM bytes, 1 or 2, that are CODE: there are so few that they are
+ * better counted. */
 double sums_value(int dtype, size_t item, bool big_endian, uint16_t code);

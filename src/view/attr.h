@@ -1,9 +1,10 @@
 /* src/view/attr.h: what stat shows.
  *
- * Owner, mode and times of a variable are those of the shard that holds its first byte, but for the mode of a partitioned one,
- * which is what all its shards allow (store/step.h). ctime is shown equal to mtime, for a new hard link to a shard changes its ctime. st_ino is a digest of where the bytes lie (device, inode
- * and times of the shard, offset, size) and of what the header says of them: two steps that share stored bytes
- * agree in everything that `cmp` and `diff` look at before they read, and others do not. A folder's is below. */
+ * Owner, mode and times of a variable are those of the shard that holds its first byte, but for the mode of a
+ * partitioned one, which is what all its shards allow (store/step.h). ctime is shown equal to mtime, for a new
+ * hard link to a shard changes its ctime. st_ino is a digest of where the bytes lie (device, inode and times
+ * of the shard, offset, size) and of what the header says of them: two steps that share stored bytes agree in
+ * everything that `cmp` and `diff` look at before they read, and others do not. A folder's is below. */
 #pragma once
 #include "store/tensor.h"
 #include "store/tree.h"
@@ -21,9 +22,10 @@ void attr_of_text(const struct stat *st, unsigned which, uint64_t size, struct s
 /* The step's folder, or one inside it; st_ino is to be set. */
 void attr_of_step(const struct stat *index, struct stat *out);
 
-/* st_ino of folders, which is the same before, in and after a draft, since fts(3) and others compare it as they go up: of
- * the folder of a new step, whose file is INDEX (for one that is nothing but its draft, the draft's folder); of folder
- * DIR below one with STEP; and of one that the step does not have. PATH: in the step. */
+/* st_ino of folders, which is the same before, in and after a draft, since fts(3) and others compare it as
+ * they go up: of the folder of a new step, whose file is INDEX (for one that is nothing but its draft, the
+ * draft's folder); of folder DIR below one with STEP; and of one that the step does not have. PATH: in the
+ * step. */
 uint64_t attr_step_ino(const struct stat *index);
 uint64_t attr_dir_ino(uint64_t step, const struct tree *t, uint32_t dir);
 uint64_t attr_path_ino(uint64_t step, struct bytes path);

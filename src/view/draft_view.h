@@ -2,12 +2,12 @@
 #pragma once
 #include "view/view.h"
 
-/* The draft of N, which the caller unrefs; NULL: none. One that has ended is waited for until it is let go, so the caller may
- * hold neither `committing` nor `loading`. */
+/* The draft of N, which the caller unrefs; NULL: none. One that has ended is waited for until it is let go, so
+ * the caller may hold neither `committing` nor `loading`. */
 struct draft *draft_of(struct view *v, const struct node *n);
 
-/* Something is asked of the step of N: of its draft if it has one. A draft that ends meanwhile has no answer; then it is asked once
- * more, of the saved step, or of the next draft.
+/* Something is asked of the step of N: of its draft if it has one. A draft that ends meanwhile has no answer;
+ * then it is asked once more, of the saved step, or of the next draft.
  *
  *     struct asking a = {0};
  *     int r = 0;
@@ -30,16 +30,17 @@ int draft_need_new(struct view *v, struct node *n, const struct draft_owner *mak
 /* What the kernel must forget when the draft ends. The draft's lock is held. */
 int draft_changes(const struct node *n, struct draft *d, struct buf *changes);
 
-/* The draft D, which was on disk already, becomes that of N, over BASE, whose reference it takes over; NULL: it is a new step. */
+/* The draft D, which was on disk already, becomes that of N, over BASE, whose reference it takes over; NULL:
+ * it is a new step. */
 void draft_attach(struct view *v, struct node *n, struct draft *d, struct loaded *base);
 
-/* Who works in .ckptfs of FOLDER, which TOP is, and has no draft there, locks it meanwhile; without, it goes with the last draft. Each that
- * has succeeded is unlocked once. */
+/* Who works in .ckptfs of FOLDER, which TOP is, and has no draft there, locks it meanwhile; without, it goes
+ * with the last draft. Each that has succeeded is unlocked once. */
 int draft_lock_folder(struct view *v, struct node *folder, int top, struct err *e);
 void draft_unlock_folder(struct view *v, struct node *folder, int top);
 
-/* Of these files, as they were in the draft, the kernel may have pages: when they are next opened, it is not to keep them. It is told
- * so besides, but a little later, from another thread. */
+/* Of these files, as they were in the draft, the kernel may have pages: when they are next opened, it is not
+ * to keep them. It is told so besides, but a little later, from another thread. */
 void draft_drop_pages(const struct node *n, const struct draft *d, const struct buf *changes);
 
 /* D, which has ended, is the draft of N no more. Whoever has ended it does this, and all others wait. */

@@ -163,8 +163,9 @@ static int read_both(struct view *v, int fd, struct listing *l, const struct lis
 	return 0;
 }
 
-/* The state file is read before the listing: the step that it names was there by then, and is in the listing, or it was removed since;
- * whoever removes it names another one first. Then both are read again, which may be needed more than once. */
+/* The state file is read before the listing: the step that it names was there by then, and is in the listing,
+ * or it was removed since; whoever removes it names another one first. Then both are read again, which may be
+ * needed more than once. */
 enum { TIMES = 8 };
 
 /* Of an error that has nothing to do with the file: it is to be read again. */

@@ -1,8 +1,8 @@
 /* src/view/node.h: which kernel inode stands for what.
  *
- * A node is a thing at the level of checkpoint directories: a folder, a step, the state file, or the link `latest`. What is inside a
- * step has no node of its own, only a number, since a step never changes. An inode number, as the kernel gives it
- * back to us, is two numbers:
+ * A node is a thing at the level of checkpoint directories: a folder, a step, the state file, or the link
+ * `latest`. What is inside a step has no node of its own, only a number, since a step never changes. An inode
+ * number, as the kernel gives it back to us, is two numbers:
  *
  *     slot << 32 | index
  *
@@ -12,8 +12,8 @@
  *           (store/tree.h). What a draft has besides is numbered from DRAFT_DYNAMIC on, and no number twice. Now and then
  *           the kernel has another number of something than its index (view/numbers.h): what follows converts.
  *
- * What stat shows as st_ino is another number (view/attr.h), made from what is stored; of folders in a step, from the step's
- * and their path.
+ * What stat shows as st_ino is another number (view/attr.h), made from what is stored; of folders in a step,
+ * from the step's and their path.
  *
  * The kernel's references are counted per node, for itself and all inside it: an index needs nothing to be kept.
  * A node whose file was replaced is detached: those who hold its numbers still reach it, names no longer do.
@@ -139,7 +139,8 @@ int node_add_numbers(struct node *n, const struct number *more, size_t count);
 struct node *node_find(const struct node_table *t, const struct node *parent, enum node_kind kind,
 		       const char *name);
 
-/* Makes one for what is at PLACE. Until it is looked up for the first time it goes away with the next node_put. NULL: no memory. */
+/* Makes one for what is at PLACE. Until it is looked up for the first time it goes away with the next
+ * node_put. NULL: no memory. */
 struct node *node_new(struct node_table *t, struct node *parent, enum node_kind kind,
 		      const struct step_place *place);
 

@@ -1,4 +1,5 @@
-/* src/view/numbers.h: where the number that the kernel has of something in a step is not its index (view/node.h). For view/ alone.
+/* src/view/numbers.h: where the number that the kernel has of something in a step is not its index
+ * (view/node.h). For view/ alone.
  *
  * Two things would have one number otherwise, or one thing would lose it:
  *   - A variable of the base is removed in a draft while somebody has it open. When the draft has ended the base shows it again,
@@ -16,8 +17,8 @@ struct number {
 
 struct numbers;
 
-/* A new table with what is in OLD, which may be NULL, and MORE; of one index the newest number counts. OLD stays, and is released with the new
- * one: somebody may be reading it. NULL: no memory. */
+/* A new table with what is in OLD, which may be NULL, and MORE; of one index the newest number counts. OLD
+ * stays, and is released with the new one: somebody may be reading it. NULL: no memory. */
 struct numbers *numbers_new(struct numbers *old, const struct number *more, size_t count);
 void numbers_release(struct numbers *t);
 

@@ -92,7 +92,8 @@ struct how {
 	bool writing, truncate;
 };
 
-/* What the item of O is to be read from, as long as it is not a file of the draft's own: into B, which is taken over. */
+/* What the item of O is to be read from, as long as it is not a file of the draft's own: into B, which is
+ * taken over. */
 static int open_base(struct view *v, struct opened *o, struct base_file *b, bool *stable,
 		     struct err *e)
 {
@@ -143,7 +144,8 @@ static int open_in_step(struct view *v, struct node *n, uint32_t index, const st
 			: open_in_base(v, n, index, o, stable, e);
 }
 
-/* Opens what ID, of N, stands for now. A draft that ends meanwhile is no reason to fail: then it stands for something else. */
+/* Opens what ID, of N, stands for now. A draft that ends meanwhile is no reason to fail: then it stands for
+ * something else. */
 static int open_id(struct view *v, struct node *n, uint64_t id, struct how how, struct opened **out,
 		   bool *stable, struct err *e)
 {

@@ -1,12 +1,14 @@
 /* src/view/open.h: open files. For view/ alone; its own calls are in view.h.
  *
- * An open file is a number (view/node.h), and what that stands for can become another thing while it is open: the draft ends, or begins anew
- * after a commit. So it has its bytes from a struct opened, which is exchanged when that has happened and more is wanted of the
- * file. docs/ARCHITECTURE.md has a table of what becomes of an open file. */
+ * An open file is a number (view/node.h), and what that stands for can become another thing while it is open:
+ * the draft ends, or begins anew after a commit. So it has its bytes from a struct opened, which is exchanged
+ * when that has happened and more is wanted of the file. docs/ARCHITECTURE.md has a table of what becomes of
+ * an open file. */
 #pragma once
 #include "view/view.h"
 
-/* What an open file has its bytes from: an item of a draft; a parsed step; or the state file. Shared by reference count. */
+/* What an open file has its bytes from: an item of a draft; a parsed step; or the state file. Shared by
+ * reference count. */
 struct opened {
 	atomic_uint refs;
 	bool writing;
@@ -40,13 +42,14 @@ struct view_file {
 int open_getattr(struct view *v, struct node *n, uint64_t id, struct view_entry *out,
 		 struct err *e);
 
-/* Before D, the draft of N, ends or begins anew: variables of the base that were removed while they are open, and that the base
- * is about to show again, get new numbers. The draft's lock is held. */
+/* Before D, the draft of N, ends or begins anew: variables of the base that were removed while they are open,
+ * and that the base is about to show again, get new numbers. The draft's lock is held. */
 void open_number_orphans(struct view *v, struct node *n, struct draft *d);
 
 /* Cuts F, which is open for writing, or makes it longer. */
 int open_truncate(struct view_file *f, uint64_t size, struct err *e);
 
-/* Makes an open file of the item I of D, the draft of N, that is counted as open for writing already; if that fails it is closed. */
+/* Makes an open file of the item I of D, the draft of N, that is counted as open for writing already; if that
+ * fails it is closed. */
 int open_created(struct view *v, struct node *n, struct draft *d, struct draft_item *i,
 		 struct view_file **out);

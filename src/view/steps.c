@@ -17,13 +17,15 @@ static struct loaded *use_loaded(struct view *v, struct node *n)
 	return l;
 }
 
-/* Under v->lock, without which nobody comes to use it. Of an open file it must stay known which bytes were verified. */
+/* Under v->lock, without which nobody comes to use it. Of an open file it must stay known which bytes were
+ * verified. */
 static bool is_in_use(struct loaded *l)
 {
 	return atomic_load(&l->refs) > 1 || atomic_load(&l->step->refs) > 1;
 }
 
-/* Takes the parsed step that was used longest ago, is not in use and not KEEP's, from its node; NULL if there is none. */
+/* Takes the parsed step that was used longest ago, is not in use and not KEEP's, from its node; NULL if there
+ * is none. */
 static struct loaded *evict_one(struct view *v, const struct node *keep)
 {
 	struct node *oldest = NULL;

@@ -189,8 +189,8 @@ static int look_up_node(struct view *v, struct node *parent, const struct listed
 	return n ? 0 : -ENOMEM;
 }
 
-/* Of a change that is heard of before the node is there the kernel is not told: what was looked up in a listing that is older must
- * not be kept. */
+/* Of a change that is heard of before the node is there the kernel is not told: what was looked up in a
+ * listing that is older must not be kept. */
 int lookup_item(struct view *v, struct node *parent, int dirfd, const struct snapshot *s,
 		const struct listed *item, struct view_entry *out, struct err *e)
 {
@@ -243,8 +243,8 @@ static const struct listed *find_item(const struct listing *l, const struct show
 	return item ? item : listing_find(l, LISTED_LATEST, name);
 }
 
-/* The node in N that is there whatever is on disk: a step with a draft, or a link that waits for its name. The kernel has one
- * reference more on it. */
+/* The node in N that is there whatever is on disk: a step with a draft, or a link that waits for its name. The
+ * kernel has one reference more on it. */
 static struct node *find_held(struct view *v, const struct node *n, const struct shown *shown)
 {
 	const char *name = (char *)shown->name.p;

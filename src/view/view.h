@@ -1,11 +1,12 @@
 /* src/view/view.h: a mounted checkpoint directory, as a filesystem sees it.
  *
- * The calls are those of a filesystem: inode numbers in (view/node.h), struct stat and bytes out. All are safe from
- * many threads. A step is parsed when something in it is first asked for, and dropped again when what is parsed
- * would take more than a budget and nobody has it open.
+ * The calls are those of a filesystem: inode numbers in (view/node.h), struct stat and bytes out. All are safe
+ * from many threads. A step is parsed when something in it is first asked for, and dropped again when what is
+ * parsed would take more than a budget and nobody has it open.
  *
- * Locks, in the order in which they are taken: `recovering`, `committing`, `loading`, `lock`. `lock` guards the node table and everything that hangs on nodes, and is held only to look or to change,
- * never while a file is read. `loading` is taken before it, by the one thread that parses a step. */
+ * Locks, in the order in which they are taken: `recovering`, `committing`, `loading`, `lock`. `lock` guards
+ * the node table and everything that hangs on nodes, and is held only to look or to change, never while a file
+ * is read. `loading` is taken before it, by the one thread that parses a step. */
 #pragma once
 #include "store/commit.h"
 #include "store/file.h"
@@ -167,13 +168,13 @@ struct view_asker {
 	void *arg;
 };
 
-/* Commits what was written in the step, or in all steps below the folder, ID, as far as WHO may write there; NULL: all. Of the first that failed;
- * -EACCES. */
+/* Commits what was written in the step, or in all steps below the folder, ID, as far as WHO may write there;
+ * NULL: all. Of the first that failed; -EACCES. */
 int view_sync(struct view *v, uint64_t id, const struct view_asker *who, struct buf *changes,
 	      struct err *e);
 
-/* Commits the drafts that have been quiet for long enough; what fails is told by `warn`. How many ms until there may be another; -1: there
- * are no drafts. */
+/* Commits the drafts that have been quiet for long enough; what fails is told by `warn`. How many ms until
+ * there may be another; -1: there are no drafts. */
 int64_t view_commit_due(struct view *v, struct buf *changes);
 
 /* At the end: all of them. What can't be committed stays as a draft on disk. */

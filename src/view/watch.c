@@ -12,7 +12,8 @@ enum {
 	BATCH = 64 << 10,
 };
 
-/* Filesystems that others may change behind the kernel's back. Numbers that linux/magic.h lacks are in their sources. */
+/* Filesystems that others may change behind the kernel's back. Numbers that linux/magic.h lacks are in their
+ * sources. */
 static bool hears_all_changes(int dirfd)
 {
 	struct statfs st;
@@ -140,8 +141,9 @@ static int compare_folder(struct view *v, struct node *folder, struct buf *chang
 	return r < 0 ? r : view_add_change(changes, node_id(folder, NODE_ROOT_ID), NULL);
 }
 
-/* The folders that are watched as WD, or with 0 all that are watched, each with a reference; their listings are no longer
- * trusted. A directory has one watch, and may have several nodes: it was renamed, or is mounted at two places. */
+/* The folders that are watched as WD, or with 0 all that are watched, each with a reference; their listings
+ * are no longer trusted. A directory has one watch, and may have several nodes: it was renamed, or is mounted
+ * at two places. */
 static int watched_folders(struct view *v, int wd, bool ended, struct buf *out)
 {
 	int r = 0;

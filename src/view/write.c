@@ -157,8 +157,8 @@ int view_rmdir(struct view *v, uint64_t parent, const char *name, struct buf *ch
 	return r;
 }
 
-/* The kernel takes what it knew of a name along to the new one, for as long as it was to know it: not so of a file, which has
- * its old name again when the draft ends. A folder may be where somebody works. */
+/* The kernel takes what it knew of a name along to the new one, for as long as it was to know it: not so of a
+ * file, which has its old name again when the draft ends. A folder may be where somebody works. */
 static int renamed(const struct attempt *a, uint64_t dir, const char *name, struct buf *changes)
 {
 	const struct draft_item *parent, *i;

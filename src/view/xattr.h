@@ -17,7 +17,8 @@ int xattr_of_var(const struct step *s, const struct var *v, struct bytes name, s
 /* Whether NAME is that of a listed one, which cp -a and rsync -X bring along. */
 bool xattr_is_derived(const char *name);
 
-/* Appends the value of NAME (without "user.ckptfs."), whichever it is; the same, or of reading. DIRFD: the step's. STOP: store/stats.h. */
+/* Appends the value of NAME (without "user.ckptfs."), whichever it is; the same, or of reading. DIRFD: the
+ * step's. STOP: store/stats.h. */
 int xattr_get(struct step *s, const struct var *v, struct texts *texts, int dirfd,
 	      struct bytes name, const struct stop *stop, struct buf *out, struct err *e);
 
@@ -25,6 +26,7 @@ int xattr_get(struct step *s, const struct var *v, struct texts *texts, int dirf
 int xattr_list(struct step *s, const struct var *v, struct texts *texts, int dirfd,
 	       struct buf *out);
 
-/* Appends key, dtype, shape or stats of a variable that was written and not committed yet: the .npy file SRC. -ENODATA. */
+/* Appends key, dtype, shape or stats of a variable that was written and not committed yet: the .npy file SRC.
+ * -ENODATA. */
 int xattr_of_file(const struct source *src, struct bytes key, struct bytes name,
 		  const struct stop *stop, struct buf *out, struct err *e);

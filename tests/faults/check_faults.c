@@ -1,9 +1,10 @@
-/* Fails the n-th allocation, and the n-th call that opens or changes a file, for n = 1, 2, ... until none is left, in all that changes a
- * draft, commits it, takes it up again, renames and removes steps, and publishes kept ones again.
+/* Fails the n-th allocation, and the n-th call that opens or changes a file, for n = 1, 2, ... until none is
+ * left, in all that changes a draft, commits it, takes it up again, renames and removes steps, and publishes
+ * kept ones again.
  *
- * Each time there is the right answer, or an error with its code and a sentence; nothing stays allocated or open; the base is as it was;
- * the draft, in memory and as it is on disk, is as before or as after the change; and when nothing fails any more the change, and a
- * commit, do what they do where nothing failed.
+ * Each time there is the right answer, or an error with its code and a sentence; nothing stays allocated or
+ * open; the base is as it was; the draft, in memory and as it is on disk, is as before or as after the change;
+ * and when nothing fails any more the change, and a commit, do what they do where nothing failed.
  *
  *   check_faults [SCENARIO...] */
 #include "base/cleanup.h"

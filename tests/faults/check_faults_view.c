@@ -1,9 +1,10 @@
-/* Fails the n-th allocation, and the n-th call that opens or changes a file, for n = 1, 2, ... until none is left, in each call that
- * the kernel makes of a mounted directory.
+/* Fails the n-th allocation, and the n-th call that opens or changes a file, for n = 1, 2, ... until none is
+ * left, in each call that the kernel makes of a mounted directory.
  *
- * Each time there is the right answer, or an error with its code and a sentence; what is shown is as before or as after; then, when
- * nothing fails any more, the call does what it should, the steps can be written to and committed, and what was given out is
- * given back; and the steps that are there in the end are those where nothing failed.
+ * Each time there is the right answer, or an error with its code and a sentence; what is shown is as before or
+ * as after; then, when nothing fails any more, the call does what it should, the steps can be written to and
+ * committed, and what was given out is given back; and the steps that are there in the end are those where
+ * nothing failed.
  *
  *   check_faults_view [SCENARIO...] */
 #include "base/cleanup.h"

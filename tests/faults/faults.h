@@ -1,7 +1,8 @@
 /* tests/faults/faults.h: the n-th allocation, or the n-th call that opens or changes a file, fails.
  *
- * The program is linked with --wrap for each of these functions, so that the calls of our own code come here; those inside of shared
- * libraries do not. Nothing is synced: what is tested is what is left in the directory, not what a disk has of it. */
+ * The program is linked with --wrap for each of these functions, so that the calls of our own code come here;
+ * those inside of shared libraries do not. Nothing is synced: what is tested is what is left in the directory,
+ * not what a disk has of it. */
 #pragma once
 #include <stdbool.h>
 

@@ -1,4 +1,5 @@
-/* tests/faults/mounted.h: a view of a small checkpoint directory, called as the kernel would, and whether all of it is sound. */
+/* tests/faults/mounted.h: a view of a small checkpoint directory, called as the kernel would, and whether all
+ * of it is sound. */
 #pragma once
 #include "faults/trial.h"
 #include "view/view.h"

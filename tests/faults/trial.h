@@ -1,4 +1,5 @@
-/* tests/faults/trial.h: a small checkpoint directory, drafts of it, and whether all of it is sound. What fails ends the program. */
+/* tests/faults/trial.h: a small checkpoint directory, drafts of it, and whether all of it is sound. What fails
+ * ends the program. */
 #pragma once
 #include "store/commit.h"
 #include "store/step_files.h"
@@ -51,7 +52,8 @@ char *dump_draft(struct draft *d);
 /* The draft as it is on disk, taken up: "" if there is none. */
 char *dump_disk(const struct trial *t);
 
-/* All steps and what they hold, in the same way; ends the program if one is not whole, or there are files that are of none. */
+/* All steps and what they hold, in the same way; ends the program if one is not whole, or there are files that
+ * are of none. */
 char *dump_steps(const struct trial *t);
 
 /* Nothing has happened to the files that the base came with, as far as they have their names. */

@@ -31,7 +31,8 @@ static int warned(struct mounted *m, struct err *e)
 	return e->code;
 }
 
-/* Done unasked, it waits after a failure, and does not say that it had no memory to find what to do: it is done again. */
+/* Done unasked, it waits after a failure, and does not say that it had no memory to find what to do: it is
+ * done again. */
 static int act_due(struct mounted *m, struct err *e)
 {
 	int64_t next = view_commit_due(&m->v, &m->changes);

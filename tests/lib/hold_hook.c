@@ -1,8 +1,8 @@
 /* tests/lib/hold_hook.c: holds a program up in the middle of a call.
  *
- * To be preloaded. HOLD names a file. While it is there and says "CALL N", the first N calls of fstatat or pread, whichever
- * CALL is, do not begin. HOLD.held has a byte for each that has come so far, HOLD.waits one for each call of
- * pthread_cond_wait. */
+ * To be preloaded. HOLD names a file. While it is there and says "CALL N", the first N calls of fstatat or
+ * pread, whichever CALL is, do not begin. HOLD.held has a byte for each that has come so far, HOLD.waits one
+ * for each call of pthread_cond_wait. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>

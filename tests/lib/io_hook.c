@@ -9,13 +9,15 @@
  *     N stop ERRNO the process stops before its call number N, until it gets SIGCONT; the call then fails with that number, or with 0
  *                  is made
  *
- * IO_HOOK.stop holds the name of a file: who opens it stops there as long as that is in it, and IO_HOOK.stopped is there then.
+ * IO_HOOK.stop holds the name of a file: who opens it stops there as long as that is in it, and
+ * IO_HOOK.stopped is there then.
  *
- * IO_HOOK_LACKS makes a filesystem of less: with "links" there are no hard links, with "noreplace" renameat2 takes no flags, with
- * "d_type" readdir does not tell what an entry is. With "damaged" it is damaged: what has that in its name can't be looked at.
+ * IO_HOOK_LACKS makes a filesystem of less: with "links" there are no hard links, with "noreplace" renameat2
+ * takes no flags, with "d_type" readdir does not tell what an entry is. With "damaged" it is damaged: what has
+ * that in its name can't be looked at.
  *
- * When it has happened, IO_HOOK.hit is there, with the name of the call and of its file. Only what the program does
- * itself is seen, not what libc does within. Writes count if they go to a regular file. */
+ * When it has happened, IO_HOOK.hit is there, with the name of the call and of its file. Only what the program
+ * does itself is seen, not what libc does within. Writes count if they go to a regular file. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>

@@ -6,8 +6,8 @@
  *   hole NAME SHARD DTYPE SIZE             one of bytes, last in its shard, which the caller lengthens
  *   whole NAME DTYPE SHAPE EXTENTS...      a partitioned one; its slices are written by lines as above
  *
- * write_bundle -c FILE...: takes tables apart and writes them again, which must give the same bytes; of a compressed one
- * the same entries. */
+ * write_bundle -c FILE...: takes tables apart and writes them again, which must give the same bytes; of a
+ * compressed one the same entries. */
 #include "base/cleanup.h"
 #include "format/bundle.h"
 #include "format/npy.h"

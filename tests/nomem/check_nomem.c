@@ -1,5 +1,6 @@
-/* Fails the n-th allocation of all that opens and reads a step, and of what writes and edits one and its state file, for n = 1, 2,
- * ... until none is left: each time there is -ENOMEM or the right answer, and nothing stays allocated.
+/* Fails the n-th allocation of all that opens and reads a step, and of what writes and edits one and its state
+ * file, for n = 1, 2, ... until none is left: each time there is -ENOMEM or the right answer, and nothing
+ * stays allocated.
  *
  * Linked with --wrap for each function below, so that the calls of our own code come here; those inside of
  * shared libraries do not. */
@@ -290,7 +291,8 @@ static int update_state(const char *source, uint32_t *crc, struct err *e)
 	return r;
 }
 
-/* Checkpoint(a=Variable(1.0, name="va")), as TensorFlow writes it: "a" is asked for its name, gets another key, and is taken out. */
+/* Checkpoint(a=Variable(1.0, name="va")), as TensorFlow writes it: "a" is asked for its name, gets another
+ * key, and is taken out. */
 static int edit_graph(struct buf *out, struct err *e)
 {
 	static const char graph[] =

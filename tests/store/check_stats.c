@@ -1,4 +1,5 @@
-/* Tests of src/store/stats.[ch]: arrays of several pieces, read by several threads, against sums that are made one by one. */
+/* Tests of src/store/stats.[ch]: arrays of several pieces, read by several threads, against sums that are made
+ * one by one. */
 #include "format/dtype.h"
 #include "lib/random.h"
 #include "store/check_store.h"
