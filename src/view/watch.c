@@ -100,7 +100,8 @@ static int add_entry(struct buf *changes, const struct node *n)
 	return r;
 }
 
-/* The nodes that hang under FOLDER, each with a reference that keeps it. */
+/* The nodes that hang under FOLDER and are what is on disk, each with a reference that keeps it. What has a
+ * draft now is there, also if the draft is committed before the listing is compared, which may be older. */
 static int children_of(struct view *v, const struct node *folder, struct buf *out)
 {
 	int r = 0;
@@ -109,7 +110,7 @@ static int children_of(struct view *v, const struct node *folder, struct buf *ou
 	for (uint32_t i = 0; i < v->nodes.n_slots && r == 0; i++) {
 		struct node *n = v->nodes.slots[i];
 
-		if (n && n->parent == folder && !n->detached &&
+		if (n && n->parent == folder && !n->detached && !n->draft && !n->pending &&
 		    (r = buf_add(out, &n, sizeof n)) == 0)
 			n->lookups++;
 	}
