@@ -65,12 +65,15 @@ folders_keep_numbers() {
   cp "$tmp/kernel.npy" "$mnt/made/$deep/kernel/Adam.npy"
   numbers copy >"$tmp/copy"
   numbers made >"$tmp/made"
+  # The kernel may forget a folder that nobody is in, and a step has its number from its index then.
+  exec {in_copy}<"$mnt/copy" {in_made}<"$mnt/made"
   sync "$mnt"
   cp "$tmp/copy" "$tmp/numbers"
   same_numbers copy "after its first commit"
   cp "$tmp/made" "$tmp/numbers"
   same_numbers made "after its first commit"
   keeps_numbers copy
+  exec {in_copy}<&- {in_made}<&-
   # one that was renamed in a draft keeps its number too
   mkdir "$mnt/$step/empty"
   stat --cached=never -c %i "$mnt/$step/empty" >"$tmp/before"

@@ -272,6 +272,13 @@ class Looker:
 # --- all of it -------------------------------------------------------------------------------------------------------
 
 
+def said():
+    try:
+        return os.getxattr(BASE, "user.ckptfs.error").decode()
+    except OSError as error:
+        return error.strerror
+
+
 def guarded(name, failed, call, *arguments):
     random.seed(name)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -281,7 +288,7 @@ def guarded(name, failed, call, *arguments):
         broken.set()
         stop.set()
         where = traceback.extract_tb(error.__traceback__)[-1]
-        failed.append(f"{name}: {type(error).__name__}: {error} (line {where.lineno}: {where.line})")
+        failed.append(f"{name}: {type(error).__name__}: {error} (line {where.lineno}: {where.line}); the step says: {said()}")
 
 
 def main():
