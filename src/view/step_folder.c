@@ -330,8 +330,8 @@ static int rename_step(struct view *v, struct node *folder, const char *from, co
 	if (r != -ENOENT)
 		return r == 0 ? -EEXIST : r;
 	r = step_name(to, &prefix, e);
-	if (r == 0 && buf_reserve(changes, sizeof(struct view_change)) <
-			      0) /* once it is renamed it is too late */
+	/* Once it is renamed it is too late. */
+	if (r == 0 && buf_reserve(changes, sizeof(struct view_change)) < 0)
 		r = err_set(e, -ENOMEM, "no memory");
 	if (r == 0)
 		r = find_step(v, folder, from, &n, e);

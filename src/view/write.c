@@ -186,8 +186,8 @@ int view_rename(struct view *v, uint64_t from_dir, const char *from, uint64_t to
 		return step_folder_rename(v, n, from, to_n, to, flags, changes, e);
 	if (n != to_n) /* from one step to another: mv(1) then copies and removes */
 		return -EXDEV;
-	if (buf_reserve(changes, 2 * sizeof(struct view_change)) <
-	    0) /* once it is renamed it is too late */
+	/* Once it is renamed it is too late. */
+	if (buf_reserve(changes, 2 * sizeof(struct view_change)) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	while (is_to_be_tried(&a, v, from_dir, &r, e)) {
 		r = draft_rename(a.d, node_index(a.n, from_dir), from, node_index(a.n, to_dir), to,

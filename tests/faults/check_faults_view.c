@@ -65,7 +65,7 @@ static void settle(const struct view_scenario *s, struct mounted *m, int r)
 	struct err e = {0};
 	bool whole = !strcmp(have, s->after);
 
-	if (r == 0 || (strcmp(have, s->before) != 0 && !s->steps_on))
+	if (r == 0 || (strcmp(have, s->before) != 0 && !s->halves))
 		same("what is shown", have, s->after);
 	free(have);
 	if (r == 0 || (whole && !s->reads))

@@ -10,7 +10,7 @@ struct view_scenario {
 	void (*finish)(struct mounted *m); /* when ACT is done; or NULL */
 	void (*check)(struct mounted *m); /* before what is shown is looked at; or NULL */
 	bool late; /* the folder is taken to have been still for long while it is done */
-	bool steps_on; /* what fails may be half done, and goes on when it is done again */
+	bool halves; /* what fails may be half done, and goes on when it is done again */
 	bool reads; /* nothing is changed by it */
 	char *before, *after, *steps; /* dumps where nothing fails; steps: at the end */
 };

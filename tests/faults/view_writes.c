@@ -233,7 +233,7 @@ static int act_rmdir(struct mounted *m, struct err *e)
 }
 
 /* The step has nothing in it. */
-static void remove_below(struct mounted *m, uint64_t id, unsigned depth)
+static void remove_below(struct mounted *m, uint64_t id)
 {
 	CLEANUP(buf_release) struct buf names = {0};
 	struct view_dirent de;
@@ -253,7 +253,7 @@ static void remove_below(struct mounted *m, uint64_t id, unsigned depth)
 		if (!is_dir)
 			must(view_unlink(&m->v, id, n, &e), &e);
 		else
-			remove_below(m, look_up(m, id, n), depth + 1);
+			remove_below(m, look_up(m, id, n));
 		if (is_dir)
 			must(view_rmdir(&m->v, id, n, &m->changes, &e), &e);
 	}
@@ -262,7 +262,7 @@ static void remove_below(struct mounted *m, uint64_t id, unsigned depth)
 static void emptied_step(struct mounted *m)
 {
 	looked(m);
-	remove_below(m, m->step, 0);
+	remove_below(m, m->step);
 }
 
 static int act_rmdir_step(struct mounted *m, struct err *e)
@@ -398,22 +398,19 @@ struct view_scenario view_writes[] = {
 	{.name = "unlink", .prepare = written, .act = act_unlink},
 	{.name = "unlink a new file", .prepare = written, .act = act_unlink_new},
 	{.name = "rmdir", .prepare = emptied, .act = act_rmdir},
-	{.name = "rmdir of a step",
-	 .steps_on = true,
-	 .prepare = emptied_step,
-	 .act = act_rmdir_step},
+	{.name = "rmdir of a step", .halves = true, .prepare = emptied_step, .act = act_rmdir_step},
 	{.name = "rmdir of a new step", .prepare = emptied_new_step, .act = act_rmdir_new_step},
 	{.name = "rename", .prepare = written, .act = act_rename},
 	{.name = "rename over a file", .prepare = written, .act = act_rename_over},
 	{.name = "rename a folder", .prepare = written, .act = act_rename_folder},
 	{.name = "exchange", .prepare = written, .act = act_exchange},
 	{.name = "rename a step",
-	 .steps_on = true,
+	 .halves = true,
 	 .prepare = looked,
 	 .act = act_rename_step,
 	 .again = rename_step_again},
 	{.name = "rename a step with a draft",
-	 .steps_on = true,
+	 .halves = true,
 	 .prepare = written,
 	 .act = act_rename_step,
 	 .again = rename_step_again},
