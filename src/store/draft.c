@@ -98,6 +98,8 @@ int draft_folder(int dirfd, const char *name, bool make, struct err *e)
 	bool missing = make && faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
 	int r = missing ? io_make_folder(dirfd, name, 0777, e) : 0;
 
+	if (r == -EEXIST) /* another draft has just made it */
+		r = 0;
 	return r < 0 ? r : dir_fd(dirfd, name, e);
 }
 
