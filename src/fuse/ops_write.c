@@ -66,6 +66,9 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	struct err e = {0};
 	int r = view_create(&fs->view, parent, name, &owner, &entry, &f, &e);
 
+	/* After a commit it is there again: the kernel looks again. */
+	if (r == -EEXIST && !(fi->flags & O_EXCL))
+		r = -ESTALE;
 	if (r < 0) {
 		reply_error(req, r, &e);
 		return;
