@@ -2,11 +2,11 @@
  * file, for n = 1, 2, ... until none is left: each time there is -ENOMEM or the right answer, and nothing
  * stays allocated.
  *
- * Linked with --wrap for each function below, so that the calls of our own code come here; those inside of
- * shared libraries do not. */
+ * The allocations are those of our own code: see faults/faults.h. */
 #include "base/cleanup.h"
 #include "base/crc32c.h"
 #include "base/io.h"
+#include "faults/faults.h"
 #include "format/bundle.h"
 #include "format/dtype.h"
 #include "format/meta_graph.h"
@@ -20,87 +20,7 @@
 #include "store/tensor.h"
 #include "store/tree.h"
 #include <fcntl.h>
-#include <protobuf-c/protobuf-c.h>
 #include <stdio.h>
-
-/* --- the allocator ------------------------------------------------------------------------------------- */
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-char *__real_strdup(const char *s);
-char *__real_strndup(const char *s, size_t n);
-void __real_free(void *p);
-
-void __real_protobuf_c_message_free_unpacked(ProtobufCMessage *m, ProtobufCAllocator *allocator);
-void __wrap_protobuf_c_message_free_unpacked(ProtobufCMessage *m, ProtobufCAllocator *allocator);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-char *__wrap_strdup(const char *s);
-char *__wrap_strndup(const char *s, size_t n);
-void __wrap_free(void *p);
-
-static unsigned long calls, fail_at;
-static long live;
-
-static bool fails(void)
-{
-	return ++calls == fail_at;
-}
-
-static void *count(void *p)
-{
-	live += p != NULL;
-	return p;
-}
-
-void *__wrap_malloc(size_t n)
-{
-	return fails() ? NULL : count(__real_malloc(n));
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : count(__real_calloc(n, size));
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-	if (fails())
-		return NULL;
-	return p ? __real_realloc(p, n) : count(__real_realloc(NULL, n));
-}
-
-char *__wrap_strdup(const char *s)
-{
-	return fails() ? NULL : count(__real_strdup(s));
-}
-
-char *__wrap_strndup(const char *s, size_t n)
-{
-	return fails() ? NULL : count(__real_strndup(s, n));
-}
-
-void __wrap_free(void *p)
-{
-	live -= p != NULL;
-	__real_free(p);
-}
-
-/* Messages that our code has built are released by the library; it is told to do so here. */
-static void release(void *data, void *p)
-{
-	(void)data;
-	__wrap_free(p);
-}
-
-void __wrap_protobuf_c_message_free_unpacked(ProtobufCMessage *m, ProtobufCAllocator *allocator)
-{
-	ProtobufCAllocator here = {.free = release};
-
-	__real_protobuf_c_message_free_unpacked(m, allocator ? allocator : &here);
-}
 
 /* --- what is done -------------------------------------------------------------------------------------- */
 
@@ -204,7 +124,7 @@ static int do_all(const char *source, uint32_t *crc, struct err *e)
 
 static int write_index(const struct source *src, const struct sink *out, struct err *e)
 {
-	CLEANUP(bundle_writer_release) struct bundle_writer w;
+	CLEANUP(bundle_writer_release) struct bundle_writer w = {0};
 	struct bundle_entry entry;
 	struct bundle b;
 	int r = bundle_open(&b, *src, e);
@@ -333,37 +253,38 @@ static int edit_texts(const char *text, uint32_t *crc, struct err *e)
 
 typedef int task(const char *source, uint32_t *crc, struct err *e);
 
-static int complain(const char *source, const char *what)
+static int complain(const char *source, unsigned long n, const char *what)
 {
-	printf("%s: allocation %lu fails: %s\n", source, fail_at, what);
+	printf("%s: allocation %lu fails: %s\n", source, n, what);
 	return EXIT_FAILURE;
 }
 
 static int check(const char *source, task *run)
 {
 	uint32_t want = 0, have;
+	unsigned long n = 0;
 	struct err e = {0};
+	bool hit;
 
-	fail_at = 0;
 	if (run(source, &want, &e) < 0)
-		return complain(source, e.text);
+		return complain(source, n, e.text);
 	do {
 		int r;
 
-		calls = 0;
-		fail_at++;
 		have = 0;
 		e = (struct err){0};
+		fault_arm(FAULT_MEMORY, ++n, false);
 		r = run(source, &have, &e);
+		hit = fault_disarm();
 		if (r < 0 && (r != -ENOMEM || e.code != r || !e.text[0]))
-			return complain(source, e.text);
+			return complain(source, n, e.text);
 		if (r == 0 && have != want)
-			return complain(source, "the answer is another");
-		if (live)
-			return complain(source, "something was not freed");
-	} while (calls >= fail_at);
-	printf("%s: %lu allocations\n", source, fail_at - 1);
-	return fail_at > 10 ? EXIT_SUCCESS : complain(source, "too few to be all");
+			return complain(source, n, "the answer is another");
+		if (fault_live())
+			return complain(source, n, "something was not freed");
+	} while (hit);
+	printf("%s: %lu allocations\n", source, n - 1);
+	return n > 10 ? EXIT_SUCCESS : complain(source, n, "too few to be all");
 }
 
 /* An entry that takes more than the memory that is kept for all. */
