@@ -6,8 +6,8 @@ need_python
 [ -x "$builddir/write_bundle" ] || skip "no write_bundle in $builddir"
 
 seconds=${1:-20}
-mkdir "$tmp/work"
-source=$tmp/work/net
+mkdir "$tmp/training"
+source=$tmp/training/net
 cp -r "$srcdir/examples/net" "$source"
 chmod -R u+w "$source"
 mount_ckpt "$source" -o commit=1
