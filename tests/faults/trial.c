@@ -80,6 +80,9 @@ void trial_begin(struct trial *t)
 		CLEANUP(closep) int fd = openat(from, files[i], O_RDONLY | O_CLOEXEC);
 
 		must(io_copy(fd, t->top, files[i], &e), &e);
+		/* distcheck's assets are read-only. */
+		if (fchmodat(t->top, files[i], 0644, 0) < 0)
+			fail("%s: %s", files[i], strerror(errno));
 	}
 	must(step_open(t->top, &place, VERIFY_READ, &t->base, &e), &e);
 	must(tree_init(&t->tree, t->base, &e), &e);
