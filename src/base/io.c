@@ -44,7 +44,7 @@ static int fill_file(int dirfd, const char *name, int fd, struct bytes b, mode_t
 }
 
 /* Takes away the name of the file FD, which was made here, as long as it is still that one's: somebody may
- * have saved under it since. What comes between looking and removing can't be known here; store/placed.h can
+ * have saved under it since. What comes between looking and removing can't be known here; directory/placed.h can
  * where it matters. */
 static int unmake(int dirfd, const char *name, int fd)
 {

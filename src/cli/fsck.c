@@ -6,14 +6,14 @@
  * 32 interrupted. */
 #include "base/cleanup.h"
 #include "base/dir.h"
+#include "check/state_review.h"
+#include "check/strays.h"
 #include "cli/fsck_report.h"
+#include "commit/recover.h"
 #include "config.h"
-#include "store/locate.h"
-#include "store/lock.h"
-#include "store/recover.h"
-#include "store/state_review.h"
-#include "store/step_files.h"
-#include "store/strays.h"
+#include "directory/locate.h"
+#include "directory/lock.h"
+#include "directory/step_files.h"
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>

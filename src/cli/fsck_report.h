@@ -3,7 +3,7 @@
  * Not for several threads; progress is painted by one of its own. */
 #pragma once
 #include "base/buf.h"
-#include "store/check.h"
+#include "check/check.h"
 #include <stdio.h>
 
 /* A JSON array as it grows. */

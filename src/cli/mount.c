@@ -9,8 +9,8 @@
 #include "cli/mounts.h"
 #include "cli/run.h"
 #include "config.h"
+#include "directory/locate.h"
 #include "fuse/daemon.h"
-#include "store/locate.h"
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>

@@ -3,8 +3,8 @@
 #include "bundle.pb-c.h"
 #include "format/bundle.h"
 #include "format/dtype.h"
-#include "format/pb.h"
 #include "format/slice.h"
+#include "message/pb.h"
 #include <inttypes.h>
 
 /* The version of what is written: TensorFlow's kTensorBundleVersion. */

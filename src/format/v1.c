@@ -1,9 +1,9 @@
 #include "format/v1.h"
 #include "base/cleanup.h"
 #include "format/dtype.h"
-#include "format/pb.h"
 #include "format/slice.h"
 #include "format/string_tensor.h"
+#include "message/pb.h"
 #include "saved_slices.pb-c.h"
 #include <inttypes.h>
 

@@ -5,7 +5,7 @@
 #pragma once
 #include "base/buf.h"
 #include "base/error.h"
-#include "store/step.h"
+#include "step/step.h"
 #include <sys/types.h>
 
 struct options {

@@ -1,13 +1,13 @@
 /* src/view/attr.h: what stat shows.
  *
  * Owner, mode and times of a variable are those of the shard that holds its first byte, but for the mode of a
- * partitioned one, which is what all its shards allow (store/step.h). ctime is shown equal to mtime, for a new
+ * partitioned one, which is what all its shards allow (step/step.h). ctime is shown equal to mtime, for a new
  * hard link to a shard changes its ctime. st_ino is a digest of where the bytes lie (device, inode and times
  * of the shard, offset, size) and of what the header says of them: two steps that share stored bytes agree in
  * everything that `cmp` and `diff` look at before they read, and others do not. A folder's is below. */
 #pragma once
-#include "store/tensor.h"
-#include "store/tree.h"
+#include "step/tensor.h"
+#include "step/tree.h"
 
 /* A file of the view. SIZE is that of the header and the array. MAKER as in var_owner. */
 void attr_of_var(const struct step *s, const struct var *v, const struct stat *maker, uint64_t size,

@@ -1,7 +1,7 @@
 #include "view/draft_view.h"
 #include "base/cleanup.h"
+#include "draft/items.h"
 #include "format/dtype.h"
-#include "store/draft_items.h"
 #include "view/attr.h"
 #include "view/folder.h"
 #include "view/in_step.h"

@@ -1,4 +1,4 @@
-/* src/view/draft_view.h: a step's folder while there is a draft of it (store/draft.h). For view/ alone. */
+/* src/view/draft_view.h: a step's folder while there is a draft of it (draft/draft.h). For view/ alone. */
 #pragma once
 #include "view/view.h"
 

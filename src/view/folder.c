@@ -1,7 +1,7 @@
 #include "view/folder.h"
 #include "base/cleanup.h"
-#include "store/companion.h"
-#include "store/latest.h"
+#include "directory/latest.h"
+#include "step/sidecar.h"
 #include "view/draft_view.h"
 #include "view/watch.h"
 #include <fcntl.h>

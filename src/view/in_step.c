@@ -1,7 +1,7 @@
 #include "view/in_step.h"
 #include "base/cleanup.h"
 #include "format/dtype.h"
-#include "store/file.h"
+#include "step/npy_file.h"
 #include "view/attr.h"
 #include "view/draft_view.h"
 #include "view/folder.h"

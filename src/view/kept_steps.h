@@ -1,7 +1,7 @@
-/* src/view/kept_steps.h: steps that were committed through this view, in which folder each is (store/kept.h).
+/* src/view/kept_steps.h: steps that were committed through this view, in which folder each is (commit/rescue.h).
  * For view/ alone. */
 #pragma once
-#include "store/kept.h"
+#include "commit/rescue.h"
 #include "view/view.h"
 
 /* Takes over KEPT, the step that the draft of N has become. The oldest of too many is forgotten. */

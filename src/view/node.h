@@ -9,7 +9,7 @@
  *   slot    of the node; the root's is 0. A slot is used again only when the kernel has forgotten all of the node.
  *   index   1: the node itself (so the root is FUSE_ROOT_ID). In a step: 2 and up its files, as in tree->files,
  *           behind them its folders, as in tree->dirs from folder 1 on, and behind these its texts
- *           (store/tree.h). What a draft has besides is numbered from DRAFT_DYNAMIC on, and no number twice. Now and then
+ *           (step/tree.h). What a draft has besides is numbered from DRAFT_DYNAMIC on, and no number twice. Now and then
  *           the kernel has another number of something than its index (view/numbers.h): what follows converts.
  *
  * What stat shows as st_ino is another number (view/attr.h), made from what is stored; of folders in a step,
@@ -19,11 +19,11 @@
  * A node whose file was replaced is detached: those who hold its numbers still reach it, names no longer do.
  * Everything here is guarded by the lock of the view that owns the table, but what says otherwise. */
 #pragma once
-#include "store/draft.h"
-#include "store/listing.h"
-#include "store/lock.h"
-#include "store/step.h"
-#include "store/tree.h"
+#include "directory/listing.h"
+#include "directory/lock.h"
+#include "draft/draft.h"
+#include "step/step.h"
+#include "step/tree.h"
 #include "view/numbers.h"
 #include "view/text.h"
 

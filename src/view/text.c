@@ -1,7 +1,7 @@
 #include "view/text.h"
 #include "base/cleanup.h"
 #include "format/dtype.h"
-#include "format/object_graph.h"
+#include "message/object_graph.h"
 #include "view/xattr.h"
 #include <inttypes.h>
 

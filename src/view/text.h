@@ -9,8 +9,8 @@
  *
  * They are made when they are opened, and their size when it is first asked for. */
 #pragma once
-#include "format/object_graph.h"
-#include "store/companion.h"
+#include "message/object_graph.h"
+#include "step/sidecar.h"
 
 /* A step's texts; `lock` guards what is found out later. */
 struct texts {

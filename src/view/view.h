@@ -8,9 +8,9 @@
  * the node table and everything that hangs on nodes, and is held only to look or to change, never while a file
  * is read. `loading` is taken before it, by the one thread that parses a step. */
 #pragma once
-#include "store/commit.h"
-#include "store/file.h"
-#include "store/stats.h"
+#include "commit/commit.h"
+#include "step/npy_file.h"
+#include "step/stats.h"
 #include "view/node.h"
 
 struct view {
@@ -141,7 +141,7 @@ int view_rename(struct view *v, uint64_t from_dir, const char *from, uint64_t to
 int view_symlink(struct view *v, uint64_t parent, const char *name, const char *target,
 		 struct view_entry *out, struct err *e);
 
-/* F: the open file through which it is done, or NULL. VALID: of DRAFT_MODE etc. (store/draft.h), or SIZE. */
+/* F: the open file through which it is done, or NULL. VALID: of DRAFT_MODE etc. (draft/draft.h), or SIZE. */
 enum { VIEW_SIZE = 1 << 16 };
 int view_setattr(struct view *v, uint64_t id, struct view_file *f, unsigned valid,
 		 const struct stat *st, struct view_entry *out, struct err *e);

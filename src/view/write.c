@@ -1,6 +1,6 @@
 /* src/view/write.c: the calls of view.h that change what is in a step; its draft is begun by the first. */
 #include "base/cleanup.h"
-#include "store/draft_items.h"
+#include "draft/items.h"
 #include "view/commits.h"
 #include "view/draft_view.h"
 #include "view/open.h"

@@ -1,7 +1,7 @@
 #include "view/xattr.h"
 #include "base/cleanup.h"
 #include "format/dtype.h"
-#include "store/stats.h"
+#include "step/stats.h"
 #include <inttypes.h>
 
 static int put_key(const struct step *s, const struct var *v, struct buf *out)

@@ -8,7 +8,7 @@
  *   stats                              count, mean, std, min, max, norm, zeros, nans, infs
  *   error                              why this variable, or step, can't be read */
 #pragma once
-#include "store/stats.h"
+#include "step/stats.h"
 #include "view/text.h"
 
 /* Appends key, dtype, shape, crc32c or shard. -ENODATA if V has none, or there is no such NAME. */
@@ -18,7 +18,7 @@ int xattr_of_var(const struct step *s, const struct var *v, struct bytes name, s
 bool xattr_is_derived(const char *name);
 
 /* Appends the value of NAME (without "user.ckptfs."), whichever it is; the same, or of reading. DIRFD: the
- * step's. STOP: store/stats.h. */
+ * step's. STOP: step/stats.h. */
 int xattr_get(struct step *s, const struct var *v, struct texts *texts, int dirfd,
 	      struct bytes name, const struct stop *stop, struct buf *out, struct err *e);
 

@@ -1,7 +1,7 @@
 #include "faults/scenarios.h"
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "store/draft_items.h"
+#include "draft/items.h"
 #include <fcntl.h>
 #include <stdio.h>
 

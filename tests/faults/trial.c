@@ -3,11 +3,11 @@
 #include "base/crc32c.h"
 #include "base/dir.h"
 #include "base/io.h"
+#include "commit/recover.h"
+#include "directory/listing.h"
+#include "draft/items.h"
 #include "faults/faults.h"
-#include "store/draft_items.h"
-#include "store/listing.h"
-#include "store/recover.h"
-#include "store/tensor.h"
+#include "step/tensor.h"
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* tests/faults/trial.h: a small checkpoint directory, drafts of it, and whether all of it is sound. What fails
  * ends the program. */
 #pragma once
-#include "store/commit.h"
-#include "store/step_files.h"
+#include "commit/commit.h"
+#include "directory/step_files.h"
 
 #define BASE "my_net.ckpt"
 

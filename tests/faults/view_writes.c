@@ -1,6 +1,6 @@
 #include "base/cleanup.h"
+#include "draft/draft.h"
 #include "faults/view_scenarios.h"
-#include "store/draft.h"
 #include <fcntl.h>
 #include <stdio.h>
 

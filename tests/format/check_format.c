@@ -5,9 +5,7 @@ int main(void)
 {
 	return suite_run("format",
 			 (TCase *[]){bundle_tests(), bundle_writer_tests(), dtype_tests(),
-				     elements_tests(), meta_graph_tests(), npy_tests(),
-				     object_graph_tests(), ordered_code_tests(), pb_tests(),
+				     elements_tests(), npy_tests(), ordered_code_tests(),
 				     slice_tests(), sstable_tests(), sstable_writer_tests(),
-				     state_tests(), string_tensor_tests(), textpb_tests(),
-				     variant_tensor_tests(), NULL});
+				     string_tensor_tests(), variant_tensor_tests(), NULL});
 }

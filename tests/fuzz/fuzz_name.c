@@ -1,7 +1,7 @@
 /* Input: a byte, then a key (even) or a path (odd); bit 1 of the byte tells the flavour. */
 #include "base/cleanup.h"
 #include "fuzz/fuzz.h"
-#include "store/name.h"
+#include "step/name.h"
 
 static void check_key(enum name_flavour f, struct bytes key)
 {

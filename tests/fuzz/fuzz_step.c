@@ -4,8 +4,8 @@
 #include "base/bytes.h"
 #include "fuzz/fuzz.h"
 #include "fuzz/repair.h"
-#include "store/tensor.h"
-#include "store/tree.h"
+#include "step/tensor.h"
+#include "step/tree.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>

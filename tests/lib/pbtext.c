@@ -4,8 +4,8 @@
  * On both sides frames of a 32-bit length and that many bytes; in front of each answer a byte that is 1, or 0
  * if what follows is the sentence of an error. */
 #include "base/cleanup.h"
-#include "format/pb.h"
-#include "format/textpb.h"
+#include "message/pb.h"
+#include "message/textpb.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* state_tool add|drop|point DIR STATE NAME..., state_tool rename DIR STATE FROM TO: changes the state file. A step that is
  * not in DIR is taken for V2; the new name for that of a step of FROM's kind. */
 #include "base/cleanup.h"
-#include "store/listing.h"
-#include "store/state_update.h"
+#include "directory/listing.h"
+#include "directory/state_update.h"
 #include <fcntl.h>
 #include <stdio.h>
 

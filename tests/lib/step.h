@@ -2,7 +2,7 @@
 #pragma once
 #include "lib/files.h"
 #include "lib/table.h"
-#include "store/step.h"
+#include "step/step.h"
 
 struct item {
 	const char *name;

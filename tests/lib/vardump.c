@@ -3,9 +3,9 @@
  * For each a line with tabs between: step, key in hex, dtype, shape, "big" or "little", bytes of an element, 1 if
  * strings have their length in front, bytes; and behind the line those bytes. */
 #include "base/cleanup.h"
+#include "directory/listing.h"
 #include "format/dtype.h"
-#include "store/listing.h"
-#include "store/tensor.h"
+#include "step/tensor.h"
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>

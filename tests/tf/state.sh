@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# TensorFlow reads the state file as src/store/state_update.c changes it, and goes on from there.
+# TensorFlow reads the state file as src/directory/state_update.c changes it, and goes on from there.
 . "$(dirname "$0")/../lib/mount.sh"
 need_python
 

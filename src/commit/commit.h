@@ -1,0 +1,64 @@
+/* src/commit/commit.h: a draft becomes a new step.
+ *
+ * What is written, in this order; CK is the checkpoint directory, DR the draft's folder in it, P the new
+ * step's prefix:
+ *
+ *   1. DR/commit/packed        small tensors, one behind the other; synced
+ *      DR/tree/…               large ones that become shards as they are; synced
+ *      DR/commit/meta, index   synced
+ *   2. DR/commit/name -> P     from here on there is a commit that can be found
+ *   3. CK/P.data-…, CK/P.meta  links to shards of the base, to DR/tree/… and to DR/commit/packed, none of which takes the place
+ *                              of another file; CK synced
+ *   4. CK/P.index              a link to DR/commit/index: the commit point; CK synced
+ *   5. CK/checkpoint           replaced
+ *   6. DR                      removed
+ *
+ * A crash before 4 leaves the draft as it was, and at most links that recovery (commit/recover.h) takes away
+ * again; from 4 on it leaves the new step, and recovery does 5 and 6. A failure before 5 takes back what was
+ * linked; when 5 fails, the draft stays as it is until 5 can be done. */
+#pragma once
+#include "commit/rescue.h"
+#include "draft/draft.h"
+
+/* A step, as far as it is known which there are: what is written and is stored there already is not stored again. */
+struct commit_other {
+	struct step *step;
+	int dirfd; /* where its files are */
+};
+
+struct commit_config {
+	const char *state_name;
+	const struct commit_other *others; /* [n_others] */
+	size_t n_others;
+	void (*ending)(
+		void *arg, struct
+		draft *d); /* the draft may end, and has all that it will have; its lock is held; or NULL */
+	void *arg;
+	double compact; /* dead bytes among those that a step keeps alive, above which they are left behind */
+};
+
+enum commit_result {
+	COMMIT_NOTHING, /* the draft is as its base, and was discarded */
+	COMMIT_LATE, /* somebody else has ended it meanwhile, with all that it had */
+	COMMIT_WAITS, /* it has no variables yet */
+	COMMIT_DONE,
+};
+
+/* What has become of a commit. The caller releases NAME and KEPT. */
+struct commit_done {
+	enum commit_result result;
+	bool ended; /* the draft, by this commit: whoever else finds it so has to wait for the caller */
+	struct buf name; /* prefix of the new step, with a NUL */
+	struct kept kept; /* what is to be known of it, if it has a base */
+};
+
+/* Commits D, which has then ended, unless files of it are open for writing: these stay, and it goes on.
+ * -EINVAL: something in it was refused; or of the calls that failed: then the draft is as it was, and why is
+ * noted in it. */
+int commit(struct draft *d, const struct commit_config *c, struct commit_done *done, struct err *e);
+
+/* Removes what a commit that did not come to its end has left in the draft's folder FD. */
+int commit_forget(int fd, struct err *e);
+
+/* What is left to do when the index of the new step P is there: 5 and 6. If 5 fails, 6 is not done. */
+int commit_finish(struct draft *d, const struct commit_config *c, const char *name, struct err *e);

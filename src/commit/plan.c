@@ -1,0 +1,436 @@
+#include "commit/plan.h"
+#include "base/cleanup.h"
+#include "draft/items.h"
+#include "draft/staged.h"
+#include "format/dtype.h"
+#include "message/object_graph.h"
+#include "step/name.h"
+#include <inttypes.h>
+
+static void old_release(struct old_step *o)
+{
+	free(o->first);
+	free(o->whole);
+	free(o->shards);
+}
+
+void plan_release(struct plan *p)
+{
+	for (uint32_t i = 0; p->old && i < p->d->n_pins; i++)
+		old_release(&p->old[i]);
+	free(p->old);
+	buf_release(&p->keys);
+	buf_release(&p->wants);
+	buf_release(&p->graph);
+	bundle_writer_release(&p->index);
+	closep(&p->dir);
+	closep(&p->fd);
+	closep(&p->packed);
+	closep(&p->index_fd);
+	free(p->name);
+}
+
+int plan_dir(struct plan *p, uint32_t pin, struct err *e)
+{
+	if (p->dir >= 0 && p->dir_pin == pin)
+		return p->dir;
+	closep(&p->dir);
+	p->dir_pin = pin;
+	return p->dir = draft_pin_dir(p->d, &p->d->pins[pin], e);
+}
+
+/* --- what is wanted ---------------------------------------------------------------------------------------- */
+
+static int find_graph(struct plan *p)
+{
+	const struct draft_item *graph = draft_find(p->d, p->d->root, OBJECT_GRAPH_KEY ".npy");
+
+	p->object_based = graph ? true : p->d->object_based;
+	return 0;
+}
+
+static int add_key(struct plan *p, const struct draft_item *i, struct want *w, struct err *e)
+{
+	CLEANUP(buf_release) struct buf path = {0};
+	int r = draft_path(i, &path);
+
+	w->key = p->keys.n;
+	if (r == 0)
+		r = name_from_path(p->object_based ? NAME_OBJECT : NAME_PLAIN,
+				   bytes_of(path.p, path.n - strlen(".npy")), &p->keys);
+	w->key_n = p->keys.n - w->key;
+	if (r == -ENOENT)
+		return err_set(e, -EINVAL, "%.*s: no variable has such a path", (int)path.n,
+			       (char *)path.p);
+	return r < 0 ? err_set(e, r, "no memory") : 0;
+}
+
+/* Every shard that V needs is there, and what it says makes sense. */
+static int check_kept(struct plan *p, const struct want *w, struct err *e)
+{
+	const struct pin *pin = &p->d->pins[w->pin];
+	struct err why = {0};
+
+	int dir = plan_dir(p, w->pin, &why);
+
+	if (dir >= 0 && step_check(pin->step, &pin->step->vars[w->var], dir, &why) == 0)
+		return 0;
+	return err_set(e, -EINVAL, "%s: can't be carried along, remove it to go on: %s",
+		       w->item->name, why.text);
+}
+
+/* --- kept or written --------------------------------------------------------------------------------------- */
+
+static bool is_same_layout(const struct step *a, const struct var *x, const struct step *b,
+			   const struct var *y)
+{
+	if (x->kind != VAR_SLICED || y->kind != VAR_SLICED)
+		return x->kind == y->kind;
+	if (x->n_parts != y->n_parts || x->rank != y->rank)
+		return false;
+	for (uint32_t i = 0; i < x->n_parts; i++)
+		if (memcmp(a->dims + a->parts[x->aux + i].extents,
+			   b->dims + b->parts[y->aux + i].extents,
+			   2 * x->rank * sizeof *a->dims) != 0)
+			return false;
+	return true;
+}
+
+/* V1 has every variable in slices, most in one. */
+static bool has_slices(const struct var *v)
+{
+	return v->kind == VAR_SLICED && v->n_parts > 1;
+}
+
+const struct var *want_layout(const struct plan *p, const struct want *w, const struct step **of)
+{
+	const struct var *v;
+
+	if (w->pin == DRAFT_NONE)
+		return NULL;
+	*of = p->d->pins[w->pin].step;
+	v = &(*of)->vars[w->var];
+	return has_slices(v) ? v : NULL;
+}
+
+/* A reference whose bytes can't be used as they are stored is written anew. */
+static void settle_kept(const struct plan *p, struct want *w)
+{
+	const struct draft_item *i = w->item;
+	const struct step *s = p->d->pins[w->pin].step, *o;
+	const struct var *v = &s->vars[w->var], *over;
+
+	w->store = s->place.format == STEP_V1 || s->big_endian != p->big_endian;
+	if (i->expect_pin == DRAFT_NONE)
+		return;
+	o = p->d->pins[i->expect_pin].step;
+	over = &o->vars[i->expect_var];
+	if (over->kind != VAR_BAD && !is_same_layout(s, v, o, over)) {
+		w->store = true;
+		w->pin = i->expect_pin;
+		w->var = i->expect_var;
+	}
+}
+
+/* Whether what was written is what S has under that name; then it is kept from there. */
+static int settle_as(struct plan *p, struct want *w, const struct npy *npy, struct step *s,
+		     int dirfd, struct err *e)
+{
+	const struct var *v = step_find(s, want_key(p, w));
+	int r, pin;
+
+	if (!v || v->kind == VAR_BAD || v->kind == VAR_PART || s->place.format != STEP_V2 ||
+	    s->big_endian != p->big_endian || v->dtype != w->dtype)
+		return 0;
+	r = content_is_same(p, w, npy, s, v, dirfd, e);
+	pin = r == 1 ? draft_pin(p->d, s, dirfd, NULL) : -1;
+	if (pin < 0)
+		return r < 0 ? r : 0;
+	w->store = false;
+	w->pin = (uint32_t)pin;
+	w->var = (uint32_t)(v - s->vars);
+	settle_kept(p, w);
+	return w->store ? 0 : 1;
+}
+
+/* Rsync and editors copy bytes: what they have copied is found again in the base, or in another step. */
+static int settle_stored(struct plan *p, struct want *w, const struct npy *npy, struct err *e)
+{
+	const uint32_t pin = w->pin, var = w->var;
+	int r = 0;
+
+	if (p->d->has_base)
+		r = settle_as(p, w, npy, p->d->pins[0].step, plan_dir(p, 0, e), e);
+	for (size_t i = 0; i <= p->c->n_others && r == 0; i++) {
+		w->store = true; /* as it was written */
+		w->pin = pin;
+		w->var = var;
+		if (i == p->c->n_others)
+			break;
+		r = settle_as(p, w, npy, p->c->others[i].step, p->c->others[i].dirfd, NULL);
+		r = r == 1 ? 1 : 0; /* what can't be read there is no help */
+	}
+	return r < 0 ? r : 0;
+}
+
+/* Of steps that are all big-endian a new one is too. */
+static void choose_order(struct plan *p)
+{
+	const struct draft *d = p->d;
+	bool big = d->n_pins > 0;
+
+	for (uint32_t i = 0; i < (d->has_base ? 1 : d->n_pins); i++)
+		big = big && d->pins[i].step->big_endian;
+	p->big_endian = big;
+}
+
+/* Whether the bytes of the file are those that are stored, side by side. */
+static bool is_canonical(const struct plan *p, const struct npy *npy)
+{
+	const struct dtype_info *t = dtype_info(npy->dtype);
+
+	return npy->dtype != DTYPE_STRING && (!npy->fortran || npy->rank < 2) &&
+	       (npy->big_endian == p->big_endian || t->word <= 1);
+}
+
+/* W is a file of the draft's own. REFUSED: another one was, so nothing will be committed, and this one is only
+ * checked. */
+static int settle_written(struct plan *p, struct want *w, bool refused, struct err *e)
+{
+	struct npy npy;
+	int r = draft_item_open(p->d, w->item, e);
+
+	if (r == 0)
+		r = staged_parse(p->d, w->item, &npy, e);
+	if (r == 0) {
+		w->store = w->written = true;
+		w->pin = w->item->expect_pin;
+		w->var = w->item->expect_var;
+		w->dtype = npy.dtype;
+		w->canonical = is_canonical(p, &npy);
+		w->size = npy.size;
+	}
+	if (r == 0 && !refused)
+		r = settle_stored(p, w, &npy, e);
+	want_close(w->item);
+	return r;
+}
+
+static int add_want(struct plan *p, struct draft_item *i, bool refused, struct err *e)
+{
+	struct want w = {.item = i, .pin = i->pin, .var = i->number};
+	int r = add_key(p, i, &w, e);
+
+	if (r == 0 && i->what == DRAFT_STAGED) {
+		r = settle_written(p, &w, refused, e);
+	} else if (r == 0) {
+		r = check_kept(p, &w, e);
+		if (r == 0)
+			settle_kept(p, &w);
+	}
+	if (r == 0 && buf_add(&p->wants, &w, sizeof w) < 0)
+		r = err_set(e, -ENOMEM, "no memory");
+	return r;
+}
+
+/* All that are refused are noted; the first one is told. */
+static int add_wants(struct plan *p, struct err *e)
+{
+	struct draft *d = p->d;
+	struct err why = {0};
+	int r = 0;
+
+	for (struct draft_item *i = d->root; (i = items_next(d->root, i));) {
+		int own;
+
+		if (!draft_is_variable(i))
+			continue;
+		own = add_want(p, i, r < 0, &why);
+		if (own < 0 && r == 0) {
+			r = own;
+			if (e)
+				*e = why;
+		}
+		if (own < 0 && own != -EINVAL)
+			break;
+	}
+	return r;
+}
+
+/* --- the object graph -------------------------------------------------------------------------------------- */
+
+static int compare_changes(const void *a, const void *b)
+{
+	return bytes_cmp(((const struct key_change *)a)->from,
+			 ((const struct key_change *)b)->from);
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+	return bytes_cmp(*(const struct bytes *)a, *(const struct bytes *)b);
+}
+
+/* What becomes of each variable of S: under which key it is wanted now, if at all. KEYS: all that are, sorted. */
+static size_t list_changes(const struct plan *p, uint32_t pin, const struct bytes *keys, size_t n,
+			   struct key_change *out)
+{
+	const struct step *s = p->d->pins[pin].step;
+	size_t n_out = 0;
+
+	for (uint32_t v = 0; v < s->n_vars; v++) {
+		struct key_change c = {.from = var_key(s, &s->vars[v])};
+		const struct want *w = NULL;
+
+		if (s->vars[v].kind == VAR_PART)
+			continue;
+		if (n && bsearch(&c.from, keys, n, sizeof *keys, compare_keys))
+			c.to = c.from;
+		else if (p->old[pin].first[v])
+			w = &plan_wants(p)[p->old[pin].first[v] - 1];
+		if (w)
+			c.to = want_key(p, w);
+		out[n_out++] = c;
+	}
+	qsort(out, n_out, sizeof *out, compare_changes);
+	return n_out;
+}
+
+static int edit_graph(struct plan *p, const struct want *graph, struct err *e)
+{
+	struct pin *pin = &p->d->pins[graph->pin];
+	CLEANUP(freep) struct bytes *keys = calloc(plan_n(p) + 1, sizeof *keys);
+	CLEANUP(freep)
+	struct key_change *changes = calloc(pin->step->n_vars + (size_t)1, sizeof *changes);
+	CLEANUP(buf_release) struct buf old = {0};
+	int r;
+
+	if (!keys || !changes)
+		return err_set(e, -ENOMEM, "no memory");
+	for (uint32_t i = 0; i < plan_n(p); i++)
+		keys[i] = want_key(p, &plan_wants(p)[i]);
+	qsort(keys, plan_n(p), sizeof *keys, compare_keys);
+	r = companion_object_graph(pin->step, plan_dir(p, graph->pin, e), &old, e);
+	if (r == 0)
+		r = object_graph_edit(buf_bytes(&old), changes,
+				      list_changes(p, graph->pin, keys, plan_n(p), changes),
+				      &p->graph, &p->new_graph, e);
+	/* One that can't be understood is carried as it is. */
+	return r == -EUCLEAN || r == -ENOENT ? 0 : r;
+}
+
+/* A graph that is kept, and names what is renamed or gone, is made anew. */
+static int settle_graph(struct plan *p, struct err *e)
+{
+	for (uint32_t i = 0; i < plan_n(p) && p->object_based; i++) {
+		struct want *w = &plan_wants(p)[i];
+
+		if (!bytes_eq(want_key(p, w), bytes_str(OBJECT_GRAPH_KEY)))
+			continue;
+		return w->store && w->written ? 0 : edit_graph(p, w, e);
+	}
+	return 0;
+}
+
+/* --- texts ------------------------------------------------------------------------------------------------- */
+
+static void find_texts(struct plan *p)
+{
+	struct draft *d = p->d;
+
+	p->meta = draft_find(d, d->root, text_name(TEXT_META_GRAPH));
+	p->debug = draft_find(d, d->root, text_name(TEXT_DEBUG_INFO));
+	if (p->debug && p->debug->what != DRAFT_TEXT)
+		p->debug = NULL;
+}
+
+/* --- all of it --------------------------------------------------------------------------------------------- */
+
+static int make_old(struct plan *p)
+{
+	p->old = calloc(p->d->n_pins + (size_t)1, sizeof *p->old);
+	for (uint32_t i = 0; p->old && i < p->d->n_pins; i++) {
+		const struct step *s = p->d->pins[i].step;
+		struct old_step *o = &p->old[i];
+
+		o->first = calloc(s->n_vars + (size_t)1, sizeof *o->first);
+		o->whole = calloc(s->n_vars + (size_t)1, sizeof *o->whole);
+		o->shards = calloc(s->n_shards + (size_t)1, sizeof *o->shards);
+		if (!o->first || !o->whole || !o->shards)
+			return -ENOMEM;
+		for (uint32_t v = 0; v < s->n_vars; v++)
+			for (uint32_t k = 0;
+			     s->vars[v].kind == VAR_SLICED && k < s->vars[v].n_parts; k++)
+				o->whole[s->parts[s->vars[v].aux + k].var] = v;
+	}
+	return p->old ? 0 : -ENOMEM;
+}
+
+/* Hangs the wants on the variables that they are, or of whose slices they are made. */
+static void chain_wants(struct plan *p)
+{
+	for (uint32_t i = 0; i < plan_n(p); i++) {
+		struct want *w = &plan_wants(p)[i];
+		const struct step *s;
+
+		if (w->store && !want_layout(p, w, &s))
+			continue;
+		w->next = p->old[w->pin].first[w->var];
+		p->old[w->pin].first[w->var] = i + 1;
+	}
+}
+
+int plan_make(struct plan *p, struct err *e)
+{
+	int r = 0;
+
+	find_graph(p);
+	find_texts(p);
+	for (uint32_t i = 0; i < p->d->n_pins && r == 0; i++)
+		r = pin_complete(&p->d->pins[i], plan_dir(p, i, e), p->d->top, p->d->mode, e);
+	choose_order(p);
+	if (r == 0)
+		r = add_wants(p, e);
+	if (r == 0 && make_old(p) < 0)
+		r = err_set(e, -ENOMEM, "no memory");
+	if (r < 0)
+		return r;
+	chain_wants(p);
+	return settle_graph(p, e);
+}
+
+/* Whether a commit has copied it already, when it was open. */
+static bool is_committed(const struct draft_item *i)
+{
+	return i->what == DRAFT_STAGED ? i->staged->committed == i->staged->version : i->committed;
+}
+
+static bool is_as_in_base(const struct plan *p, const struct want *w)
+{
+	const struct draft_item *i = w->item;
+	const struct step *s = p->d->pins[0].step;
+	bool written = i->what == DRAFT_STAGED;
+
+	if (w->store)
+		return false;
+	/* What was written may be what another step has. */
+	return (written ? w->pin : i->pin) == 0 &&
+	       bytes_eq(want_key(p, w), var_key(s, &s->vars[written ? w->var : i->number]));
+}
+
+bool plan_is_base(const struct plan *p)
+{
+	const struct draft *d = p->d;
+	uint32_t kept = 0;
+
+	if (!d->has_base || p->new_meta || p->new_graph)
+		return false;
+	for (uint32_t i = 0; i < plan_n(p); i++) {
+		const struct want *w = &plan_wants(p)[i];
+
+		if (!is_committed(w->item) && !is_as_in_base(p, w))
+			return false;
+		kept += step_find(d->pins[0].step, want_key(p, w)) != NULL;
+	}
+	return kept == d->base_files && d->base_meta == (p->meta != NULL) &&
+	       (!p->meta || p->meta->what != DRAFT_TEXT || p->meta->pin == 0);
+}

@@ -1,0 +1,116 @@
+/* src/commit/plan.h: what a new step is made of. For commit*.c alone; the draft's lock is held. */
+#pragma once
+#include "commit/commit.h"
+#include "format/bundle.h"
+#include "format/npy.h"
+
+/* A variable of the new step. */
+struct want {
+	size_t key, key_n; /* in plan->keys */
+	struct draft_item *item;
+	bool store; /* its bytes are written; else they are those of variable VAR of pin PIN */
+	bool own; /* its file becomes a shard */
+	uint32_t shard; /* own: its number */
+	uint32_t pin,
+		var; /* what it is, or with STORE of what slices it is made: DRAFT_NONE: whole */
+	uint32_t next; /* want with the same pin and var, counted from 1; 0: none */
+	bool written; /* its item is a file of the draft's own, of which is known: */
+	uint8_t dtype;
+	bool canonical; /* its bytes are those that are stored, side by side */
+	bool has_crc; /* what is stored of it has this checksum, and as many bytes */
+	uint32_t crc;
+	uint64_t stored;
+	uint64_t size; /* of its elements in the file */
+	uint64_t
+		head; /* so many bytes of them, from the first on, have this checksum; 0: none are known */
+	uint32_t head_crc;
+};
+
+/* A shard of a pinned step. */
+struct old_shard {
+	uint64_t live; /* bytes of it that are wanted */
+	bool repack; /* they are copied, and the shard is left behind */
+	uint32_t number; /* in the new step */
+};
+
+/* A pinned step, as the new one uses it. */
+struct old_step {
+	uint32_t *first; /* of each variable: the wants of it, counted from 1 */
+	uint32_t *whole; /* of each that is a slice: the variable that it is one of */
+	struct old_shard *shards;
+};
+
+struct plan {
+	struct draft *d;
+	const struct commit_config *c;
+	struct buf keys, wants; /* struct want */
+	struct old_step *old; /* [d->n_pins] */
+	bool big_endian;
+	bool object_based;
+	uint32_t num_shards;
+	bool has_packed;
+	uint32_t packed_shard;
+	mode_t packed_mode; /* what all that is packed allows: no private bytes are opened to others */
+	int dir; /* where the files of pin DIR_PIN are; -1: not open */
+	uint32_t dir_pin;
+	int fd; /* of DR/commit */
+	int packed; /* DR/commit/packed; -1: not made */
+	uint64_t packed_at;
+	struct buf graph; /* the object graph, where it changes */
+	bool new_graph;
+	int index_fd; /* DR/commit/index; -1: not made */
+	char *name; /* of the new step, as it is tried */
+	bool published; /* its index is there */
+	bool new_meta; /* there is DR/commit/meta */
+	struct draft_item *meta, *debug; /* what is to be carried along; or NULL */
+	struct bundle_writer index;
+};
+
+void plan_release(struct plan *p);
+
+static inline struct want *plan_wants(const struct plan *p)
+{
+	return (struct want *)p->wants.p;
+}
+
+static inline uint32_t plan_n(const struct plan *p)
+{
+	return (uint32_t)(p->wants.n / sizeof(struct want));
+}
+
+static inline struct bytes want_key(const struct plan *p, const struct want *w)
+{
+	return bytes_of(p->keys.p + w->key, w->key_n);
+}
+
+/* Where the files of pin number PIN are: a descriptor, until this is called for another one. */
+int plan_dir(struct plan *p, uint32_t pin, struct err *e);
+
+/* Finds out what the step is to hold, and refuses what can't be stored. -EINVAL. */
+int plan_make(struct plan *p, struct err *e);
+
+/* Whether that is the base, unchanged. */
+bool plan_is_base(const struct plan *p);
+
+/* Which shards are kept, and how they are numbered. */
+void plan_shards(struct plan *p);
+
+/* Writes the bytes and fills P->index. */
+int plan_store(struct plan *p, struct err *e);
+
+/* Are the bytes of W, whose file is open and has the header NPY, those that variable V of S, in DIRFD, has? 1,
+ * 0, or of reading. */
+int content_is_same(const struct plan *p, struct want *w, const struct npy *npy, struct step *s,
+		    const struct var *v, int dirfd, struct err *e);
+
+/* Finds out the checksum and size of what is stored of W, of which SRC is the file and NPY the header: once,
+ * however many steps there are to compare with. Mostly it is known. Of reading. */
+int want_crc(const struct plan *p, struct want *w, const struct npy *npy, const struct source *src,
+	     struct err *e);
+
+/* A step may have any number of written files: each is open only while it is looked at, unless somebody else
+ * has it open. */
+void want_close(struct draft_item *i);
+
+/* The variable whose slices W gets, and its step; NULL: it is stored whole. */
+const struct var *want_layout(const struct plan *p, const struct want *w, const struct step **of);

@@ -1,0 +1,22 @@
+/* src/commit/recover.h: what an earlier process has left in .ckptfs, found at mount. */
+#pragma once
+#include "commit/commit.h"
+
+/* Calls FOUND for each draft that there is to go on with, which then owns it. SAY gets a sentence for each thing that was
+ * done or can't be: a draft that can't be taken up stays as it is. Of reading the directory; 0 if there is no .ckptfs. */
+struct recovery {
+	void (*found)(void *arg, struct draft *d);
+	void (*say)(void *arg, const char *text);
+	void *arg;
+};
+int recover(const struct draft_config *c, const struct commit_config *commit,
+	    const struct recovery *r, struct err *e);
+
+/* Removes the links in TOP that a commit of the draft in DRAFT has made and did not get to finish: how many, or of the calls. */
+int recover_links(int top, int draft, struct err *e);
+
+/* The names of the drafts that are there, each with its NUL; nothing is changed. Of reading; 0 if there is no .ckptfs. */
+int recover_list(int top, struct buf *names, struct err *e);
+
+/* How many there are. */
+uint32_t recover_count(int top);

@@ -1,0 +1,274 @@
+#include "commit/rescue.h"
+#include "base/cleanup.h"
+#include "base/dir.h"
+#include "base/io.h"
+#include "base/source.h"
+#include "directory/listing.h"
+#include "directory/placed.h"
+#include "step/sidecar.h"
+#include <fcntl.h>
+
+enum { MAX_TRIES = 1000 };
+
+void kept_release(struct kept *k)
+{
+	if (k->name)
+		closep(&k->fd);
+	free(k->name);
+	free(k->shards);
+	*k = (struct kept){0};
+}
+
+/* Zeros for one that is not there. */
+static int id_of(int dirfd, const char *name, struct file_id *out, struct err *e)
+{
+	struct stat st;
+
+	*out = (struct file_id){0};
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, -errno, "%s", name);
+	*out = file_id_of(&st);
+	return 0;
+}
+
+static bool is_same(const struct file_id *a, const struct file_id *b)
+{
+	return a->dev == b->dev && a->ino == b->ino;
+}
+
+static int shard_name(const char *name, uint32_t number, uint32_t of, struct buf *out)
+{
+	const struct step_place p = {.name = (char *)name, .format = STEP_V2};
+
+	return step_shard_name(&p, number, of, out);
+}
+
+static int meta_name(const char *name, const char *suffix, struct buf *out)
+{
+	return companion_name(&(struct step_place){.name = (char *)name}, suffix, out);
+}
+
+/* --- noting ------------------------------------------------------------------------------------------------ */
+
+static int note_files(struct kept *k, int top, const char *name, const char *meta, struct err *e)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+	struct stat st;
+	int r;
+
+	if (fstat(k->fd, &st) < 0)
+		return err_sys(e, -errno, "fstat");
+	k->index = file_id_of(&st);
+	if (meta_name(name, meta, &file) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	r = id_of(top, (char *)file.p, &k->meta, e);
+	for (uint32_t i = 0; r == 0 && i < k->num_shards; i++) {
+		if (shard_name(name, i, k->num_shards, &file) < 0)
+			return err_set(e, -ENOMEM, "no memory");
+		r = id_of(top, (char *)file.p, &k->shards[i], e);
+	}
+	return r;
+}
+
+int kept_note(struct kept *k, int top, const char *name, uint32_t num_shards, const char *meta,
+	      int index, struct err *e)
+{
+	int r;
+
+	*k = (struct kept){.name = strdup(name),
+			   .num_shards = num_shards,
+			   .fd = index,
+			   .shards = calloc(num_shards + (size_t)1, sizeof *k->shards)};
+	r = k->name && k->shards ? note_files(k, top, name, meta, e)
+				 : err_set(e, -ENOMEM, "no memory");
+	if (r < 0) {
+		if (!k->name)
+			closep(&k->fd);
+		kept_release(k);
+	}
+	return r;
+}
+
+/* --- publishing it again ----------------------------------------------------------------------------------- */
+
+/* Takes the name NAME away from its shards, as far as it is theirs. */
+static void unlink_shards(const struct kept *k, int top, const char *name)
+{
+	for (uint32_t i = 0; i < k->num_shards; i++) {
+		CLEANUP(buf_release) struct buf file = {0};
+
+		if (shard_name(name, i, k->num_shards, &file) == 0 && k->shards[i].ino)
+			placed_remove(top, (char *)file.p, &k->shards[i], NULL);
+	}
+}
+
+/* What is called FROM is called TO as well; P remembers it. */
+static int place(int top, const char *from, const struct file_id *id, const char *to,
+		 struct placed *p, struct err *e)
+{
+	struct file_id now;
+	int r = placed_reserve(p, to);
+
+	if (r < 0)
+		return err_set(e, r, "no memory");
+	r = placed_link(top, from, id, top, to, &now, e);
+	if (r == 0)
+		placed_add(p, to, &now);
+	return r;
+}
+
+static int place_shards(const struct kept *k, int top, const char *to, struct placed *p,
+			struct err *e)
+{
+	CLEANUP(buf_release) struct buf from = {0}, name = {0};
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < k->num_shards; i++) {
+		if (!k->shards[i].ino)
+			continue;
+		if (shard_name(k->name, i, k->num_shards, &from) < 0 ||
+		    shard_name(to, i, k->num_shards, &name) < 0)
+			return err_set(e, -ENOMEM, "no memory");
+		/* -ENOENT: it was removed, and is another's name now. */
+		r = place(top, (char *)from.p, &k->shards[i], (char *)name.p, p, e);
+	}
+	return r;
+}
+
+/* The file with ID has some name in TOP that ends with SUFFIX: that of the base, if the trainer's took its place. */
+static int find_name(int top, const struct file_id *id, const char *suffix, struct buf *out,
+		     struct err *e)
+{
+	CLEANUP(dir_closep) DIR *s = dir_open(top, ".");
+	const struct dirent *de;
+	int r = s ? 0 : err_sys(e, -errno, "the checkpoint directory");
+
+	while (r == 0 && (de = dir_read(s, &r))) {
+		struct file_id now;
+
+		if (!bytes_ends(bytes_str(de->d_name), bytes_str(suffix)))
+			continue;
+		r = id_of(top, de->d_name, &now, e);
+		if (r == 0 && is_same(&now, id))
+			return buf_add(out, de->d_name, strlen(de->d_name) + 1) < 0
+				       ? err_set(e, -ENOMEM, "no memory")
+				       : 1;
+	}
+	return r;
+}
+
+/* A step whose meta graph is lost is one without. */
+static int place_meta(const struct kept *k, int top, const char *to, const char *meta,
+		      struct placed *p, struct err *e)
+{
+	CLEANUP(buf_release) struct buf from = {0}, name = {0};
+	int r;
+
+	if (meta_name(to, meta, &name) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	r = k->meta.ino ? find_name(top, &k->meta, meta, &from, e) : 0;
+	if (r == 1)
+		r = place(top, (char *)from.p, &k->meta, (char *)name.p, p, e);
+	return r == -ENOENT || r == -ESTALE ? 0 : r;
+}
+
+static int place_index(const struct kept *k, int top, const char *to, struct placed *p,
+		       struct file_id *id, struct err *e)
+{
+	CLEANUP(buf_release) struct buf name = {0}, bytes = {0};
+	struct source src;
+	struct stat st;
+	int r = buf_printf(&name, "%s.index", to);
+
+	if (r == 0)
+		r = buf_add_byte(&name, 0);
+	if (r == 0)
+		r = placed_reserve(p, (char *)name.p);
+	if (r < 0)
+		return err_set(e, r, "no memory");
+	r = source_of_fd(k->fd, &src, e);
+	if (r == 0)
+		r = source_read(&src, 0, src.size, &bytes, e);
+	if (r == 0)
+		r = fstat(k->fd, &st) < 0 ? err_sys(e, -errno, "fstat") : 0;
+	if (r == 0)
+		r = io_put_new(top, (char *)name.p, buf_bytes(&bytes), st.st_mode & 0666, e);
+	if (r < 0)
+		return r;
+	r = id_of(top, (char *)name.p, id, e);
+	if (r == 0)
+		placed_add(p, (char *)name.p, id);
+	else
+		io_remove_file(top, (char *)name.p, NULL); /* which it has not had for long */
+	return r;
+}
+
+/* K is the step TO now, whose files P has. */
+static int take_over(struct kept *k, int top, const char *to, const char *meta,
+		     const struct file_id *index, struct err *e)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+	CLEANUP(closep) int fd = -1;
+	struct kept now = {0};
+	int r = buf_printf(&file, "%s.index", to);
+
+	if (r == 0)
+		r = buf_add_byte(&file, 0);
+	if (r < 0)
+		return err_set(e, r, "no memory");
+	r = fd = placed_open(top, (char *)file.p, index, e);
+	if (r >= 0)
+		r = kept_note(&now, top, to, k->num_shards, meta, TAKE(fd, -1), e);
+	if (r < 0)
+		return r;
+	unlink_shards(k, top, k->name); /* beside the other step they would be strays */
+	kept_release(k);
+	*k = now;
+	return 0;
+}
+
+static int publish(struct kept *k, int top, const char *to, const char *meta, struct err *e)
+{
+	struct placed placed = {0};
+	struct file_id index;
+	int r = place_shards(k, top, to, &placed, e);
+
+	if (r == 0)
+		r = place_meta(k, top, to, meta, &placed, e);
+	if (r == 0)
+		r = place_index(k, top, to, &placed, &index, e);
+	if (r == 0)
+		r = take_over(k, top, to, meta, &index, e);
+	if (r < 0)
+		placed_take_back(&placed, top);
+	placed_release(&placed);
+	return r;
+}
+
+int kept_restore(struct kept *k, int top, const char *meta, struct err *e)
+{
+	CLEANUP(buf_release) struct buf index = {0};
+	struct file_id now;
+	struct stat st;
+	int r;
+
+	if (buf_printf(&index, "%s.index", k->name) < 0 || buf_add_byte(&index, 0) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	if (fstatat(top, (char *)index.p, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? -ENOENT : err_sys(e, -errno, "%s", (char *)index.p);
+	now = file_id_of(&st);
+	if (is_same(&now, &k->index)) /* changed in place, it is nobody's to restore */
+		return file_id_eq(&now, &k->index) ? 0 : -ENOENT;
+	r = -EEXIST;
+	for (unsigned i = 0; r == -EEXIST && i < MAX_TRIES; i++) {
+		CLEANUP(listing_release) struct listing l = {0};
+		CLEANUP(buf_release) struct buf to = {0};
+
+		r = listing_read(top, "checkpoint", &l, e);
+		if (r == 0)
+			r = step_next_free(top, &l, k->name, &to, e);
+		if (r == 0)
+			r = publish(k, top, (char *)to.p, meta, e);
+	}
+	return r < 0 ? r : 1;
+}

@@ -1,0 +1,30 @@
+/* src/commit/rescue.h: steps that were committed, so that a trainer which saves under the same name does not lose
+ * them.
+ *
+ * A trainer's next step may have the number that a commit took. TensorFlow then renames its own files over it:
+ * the index, and the shards of those names. A commit over a base never has just one shard, as most trainers'
+ * steps have, so its shards stay; its index stays open, and can be read when it has no name any more, for as
+ * long as the directory is mounted. When another index is found in its place, the step is published again
+ * under the next free name of its family. */
+#pragma once
+#include "step/step.h"
+
+/* What recognises the step, and no more: a step may be large, and there may be many of them. */
+struct kept {
+	char *name; /* prefix; NULL: none */
+	uint32_t num_shards;
+	int fd; /* the index */
+	struct file_id index, meta; /* meta: zeros: it has none */
+	struct file_id *shards; /* zeros: there is no such file */
+};
+
+void kept_release(struct kept *k);
+
+/* Notes the step NAME of TOP, whose index is open as INDEX, which becomes K's. META: suffix of the meta graph. K is
+ * empty. -ENOMEM, or of fstat. */
+int kept_note(struct kept *k, int top, const char *name, uint32_t num_shards, const char *meta,
+	      int index, struct err *e);
+
+/* 0: it is there; -ENOENT: it was removed; 1: it was overwritten, and is there again, now as K's name says. Of
+ * publishing it again; -ESTALE: its shards are gone too. */
+int kept_restore(struct kept *k, int top, const char *meta, struct err *e);

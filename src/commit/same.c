@@ -1,0 +1,182 @@
+/* src/commit/same.c: is what was written what is stored already? */
+#include "base/cleanup.h"
+#include "base/crc32c.h"
+#include "commit/plan.h"
+#include "draft/staged.h"
+#include "format/dtype.h"
+#include "format/elements.h"
+
+struct comparison {
+	struct tensor *t; /* numbers, as an array; or */
+	const struct source *src; /* the stored bytes */
+	uint64_t off, end; /* in either */
+	uint8_t *piece;
+};
+
+enum {
+	BUDGET = 4 << 20, /* memory for elements that are turned */
+	COMPARED = 1 << 20, /* bytes of what is stored that are read at once */
+	DIFFERS = -ECANCELED,
+};
+
+static int compare_more(void *to, struct bytes b, struct err *e)
+{
+	struct comparison *c = to;
+
+	while (b.n) {
+		size_t n = b.n < COMPARED ? b.n : COMPARED;
+		int r;
+
+		if (n > c->end - c->off)
+			return DIFFERS;
+		r = c->t ? tensor_read(c->t, c->off, n, c->piece, e)
+			 : source_read_into(c->src, c->off, c->piece, n, e);
+		if (r < 0)
+			return r == -EBADMSG ? DIFFERS
+					     : r; /* what is damaged is not what was written */
+		if (memcmp(c->piece, b.p, n) != 0)
+			return DIFFERS;
+		c->off += n;
+		b = bytes_of(b.p + n, b.n - n);
+	}
+	return 0;
+}
+
+static int compare_strings(const struct plan *p, const struct npy *npy, const struct source *src,
+			   struct step *s, const struct var *v, int dirfd, struct err *e)
+{
+	struct source shard = {0};
+	CLEANUP(closep) int fd = -1;
+	CLEANUP(freep) uint8_t *piece = malloc(COMPARED);
+	struct comparison c = {.src = &shard, .off = v->off, .end = v->off + v->size};
+	struct npy_stored stored;
+	int r;
+
+	if (v->kind != VAR_WHOLE || s->big_endian != p->big_endian)
+		return DIFFERS;
+	fd = step_open_shard(s, dirfd, v->shard, e);
+	r = fd < 0 ? fd : piece ? source_of_fd(fd, &shard, e) : -ENOMEM;
+	if (r < 0)
+		return r;
+	c.piece = piece;
+	r = npy_store(src, npy, p->big_endian, BUDGET, (struct sink){compare_more, &c}, &stored, e);
+	return r == 0 && c.off != c.end ? DIFFERS : r;
+}
+
+static int compare_numbers(const struct plan *p, const struct npy *npy, const struct source *src,
+			   struct step *s, const struct var *v, int dirfd, struct err *e)
+{
+	struct elements el = {
+		.off = npy->data,
+		.rank = npy->rank,
+		.dims = npy->dims,
+		.item = npy->item,
+		.word = npy->big_endian == s->big_endian ? 1 : dtype_info(npy->dtype)->word,
+		.fortran = npy->fortran};
+	CLEANUP(freep) uint8_t *piece = malloc(COMPARED);
+	struct comparison c = {.end = npy->size, .piece = piece};
+	int r;
+
+	if (s->big_endian != p->big_endian)
+		return DIFFERS;
+	r = piece ? tensor_open(s, v, dirfd, &c.t, e) : -ENOMEM;
+	if (r == 0)
+		r = elements_put(src, &el, BUDGET, (struct sink){compare_more, &c}, e);
+	tensor_close(c.t);
+	return r;
+}
+
+static bool has_shape(const struct npy *npy, const struct step *s, const struct var *v)
+{
+	return npy->rank == v->rank &&
+	       (!v->rank || !memcmp(npy->dims, var_dims(s, v), v->rank * sizeof *npy->dims));
+}
+
+static int put_nowhere(void *to, struct bytes b, struct err *e)
+{
+	(void)to;
+	(void)b;
+	(void)e;
+	return 0;
+}
+
+int want_crc(const struct plan *p, struct want *w, const struct npy *npy, const struct source *src,
+	     struct err *e)
+{
+	struct npy_stored stored = {.size = npy->size};
+	int r;
+
+	if (w->has_crc)
+		return 0;
+	if (w->canonical)
+		r = staged_crc(w->item->staged, src, npy->data, &stored.crc, e);
+	else
+		r = npy_store(src, npy, p->big_endian, BUDGET, (struct sink){put_nowhere, NULL},
+			      &stored, e);
+	w->has_crc = r == 0;
+	w->crc = stored.crc;
+	w->stored = stored.size;
+	return r;
+}
+
+/* The bytes of the first slice of V, if these come first in the whole too; else 0. */
+static uint64_t head_of(const struct step *s, const struct var *v, uint32_t *crc)
+{
+	const struct part *part = &s->parts[v->aux];
+	const int64_t *extents = s->dims + part->extents, *dims = var_dims(s, v);
+	bool first = v->n_parts && v->rank && extents[0] == 0;
+
+	for (unsigned k = 1; k < v->rank && first; k++)
+		first = extents[2 * k] == 0 && extents[2 * k + 1] == dims[k];
+	*crc = s->vars[part->var].crc;
+	return first ? s->vars[part->var].size : 0;
+}
+
+/* Of a sliced variable the first slice is enough to tell, mostly: 0 if W is another. */
+static int has_head(struct want *w, const struct npy *npy, const struct source *src,
+		    const struct step *s, const struct var *v, struct err *e)
+{
+	CLEANUP(freep) uint8_t *piece = NULL;
+	uint32_t want, crc = 0;
+	uint64_t n = head_of(s, v, &want), off = 0;
+	int r = 0;
+
+	if (!n || n > npy->size || !w->canonical)
+		return 1;
+	if (n != w->head) {
+		piece = malloc(COMPARED);
+		r = piece ? 0 : err_set(e, -ENOMEM, "no memory");
+		for (size_t len; r == 0 && off < n; off += len) {
+			len = n - off < COMPARED ? n - off : COMPARED;
+			r = source_read_into(src, npy->data + off, piece, len, e);
+			crc = r == 0 ? crc32c_extend(crc, piece, len) : crc;
+		}
+		w->head = r == 0 ? n : 0;
+		w->head_crc = crc;
+	}
+	return r < 0 ? r : w->head_crc == want;
+}
+
+int content_is_same(const struct plan *p, struct want *w, const struct npy *npy, struct step *s,
+		    const struct var *v, int dirfd, struct err *e)
+{
+	struct source src;
+	int r = source_of_fd(w->item->staged->fd, &src, e);
+
+	if (r < 0 || !has_shape(npy, s, v))
+		return r < 0 ? r : 0;
+	if (v->kind == VAR_WHOLE) { /* enough to tell that it is not */
+		r = want_crc(p, w, npy, &src, e);
+		if (r < 0 || w->crc != v->crc || w->stored != v->size)
+			return r < 0 ? r : 0;
+	} else if (v->kind == VAR_SLICED) {
+		r = has_head(w, npy, &src, s, v, e);
+		if (r <= 0)
+			return r;
+	}
+	r = (npy->dtype == DTYPE_STRING ? compare_strings : compare_numbers)(p, npy, &src, s, v,
+									     dirfd, e);
+	if (r == DIFFERS || r == -EBADMSG || r == -EUCLEAN)
+		return 0;
+	return r < 0 ? r : 1;
+}

@@ -1,0 +1,177 @@
+/* src/commit/shards.c: which shards of pinned steps the new one keeps, which written files become
+ * shards, and what is packed. */
+#include "commit/plan.h"
+#include <stdlib.h>
+
+enum {
+	MIN_OWN = 256 << 10, /* bytes from which on a file becomes a shard of its own */
+	MAX_SHARDS = 64,
+	FEWER_SHARDS = 48, /* how many are left when there were more */
+	CHEAP_BYTES = 16 << 20, /* so many may always be copied for it */
+};
+
+static void count_live(struct plan *p, uint32_t pin, const struct var *v)
+{
+	const struct step *s = p->d->pins[pin].step;
+
+	if (v->kind == VAR_WHOLE)
+		p->old[pin].shards[v->shard].live += v->size;
+	for (uint32_t i = 0; v->kind == VAR_SLICED && i < v->n_parts; i++) {
+		const struct var *part = &s->vars[s->parts[v->aux + i].var];
+
+		p->old[pin].shards[part->shard].live += part->size;
+	}
+}
+
+/* Of what the kept shards hold, too much is dead: what is alive in those of which that is so is copied. */
+static void choose_compaction(struct plan *p)
+{
+	uint64_t total = 0, live = 0;
+
+	for (uint32_t pin = 0; pin < p->d->n_pins; pin++)
+		for (uint32_t i = 0; i < p->d->pins[pin].step->n_shards; i++) {
+			const struct old_shard *o = &p->old[pin].shards[i];
+
+			live += o->live;
+			total += o->live ? p->d->pins[pin].step->shards[i].id.size : 0;
+		}
+	if (live >= total || (double)(total - live) <= p->c->compact * (double)total)
+		return;
+	for (uint32_t pin = 0; pin < p->d->n_pins; pin++)
+		for (uint32_t i = 0; i < p->d->pins[pin].step->n_shards; i++) {
+			struct old_shard *o = &p->old[pin].shards[i];
+			double size = (double)p->d->pins[pin].step->shards[i].id.size;
+
+			o->repack = o->live && size - (double)o->live > p->c->compact * size;
+		}
+}
+
+static void choose_own(struct plan *p)
+{
+	for (uint32_t i = 0; i < plan_n(p); i++) {
+		struct want *w = &plan_wants(p)[i];
+		const struct step *s;
+
+		w->own = w->store && w->written && !w->item->writers && w->size >= MIN_OWN &&
+			 !want_layout(p, w, &s) && w->canonical;
+	}
+}
+
+/* A shard that may be packed together with others. */
+struct candidate {
+	uint64_t size;
+	bool *packed;
+	bool packed_is; /* the value that means so */
+};
+
+static int compare_sizes(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+
+	return (x->size > y->size) - (x->size < y->size);
+}
+
+static size_t list_candidates(struct plan *p, struct candidate *out, uint64_t *live)
+{
+	size_t n = 0;
+
+	*live = 0;
+	for (uint32_t i = 0; i < plan_n(p); i++) {
+		struct want *w = &plan_wants(p)[i];
+
+		if (w->own)
+			out[n++] = (struct candidate){w->size, &w->own, false};
+	}
+	for (uint32_t pin = 0; pin < p->d->n_pins; pin++)
+		for (uint32_t i = 0; i < p->d->pins[pin].step->n_shards; i++) {
+			struct old_shard *o = &p->old[pin].shards[i];
+
+			*live += o->live;
+			if (o->live && !o->repack)
+				out[n++] = (struct candidate){o->live, &o->repack, true};
+		}
+	return n;
+}
+
+/* Of too many shards the smallest are packed together, as long as that is cheap beside what the step holds. */
+static void bound_shards(struct plan *p)
+{
+	size_t max = plan_n(p), n, left;
+	uint64_t live, bytes = 0;
+	struct candidate *all;
+
+	for (uint32_t pin = 0; pin < p->d->n_pins; pin++)
+		max += p->d->pins[pin].step->n_shards;
+	all = calloc(max + 1, sizeof *all);
+	if (!all)
+		return; /* more shards than one would like */
+	left = n = list_candidates(p, all, &live);
+	qsort(all, n, sizeof *all, compare_sizes);
+	for (size_t i = 0; n + 1 > MAX_SHARDS && left > FEWER_SHARDS; i++, left--) {
+		bytes += all[i].size;
+		if (bytes > CHEAP_BYTES && bytes > live / 8)
+			break;
+		*all[i].packed = all[i].packed_is;
+	}
+	free(all);
+}
+
+static void number_shards(struct plan *p)
+{
+	for (uint32_t pin = 0; pin < p->d->n_pins; pin++)
+		for (uint32_t i = 0; i < p->d->pins[pin].step->n_shards; i++) {
+			struct old_shard *o = &p->old[pin].shards[i];
+
+			if (o->live && !o->repack)
+				o->number = p->num_shards++;
+			p->has_packed |= o->repack;
+		}
+	for (uint32_t i = 0; i < plan_n(p); i++) {
+		struct want *w = &plan_wants(p)[i];
+
+		if (w->own)
+			w->shard = p->num_shards++;
+		p->has_packed |= w->store && !w->own;
+	}
+	p->has_packed |= p->new_graph || !p->num_shards;
+	p->packed_shard = p->num_shards;
+	p->num_shards += p->has_packed;
+	/* Not what a trainer that saves under the same name would write over (commit/rescue.h); no file need be there. */
+	if (p->d->has_base && p->num_shards == 1)
+		p->num_shards = 2;
+}
+
+static void find_packed_mode(struct plan *p)
+{
+	p->packed_mode = 0666;
+	for (uint32_t i = 0; i < plan_n(p); i++) {
+		const struct want *w = &plan_wants(p)[i];
+		const struct draft_item *item = w->item;
+
+		if (!w->store || w->own)
+			continue;
+		p->packed_mode &= item->staged ? item->staged->mode
+					       : var_owner(p->d->pins[item->pin].step,
+							   draft_var(p->d, item), NULL)
+							 .mode;
+	}
+	for (uint32_t pin = 0; pin < p->d->n_pins; pin++)
+		for (uint32_t i = 0; i < p->d->pins[pin].step->n_shards; i++)
+			if (p->old[pin].shards[i].repack)
+				p->packed_mode &= p->d->pins[pin].step->shards[i].mode;
+}
+
+void plan_shards(struct plan *p)
+{
+	for (uint32_t i = 0; i < plan_n(p); i++) {
+		const struct want *w = &plan_wants(p)[i];
+
+		if (!w->store)
+			count_live(p, w->pin, &p->d->pins[w->pin].step->vars[w->var]);
+	}
+	choose_compaction(p);
+	choose_own(p);
+	bound_shards(p);
+	number_shards(p);
+	find_packed_mode(p);
+}

@@ -1,0 +1,40 @@
+#include "directory/file_stamp.h"
+#include "base/io.h"
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { TEXT_SIZE = 80 };
+
+static int describe(int dirfd, const char *file, char text[TEXT_SIZE])
+{
+	struct stat st;
+
+	if (fstatat(dirfd, file, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	snprintf(text, TEXT_SIZE, "%ju %jd %jd.%09ld", (uintmax_t)st.st_ino, (intmax_t)st.st_size,
+		 (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+	return 0;
+}
+
+int trace_make(int dirfd, const char *file, int traces, const char *name, struct err *e)
+{
+	char text[TEXT_SIZE];
+	int r = describe(dirfd, file, text);
+
+	return r < 0 ? err_sys(e, r, "%s", file) : io_make_link(text, traces, name, e);
+}
+
+int trace_fits(int traces, const char *name, int dirfd, const char *file, struct err *e)
+{
+	char text[TEXT_SIZE], now[TEXT_SIZE];
+	ssize_t n = readlinkat(traces, name, text, sizeof text);
+	int r = n < 0 ? -errno : describe(dirfd, file, now);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : err_sys(e, r, "%s", file);
+	return n < TEXT_SIZE && strlen(now) == (size_t)n && !memcmp(text, now, (size_t)n);
+}

@@ -1,0 +1,251 @@
+#include "directory/listing.h"
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/dir.h"
+#include "base/source.h"
+#include "format/v1.h"
+#include <fcntl.h>
+#include <string.h>
+
+static bool ends_with(const char *s, const char *suffix)
+{
+	return bytes_ends(bytes_str(s), bytes_str(suffix));
+}
+
+void listing_release(struct listing *l)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		step_place_release(&l->items[i].place);
+	free(l->items);
+	*l = (struct listing){0};
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct listed *x = a, *y = b;
+	int c = strcmp(x->place.name, y->place.name);
+
+	return c ? c : (int)x->kind - (int)y->kind;
+}
+
+const struct listed *listing_find(const struct listing *l, enum listed_kind kind, const char *name)
+{
+	struct listed key = {kind, {.name = (char *)name}};
+
+	return l->n ? bsearch(&key, l->items, l->n, sizeof *l->items, compare) : NULL;
+}
+
+/* The name of a save's temporary folder: PREFIX_temp, or PREFIX_temp_ and 32 hex digits. */
+static bool looks_temporary(const char *name)
+{
+	const char *temp = strstr(name, "_temp");
+
+	for (const char *next; temp && (next = strstr(temp + 1, "_temp"));)
+		temp = next;
+	if (!temp)
+		return false;
+	temp += strlen("_temp");
+	return !*temp || (*temp == '_' && strlen(temp + 1) == 32 &&
+			  strspn(temp + 1, "0123456789abcdef") == 32);
+}
+
+bool folder_is_temporary(int dirfd, const char *name)
+{
+	CLEANUP(dir_closep) DIR *d = looks_temporary(name) ? dir_open(dirfd, name) : NULL;
+	const struct dirent *de;
+	bool only_parts = d;
+
+	while (only_parts && (de = dir_next(d)))
+		only_parts = !strncmp(de->d_name, "part-", 5);
+	return only_parts;
+}
+
+/* "….tempstate12345" */
+static bool is_unfinished(const char *name)
+{
+	const char *temp = strstr(name, ".tempstate");
+
+	return temp && temp[strlen(".tempstate")] &&
+	       !temp[strspn(temp + strlen(".tempstate"), "0123456789") + strlen(".tempstate")];
+}
+
+bool name_is_temporary(const char *name)
+{
+	size_t n = strlen(name);
+
+	return is_unfinished(name) || (n > 36 && !strncmp(name + n - 36, ".tmp", 4) &&
+				       strspn(name + n - 32, "0123456789abcdef") == 32);
+}
+
+size_t name_without_shard(const char *name, uint32_t *of)
+{
+	size_t n = strlen(name);
+	const char *p = n > 15 ? name + n - 15 : NULL;
+
+	*of = 0;
+	if (p && p[0] == '-' && !strncmp(p + 6, "-of-", 4) && strspn(p + 1, "0123456789") == 5 &&
+	    strspn(p + 10, "0123456789") == 5)
+		*of = (uint32_t)strtoul(p + 10, NULL, 10);
+	return *of ? (size_t)(p - name) : n;
+}
+
+bool name_is_data(const char *name, size_t *prefix_n, uint32_t *of)
+{
+	for (const char *p = name; (p = strstr(p, ".data-")); p++) {
+		size_t digits = strspn(p + 6, "0123456789");
+		const char *total = p + 6 + digits;
+
+		if (digits < 5 || strncmp(total, "-of-", 4) != 0 ||
+		    strspn(total + 4, "0123456789") < 5 ||
+		    total[4 + strspn(total + 4, "0123456789")])
+			continue;
+		*prefix_n = (size_t)(p - name);
+		*of = (uint32_t)strtoul(total + 4, NULL, 10);
+		return true;
+	}
+	return false;
+}
+
+/* 1, 0 or -ENOMEM; what can't be read is none. */
+static int is_v1(int dirfd, const char *name)
+{
+	CLEANUP(closep) int fd = -1;
+	struct source src;
+
+	if (ends_with(name, ".meta") || strstr(name, ".data-") || is_unfinished(name))
+		return 0;
+	fd = source_open(dirfd, name, &src, NULL);
+	return fd >= 0 ? v1_probe(src) : 0;
+}
+
+/* What a file of the directory stands for. 1; 0: for nothing that is listed; -ENOMEM. N: the length of its
+ * name there. */
+static int classify_file(int dirfd, const char *name, const char *state_name, struct listed *out,
+			 size_t *n)
+{
+	int r;
+
+	*n = strlen(name);
+	out->kind = LISTED_STATE;
+	if (!strcmp(name, state_name))
+		return 1;
+	out->kind = LISTED_STEP;
+	if (ends_with(name, ".index")) {
+		*n -= strlen(".index");
+		return 1;
+	}
+	out->place.format = STEP_V1;
+	r = is_v1(dirfd, name);
+	if (r > 0)
+		*n = name_without_shard(name, &out->place.shards);
+	return r;
+}
+
+static int classify(int dirfd, const struct dirent *de, const char *state_name, struct listed *out,
+		    size_t *n)
+{
+	const char *name = de->d_name;
+	int type = dir_type(dirfd, de);
+
+	*out = (struct listed){0};
+	if (type == DT_DIR) {
+		*n = strlen(name);
+		out->kind = LISTED_FOLDER;
+		return strcmp(name, ".") && strcmp(name, "..") && strcmp(name, ".ckptfs") &&
+		       !folder_is_temporary(dirfd, name);
+	}
+	if (type != DT_REG && type != DT_LNK)
+		return 0;
+	return classify_file(dirfd, name, state_name, out, n);
+}
+
+static int add(struct buf *items, struct listed item, const char *file, size_t n)
+{
+	int r;
+
+	item.place.name = strndup(file, n);
+	item.place.file = strdup(file);
+	r = item.place.name && item.place.file ? buf_add(items, &item, sizeof item) : -ENOMEM;
+	if (r < 0)
+		step_place_release(&item.place);
+	return r;
+}
+
+static int read_items(int dirfd, const char *state_name, struct buf *items)
+{
+	CLEANUP(dir_closep) DIR *d = dir_open(dirfd, ".");
+	const struct dirent *de;
+	struct listed item;
+	size_t n;
+	int r = 0;
+
+	if (!d)
+		return -errno;
+	while (r == 0 && (de = dir_next(d))) {
+		r = classify(dirfd, de, state_name, &item, &n);
+		if (r > 0)
+			r = add(items, item, de->d_name, n);
+	}
+	return r == 0 ? -errno : r;
+}
+
+/* By name and kind, then as TensorFlow prefers: V2, a single file, the larger set; of a set its first shard. */
+static int compare_all(const void *a, const void *b)
+{
+	const struct listed *x = a, *y = b;
+	int c = compare(a, b);
+
+	if (c == 0)
+		c = (int)x->place.format - (int)y->place.format;
+	if (c == 0 && x->place.shards != y->place.shards)
+		c = !x->place.shards || (y->place.shards && x->place.shards > y->place.shards) ? -1
+											       : 1;
+	return c ? c : strcmp(x->place.file, y->place.file);
+}
+
+/* Sorts, and keeps the first of each. */
+static void settle(struct listing *l)
+{
+	uint32_t kept = 0;
+
+	if (l->n)
+		qsort(l->items, l->n, sizeof *l->items, compare_all);
+	for (uint32_t i = 0; i < l->n; i++) {
+		if (kept && compare(&l->items[kept - 1], &l->items[i]) == 0)
+			step_place_release(&l->items[i].place);
+		else
+			l->items[kept++] = l->items[i];
+	}
+	l->n = kept;
+}
+
+int listing_read(int dirfd, const char *state_name, struct listing *out, struct err *e)
+{
+	struct buf items = {0};
+	int r = read_items(dirfd, state_name, &items);
+	struct listing l = {(struct listed *)items.p, (uint32_t)(items.n / sizeof(struct listed))};
+
+	if (r < 0) {
+		listing_release(&l);
+		return err_sys(e, r, "reading the directory");
+	}
+	settle(&l);
+	*out = l;
+	return 0;
+}
+
+int listing_add_link(struct listing *l, const char *name, const char *target)
+{
+	struct step_place place = {.name = (char *)name, .file = (char *)target};
+	struct listed link = {.kind = LISTED_LATEST};
+	struct listed *items = realloc(l->items, (l->n + (size_t)1) * sizeof *items);
+
+	if (!items)
+		return -ENOMEM;
+	l->items = items;
+	if (step_place_copy(&place, &link.place) < 0)
+		return -ENOMEM;
+	items[l->n++] = link;
+	qsort(items, l->n, sizeof *items, compare);
+	return 0;
+}

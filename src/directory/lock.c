@@ -1,0 +1,179 @@
+#include "directory/lock.h"
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+
+#define LOCK ".ckptfs/lock"
+
+static struct flock whole_file(void)
+{
+	return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
+}
+
+/* What the holder of the file has written into it. */
+static void read_holder(int fd, char *out, size_t size)
+{
+	ssize_t n = pread(fd, out, size - 1, 0);
+
+	out[n > 0 ? n : 0] = 0;
+	out[strcspn(out, "\n")] = 0;
+}
+
+static int busy(const char *holder, struct err *e)
+{
+	return err_set(
+		e, -EBUSY,
+		"the checkpoint directory is being written to already%s%s; mount it with -o ro",
+		*holder ? ", by " : "", holder);
+}
+
+/* The process that has the directory locked, out of /proc/locks. */
+static void find_holder(int dir, char *out, size_t size)
+{
+	FILE *f = fopen("/proc/locks", "re");
+	char line[256];
+	struct stat st;
+
+	*out = 0;
+	if (f && fstat(dir, &st) == 0)
+		while (fgets(line, sizeof line, f)) {
+			unsigned maj, min;
+			unsigned long ino;
+			int pid;
+
+			if (sscanf(line, "%*s FLOCK %*s WRITE %d %x:%x:%lu", &pid, &maj, &min,
+				   &ino) == 4 &&
+			    ino == st.st_ino && makedev(maj, min) == st.st_dev)
+				snprintf(out, size, "process %d", pid);
+		}
+	if (f)
+		fclose(f);
+}
+
+/* Whether somebody on whatever machine holds .ckptfs/lock. */
+static int check_file(int top, struct err *e)
+{
+	CLEANUP(closep) int fd = openat(top, LOCK, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct flock probe = whole_file();
+	char holder[200];
+
+	if (fd < 0 || fcntl(fd, F_OFD_GETLK, &probe) < 0 || probe.l_type == F_UNLCK)
+		return 0;
+	read_holder(fd, holder, sizeof holder);
+	return busy(holder, e);
+}
+
+bool lock_is_held(int top, struct err *e)
+{
+	return check_file(top, e) < 0;
+}
+
+/* umount(8) does not wait for the daemon, which then needs a moment to end. */
+enum { PATIENCE_MS = 1000, STEP_MS = 10 };
+
+static int lock_patiently(int fd)
+{
+	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
+	int r = flock(fd, LOCK_EX | LOCK_NB);
+
+	for (int ms = 0; r < 0 && errno == EWOULDBLOCK && ms < PATIENCE_MS; ms += STEP_MS) {
+		nanosleep(&step, NULL);
+		r = flock(fd, LOCK_EX | LOCK_NB);
+	}
+	return r;
+}
+
+int lock_directory(struct lock *l, int top, struct err *e)
+{
+	CLEANUP(closep) int fd = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char holder[64];
+	int r;
+
+	*l = (struct lock){-1, -1};
+	if (fd < 0)
+		return err_sys(e, -errno, "the checkpoint directory");
+	if (lock_patiently(fd) == 0) {
+		r = check_file(top, e); /* that of another machine */
+		l->dir = r < 0 ? -1 : TAKE(fd, -1);
+		return r;
+	}
+	if (errno != EWOULDBLOCK)
+		return 0; /* a filesystem without: the file will tell */
+	find_holder(fd, holder, sizeof holder);
+	return busy(holder, e);
+}
+
+/* Opens the file, and sees to it that what is locked is still the one of that name. */
+static int take_file(int top, struct err *e)
+{
+	for (;;) {
+		CLEANUP(closep)
+		int fd = openat(top, LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+		struct flock lk = whole_file();
+		struct stat st, now;
+		char holder[200];
+
+		if (fd < 0)
+			return err_sys(e, -errno, "%s", LOCK);
+		if (fcntl(fd, F_OFD_SETLK, &lk) < 0) {
+			if (errno != EAGAIN && errno != EACCES)
+				return err_sys(e, -errno, "%s: locking", LOCK);
+			read_holder(fd, holder, sizeof holder);
+			return busy(holder, e);
+		}
+		if (fstat(fd, &st) == 0 && fstatat(top, LOCK, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    st.st_ino == now.st_ino)
+			return TAKE(fd, -1);
+	}
+}
+
+static int not_writable(int r, struct err *e)
+{
+	return r == -EACCES || r == -EPERM || r == -EROFS
+		       ? err_set(e, -EROFS, "the checkpoint directory can't be written to")
+		       : r;
+}
+
+int lock_for_drafts(struct lock *l, int top, const char *who, struct err *e)
+{
+	int r, fd;
+
+	if (l->file >= 0)
+		return 0;
+	r = io_make_folder(top, ".ckptfs", 0777, e);
+	if (r < 0 && r != -EEXIST)
+		return not_writable(r, e);
+	fd = take_file(top, e);
+	if (fd < 0)
+		return not_writable(fd, e);
+	r = io_truncate(fd, 0, e);
+	if (r == 0)
+		r = io_write_at(fd, bytes_str(who), 0, e);
+	if (r < 0)
+		close(fd);
+	else
+		l->file = fd;
+	return r;
+}
+
+void lock_end_drafts(struct lock *l, int top)
+{
+	if (l->file >= 0)
+		io_remove_file(top, LOCK, NULL);
+	closep(&l->file);
+	io_remove_folder(top, ".ckptfs", NULL);
+}
+
+void lock_release(struct lock *l, int top)
+{
+	if (l->file >= 0)
+		lock_end_drafts(l, top);
+	closep(&l->dir);
+}

@@ -1,0 +1,194 @@
+#include "directory/placed.h"
+#include "base/cleanup.h"
+#include "base/dir.h"
+#include "base/io.h"
+#include "base/source.h"
+#include <fcntl.h>
+
+#define OWN   ".ckptfs"
+#define ASIDE OWN "/aside"
+
+/* --- one name ---------------------------------------------------------------------------------------------- */
+
+int placed_is(const void *arg, int dirfd, const char *name, struct err *e)
+{
+	struct file_id now;
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, -errno, "%s", name);
+	now = file_id_of(&st);
+	return file_id_eq(&now, arg);
+}
+
+/* The folder for what is looked at; -1 where none can be made, as on a full disk. MADE: .ckptfs was not there. */
+static int open_aside(int top, bool *made)
+{
+	int fd = dir_fd(top, ASIDE, NULL);
+
+	*made = false;
+	if (fd >= 0)
+		return fd;
+	if (io_make_folder(top, ASIDE, 0777, NULL) == -ENOENT) {
+		*made = io_make_folder(top, OWN, 0777, NULL) == 0;
+		io_make_folder(top, ASIDE, 0777, NULL);
+	}
+	return dir_fd(top, ASIDE, NULL);
+}
+
+static void close_aside(int top, int aside, bool made)
+{
+	closep(&aside);
+	io_remove_folder(top, ASIDE, NULL);
+	if (made)
+		io_remove_folder(top, OWN, NULL);
+}
+
+/* NAME is in ASIDE: whose is it? What is not removed gets its name back, unless somebody has that by now: then
+ * it would have been replaced where it was. */
+static int settle_aside(int top, int aside, const char *name, placed_fn is_ours, const void *arg,
+			struct err *e)
+{
+	int ours = is_ours(arg, aside, name, e);
+	int r = ours == 1 ? io_remove_file(aside, name, e) : 0, back;
+
+	if (ours == 1 && r == 0)
+		return 1;
+	back = io_move_new(aside, name, top, name, r < 0 || ours < 0 ? NULL : e);
+	if (back == -EEXIST)
+		back = io_remove_file(aside, name, r < 0 || ours < 0 ? NULL : e);
+	return ours < 0 ? ours : r < 0 ? r : back;
+}
+
+int placed_remove_if(int top, const char *name, placed_fn is_ours, const void *arg, struct err *e)
+{
+	int aside, r = is_ours(arg, top, name, e);
+	bool made;
+
+	if (r <= 0)
+		return r;
+	aside = open_aside(top, &made);
+	if (aside >= 0 && io_move_new(top, name, aside, name, NULL) == 0) {
+		r = settle_aside(top, aside, name, is_ours, arg, e);
+	} else { /* with the moment in between, then */
+		r = is_ours(arg, top, name, e);
+		if (r == 1) {
+			int removed = io_remove_file(top, name, e);
+
+			r = removed < 0 ? removed : 1;
+		}
+	}
+	close_aside(top, aside, made);
+	return r;
+}
+
+int placed_remove(int top, const char *name, const struct file_id *id, struct err *e)
+{
+	return placed_remove_if(top, name, placed_is, id, e);
+}
+
+int placed_put_back(int top, struct err *e)
+{
+	CLEANUP(dir_closep) DIR *s = dir_open(top, ASIDE);
+	const struct dirent *de;
+	int r = 0;
+
+	if (!s)
+		return errno == ENOENT ? 0 : err_sys(e, -errno, ASIDE);
+	while (r == 0 && (de = dir_next(s))) {
+		r = io_move_new(dirfd(s), de->d_name, top, de->d_name, e);
+		if (r == -EEXIST)
+			r = io_remove_file(dirfd(s), de->d_name, e);
+	}
+	return r < 0 ? r : io_remove_folder(top, ASIDE, e);
+}
+
+/* --- several ----------------------------------------------------------------------------------------------- */
+
+void placed_release(struct placed *p)
+{
+	buf_release(&p->names);
+	buf_release(&p->ids);
+}
+
+int placed_reserve(struct placed *p, const char *name)
+{
+	return buf_reserve(&p->names, strlen(name) + 1) < 0 ||
+			       buf_reserve(&p->ids, sizeof(struct file_id)) < 0
+		       ? -ENOMEM
+		       : 0;
+}
+
+void placed_add(struct placed *p, const char *name, const struct file_id *id)
+{
+	buf_add(&p->names, name, strlen(name) + 1);
+	buf_add(&p->ids, id, sizeof *id);
+}
+
+void placed_take_back(struct placed *p, int top)
+{
+	const struct file_id *ids = (const struct file_id *)p->ids.p;
+	size_t left = p->ids.n / sizeof *ids;
+
+	while (left) { /* the last one first: it may be an index, which is found while it is there */
+		const char *name = (char *)p->names.p, *end = name + p->names.n - 1;
+
+		while (end > name && end[-1])
+			end--;
+		placed_remove(top, end, &ids[--left], NULL);
+		p->names.n = (size_t)(end - name);
+	}
+	p->ids.n = 0;
+}
+
+/* --- giving a name ----------------------------------------------------------------------------------------- */
+
+int placed_check(int fd, const char *name, const struct file_id *id, struct err *e)
+{
+	struct file_id now;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, -errno, "%s", name);
+	now = file_id_of(&st);
+	return file_id_eq(&now, id)
+		       ? 0
+		       : err_set(e, -ESTALE, "%s: was replaced or changed meanwhile", name);
+}
+
+int placed_open(int dirfd, const char *name, const struct file_id *id, struct err *e)
+{
+	struct source src;
+	CLEANUP(closep) int fd = source_open(dirfd, name, &src, e);
+	int r = fd < 0 ? err_wrap(e, fd, "%s", name) : placed_check(fd, name, id, e);
+
+	return r < 0 ? r : TAKE(fd, -1);
+}
+
+int placed_link(int from_dir, const char *from, const struct file_id *id, int to_dir,
+		const char *to, struct file_id *placed, struct err *e)
+{
+	CLEANUP(closep) int fd = placed_open(from_dir, from, id, e);
+	struct stat st;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	*placed = *id;
+	r = io_link_fd(fd, to_dir, to, e);
+	if (r != -ENOENT && !io_needs_copy(r))
+		return r;
+	r = io_copy(fd, to_dir, to, e);
+	if (r < 0)
+		return r;
+	if (fstatat(to_dir, to, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		r = err_sys(e, -errno, "%s", to);
+		io_remove_file(to_dir, to, NULL);
+		return r;
+	}
+	*placed = file_id_of(&st);
+	r = placed_check(fd, from, id, e);
+	if (r < 0)
+		placed_remove(to_dir, to, placed, NULL);
+	return r;
+}

@@ -1,0 +1,329 @@
+#include "directory/state_update.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "directory/latest.h"
+#include "message/state.h"
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <time.h>
+
+enum kind { ADD, POINT, DROP, RENAME };
+
+struct change {
+	enum kind kind;
+	const struct step_place *step;
+	const struct step_place *as; /* how it is to be listed; of all kinds but RENAME the same */
+};
+
+/* The change of a file as it was read once. */
+struct update {
+	int made_in, dirfd;
+	const char *file;
+	const struct change *change;
+	bool exists;
+	mode_t mode;
+	struct buf text;
+	struct state old; /* `latest` is NULL where there is none, or nothing can be made of it */
+	struct bytes folder; /* of a new path; in `old` */
+	bool listed, is_latest; /* the step, in `old` */
+	struct state_list list; /* what `new` lists */
+	char *latest; /* if it is none of those */
+	struct state new; /* `latest` is NULL: no file */
+};
+
+static void update_release(struct update *u)
+{
+	state_list_release(&u->list);
+	state_release(&u->old);
+	buf_release(&u->text);
+	freep(&u->latest);
+}
+
+/* --- paths ------------------------------------------------------------------------------------------------- */
+
+static struct bytes folder_of(const char *path)
+{
+	return bytes_of(path, (size_t)((const char *)state_step(path, false).p - path));
+}
+
+/* Is it the one that the state file is in? No server is asked, nothing mounted and no daemon waited for, which might be
+ * the one that this runs in. */
+static bool is_this_folder(int dirfd, struct bytes folder)
+{
+	enum { FLAGS = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT };
+	char path[PATH_MAX];
+	struct statx a, b;
+
+	if (!folder.n)
+		return true;
+	if (folder.n >= sizeof path)
+		return false;
+	memcpy(path, folder.p, folder.n);
+	path[folder.n] = 0;
+	return statx(dirfd, path, FLAGS, STATX_INO, &a) == 0 &&
+	       statx(dirfd, "", FLAGS | AT_EMPTY_PATH, STATX_INO, &b) == 0 &&
+	       a.stx_ino == b.stx_ino && a.stx_dev_major == b.stx_dev_major &&
+	       a.stx_dev_minor == b.stx_dev_minor;
+}
+
+static bool is_file(int dirfd, struct bytes name, const char *suffix)
+{
+	char file[NAME_MAX + 1];
+	int n = snprintf(file, sizeof file, "%.*s%s", (int)name.n, (const char *)name.p, suffix);
+
+	return n > 0 && n <= NAME_MAX && faccessat(dirfd, file, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Does PATH stand for the step? As in latest_resolve a '\' ends a folder only where no step has it in its name. */
+static bool names(int dirfd, const char *path, const struct step_place *step)
+{
+	struct bytes name = bytes_str(step->name), last = state_step(path, false);
+
+	return bytes_eq(last, name) ||
+	       (bytes_eq(state_step(path, true), name) && !is_file(dirfd, last, ".index") &&
+		!is_file(dirfd, last, ""));
+}
+
+/* Where the paths lie, if they are absolute and it is this folder. */
+static struct bytes absolute_folder(const struct update *u)
+{
+	struct bytes folder = {0};
+
+	if (!u->old.latest)
+		return folder;
+	for (size_t i = 0; i <= u->old.n_paths; i++) {
+		const char *path = i < u->old.n_paths ? u->old.paths[i] : u->old.latest;
+
+		folder = folder_of(path);
+		if (*path != '/' || !is_this_folder(u->dirfd, folder))
+			return (struct bytes){0};
+	}
+	return folder;
+}
+
+/* The step as it is to be listed where PATH stands for it. A folder that leads here is kept as it is written; from
+ * another one, or one of Windows, TensorFlow would not come to the step. */
+static char *respell(const struct update *u, const char *path)
+{
+	struct bytes folder = folder_of(path);
+	bool kept = bytes_eq(state_step(path, false), bytes_str(u->change->step->name)) &&
+		    is_this_folder(u->dirfd, folder);
+
+	return state_path(kept ? folder : u->folder, u->change->as);
+}
+
+static int check_name(const struct step_place *step, const char *file, struct err *e)
+{
+	CLEANUP(freep) char *path = state_path((struct bytes){0}, step);
+
+	if (!path)
+		return err_set(e, -ENOMEM, "no memory");
+	if (!*path || !bytes_eq(state_step(path, false), bytes_str(step->name)))
+		return err_set(e, -EINVAL, "%s: can't name a step \"%s\"", file, step->name);
+	return 0;
+}
+
+/* --- the old text ------------------------------------------------------------------------------------------ */
+
+static int read_text(const struct update *u, struct buf *text, bool *exists, struct err *e)
+{
+	struct err why;
+	int r = state_file_read(u->dirfd, u->file, text, &why);
+
+	*exists = r == 0;
+	return r < 0 && r != -ENOENT ? err_set(e, r, "%s: %s", u->file, why.text) : 0;
+}
+
+static int read_old(struct update *u, struct err *e)
+{
+	struct stat st;
+	int r = read_text(u, &u->text, &u->exists, e);
+
+	if (r < 0 || !u->exists)
+		return r;
+	if (fstatat(u->dirfd, u->file, &st, 0) == 0)
+		u->mode = st.st_mode;
+	if (state_parse(buf_bytes(&u->text), &u->old, NULL) == -ENOMEM)
+		return err_set(e, -ENOMEM, "%s: no memory", u->file);
+	u->folder = absolute_folder(u);
+	for (size_t i = 0; i < u->old.n_paths && !u->listed; i++)
+		u->listed = names(u->dirfd, u->old.paths[i], u->change->step);
+	u->is_latest = u->old.latest && names(u->dirfd, u->old.latest, u->change->step);
+	return 0;
+}
+
+/* --- the new one ------------------------------------------------------------------------------------------- */
+
+/* What becomes of the path I of the list. */
+static int carry_path(struct update *u, size_t i)
+{
+	const struct change *c = u->change;
+	const char *path = u->old.paths[i];
+	const double *at = state_is_timed(&u->old) ? &u->old.timestamps[i] : NULL;
+
+	if (!names(u->dirfd, path, c->step)) {
+		if (c->kind == RENAME && u->listed && names(u->dirfd, path, c->as))
+			return 0;
+		return state_list_add(&u->list, strdup(path), at);
+	}
+	if (c->kind == ADD || c->kind == DROP)
+		return 0;
+	return state_list_add(&u->list, respell(u, path), at);
+}
+
+/* The last path that stood for the step. */
+static const char *old_path(const struct update *u)
+{
+	for (size_t i = u->old.n_paths; i-- > 0;)
+		if (names(u->dirfd, u->old.paths[i], u->change->step))
+			return u->old.paths[i];
+	return u->is_latest ? u->old.latest : NULL;
+}
+
+static int append(struct update *u)
+{
+	const char *old = old_path(u);
+	struct timespec t;
+	double now;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	now = (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+	return state_list_add(&u->list,
+			      old ? respell(u, old) : state_path(u->folder, u->change->as),
+			      state_is_timed(&u->old) ? &now : NULL);
+}
+
+/* The last in the new list that is the step; ANY: the last. NULL if there is none. */
+static const char *last_listed(const struct update *u, bool any)
+{
+	for (size_t i = u->new.n_paths; i-- > 0;)
+		if (any || names(u->dirfd, u->new.paths[i], u->change->as))
+			return u->new.paths[i];
+	return NULL;
+}
+
+static int choose_latest(struct update *u)
+{
+	enum kind kind = u->change->kind;
+
+	if (kind == ADD || kind == POINT) {
+		u->new.latest = last_listed(u, false);
+	} else if (!u->is_latest) {
+		u->new.latest = u->old.latest;
+	} else if (kind == DROP) {
+		u->new.latest = last_listed(u, true);
+	} else {
+		u->new.latest = u->latest = respell(u, u->old.latest);
+		return u->latest ? 0 : -ENOMEM;
+	}
+	return 0;
+}
+
+static int make_new(struct update *u)
+{
+	enum kind kind = u->change->kind;
+	int r = 0;
+
+	for (size_t i = 0; i < u->old.n_paths && r == 0; i++)
+		r = carry_path(u, i);
+	if (r == 0 && (kind == ADD || (kind == POINT && !u->listed)))
+		r = append(u);
+	u->new.last_preserved = u->old.last_preserved;
+	u->new.unknown = u->old.unknown;
+	state_list_put(&u->list, &u->new);
+	return r < 0 ? r : choose_latest(u);
+}
+
+/* --- both of them ------------------------------------------------------------------------------------------ */
+
+static int remove_file(const struct update *u, struct err *e)
+{
+	int r = io_remove_file(u->dirfd, u->file, e);
+
+	if (r < 0)
+		return r;
+	return fsync(u->dirfd) < 0 ? err_sys(e, -errno, "%s: syncing its directory", u->file) : 0;
+}
+
+/* 1: another was written meanwhile. There remains the moment between reading it again and replacing it. */
+static int put_new(const struct update *u, struct err *e)
+{
+	CLEANUP(buf_release) struct buf text = {0}, now = {0};
+	bool exists;
+	int r = u->new.latest ? state_print(&u->new, &text, e) : 0;
+
+	if (r < 0)
+		return err_wrap(e, r, "%s", u->file);
+	if (u->exists && text.n && bytes_eq(buf_bytes(&text), buf_bytes(&u->text)))
+		return 0;
+	r = read_text(u, &now, &exists, e);
+	if (r < 0)
+		return r;
+	if (exists != u->exists || !bytes_eq(buf_bytes(&now), buf_bytes(&u->text)))
+		return 1;
+	return u->new.latest ? io_replace_file_from(u->made_in, u->dirfd, u->file, buf_bytes(&text),
+						    u->mode, e)
+			     : remove_file(u, e);
+}
+
+static int try(struct update *u, struct err *e)
+{
+	enum kind kind = u->change->kind;
+	int r = read_old(u, e);
+
+	if (r < 0)
+		return r;
+	if ((kind == DROP || kind == RENAME) && !u->listed && !u->is_latest)
+		return 0;
+	if (kind != DROP && (r = check_name(u->change->as, u->file, e)) < 0)
+		return r;
+	r = make_new(u);
+	return r < 0 ? err_set(e, r, "%s: no memory", u->file) : put_new(u, e);
+}
+
+static int update(int made_in, int dirfd, const char *file, const struct change *c, struct err *e)
+{
+	enum { TRIES = 10 };
+
+	for (int i = 0; i < TRIES; i++) {
+		CLEANUP(update_release)
+		struct update u = {.made_in = made_in,
+				   .dirfd = dirfd,
+				   .file = file,
+				   .change = c,
+				   .mode = 0644};
+		int r = try(&u, e);
+
+		if (r <= 0)
+			return r;
+	}
+	return err_set(e, -EBUSY, "%s: another program writes it all the time", file);
+}
+
+int state_add(int dirfd, const char *state_name, const struct step_place *place, struct err *e)
+{
+	return update(dirfd, dirfd, state_name, &(struct change){ADD, place, place}, e);
+}
+
+int state_add_from(int made_in, int dirfd, const char *state_name, const struct step_place *place,
+		   struct err *e)
+{
+	return update(made_in, dirfd, state_name, &(struct change){ADD, place, place}, e);
+}
+
+int state_point(int dirfd, const char *state_name, const struct step_place *place, struct err *e)
+{
+	return update(dirfd, dirfd, state_name, &(struct change){POINT, place, place}, e);
+}
+
+int state_drop(int dirfd, const char *state_name, const struct step_place *place, struct err *e)
+{
+	return update(dirfd, dirfd, state_name, &(struct change){DROP, place, place}, e);
+}
+
+int state_rename(int dirfd, const char *state_name, const struct step_place *from,
+		 const struct step_place *to, struct err *e)
+{
+	return update(dirfd, dirfd, state_name, &(struct change){RENAME, from, to}, e);
+}

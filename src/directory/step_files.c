@@ -1,0 +1,430 @@
+#include "directory/step_files.h"
+#include "base/cleanup.h"
+#include "base/dir.h"
+#include "base/io.h"
+#include "directory/file_stamp.h"
+#include "directory/listing.h"
+#include "directory/placed.h"
+#include "directory/state_update.h"
+#include "draft/draft.h"
+#include "step/sidecar.h"
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+
+/* Where the record is while it is not whole. */
+#define UNMADE ".ckptfs/leaving.new"
+
+/* --- names ------------------------------------------------------------------------------------------------- */
+
+/* The names of all files that the step may have, each with its NUL. */
+static int list_files(const struct step_files *f, const struct step_place *p, struct buf *out,
+		      struct err *e)
+{
+	CLEANUP(dir_closep) DIR *s = dir_open(f->top, ".");
+	size_t n = strlen(p->name), prefix;
+	const struct dirent *de;
+	uint32_t of;
+	int r = 0;
+
+	if (!s)
+		return err_sys(e, -errno, "the checkpoint directory");
+	while (r == 0 && (de = dir_read(s, &r))) {
+		bool own = p->format == STEP_V2
+				   ? name_is_data(de->d_name, &prefix, &of) && prefix == n &&
+					     !strncmp(de->d_name, p->name, n)
+				   : name_without_shard(de->d_name, &of) == n && of == p->shards &&
+					     !strncmp(de->d_name, p->name, n);
+
+		if (own)
+			r = buf_add(out, de->d_name, strlen(de->d_name) + 1);
+	}
+	if (r == 0 && p->format == STEP_V2)
+		r = buf_add(out, p->file, strlen(p->file) + 1);
+	if (r == 0)
+		r = companion_name(p, f->meta, out);
+	if (r == 0)
+		r = companion_name(p, "debug", out);
+	return r < 0 ? err_set(e, r, "no memory") : 0;
+}
+
+/* What FILE of the step FROM is called as one of TO. */
+static int new_name(const char *file, const char *from, const char *to, struct buf *out)
+{
+	size_t n = strlen(from), stem = companion_stem(from);
+	bool is_companion = n != stem && file[stem] == '.';
+	int r = is_companion ? buf_add(out, to, companion_stem(to)) : buf_add_str(out, to);
+
+	if (r == 0)
+		r = buf_add_str(out, file + (is_companion ? stem : n));
+	return r == 0 ? buf_add_byte(out, 0) : r;
+}
+
+/* --- the record -------------------------------------------------------------------------------------------- */
+
+static int record_files(const struct step_files *f, const struct buf *files, int fd, struct err *e)
+{
+	int r = 0;
+
+	for (const char *n = (char *)files->p; r == 0 && n < (char *)files->p + files->n;
+	     n += strlen(n) + 1) {
+		r = trace_make(f->top, n, fd, n, e);
+		if (r == -ENOENT) /* it has no such file */
+			r = err_set(e, 0, "%s", "");
+	}
+	return r == 0 ? io_sync(fd, UNMADE, e) : r;
+}
+
+static int make_link(const char *step, int fd, const char *name, struct err *e)
+{
+	return io_make_link(*step ? step : ".", fd, name, e);
+}
+
+/* TO is NULL for one that is removed. */
+static int record(const struct step_files *f, const struct step_place *from, const char *to,
+		  struct err *e)
+{
+	CLEANUP(buf_release) struct buf files = {0};
+	CLEANUP(closep) int fd = -1, files_fd = -1;
+	int r = list_files(f, from, &files, e);
+
+	if (r == 0)
+		r = io_remove_all(f->top, UNMADE, e);
+	if (r == 0)
+		r = io_make_folder(f->top, UNMADE, 0777, e);
+	if (r == 0)
+		r = fd = dir_fd(f->top, UNMADE, e);
+	if (r >= 0)
+		r = make_link(from->name, fd, "from", e);
+	if (r == 0 && to)
+		r = make_link(to, fd, "to", e);
+	if (r == 0)
+		r = io_make_folder(fd, "files", 0777, e);
+	if (r == 0)
+		r = files_fd = dir_fd(fd, "files", e);
+	if (r >= 0)
+		r = record_files(f, &files, files_fd, e);
+	if (r == 0)
+		r = io_sync(fd, UNMADE, e);
+	return r < 0 ? r : io_move_new(f->top, UNMADE, f->top, STEP_LEAVING, e);
+}
+
+/* First what it is found by. */
+static int forget(int top, struct err *e)
+{
+	int r = io_move(top, STEP_LEAVING, top, UNMADE, e);
+
+	return r < 0 && r != -ENOENT ? r : io_remove_all(top, UNMADE, e);
+}
+
+/* --- what is to be done ------------------------------------------------------------------------------------ */
+
+struct leaving {
+	int top, files; /* the traces in the record */
+	const char *state_name;
+	struct step_place from, to;
+	bool renamed; /* else removed, and `to` is not used */
+};
+
+/* Does something with FILE, which is to be called AS. */
+typedef int (*leaving_fn)(const struct leaving *l, const char *file, const char *as, struct err *e);
+
+static int call(const struct leaving *l, const char *file, leaving_fn f, struct err *e)
+{
+	CLEANUP(buf_release) struct buf as = {0};
+
+	if (l->renamed && new_name(file, l->from.name, l->to.name, &as) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	return f(l, file, (char *)as.p, e);
+}
+
+/* For each file that there was: the index, if it was, LAST or else first. Until one is not 0. */
+static int each(const struct leaving *l, bool last, leaving_fn f, struct err *e)
+{
+	CLEANUP(dir_closep) DIR *s = dir_open(l->files, ".");
+	const char *index = l->from.file;
+	const struct dirent *de;
+	bool has_index;
+	int r;
+
+	if (!s)
+		return err_sys(e, -errno, STEP_LEAVING);
+	has_index = faccessat(l->files, index, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	r = has_index && !last ? call(l, index, f, e) : 0;
+	while (r == 0 && (de = dir_read(s, &r)))
+		if (strcmp(de->d_name, index) != 0)
+			r = call(l, de->d_name, f, e);
+	return r == 0 && has_index && last ? call(l, index, f, e) : r;
+}
+
+struct traced {
+	int traces;
+	const char *name;
+};
+
+static int is_traced(const void *traced, int dirfd, const char *file, struct err *e)
+{
+	const struct traced *t = traced;
+
+	return trace_fits(t->traces, t->name, dirfd, file, e);
+}
+
+static int is_traced_or_mark(const void *traced, int dirfd, const char *file, struct err *e)
+{
+	int r = is_traced(traced, dirfd, file, e);
+
+	return r == 0 ? io_is_mark(dirfd, file, e) : r;
+}
+
+/* The step's file, or the new name of it, goes; not what has taken its place. */
+static int remove_ours(const struct leaving *l, const char *file, const char *name,
+		       placed_fn is_ours, struct err *e)
+{
+	const struct traced t = {l->files, file};
+	int r = placed_remove_if(l->top, name, is_ours, &t, e);
+
+	return r < 0 ? r : 0;
+}
+
+/* Where there are no hard links it loses the old name at once. A trainer may have saved under that meanwhile:
+ * then there is no step any more that could be renamed. */
+static int give_name(const struct leaving *l, const char *file, const char *as, struct err *e)
+{
+	int r = io_link(l->top, file, l->top, as, e);
+	bool moved = io_needs_copy(r);
+	int fits;
+
+	if (moved)
+		r = io_move_new(l->top, file, l->top, as, e);
+	if (r < 0)
+		return r;
+	fits = trace_fits(l->files, file, l->top, as, e);
+	if (fits == 1)
+		return 0;
+	if (moved)
+		io_move_new(l->top, as, l->top, file, NULL);
+	else
+		io_remove_file(l->top, as, NULL); /* which it has not had for long */
+	return fits < 0 ? fits : err_set(e, -ESTALE, "%s: was replaced meanwhile", file);
+}
+
+/* A trainer may have saved under the old name meanwhile. */
+static int take_name_back(const struct leaving *l, const char *file, const char *as, struct err *e)
+{
+	int r = trace_fits(l->files, file, l->top, as, e);
+
+	if (r <= 0)
+		return r < 0 ? r : remove_ours(l, file, as, is_traced_or_mark, e);
+	r = io_link(l->top, as, l->top, file, e);
+	if (io_needs_copy(r)) {
+		r = io_move_new(l->top, as, l->top, file, e);
+		if (r != -EEXIST)
+			return r;
+	}
+	return r < 0 && r != -EEXIST ? r : remove_ours(l, file, as, is_traced, e);
+}
+
+/* 1 if it has not. */
+static int has_name(const struct leaving *l, const char *file, const char *as, struct err *e)
+{
+	int r = trace_fits(l->files, file, l->top, as, e);
+
+	return r < 0 ? r : !r;
+}
+
+static int take_old_name(const struct leaving *l, const char *file, const char *as, struct err *e)
+{
+	(void)as;
+	return remove_ours(l, file, file, is_traced, e);
+}
+
+static int tell_state(const struct leaving *l, struct err *e)
+{
+	return l->renamed ? state_rename(l->top, l->state_name, &l->from, &l->to, e)
+			  : state_drop(l->top, l->state_name, &l->from, e);
+}
+
+/* --- after a crash ----------------------------------------------------------------------------------------- */
+
+static void leaving_release(struct leaving *l)
+{
+	step_place_release(&l->from);
+	step_place_release(&l->to);
+	closep(&l->files);
+}
+
+static int read_step(int fd, const char *link, char name[NAME_MAX + 1])
+{
+	ssize_t n = readlinkat(fd, link, name, NAME_MAX);
+
+	if (n < 0)
+		return -errno;
+	name[n] = 0;
+	if (!strcmp(name, "."))
+		name[0] = 0;
+	return 0;
+}
+
+/* The place of the step NAME, which is of the same kind as ITEM; of V2 without that. */
+static int place_of(const char *name, const struct listed *item, struct step_place *out)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+	struct step_place place = {.name = (char *)name, .format = STEP_V2};
+
+	if (buf_printf(&file, "%s.index", name) < 0 || buf_add_byte(&file, 0) < 0)
+		return -ENOMEM;
+	place.file = (char *)file.p;
+	if (item) {
+		place.format = item->place.format;
+		place.shards = item->place.shards;
+	}
+	return step_place_copy(&place, out);
+}
+
+/* L is zeroed. -ENOENT: there is no record. */
+static int read_record(int top, struct leaving *l, struct err *e)
+{
+	CLEANUP(closep) int fd = dir_fd(top, STEP_LEAVING, e);
+	CLEANUP(listing_release) struct listing list = {0};
+	char from[NAME_MAX + 1], to[NAME_MAX + 1];
+	const struct listed *item;
+	int r = fd < 0 ? fd : read_step(fd, "from", from);
+
+	if (fd < 0 || r < 0)
+		return fd < 0 ? fd : err_sys(e, r == -ENOENT ? -EUCLEAN : r, STEP_LEAVING "/from");
+	l->renamed = read_step(fd, "to", to) == 0;
+	l->files = dir_fd(fd, "files", e);
+	r = l->files < 0 ? l->files : listing_read(top, l->state_name, &list, e);
+	if (r < 0)
+		return r == -ENOENT ? -EUCLEAN : r;
+	item = listing_find(&list, LISTED_STEP, from);
+	if (!item && l->renamed)
+		item = listing_find(&list, LISTED_STEP, to);
+	r = place_of(from, item, &l->from);
+	if (r == 0 && l->renamed)
+		r = place_of(to, item, &l->to);
+	return r < 0 ? err_set(e, r, "no memory") : 0;
+}
+
+static int note(const struct leaving *l, bool whole, struct buf *done)
+{
+	int r;
+
+	if (l->renamed)
+		r = buf_printf(done, "%s: renaming it to %s was interrupted, and is %s",
+			       l->from.name, l->to.name, whole ? "finished" : "taken back");
+	else
+		r = buf_printf(done, "%s: removing it was interrupted, and is finished",
+			       l->from.name);
+	return r == 0 ? buf_add_byte(done, 0) : r;
+}
+
+/* With DRAFTS what a removed step has of these is removed too; without, somebody may be at work on them. */
+static int resume(int top, const char *state_name, bool drafts, struct buf *done, struct err *e)
+{
+	CLEANUP(leaving_release)
+	struct leaving l = {.top = top, .files = -1, .state_name = state_name};
+	int r = read_record(top, &l, e);
+	bool whole;
+
+	if (r < 0)
+		return r == -ENOENT ? io_remove_all(top, UNMADE, e) : r;
+	r = l.renamed ? each(&l, true, has_name, e) : 0;
+	if (r < 0)
+		return r;
+	whole = r == 0;
+	if (r == 0 && drafts && !l.renamed)
+		r = draft_remove(top, l.from.name, e);
+	if (whole && r == 0)
+		r = tell_state(&l, e);
+	if (r >= 0)
+		r = each(&l, false, whole ? take_old_name : take_name_back, e);
+	if (r == 0)
+		r = forget(top, e);
+	if (r == 0 && note(&l, whole, done) < 0)
+		r = err_set(e, -ENOMEM, "no memory");
+	return r;
+}
+
+int step_files_resume(int top, const char *state_name, struct buf *done, struct err *e)
+{
+	return resume(top, state_name, true, done, e);
+}
+
+/* --- both of them ------------------------------------------------------------------------------------------ */
+
+/* Makes the record, when one of something that failed is worked off. TO is NULL for a removal. */
+static int begin(const struct step_files *f, const struct step_place *from, const char *to,
+		 struct leaving *l, struct err *e)
+{
+	CLEANUP(buf_release) struct buf done = {0};
+	int r = resume(f->top, f->state_name, false, &done, e);
+
+	if (r == 0)
+		r = record(f, from, to, e);
+	if (r < 0)
+		return r;
+	*l = (struct leaving){.top = f->top, .state_name = f->state_name, .from = *from};
+	r = l->files = dir_fd(f->top, STEP_LEAVING "/files", e);
+	if (r < 0) /* else it would be done at some later time */
+		forget(f->top, NULL);
+	return r < 0 ? r : 0;
+}
+
+/* Nothing has been taken away yet. */
+static void give_up(struct leaving *l)
+{
+	if (l->renamed && each(l, false, take_name_back, NULL) < 0)
+		return;
+	forget(l->top, NULL);
+}
+
+/* What is left to do where R, of what was to be done first, is 0; the record stays. */
+static int finish(struct leaving *l, int r, struct err *e)
+{
+	if (r == 0)
+		r = tell_state(l, e);
+	if (r < 0)
+		give_up(l);
+	else
+		r = each(l, false, take_old_name, e);
+	closep(&l->files);
+	return r;
+}
+
+int step_rename(const struct step_files *f, const struct step_place *from, const char *to,
+		struct err *e)
+{
+	struct leaving l;
+	int r;
+
+	r = step_name_is_free(f->top, to, e);
+	if (r <= 0)
+		return r < 0 ? r : err_set(e, -EEXIST, "%s: something of that name is there", to);
+	r = begin(f, from, to, &l, e);
+	if (r < 0)
+		return r;
+	l.renamed = true;
+	l.to = *from;
+	l.to.name = (char *)to;
+	r = each(&l, true, give_name, e);
+	if (r == 0)
+		r = io_sync(f->top, "the checkpoint directory", e);
+	r = finish(&l, r, e);
+	return r < 0 ? r : forget(f->top, e);
+}
+
+int step_remove(const struct step_files *f, const struct step_place *place, struct err *e)
+{
+	struct leaving l;
+	int r = begin(f, place, NULL, &l, e);
+
+	if (r < 0)
+		return r;
+	return finish(&l, 0, e);
+}
+
+void step_removed(const struct step_files *f)
+{
+	forget(f->top, NULL);
+}

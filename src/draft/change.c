@@ -1,0 +1,392 @@
+/* src/draft/change.c: items are made, removed and renamed. */
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "draft/disk.h"
+#include "draft/draft.h"
+#include "draft/draft_own.h"
+#include "draft/items.h"
+#include "draft/staged.h"
+#include "step/name.h"
+#include <fcntl.h>
+#include <stdio.h>
+
+/* --- names ------------------------------------------------------------------------------------------------- */
+
+/* -EINVAL if a new item may not be called that. */
+static int check_name(const struct draft_item *dir, const char *name, bool folder, struct err *e)
+{
+	struct bytes n = bytes_str(name);
+
+	if (n.n > 255)
+		return -ENAMETOOLONG;
+	if (disk_is_reserved(name))
+		return err_set(e, -EINVAL, "%s: a name that ckptfs uses itself", name);
+	if (folder)
+		return bytes_ends(n, bytes_str(".npy")) || bytes_ends(n, bytes_str(".tsv")) ||
+				       bytes_ends(n, bytes_str(".pbtxt"))
+			       ? err_set(e, -EINVAL, "%s: a folder may not have the name of a file",
+					 name)
+			       : 0;
+	if (name[0] == '.' || draft_is_hidden(dir) ||
+	    (!dir->parent && text_kind_of(name) < N_TEXTS))
+		return 0;
+	return bytes_ends(n, bytes_str(".npy"))
+		       ? 0
+		       : err_set(e, -EINVAL, "%s: expected a name that ends in .npy", name);
+}
+
+/* A path that no variable's name gives could not be committed. */
+static int check_path(const struct draft *d, const struct draft_item *dir, const char *name,
+		      struct err *e)
+{
+	CLEANUP(buf_release) struct buf path = {0}, key = {0};
+	int r;
+
+	if (name[0] == '.' || draft_is_hidden(dir) ||
+	    !bytes_ends(bytes_str(name), bytes_str(".npy")))
+		return 0;
+	r = dir->parent ? draft_path(dir, &path) : 0;
+	if (r == 0 && path.n)
+		r = buf_add_byte(&path, '/');
+	if (r == 0)
+		r = buf_add(&path, name, strlen(name) - strlen(".npy"));
+	if (r == 0)
+		r = name_from_path(d->object_based ? NAME_OBJECT : NAME_PLAIN, buf_bytes(&path),
+				   &key);
+	if (r == -ENOENT && !d->has_base) { /* whether it is object-based is not known yet */
+		key.n = 0;
+		r = name_from_path(NAME_OBJECT, buf_bytes(&path), &key);
+	}
+	if (r == -ENOENT)
+		return err_set(e, -EINVAL, "%s: no variable has such a path", name);
+	return r < 0 ? err_set(e, r, "no memory") : 0;
+}
+
+static struct draft_item *get_dir(const struct draft *d, uint32_t index)
+{
+	struct draft_item *i = draft_item(d, index);
+
+	return i && i->what == DRAFT_DIR && !i->gone ? i : NULL;
+}
+
+/* --- making and removing ----------------------------------------------------------------------------------- */
+
+/* The parts that creating a file and a folder have in common; the lock is held. */
+static int check_new(struct draft *d, uint32_t dir, const char *name, bool folder,
+		     struct draft_item **parent, struct err *e)
+{
+	int r;
+
+	*parent = get_dir(d, dir);
+	r = *parent ? draft_check_open(d, e) : -ESTALE;
+	if (r == 0)
+		r = check_name(*parent, name, folder, e);
+	if (r == 0 && !folder)
+		r = check_path(d, *parent, name, e);
+	if (r == 0 && draft_find(d, *parent, name))
+		r = -EEXIST;
+	return r;
+}
+
+int draft_create(struct draft *d, uint32_t dir, const char *name, const struct draft_owner *owner,
+		 bool open, struct draft_item **out, struct err *e)
+{
+	struct draft_item *parent, *i;
+	int r;
+
+	pthread_mutex_lock(&d->lock);
+	r = check_new(d, dir, name, false, &parent, e);
+	if (r == 0) {
+		i = items_add(d, parent, name, strlen(name), DRAFT_STAGED, 0);
+		if (!i || items_stage(i, owner) < 0) {
+			if (i)
+				items_remove(d, i);
+			r = err_set(e, -ENOMEM, "no memory");
+		} else {
+			i->refs++;
+			if (open)
+				draft_count_open(d, i, true);
+			*out = i;
+			items_entered(parent);
+			items_changed(d);
+		}
+	}
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+int draft_mkdir(struct draft *d, uint32_t dir, const char *name, struct draft_item **out,
+		struct err *e)
+{
+	struct draft_item *parent, *i;
+	int r;
+
+	pthread_mutex_lock(&d->lock);
+	r = check_new(d, dir, name, true, &parent, e);
+	if (r == 0) {
+		i = items_add(d, parent, name, strlen(name), DRAFT_DIR, 0);
+		CLEANUP(closep)
+		int fd = i ? disk_folder(d, i, true, e) : err_set(e, -ENOMEM, "no memory");
+
+		r = fd < 0 ? fd : 0;
+		if (r < 0 && i) {
+			disk_remove_folder(d, i, NULL); /* it may be there, and not opened */
+			items_remove(d, i);
+		}
+		if (r == 0) {
+			i->refs++;
+			i->on_disk = true;
+			*out = i;
+			items_entered(parent);
+			items_changed(d);
+		}
+	}
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+/* Takes I away from disk and tree. */
+static int remove_item(struct draft *d, struct draft_item *i, struct err *e)
+{
+	bool on_disk, referring = i->what == DRAFT_STAGED && i->staged->ref_pin != DRAFT_NONE;
+	int r = i->under ? disk_mark_gone(d, i, e) : 0;
+
+	/* Who has it open goes on with what was copied so far. That must not keep it from being removed. */
+	if (r == 0 && i->opens && referring)
+		draft_settle(d, i, NULL);
+	on_disk = i->on_disk;
+
+	/* A link in whose place a file would come that is not there yet. */
+	if (i->what == DRAFT_STAGED && !on_disk && !i->gone) {
+		CLEANUP(closep) int dir = disk_folder(d, i->parent, false, NULL);
+		struct stat st;
+
+		on_disk = dir >= 0 && fstatat(dir, i->name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	}
+	if (r == 0 && i->what == DRAFT_DIR)
+		r = disk_remove_folder(d, i, e);
+	else if (r == 0 && on_disk)
+		r = disk_remove(d, i, e);
+	if (r < 0)
+		return r;
+	items_entered(i->parent);
+	items_remove(d, i);
+	items_changed(d);
+	return 0;
+}
+
+static int remove_named(struct draft *d, uint32_t dir, const char *name, bool folder, struct err *e)
+{
+	struct draft_item *parent, *i;
+	int r;
+
+	pthread_mutex_lock(&d->lock);
+	parent = get_dir(d, dir);
+	i = parent ? draft_find(d, parent, name) : NULL;
+	r = parent ? draft_check_open(d, e) : -ESTALE;
+	if (r == 0 && !i)
+		r = -ENOENT;
+	else if (r == 0 && (i->what == DRAFT_DIR) != folder)
+		r = folder ? -ENOTDIR : -EISDIR;
+	else if (r == 0)
+		r = i->first ? -ENOTEMPTY : remove_item(d, i, e);
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+int draft_unlink(struct draft *d, uint32_t dir, const char *name, struct err *e)
+{
+	return remove_named(d, dir, name, false, e);
+}
+
+int draft_rmdir(struct draft *d, uint32_t dir, const char *name, struct err *e)
+{
+	return remove_named(d, dir, name, true, e);
+}
+
+/* --- renaming ---------------------------------------------------------------------------------------------- */
+
+/* Spells out on disk what I is, so that it can be moved (rule 2 of draft.h). */
+static int spell_out(struct draft *d, struct draft_item *i, struct err *e)
+{
+	if (i->what == DRAFT_DIR) {
+		CLEANUP(closep) int fd = disk_folder(d, i, true, e);
+
+		return fd < 0 ? fd : 0;
+	}
+	if (i->what == DRAFT_STAGED) {
+		int r = draft_settle(d, i, e);
+
+		if (r < 0 || i->on_disk)
+			return r;
+		r = draft_item_open(d, i, e);
+		if (r == 0 && !i->opens)
+			closep(&i->staged->fd);
+		return r;
+	}
+	if (i->on_disk)
+		return 0;
+	int r = disk_put_link(d, i, e);
+
+	i->on_disk = r == 0;
+	return r;
+}
+
+static int spell_out_all(struct draft *d, struct draft_item *root, struct err *e)
+{
+	int r = spell_out(d, root, e);
+
+	if (root->what == DRAFT_DIR && root->under)
+		for (struct draft_item *i = root; r == 0 && (i = items_next(root, i));)
+			r = spell_out(d, i, e);
+	return r == 0 && root->under ? disk_mark_gone(d, root, e) : r;
+}
+
+/* Of ROOT and what is below it nothing is in the place that it has in the base, or had in a commit. */
+static void forget_place(struct draft_item *root)
+{
+	for (struct draft_item *i = root; i; i = items_next(root, i)) {
+		i->under = false;
+		i->committed = false;
+		if (i->what == DRAFT_DIR)
+			i->on_disk = true;
+		if (i->staged) {
+			i->staged->refusal.code = 0;
+			i->staged->committed = 0;
+		}
+	}
+}
+
+static bool is_in(const struct draft_item *i, const struct draft_item *root)
+{
+	while (i && i != root)
+		i = i->parent;
+	return i;
+}
+
+/* What FROM would be in place of TO, which may be NULL. */
+static int check_target(const struct draft *d, const struct draft_item *from,
+			const struct draft_item *to, struct err *e)
+{
+	bool folder = from->what == DRAFT_DIR;
+
+	if (!to)
+		return 0;
+	if (folder != (to->what == DRAFT_DIR))
+		return folder ? -ENOTDIR : -EISDIR;
+	if (to->first)
+		return -ENOTEMPTY;
+	return from->what == DRAFT_VAR
+		       ? staged_fits(d, draft_var(d, from), d->pins[from->pin].step, to, e)
+		       : 0;
+}
+
+/* What takes the place of a variable has to be like it. */
+static void inherit(struct draft_item *i, const struct draft_item *from)
+{
+	if (from->what == DRAFT_VAR) {
+		i->expect_pin = from->pin;
+		i->expect_var = from->number;
+	} else if (from->expect_var != DRAFT_NONE) {
+		i->expect_pin = from->expect_pin;
+		i->expect_var = from->expect_var;
+	}
+}
+
+static int move_item(struct draft *d, struct draft_item *i, struct draft_item *to_dir,
+		     const char *to, struct draft_item *target, struct err *e)
+{
+	CLEANUP(freep) char *name = strdup(to);
+	bool under = target && target->under;
+	int r = name ? spell_out_all(d, i, e) : err_set(e, -ENOMEM, "no memory");
+
+	/* An empty folder: without the marks in it, it is one on disk too, in whose place another can be moved. */
+	if (r == 0 && target && target->what == DRAFT_DIR) {
+		r = under ? disk_mark_gone(d, target, e) : 0;
+		if (r == 0)
+			r = disk_remove_marks(d, target, e);
+		under = false;
+	}
+	if (r == 0)
+		r = disk_move(d, i, to_dir, to, e);
+	if (r < 0)
+		return r;
+	if (target) {
+		inherit(i, target);
+		items_remove(d, target);
+	}
+	forget_place(i);
+	i->under = under;
+	items_entered(i->parent);
+	items_entered(to_dir);
+	items_move(d, i, to_dir, TAKE(name, NULL));
+	items_changed(d);
+	return 0;
+}
+
+static int exchange(struct draft *d, struct draft_item *a, struct draft_item *b, struct err *e)
+{
+	CLEANUP(freep) char *to_a = strdup(b->name);
+	CLEANUP(freep) char *to_b = strdup(a->name);
+	struct draft_item *dir = b->parent;
+	int r = to_a && to_b ? spell_out_all(d, a, e) : err_set(e, -ENOMEM, "no memory");
+
+	if (r == 0)
+		r = spell_out_all(d, b, e);
+	if (r == 0)
+		r = disk_exchange(d, a, b, e);
+	if (r < 0)
+		return r;
+	forget_place(a);
+	forget_place(b);
+	items_entered(a->parent);
+	items_entered(b->parent);
+	items_move(d, b, a->parent, TAKE(to_b, NULL));
+	items_move(d, a, dir, TAKE(to_a, NULL));
+	items_changed(d);
+	return 0;
+}
+
+static int rename_locked(struct draft *d, struct draft_item *from_dir, const char *from,
+			 struct draft_item *to_dir, const char *to, unsigned flags, struct err *e)
+{
+	struct draft_item *i = draft_find(d, from_dir, from), *target = draft_find(d, to_dir, to);
+	int r;
+
+	if (!i || (flags & RENAME_EXCHANGE && !target))
+		return -ENOENT;
+	if (i->what == DRAFT_TEXT)
+		return err_set(e, -EINVAL, "%s: a step's text has but one name", from);
+	if (flags & RENAME_NOREPLACE && target)
+		return -EEXIST;
+	if (i == target)
+		return 0;
+	if (is_in(to_dir, i) || (flags & RENAME_EXCHANGE && is_in(from_dir, target)))
+		return -EINVAL;
+	r = check_name(to_dir, to, i->what == DRAFT_DIR, e);
+	if (r == 0 && i->what != DRAFT_DIR)
+		r = check_path(d, to_dir, to, e);
+	if (r == 0 && flags & RENAME_EXCHANGE)
+		return exchange(d, i, target, e);
+	if (r == 0)
+		r = check_target(d, i, target, e);
+	return r == 0 ? move_item(d, i, to_dir, to, target, e) : r;
+}
+
+int draft_rename(struct draft *d, uint32_t from_dir, const char *from, uint32_t to_dir,
+		 const char *to, unsigned flags, struct err *e)
+{
+	struct draft_item *a, *b;
+	int r;
+
+	if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE))
+		return -EINVAL;
+	pthread_mutex_lock(&d->lock);
+	a = get_dir(d, from_dir);
+	b = get_dir(d, to_dir);
+	r = a && b ? draft_check_open(d, e) : -ESTALE;
+	if (r == 0)
+		r = rename_locked(d, a, from, b, to, flags, e);
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}

@@ -1,0 +1,314 @@
+/* src/draft/draft.h: a step being written.
+ *
+ * A draft is a tree of items that starts as what its base, a saved step, holds, and is then changed. All of it
+ * is also on disk, so that nothing is lost when the process is; there it is an overlay over the base:
+ *
+ *     .ckptfs/drafts/my-model-0/         in the checkpoint directory; named as the step's folder
+ *         base -> steps/my-model-0       absent: a new step, of the name that the draft has
+ *         steps/…                        the steps that the draft needs (draft/pin.h)
+ *         tree/w.npy                     a file that was written: its bytes
+ *         tree/fc/kernel.npy -> my-model-0/dense/kernel.npy
+ *                                        a variable (or text) as it is in a pinned step: copied or renamed
+ *         tree/fc/                       a folder; what the base has in a folder of the same path shows through
+ *         tree/.gone/dense               what the base has here under this name does not show through
+ *         commit/…                       a commit under way (commit/commit.h)
+ *
+ * Rules that make each change one step on disk, so that a crash leaves the state before it or after it:
+ *   1. A mark in .gone says nothing of what lies in `tree` under that name, so it can be made before that is taken away.
+ *   2. A link to what the base shows at the same place changes nothing: before a variable or folder is renamed, it is
+ *      spelled out by links, marked as gone, and only then moved, by one rename(2).
+ *   3. A file is written beside the tree and moved in.
+ *
+ * Variables are items by their paths (step/name.h). `lock` guards everything in struct draft and its items
+ * but what says otherwise; it is held while a file is copied up. */
+#pragma once
+#include "draft/pin.h"
+#include "step/npy_file.h"
+#include "step/sidecar.h"
+#include "step/tree.h"
+
+enum draft_what {
+	DRAFT_DIR,
+	DRAFT_VAR, /* variable `number` of the step of `pin` */
+	DRAFT_TEXT, /* text `number` of it */
+	DRAFT_STAGED, /* a file of the draft's own */
+};
+
+#define DRAFT_NONE UINT32_MAX
+
+/* In .ckptfs/drafts: what begins so is a draft that has ended, and is being removed. No step's folder has such
+ * a name. */
+#define DRAFT_OLD "%old."
+
+/* And one that is being made: it gets its name when it is whole. */
+#define DRAFT_NEW "%new"
+
+/* Indexes of items that the base does not have start here; those of the others are the base's (step/tree.h). */
+#define DRAFT_DYNAMIC UINT32_C(0x80000000)
+
+/* What a file of the draft's own has besides. */
+struct staged {
+	int fd; /* -1: nobody has it open, or it is not on disk yet */
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+	struct timespec mtime; /* of one that is not on disk */
+	uint64_t version; /* counts changes of its bytes */
+	uint64_t committed; /* the version that a commit has copied while it was open; 0: none */
+	/* The checksum of what was written one behind the other from the start on, under seq_lock. */
+	pthread_mutex_t seq_lock;
+	bool seq;
+	uint32_t seq_crc;
+	uint64_t seq_end;
+	/* Being copied from a variable, in pieces: nothing of it is on disk. */
+	uint32_t ref_pin, ref_number; /* or DRAFT_NONE */
+	enum draft_what ref_what;
+	uint64_t ref_bytes;
+	struct err refusal; /* why it can't be committed; code 0: not known to be so */
+};
+
+struct draft_item {
+	uint32_t index;
+	uint32_t refs; /* the tree's, and those of open files */
+	uint32_t opens, writers;
+	enum draft_what what;
+	bool gone; /* its name was removed; some have it open */
+	bool left; /* the draft began anew without it; some have it open */
+	bool lost; /* it was to stay when the draft began anew, and could not */
+	bool committed; /* VAR: that stayed then, and is in the commit as it is */
+	bool on_disk; /* in `tree`; a VAR or TEXT that is not shows through from the base */
+	bool under; /* the base shows something at this place, which is this or is hidden by it */
+	bool own_name; /* VAR: of the variable that it is; only asked where the name begins with a dot */
+	bool opened; /* VAR: since its step was parsed */
+	uint32_t pin, number; /* VAR, TEXT */
+	uint32_t expect_pin, expect_var; /* over which variable it lies; or DRAFT_NONE */
+	char *name;
+	struct timespec
+		entered; /* DIR: when its entries last changed; 0: they are as in the base */
+	struct draft_item *parent; /* NULL: the root */
+	struct draft_item *first, *last, *before, *after; /* children and siblings */
+	struct draft_item *chain; /* in its bucket */
+	struct staged *staged;
+};
+
+/* A descriptor of the checkpoint directory, which the drafts in it share. */
+struct draft_top {
+	atomic_uint refs;
+	int fd;
+};
+
+struct draft {
+	atomic_uint refs;
+	pthread_mutex_t lock;
+	struct draft_top *shared;
+	int top; /* its descriptor */
+	int fd; /* .ckptfs/drafts/NAME */
+	char *name; /* prefix of the step in whose folder the draft is */
+	char *folder; /* the draft's own name in .ckptfs/drafts */
+	char *meta; /* suffix of the meta graph */
+	enum verify_mode mode;
+	struct pin *pins; /* the base is the first */
+	uint32_t n_pins;
+	bool has_base;
+	bool object_based; /* of the base; names are made accordingly */
+	struct draft_item *root;
+	struct draft_item **fixed, **dynamic; /* by index */
+	uint32_t n_fixed, n_dynamic, cap_dynamic, first_dynamic;
+	struct draft_item **buckets;
+	uint32_t n_buckets, n_items;
+	uint32_t base_files; /* variables that the base shows */
+	bool base_meta; /* and whether it has a meta graph */
+	uint32_t writers;
+	uint32_t in_flight; /* writes that are under way, without the lock */
+	pthread_cond_t settled; /* there are none, or no writers */
+	uint64_t changes; /* counts them */
+	int64_t changed_at; /* ms of CLOCK_MONOTONIC */
+	atomic_bool
+		ended; /* committed or discarded: nothing is written any more. Set with the lock held */
+	bool born; /* a new step, and committed: what is in it is in the step of that name */
+	char *published; /* the step that it has become, where only the state file does not say so yet; or NULL */
+	struct err failure; /* of the last commit; code 0: none, or it was changed since */
+	uint64_t failed_at; /* `changes` then */
+	int64_t retry_at; /* ms of CLOCK_MONOTONIC: not to be tried again unasked before */
+	unsigned failures; /* in a row */
+	struct err told; /* the last that was told unasked */
+	void *owner; /* what whoever began it keeps with it, for as long as there is a reference */
+	void (*owner_release)(void *owner);
+};
+
+/* The file of a VAR as it was opened: of variable NUMBER of pin PIN. It can be read when the draft has ended too. */
+struct draft_base {
+	struct file *file;
+	uint32_t pin, number;
+};
+
+struct draft_owner {
+	uid_t uid;
+	gid_t gid;
+	mode_t mode; /* less the caller's umask */
+};
+
+struct draft_config {
+	int top; /* stays the caller's */
+	const struct draft *beside; /* another one in the same directory; or NULL */
+	const char *name;
+	const char *meta;
+	enum verify_mode mode;
+	uint32_t first_dynamic; /* the first number that may be given out */
+	const struct draft_owner *maker; /* of a new step; NULL: as new files are */
+};
+
+/* At rest a draft has one descriptor, and one for all in the same directory. -EMFILE: there would not be
+ * enough left to commit what is written. */
+
+/* Begins a draft over BASE, whose tree TREE is and whose files are in BASE_FD; or with BASE NULL a new step,
+ * which belongs to C->maker. -EEXIST, -ESTALE, or of the calls that failed. */
+int draft_begin(const struct draft_config *c, struct step *base, const struct tree *tree,
+		int base_fd, struct draft **out, struct err *e);
+
+/* Takes up what is in .ckptfs/drafts/FOLDER. -EUCLEAN: it is no draft; or of reading. */
+int draft_take_up(const struct draft_config *c, const char *folder, struct draft **out,
+		  struct err *e);
+struct draft *draft_ref(struct draft *d);
+void draft_unref(struct draft *d);
+
+/* Removes it from disk. It has ended, unless nothing could be done: then it goes on. */
+int draft_discard(struct draft *d, struct err *e);
+
+/* Removes from disk what a step of that name has of a draft, at which nobody is at work. */
+int draft_remove(int top, const char *name, struct err *e);
+
+/* The number of S among the pins, which it becomes if it is none yet; its files are in FROM. As pin_make. The
+ * lock is held. */
+int draft_pin(struct draft *d, struct step *s, int from, struct err *e);
+
+/* Whose the step is, and when it was last changed: of the base its index, of a new step the draft's folder. */
+int draft_stat_step(const struct draft *d, struct stat *out);
+
+/* Opens the folder that P, one of the pins, has in the draft. */
+int draft_pin_dir(const struct draft *d, const struct pin *p, struct err *e);
+
+/* Waits until no write is under way, for a commit must not see half of one; and a moment for files that are
+ * being closed. The lock is held, and let go meanwhile. */
+void draft_settle_writes(struct draft *d);
+
+/* After a commit, while files are open for writing: these stay, as what is written over the same base from now
+ * on; all else is as in the base again. If that fails the draft ends: the commit has all that was written, and
+ * what is written to one of these files later fails. The lock is held. */
+void draft_restart(struct draft *d);
+
+/* -EBUSY: a file is open for writing with which that can't be done. The lock is held. */
+int draft_can_restart(const struct draft *d, struct err *e);
+
+/* Makes NAME the prefix of the step that a draft without a base is for. -EEXIST: there is a draft of it. */
+int draft_rename_step(struct draft *d, const char *name, struct err *e);
+
+/* How many variables differ from the base. */
+uint32_t draft_count(struct draft *d);
+
+/* Whether nothing was changed for MS, nothing is open for writing, and a commit that failed is worth another
+ * try: what was refused when it was changed, what the disk refused after 1, 2, 4 … 60 seconds. WAIT: how many
+ * ms until that can be so; -1: not before a change. */
+bool draft_is_due(struct draft *d, int64_t ms, int64_t *wait);
+
+/* Notes that a commit ended with R, and why. The lock is held. */
+void draft_note_result(struct draft *d, int r, const struct err *why);
+
+/* Whether WHY was not told before; it is from now on. */
+bool draft_is_news(struct draft *d, const struct err *why);
+
+/* Why it can't be committed, a sentence for each file, into OUT. */
+int draft_why(struct draft *d, struct buf *out);
+
+/* --- items: with the lock held, until the lock is dropped, or as long as there is a reference ----------------------- */
+
+struct draft_item *draft_item(const struct draft *d, uint32_t index); /* NULL: none */
+struct draft_item *draft_find(const struct draft *d, const struct draft_item *dir,
+			      const char *name);
+void draft_item_put(struct draft *d, struct draft_item *i);
+
+/* A number that no item has or had. 0: none. */
+uint32_t draft_new_number(struct draft *d);
+
+/* Is it a variable of the step, or will it be when it is whole? Not: texts, a tool's temporary files. */
+bool draft_is_variable(const struct draft_item *i);
+
+/* The path from the root, without a '/' at its start. -ENOMEM. */
+int draft_path(const struct draft_item *i, struct buf *out);
+
+/* Of a STAGED item; nlink is 0 when it is gone. */
+int draft_stat(struct draft *d, struct draft_item *i, struct stat *out, struct err *e);
+
+/* Has the file of a STAGED item open, as long as the lock is held; what it was to be referred to becomes bytes. */
+int draft_item_open(struct draft *d, struct draft_item *i, struct err *e);
+
+const struct var *draft_var(const struct draft *d, const struct draft_item *i);
+
+/* --- changes: they take the lock; with it the index of an item that is gone is -ESTALE ------------------------------ */
+
+/* -EINVAL: no name of a variable, text or temporary file. OUT has a reference; with OPEN it is also open, as
+ * by draft_open. */
+int draft_create(struct draft *d, uint32_t dir, const char *name, const struct draft_owner *owner,
+		 bool open, struct draft_item **out, struct err *e);
+int draft_mkdir(struct draft *d, uint32_t dir, const char *name, struct draft_item **out,
+		struct err *e);
+int draft_unlink(struct draft *d, uint32_t dir, const char *name, struct err *e);
+int draft_rmdir(struct draft *d, uint32_t dir, const char *name, struct err *e);
+
+/* FLAGS of renameat2(2): RENAME_NOREPLACE, RENAME_EXCHANGE. */
+int draft_rename(struct draft *d, uint32_t from_dir, const char *from, uint32_t to_dir,
+		 const char *to, unsigned flags, struct err *e);
+
+/* BASE as for draft_write. */
+int draft_truncate(struct draft *d, struct draft_item *i, const struct draft_base *base,
+		   uint64_t size, struct err *e);
+
+/* VALID, as in setattr(2) of FUSE: which of ST are to be set. Only STAGED files have attributes of their own;
+ * of others nothing is kept, and that is no error. */
+enum { DRAFT_MODE = 1, DRAFT_UID = 2, DRAFT_GID = 4, DRAFT_MTIME = 8, DRAFT_MTIME_NOW = 16 };
+int draft_set_attr(struct draft *d, uint32_t index, unsigned valid, const struct stat *st,
+		   struct err *e);
+
+/* --- open files ------------------------------------------------------------------------------------------------ */
+
+/* Opens the item INDEX, which gets a reference; TRUNCATE: and cuts it to nothing. -EISDIR; -ESTALE: there is
+ * none, or the draft has ended. */
+int draft_open(struct draft *d, uint32_t index, bool writing, bool truncate,
+	       struct draft_item **out, struct err *e);
+void draft_close(struct draft *d, struct draft_item *i, bool writing);
+
+/* The bytes of an open file. BASE is that of what I is or was as a VAR, or NULL. -ESTALE, without a sentence:
+ * the draft has ended, or began anew, and I's number stands for what the base has: it is to be opened again. A
+ * file whose name was removed has bytes of its own until it is closed. */
+int64_t draft_read(struct draft *d, struct draft_item *i, const struct draft_base *base,
+		   uint64_t off, size_t len, uint8_t *dst, struct err *e);
+int draft_write(struct draft *d, struct draft_item *i, const struct draft_base *base,
+		struct bytes b, uint64_t off, struct err *e);
+int draft_allocate(struct draft *d, struct draft_item *i, const struct draft_base *base, int mode,
+		   uint64_t off, uint64_t len, struct err *e);
+
+/* -EINVAL: as it is it can't be committed; E says why. NOT_YET: a file of which only the header is there passes. */
+int draft_check(struct draft *d, struct draft_item *i, bool not_yet, struct err *e);
+int draft_sync(struct draft *d, struct draft_item *i, struct err *e);
+
+/* Is I a text as its step has it? */
+bool draft_item_is_text(struct draft *d, const struct draft_item *i);
+
+struct draft_source {
+	struct step *step;
+	int dirfd; /* of its files */
+	enum draft_what what; /* VAR or TEXT */
+	uint32_t number;
+	uint64_t size; /* of its file */
+};
+
+/* What I is, if it is a variable or text of a step; a text has TEXT bytes. OUT has a reference to the step,
+ * and a descriptor. */
+bool draft_source_of(struct draft *d, const struct draft_item *i, uint64_t text,
+		     struct draft_source *out);
+
+/* Copies LEN bytes at OFF of FROM to the same place in I without moving any: a reference, which is whole when
+ * all of FROM was copied, in order. How many that were; 0: they have to be copied. -EINVAL: not of the dtype
+ * and shape that I had. */
+int64_t draft_refer(struct draft *d, struct draft_item *i, const struct draft_source *from,
+		    uint64_t off, uint64_t len, struct err *e);

@@ -1,0 +1,42 @@
+/* src/draft/items.h: the items of a draft as a tree in memory. For draft*.c and commit*.c alone; the
+ * draft's lock is held. */
+#pragma once
+#include "draft/draft.h"
+
+/* Makes the items of the base: its files, folders and texts. -ENOMEM. */
+int items_init(struct draft *d, const struct tree *tree);
+
+/* Only a root. -ENOMEM. */
+int items_init_empty(struct draft *d);
+
+/* A new item in PARENT; with index 0 it gets the next dynamic one. The tree has a reference. NULL: no memory. */
+struct draft_item *items_add(struct draft *d, struct draft_item *parent, const char *name, size_t n,
+			     enum draft_what what, uint32_t index);
+
+/* Takes it out of the tree, whose reference goes with it. */
+void items_remove(struct draft *d, struct draft_item *i);
+
+/* Gives it another parent and name, which none has yet. NAME becomes its. */
+void items_move(struct draft *d, struct draft_item *i, struct draft_item *parent, char *name);
+
+/* Takes I out of the tree for a while; the tree's reference becomes the caller's. */
+void items_take_out(struct draft *d, struct draft_item *i);
+
+/* Puts it back below PARENT; in place of the item there that has its index. */
+void items_put_back(struct draft *d, struct draft_item *i, struct draft_item *parent);
+
+/* Lets all items go. What is open keeps its item, which has `left` then. */
+void items_leave(struct draft *d);
+
+/* The next item in pre-order below ROOT, after I (at first ROOT itself, which is not given); NULL at the end. */
+struct draft_item *items_next(const struct draft_item *root, struct draft_item *i);
+
+/* I as a file of the draft's own, not on disk yet. -ENOMEM. */
+int items_stage(struct draft_item *i, const struct draft_owner *owner);
+void items_unstage(struct draft_item *i);
+
+/* The entries of DIR have changed: so has its time. */
+void items_entered(struct draft_item *dir);
+
+/* A change was made: commits wait, and what failed may be tried again. */
+void items_changed(struct draft *d);

@@ -1,0 +1,255 @@
+/* src/draft/open.c: open files of a draft, as long as they are open (the states are drawn in
+ * docs/ARCHITECTURE.md). */
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "draft/disk.h"
+#include "draft/draft.h"
+#include "draft/draft_own.h"
+#include "draft/items.h"
+#include "draft/staged.h"
+#include <fcntl.h>
+#include <time.h>
+
+/* --- opening and closing ----------------------------------------------------------------------------------- */
+
+void draft_count_open(struct draft *d, struct draft_item *i, bool writing)
+{
+	i->refs++;
+	i->opens++;
+	i->writers += writing;
+	d->writers += writing;
+}
+
+int draft_open(struct draft *d, uint32_t index, bool writing, bool truncate,
+	       struct draft_item **out, struct err *e)
+{
+	struct draft_item *i;
+	int r = 0;
+
+	pthread_mutex_lock(&d->lock);
+	i = draft_item(d, index);
+	if (!i || draft_where(d, i) != WHERE_DRAFT)
+		r = -ESTALE;
+	else if (i->what == DRAFT_DIR)
+		r = -EISDIR;
+	else if (writing)
+		r = draft_check_open(d, e);
+	if (r == 0 && truncate)
+		r = draft_cut(d, i, NULL, 0, e);
+	if (r == 0 && i->what == DRAFT_STAGED && i->on_disk)
+		r = draft_need_file(d, i, e);
+	if (r == 0) {
+		draft_count_open(d, i, writing);
+		*out = i;
+	}
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+bool draft_item_is_text(struct draft *d, const struct draft_item *i)
+{
+	bool is;
+
+	pthread_mutex_lock(&d->lock);
+	is = i->what == DRAFT_TEXT;
+	pthread_mutex_unlock(&d->lock);
+	return is;
+}
+
+/* What has no bytes when it is closed is an empty file after all. If that can't be made it is tried again at
+ * the commit. */
+static void end_file(struct draft *d, struct draft_item *i)
+{
+	if (draft_where(d, i) == WHERE_DRAFT && !d->published)
+		draft_item_open(d, i, NULL);
+	if (!i->opens)
+		closep(&i->staged->fd);
+}
+
+void draft_close(struct draft *d, struct draft_item *i, bool writing)
+{
+	pthread_mutex_lock(&d->lock);
+	i->opens--;
+	i->writers -= writing;
+	d->writers -= writing;
+	if (!d->writers)
+		pthread_cond_broadcast(&d->settled);
+	if (writing)
+		d->changed_at = draft_now_ms();
+	if (i->staged && !i->opens)
+		end_file(d, i);
+	draft_item_put(d, i);
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* --- reading ----------------------------------------------------------------------------------------------- */
+
+/* A variable that I became just now, while it was open as a file of the draft's own. */
+static int64_t read_referred(struct draft *d, struct draft_item *i, uint64_t off, size_t len,
+			     uint8_t *dst, struct err *e)
+{
+	const struct pin *p = &d->pins[i->pin];
+	CLEANUP(closep) int dir = draft_pin_dir(d, p, e);
+	struct file *f;
+	int r = dir < 0 ? dir : file_open(p->step, draft_var(d, i), dir, &f, e);
+	int64_t n;
+
+	if (r < 0)
+		return r;
+	n = file_read(f, off, len, dst, e);
+	file_close(f);
+	return n;
+}
+
+/* Whether the number of I shows something else now than I has. */
+static bool is_over(const struct draft *d, const struct draft_item *i)
+{
+	bool is_base = i->what == DRAFT_VAR && i->pin == 0;
+
+	return draft_where(d, i) == WHERE_OVER && !is_base;
+}
+
+int64_t draft_read(struct draft *d, struct draft_item *i, const struct draft_base *base,
+		   uint64_t off, size_t len, uint8_t *dst, struct err *e)
+{
+	bool staged, fits = false;
+	int fd = -1;
+	int64_t n = 0;
+	int r;
+
+	pthread_mutex_lock(&d->lock);
+	staged = i->what == DRAFT_STAGED;
+	r = is_over(d, i) ? -ESTALE : 0;
+	if (r == 0 && staged) {
+		r = draft_settle(d, i, e);
+		if (r == 0 && i->on_disk)
+			r = draft_need_file(d, i, e);
+		fd = i->staged->fd; /* stays open as long as somebody has the item open */
+	} else if (r == 0 && !(fits = draft_base_fits(base, i))) {
+		n = read_referred(d, i, off, len, dst, e);
+	}
+	pthread_mutex_unlock(&d->lock);
+	if (r < 0)
+		return r;
+	if (!staged)
+		return fits ? file_read(base->file, off, len, dst, e) : n;
+	n = fd < 0 ? 0 : pread(fd, dst, len, (off_t)off);
+	return n < 0 ? err_sys(e, -errno, "pread") : n;
+}
+
+/* --- writing ----------------------------------------------------------------------------------------------- */
+
+/* Before bytes of I change; its descriptor. */
+static int begin_change(struct draft *d, struct draft_item *i, const struct draft_base *base,
+			struct err *e)
+{
+	int r;
+
+	pthread_mutex_lock(&d->lock);
+	r = i->what == DRAFT_DIR ? -EISDIR : draft_need_bytes(d, i, base, e);
+	if (r == 0) {
+		draft_touched(d, i);
+		d->in_flight++;
+		r = i->staged->fd;
+	}
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+/* They have changed: what was read before that is not what is there now. */
+static void end_change(struct draft *d, struct draft_item *i)
+{
+	pthread_mutex_lock(&d->lock);
+	draft_touched(d, i);
+	if (--d->in_flight == 0)
+		pthread_cond_broadcast(&d->settled);
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* close(2) does not wait for the kernel to say that a file is closed; a moment later it has. */
+enum { PATIENCE_MS = 20 };
+
+static void await_closing(struct draft *d)
+{
+	struct timespec until;
+	int r = 0;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += PATIENCE_MS * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	while (d->writers && r == 0)
+		r = pthread_cond_timedwait(&d->settled, &d->lock, &until);
+}
+
+void draft_settle_writes(struct draft *d)
+{
+	await_closing(d);
+	while (d->in_flight)
+		pthread_cond_wait(&d->settled, &d->lock);
+}
+
+int draft_write(struct draft *d, struct draft_item *i, const struct draft_base *base,
+		struct bytes b, uint64_t off, struct err *e)
+{
+	int fd = begin_change(d, i, base, e), r;
+
+	if (fd < 0)
+		return fd;
+	r = io_write_at(fd, b, off, e);
+	if (r == 0)
+		staged_saw(i->staged, b.p, b.n, off);
+	else
+		staged_cut(i->staged, 1);
+	end_change(d, i);
+	return r;
+}
+
+int draft_allocate(struct draft *d, struct draft_item *i, const struct draft_base *base, int mode,
+		   uint64_t off, uint64_t len, struct err *e)
+{
+	int fd = begin_change(d, i, base, e), r;
+
+	if (fd < 0)
+		return fd;
+	staged_cut(i->staged, 1);
+	r = fallocate(fd, mode, (off_t)off, (off_t)len) < 0 ? err_sys(e, -errno, "fallocate") : 0;
+	end_change(d, i);
+	return r;
+}
+
+int draft_check(struct draft *d, struct draft_item *i, bool not_yet, struct err *e)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&d->lock);
+	if (i->what == DRAFT_STAGED && draft_where(d, i) == WHERE_DRAFT &&
+	    (draft_is_variable(i) || staged_is_meta(i))) {
+		r = draft_item_open(d, i, e);
+		if (r == 0)
+			r = staged_check(d, i, not_yet, e);
+	}
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+int draft_sync(struct draft *d, struct draft_item *i, struct err *e)
+{
+	CLEANUP(closep) int dir = -1;
+	int fd = -1, r = 0;
+
+	pthread_mutex_lock(&d->lock);
+	if (i->what == DRAFT_STAGED && draft_where(d, i) == WHERE_DRAFT) {
+		r = draft_item_open(d, i, e);
+		if (r == 0)
+			r = dir = disk_folder(d, i->parent, false, e);
+		fd = i->staged->fd; /* stays open as long as somebody has the item open */
+	}
+	pthread_mutex_unlock(&d->lock);
+	if (r < 0 || fd < 0)
+		return r;
+	r = io_sync(fd, i->name, e);
+	return r == 0 ? io_sync(dir, ".", e) : r; /* and its name */
+}

@@ -1,0 +1,367 @@
+#include "draft/pin.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "directory/file_stamp.h"
+#include "directory/listing.h"
+#include "step/name.h"
+#include "step/sidecar.h"
+#include <fcntl.h>
+#include <stdio.h>
+
+/* From `steps` in .ckptfs/drafts/NAME. */
+#define TO_DIRECTORY "../../../.."
+
+/* The folder as it is filled. */
+#define UNFINISHED ".unfinished"
+
+/* Traces of the steps that are not held. */
+#define IDS ".ids"
+
+void pin_release(struct pin *p)
+{
+	free(p->name);
+	step_unref(p->step);
+	step_unref(p->incomplete);
+	*p = (struct pin){0};
+}
+
+int pin_dir(int steps_fd, const char *name, struct err *e)
+{
+	int fd = openat(steps_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? err_sys(e, -errno, "%s", name) : fd;
+}
+
+/* --- making ------------------------------------------------------------------------------------------------ */
+
+/* One more name for FILE of FROM, which must be the one with ID. */
+static int hold_file(int from, const char *file, const struct file_id *id, int to, struct err *e)
+{
+	struct file_id now;
+	struct stat st;
+	int r = io_link(from, file, to, file, e);
+
+	if (r < 0)
+		return r == -ENOENT ? err_set(e, -ESTALE, "%s: is gone", file) : r;
+	if (fstatat(to, file, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(e, -errno, "%s", file);
+	now = file_id_of(&st);
+	return file_id_eq(&now, id) ? 0
+				    : err_set(e, -ESTALE, "%s: is not the file that it was", file);
+}
+
+/* What is not there is not held. */
+static int hold_companion(const struct step *s, int from, const char *suffix, int to, struct err *e)
+{
+	CLEANUP(buf_release) struct buf name = {0};
+	int r = companion_name(&s->place, suffix, &name);
+
+	if (r < 0)
+		return err_set(e, r, "no memory");
+	r = io_link(from, (char *)name.p, to, (char *)name.p, e);
+	return r == -ENOENT ? 0 : r;
+}
+
+static int hold_shards(const struct step *s, int from, int to, struct err *e)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; i < s->n_shards && r == 0; i++) {
+		CLEANUP(buf_release) struct buf file = {0};
+
+		if (s->shards[i].status < 0)
+			continue;
+		if (step_shard_name(&s->place, s->shards[i].number, s->num_shards, &file) < 0)
+			return err_set(e, -ENOMEM, "no memory");
+		r = hold_file(from, (char *)file.p, &s->shards[i].id, to, e);
+	}
+	return r;
+}
+
+/* Companions have no id in the step: they belong to it if it is still there when they were held, for they are
+ * written after it. */
+static int check_same(const struct step *s, int from, struct err *e)
+{
+	struct file_id now;
+	struct stat st;
+
+	if (fstatat(from, s->place.file, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? err_set(e, -ESTALE, "%s: is gone", s->place.file)
+				       : err_sys(e, -errno, "%s", s->place.file);
+	now = file_id_of(&st);
+	return file_id_eq(&now, &s->id)
+		       ? 0
+		       : err_set(e, -ESTALE, "%s: is not the file that it was", s->place.file);
+}
+
+static int hold_all(const struct step *s, int from, const char *meta, int to, struct err *e)
+{
+	int r = s->place.format == STEP_V2 ? hold_file(from, s->place.file, &s->id, to, e) : 0;
+
+	if (r == 0)
+		r = hold_shards(s, from, to, e);
+	if (r == 0)
+		r = hold_companion(s, from, meta, to, e);
+	if (r == 0)
+		r = hold_companion(s, from, "debug", to, e);
+	return r == 0 ? check_same(s, from, e) : r;
+}
+
+/* Fills the folder NAME; it is there when it is whole. */
+static int hold(int steps_fd, const char *name, const struct step *s, int from, const char *meta,
+		struct err *e)
+{
+	CLEANUP(closep) int fd = -1;
+	int r = io_remove_all(steps_fd, UNFINISHED, e);
+
+	if (r == 0)
+		r = io_make_folder(steps_fd, UNFINISHED, 0777, e);
+	if (r == 0)
+		r = fd = pin_dir(steps_fd, UNFINISHED, e);
+	if (r >= 0)
+		r = hold_all(s, from, meta, fd, e);
+	if (r == 0)
+		r = io_move(steps_fd, UNFINISHED, steps_fd, name, e);
+	if (r == 0)
+		return 0;
+	io_remove_all(steps_fd, UNFINISHED, NULL);
+	return r;
+}
+
+/* 1, 0, or why that can't be known. */
+static int is_same_folder(int a, int b, struct err *e)
+{
+	struct stat x, y;
+
+	if (fstat(a, &x) < 0 || fstat(b, &y) < 0)
+		return err_sys(e, -errno, "the checkpoint directory");
+	return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* A filesystem, or an owner, for which there are no hard links. */
+static bool is_unlinkable(int r)
+{
+	return r == -EPERM || r == -EXDEV || r == -EMLINK || r == -EOPNOTSUPP || r == -ENOSYS ||
+	       r == -EACCES;
+}
+
+/* A name that no other pin has: that of the step, or with "~2" and so on behind it. */
+static int choose_name(int steps_fd, const struct step *s, struct buf *name, struct err *e)
+{
+	struct stat st;
+	int r = 0;
+
+	for (unsigned i = 1; r == 0; i++) {
+		name->n = 0;
+		r = name_from_entry(bytes_str(s->place.name), false, name);
+		if (r == 0 && i > 1)
+			r = buf_printf(name, "~%u", i);
+		if (r == 0)
+			r = buf_add_byte(name, 0);
+		if (r == 0 && fstatat(steps_fd, (char *)name->p, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return 0;
+	}
+	return err_sys(e, r, "%s", s->place.name);
+}
+
+static struct file_id companion_id(const struct step *s, int dirfd, const char *suffix)
+{
+	CLEANUP(buf_release) struct buf name = {0};
+	struct stat st;
+
+	if (companion_name(&s->place, suffix, &name) < 0 ||
+	    fstatat(dirfd, (char *)name.p, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return (struct file_id){0};
+	return file_id_of(&st);
+}
+
+const struct file_id *pin_companion(const struct pin *p, const char *suffix)
+{
+	return !strcmp(suffix, "debug") ? &p->debug : &p->meta;
+}
+
+static void note_companions(struct pin *p, int dir, const char *meta)
+{
+	p->loose = true;
+	p->meta = companion_id(p->step, dir, meta);
+	p->debug = companion_id(p->step, dir, "debug");
+}
+
+/* The trace first: a loose pin without one is of an earlier version. */
+static int make_loose(int steps_fd, int top, const struct step *s, const char *name, struct err *e)
+{
+	CLEANUP(closep) int ids = -1;
+	int r = io_make_folder(steps_fd, IDS, 0777, e);
+
+	if (r == 0 || r == -EEXIST)
+		r = ids = pin_dir(steps_fd, IDS, e);
+	if (r >= 0)
+		r = io_remove_all(ids, name, e);
+	if (r == 0)
+		r = trace_make(top, s->place.file, ids, name, e);
+	return r < 0 ? r : io_make_link(TO_DIRECTORY, steps_fd, name, e);
+}
+
+int pin_make(int steps_fd, int top, struct step *s, int from, const char *meta, struct pin *out,
+	     struct err *e)
+{
+	CLEANUP(buf_release) struct buf name = {0};
+	CLEANUP(closep) int fd = -1;
+	bool loose = false;
+	int r = choose_name(steps_fd, s, &name, e);
+
+	if (r == 0)
+		r = hold(steps_fd, (char *)name.p, s, from, meta, e);
+	if (is_unlinkable(r)) {
+		int here = is_same_folder(from, top, e);
+
+		loose = here == 1;
+		if (here != 0)
+			r = loose ? make_loose(steps_fd, top, s, (char *)name.p, e) : here;
+	}
+	if (is_unlinkable(r))
+		return err_set(e, -EXDEV, "%s: no hard links to its files", s->place.name);
+	if (r < 0)
+		return r;
+	r = fd = pin_dir(steps_fd, (char *)name.p, e);
+	*out = (struct pin){.step = s};
+	if (r >= 0 && loose) {
+		note_companions(out, fd, meta);
+		r = check_same(s, fd, e);
+	}
+	if (r < 0) {
+		io_remove_all(steps_fd, (char *)name.p, NULL);
+		return r;
+	}
+	step_ref(s);
+	out->name = (char *)TAKE(name, (struct buf){0}).p;
+	return 0;
+}
+
+static bool is_same_file(int a, int b, const char *name)
+{
+	struct stat x, y;
+
+	return fstatat(a, name, &x, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       fstatat(b, name, &y, AT_SYMLINK_NOFOLLOW) == 0 && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
+}
+
+/* 1: some were missing, and all of them are there now. */
+static int hold_missing(const struct pin *p, int dir, int top, struct err *e)
+{
+	const struct step *s = p->step;
+	int r = 0, missing = 0;
+
+	for (uint32_t i = 0; i < s->n_shards && r == 0; i++) {
+		CLEANUP(buf_release) struct buf file = {0};
+
+		if (s->shards[i].status == 0)
+			continue;
+		missing = 1;
+		if (step_shard_name(&s->place, s->shards[i].number, s->num_shards, &file) < 0)
+			return err_set(e, -ENOMEM, "no memory");
+		r = io_link(top, (char *)file.p, dir, (char *)file.p, NULL);
+		r = r == -EEXIST ? 0 : r;
+	}
+	return r == 0 ? missing : 0;
+}
+
+int pin_complete(struct pin *p, int dir, int top, enum verify_mode mode, struct err *e)
+{
+	struct step *s;
+	int r;
+
+	if (p->incomplete || p->step->place.format != STEP_V2 ||
+	    !is_same_file(top, dir, p->step->place.file))
+		return 0;
+	r = hold_missing(p, dir, top, e);
+	if (r == 1)
+		r = step_open(dir, &p->step->place, mode, &s, e);
+	else
+		return r;
+	if (r < 0)
+		return r;
+	if (!file_id_eq(&s->id, &p->step->id)) {
+		step_unref(s);
+		return err_set(e, -ESTALE, "%s: was replaced", p->step->place.file);
+	}
+	p->incomplete = p->step; /* somebody may be reading from it */
+	p->step = s;
+	return 0;
+}
+
+/* --- opening ----------------------------------------------------------------------------------------------- */
+
+/* The step in the folder; of several, in the checkpoint directory itself, the one of its name. */
+static const struct listed *find_step(const struct listing *l, const char *name)
+{
+	CLEANUP(buf_release) struct buf entry = {0};
+	const struct listed *only = NULL;
+	bool clash;
+
+	if (name_to_entry(bytes_str(name), &entry, &clash) == 0 && buf_add_byte(&entry, 0) == 0)
+		only = listing_find(l, LISTED_STEP, (char *)entry.p);
+	for (uint32_t i = 0; i < l->n && !only; i++)
+		if (l->items[i].kind == LISTED_STEP)
+			only = &l->items[i];
+	return only;
+}
+
+/* -ESTALE if the loose pin NAME does not lead to the step any more that it is of. */
+static int check_trace(int steps_fd, const char *name, int dirfd, const char *file, struct err *e)
+{
+	CLEANUP(closep) int ids = pin_dir(steps_fd, IDS, NULL);
+	struct stat st;
+	int r;
+
+	if (ids < 0 || fstatat(ids, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 1 : err_sys(e, -errno, IDS);
+	r = trace_fits(ids, name, dirfd, file, e);
+	return r == 0 ? err_set(e, -ESTALE, "%s: was replaced, and could not be held by hard links",
+				file)
+		      : r;
+}
+
+static bool is_link(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+}
+
+int pin_open(int steps_fd, const char *name, const char *meta, enum verify_mode mode,
+	     struct pin *out, struct err *e)
+{
+	CLEANUP(listing_release) struct listing l = {0};
+	CLEANUP(closep) int fd = pin_dir(steps_fd, name, e);
+	CLEANUP(freep) char *copy = strdup(name);
+	bool loose = is_link(steps_fd, name);
+	const struct listed *item;
+	struct step *step;
+	int r = fd < 0 ? fd : listing_read(fd, "checkpoint", &l, e);
+
+	if (r < 0)
+		return r;
+	item = find_step(&l, name);
+	if (!item || !copy)
+		return err_set(e, item ? -ENOMEM : -ENOENT, "%s: no step in it", name);
+	r = step_open(fd, &item->place, mode, &step, e);
+	if (r < 0)
+		return r;
+	if (!step_is_known(step)) {
+		step_unref(step);
+		return err_set(e, -EIO, "%s: what it is made of can't be found out", name);
+	}
+	*out = (struct pin){.step = step};
+	if (loose) {
+		note_companions(out, fd, meta);
+		r = check_trace(steps_fd, name, fd, item->place.file, e);
+	}
+	if (r < 0) {
+		step_unref(step);
+		return r;
+	}
+	out->name = TAKE(copy, NULL);
+	return 0;
+}

@@ -1,0 +1,221 @@
+#include "draft/staged.h"
+#include "base/cleanup.h"
+#include "base/crc32c.h"
+#include "draft/items.h"
+#include "format/dtype.h"
+#include <inttypes.h>
+
+enum { PIECE = 1 << 20 };
+
+/* --- the checksum as bytes come in ------------------------------------------------------------------------- */
+
+void staged_saw(struct staged *s, const uint8_t *p, size_t n, uint64_t off)
+{
+	pthread_mutex_lock(&s->seq_lock);
+	if (s->seq && off == s->seq_end) {
+		s->seq_crc = crc32c_extend(s->seq_crc, p, n);
+		s->seq_end += n;
+	} else {
+		s->seq = false;
+	}
+	pthread_mutex_unlock(&s->seq_lock);
+}
+
+void staged_cut(struct staged *s, uint64_t size)
+{
+	pthread_mutex_lock(&s->seq_lock);
+	s->seq = size == 0;
+	s->seq_crc = 0;
+	s->seq_end = 0;
+	pthread_mutex_unlock(&s->seq_lock);
+}
+
+static int read_crc(const struct source *src, uint64_t off, uint64_t end, uint32_t *out,
+		    struct err *e)
+{
+	CLEANUP(freep) uint8_t *piece = malloc(PIECE);
+	uint32_t crc = 0;
+	int r = piece ? 0 : err_set(e, -ENOMEM, "no memory");
+
+	while (r == 0 && off < end) {
+		size_t n = end - off < PIECE ? end - off : PIECE;
+
+		r = source_read_into(src, off, piece, n, e);
+		crc = r == 0 ? crc32c_extend(crc, piece, n) : crc;
+		off += n;
+	}
+	*out = crc;
+	return r;
+}
+
+int staged_crc(struct staged *s, const struct source *src, uint64_t from, uint32_t *out,
+	       struct err *e)
+{
+	uint32_t head, whole;
+	bool known;
+	int r;
+
+	pthread_mutex_lock(&s->seq_lock);
+	known = s->seq && s->seq_end == src->size;
+	whole = s->seq_crc;
+	pthread_mutex_unlock(&s->seq_lock);
+	if (!known)
+		return read_crc(src, from, src->size, out, e);
+	r = read_crc(src, 0, from, &head, e);
+	/* whole = head shifted by what follows, xor what is sought; so the other way round. */
+	*out = crc32c_combine(head, whole, src->size - from);
+	return r;
+}
+
+/* --- what can be committed --------------------------------------------------------------------------------- */
+
+static void add_shape(struct buf *out, unsigned rank, const int64_t *dims)
+{
+	buf_add_byte(out, '[');
+	for (unsigned k = 0; k < rank; k++)
+		buf_printf(out, "%s%" PRId64, k ? ", " : "", dims[k]);
+	buf_add_byte(out, ']');
+}
+
+/* "DT_FLOAT [2, 3]" */
+static void add_kind(struct buf *out, int dtype, unsigned rank, const int64_t *dims)
+{
+	const struct dtype_info *t = dtype_info(dtype);
+
+	buf_printf(out, "%s ", t ? t->name : "no type");
+	add_shape(out, rank, dims);
+}
+
+/* The path of I for a message; its name if there is no memory. */
+static const char *path_of(const struct draft_item *i, struct buf *out)
+{
+	if (!i->parent || draft_path(i, out) < 0 || buf_add_byte(out, 0) < 0)
+		return i->name;
+	return (const char *)out->p;
+}
+
+static int unlike(const struct draft_item *i, int dtype, unsigned rank, const int64_t *dims,
+		  const struct step *s, const struct var *want, struct err *e)
+{
+	CLEANUP(buf_release) struct buf have = {0}, expected = {0}, path = {0};
+
+	add_kind(&have, dtype, rank, dims);
+	add_kind(&expected, want->dtype, want->rank, var_dims(s, want));
+	return err_set(
+		e, -EINVAL,
+		"%s: is %.*s, expected %.*s as the variable has it; to change that, remove it first",
+		path_of(i, &path), (int)have.n, (char *)have.p, (int)expected.n,
+		(char *)expected.p);
+}
+
+/* The variable that I lies over, and its step; NULL: none. */
+static const struct var *expected(const struct draft *d, const struct draft_item *i,
+				  const struct step **of)
+{
+	uint32_t pin = i->what == DRAFT_VAR ? i->pin : i->expect_pin;
+
+	if (i->what == DRAFT_DIR || i->what == DRAFT_TEXT || pin == DRAFT_NONE)
+		return NULL;
+	*of = d->pins[pin].step;
+	return &(*of)->vars[i->what == DRAFT_VAR ? i->number : i->expect_var];
+}
+
+static bool is_like(int dtype, unsigned rank, const int64_t *dims, const struct step *s,
+		    const struct var *want)
+{
+	return dtype == want->dtype && rank == want->rank &&
+	       (!rank || !memcmp(dims, var_dims(s, want), rank * sizeof *dims));
+}
+
+int staged_fits(const struct draft *d, const struct var *v, const struct step *of,
+		const struct draft_item *i, struct err *e)
+{
+	const struct step *s;
+	const struct var *want = expected(d, i, &s);
+
+	if (!want || want->kind == VAR_BAD || v->kind == VAR_BAD ||
+	    is_like(v->dtype, v->rank, var_dims(of, v), s, want))
+		return 0;
+	return unlike(i, v->dtype, v->rank, var_dims(of, v), s, want, e);
+}
+
+static int incomplete(const struct draft_item *i, const struct npy *npy, struct err *e)
+{
+	CLEANUP(buf_release) struct buf path = {0};
+
+	return err_set(e, -EINVAL, "%s: has %" PRIu64 " bytes behind its header, expected %" PRIu64,
+		       path_of(i, &path), npy->stored, npy->size);
+}
+
+static int check_file(struct draft *d, const struct draft_item *i, bool not_yet, struct npy *out,
+		      struct err *e)
+{
+	CLEANUP(buf_release) struct buf path = {0};
+	const struct step *s = NULL;
+	const struct var *want = expected(d, i, &s);
+	struct source src;
+	int r = source_of_fd(i->staged->fd, &src, e);
+
+	if (r < 0)
+		return r;
+	if (!src.size)
+		return err_set(e, -EINVAL, "%s: is empty, expected a .npy file", path_of(i, &path));
+	r = npy_parse(&src, want ? want->dtype : 0, out, e);
+	if (r < 0)
+		return err_wrap(e, r, "%s", path_of(i, &path));
+	if (want && want->kind != VAR_BAD && !is_like(out->dtype, out->rank, out->dims, s, want))
+		return unlike(i, out->dtype, out->rank, out->dims, s, want, e);
+	return out->stored == out->size || (not_yet && !out->stored) ? 0 : incomplete(i, out, e);
+}
+
+int staged_parse(struct draft *d, struct draft_item *i, struct npy *out, struct err *e)
+{
+	struct err why = {0};
+	int r = check_file(d, i, false, out, &why);
+
+	i->staged->refusal = r == -EINVAL ? why : (struct err){0};
+	if (r < 0 && e)
+		*e = why;
+	return r;
+}
+
+bool staged_is_meta(const struct draft_item *i)
+{
+	return i->what == DRAFT_STAGED && i->parent && !i->parent->parent &&
+	       text_kind_of(i->name) == TEXT_META_GRAPH;
+}
+
+int staged_meta(struct draft_item *i, struct buf *out, struct err *e)
+{
+	CLEANUP(buf_release) struct buf text = {0};
+	struct err why = {0};
+	struct source src;
+	int r = source_of_fd(i->staged->fd, &src, &why);
+
+	if (r == 0)
+		r = source_read(&src, 0, src.size, &text, &why);
+	if (r == 0)
+		r = meta_graph_from_text(buf_bytes(&text), out, &why);
+	if (r < 0)
+		err_wrap(&why, r, "%s", i->name);
+	i->staged->refusal = r == -EINVAL ? why : (struct err){0};
+	if (r < 0 && e)
+		*e = why;
+	return r;
+}
+
+int staged_check(struct draft *d, struct draft_item *i, bool not_yet, struct err *e)
+{
+	CLEANUP(buf_release) struct buf meta = {0};
+	struct npy npy;
+	struct err why = {0};
+	int r = 0;
+
+	if (staged_is_meta(i))
+		return staged_meta(i, &meta, e);
+	r = check_file(d, i, not_yet, &npy, &why);
+	i->staged->refusal = r == -EINVAL ? why : (struct err){0};
+	if (r < 0 && e)
+		*e = why;
+	return r;
+}

@@ -1,0 +1,125 @@
+#include "message/state.h"
+#include "base/utf8.h"
+#include "message/textpb.h"
+#include "state.pb-c.h"
+#include <stdlib.h>
+
+int state_parse(struct bytes text, struct state *out, struct err *e)
+{
+	struct state s = {0};
+	ProtobufCMessage *m;
+	int r = textpb_parse_keeping(&tensorflow__checkpoint_state__descriptor, text, &s.unknown,
+				     &m, e);
+
+	if (r < 0) {
+		buf_release(&s.unknown);
+		return r;
+	}
+
+	const Tensorflow__CheckpointState *p = (Tensorflow__CheckpointState *)m;
+
+	s.message = m;
+	s.latest = p->model_checkpoint_path;
+	s.paths = p->all_model_checkpoint_paths;
+	s.n_paths = p->n_all_model_checkpoint_paths;
+	s.timestamps = p->all_model_checkpoint_timestamps;
+	s.n_timestamps = p->n_all_model_checkpoint_timestamps;
+	s.last_preserved = p->last_preserved_timestamp;
+	if (!*s.latest) {
+		state_release(&s);
+		return err_set(e, -EINVAL, "has no model_checkpoint_path");
+	}
+	*out = s;
+	return 0;
+}
+
+void state_release(struct state *s)
+{
+	if (s->message)
+		protobuf_c_message_free_unpacked(s->message, NULL);
+	buf_release(&s->unknown);
+	*s = (struct state){0};
+}
+
+int state_print(const struct state *s, struct buf *out, struct err *e)
+{
+	Tensorflow__CheckpointState m = TENSORFLOW__CHECKPOINT_STATE__INIT;
+	bool valid = utf8_valid(bytes_str(s->latest));
+	int r;
+
+	for (size_t i = 0; i < s->n_paths; i++)
+		valid &= utf8_valid(bytes_str(s->paths[i]));
+	if (!valid)
+		return err_set(e, -EINVAL, "the name of a step is not UTF-8");
+	m.model_checkpoint_path = (char *)s->latest;
+	m.all_model_checkpoint_paths = (char **)s->paths;
+	m.n_all_model_checkpoint_paths = s->n_paths;
+	m.all_model_checkpoint_timestamps = (double *)s->timestamps;
+	m.n_all_model_checkpoint_timestamps = s->n_timestamps;
+	m.last_preserved_timestamp = s->last_preserved;
+	r = textpb_print(&m.base, out, e);
+	if (r == 0 && buf_add(out, s->unknown.p, s->unknown.n) < 0)
+		r = err_set(e, -ENOMEM, "no memory");
+	return r;
+}
+
+bool state_is_timed(const struct state *s)
+{
+	return s->n_timestamps && s->n_timestamps == s->n_paths;
+}
+
+int state_list_add(struct state_list *l, char *path, const double *time)
+{
+	int r = path ? buf_add(&l->paths, &path, sizeof path) : -ENOMEM;
+
+	if (r < 0)
+		free(path);
+	else if (time)
+		r = buf_add(&l->timestamps, time, sizeof *time);
+	return r;
+}
+
+void state_list_put(const struct state_list *l, struct state *s)
+{
+	s->paths = (char *const *)l->paths.p;
+	s->n_paths = l->paths.n / sizeof *s->paths;
+	s->timestamps = (const double *)l->timestamps.p;
+	s->n_timestamps = l->timestamps.n / sizeof *s->timestamps;
+}
+
+void state_list_release(struct state_list *l)
+{
+	for (size_t i = 0; i < l->paths.n / sizeof(char *); i++)
+		free(((char **)l->paths.p)[i]);
+	buf_release(&l->paths);
+	buf_release(&l->timestamps);
+}
+
+/* Less what a V1 set's pattern ends in: "-?????-of-00002". */
+static struct bytes cut_wildcard(struct bytes name)
+{
+	enum { LENGTH = 15, QUESTIONS = 5, DIGITS = 5 };
+	const uint8_t *p = name.p + name.n - LENGTH;
+
+	if (name.n <= LENGTH || p[0] != '-' || memcmp(p + 1 + QUESTIONS, "-of-", 4) != 0)
+		return name;
+	for (int i = 0; i < QUESTIONS; i++)
+		if (p[1 + i] != '?')
+			return name;
+	for (int i = 0; i < DIGITS; i++)
+		if (p[LENGTH - DIGITS + i] < '0' || p[LENGTH - DIGITS + i] > '9')
+			return name;
+	return bytes_of(name.p, name.n - LENGTH);
+}
+
+struct bytes state_step(const char *path, bool windows)
+{
+	size_t n = strlen(path), start;
+
+	while (n > 0 && path[n - 1] == '/')
+		n--;
+	for (start = n;
+	     start > 0 && path[start - 1] != '/' && !(windows && path[start - 1] == '\\'); start--)
+		;
+	return cut_wildcard(bytes_of(path + start, n - start));
+}

@@ -1,0 +1,109 @@
+#include "step/sidecar.h"
+#include "base/cleanup.h"
+#include "format/dtype.h"
+#include <ctype.h>
+#include <inttypes.h>
+
+static const char *const names[N_TEXTS] = {"variables.tsv", "meta_graph.pbtxt",
+					   "object_graph.pbtxt", "debug_info.pbtxt"};
+
+const char *text_name(enum text_kind kind)
+{
+	return names[kind];
+}
+
+enum text_kind text_kind_of(const char *name)
+{
+	enum text_kind kind = 0;
+
+	while (kind < N_TEXTS && strcmp(name, names[kind]) != 0)
+		kind++;
+	return kind;
+}
+
+size_t companion_stem(const char *name)
+{
+	size_t n = strlen(name), end = n, at;
+
+	while (end > 0 && isdigit((unsigned char)name[end - 1]))
+		end--;
+	if (end == n || end < 4 || strncmp(name + end - 4, "-of-", 4) != 0)
+		return n;
+	at = end -= 4;
+	while (at > 0 && (isdigit((unsigned char)name[at - 1]) || name[at - 1] == '?'))
+		at--;
+	return at < end && at > 0 && name[at - 1] == '-' ? at - 1 : n;
+}
+
+int companion_name(const struct step_place *p, const char *suffix, struct buf *out)
+{
+	int r = buf_add(out, p->name, companion_stem(p->name));
+
+	if (r == 0)
+		r = buf_add_byte(out, '.');
+	return r < 0 ? r : buf_add(out, suffix, strlen(suffix) + 1);
+}
+
+static int read_file(int dirfd, const char *name, struct buf *out, struct err *e)
+{
+	struct source src;
+	CLEANUP(closep) int fd = source_open(dirfd, name, &src, e);
+
+	if (fd < 0)
+		return fd;
+	if (src.size > COMPANION_MAX)
+		return err_set(e, -EFBIG, "%" PRIu64 " bytes, more than a message has", src.size);
+	return source_read(&src, 0, src.size, out, e);
+}
+
+int companion_read(int dirfd, const struct step_place *p, const char *suffix, struct buf *out,
+		   struct err *e)
+{
+	CLEANUP(buf_release) struct buf name = {0};
+	int r = companion_name(p, suffix, &name);
+
+	if (r < 0)
+		return err_set(e, r, "no memory");
+	r = read_file(dirfd, (char *)name.p, out, e);
+	return r < 0 ? err_wrap(e, r, "%s", (char *)name.p) : 0;
+}
+
+int companion_meta(int dirfd, const struct step_place *p, const char *suffix,
+		   struct meta_graph *out, struct err *e)
+{
+	CLEANUP(buf_release) struct buf raw = {0};
+	int r = companion_read(dirfd, p, suffix, &raw, e);
+
+	if (r < 0)
+		return r;
+	r = meta_graph_parse(buf_bytes(&raw), out, e);
+	return r < 0 ? err_wrap(e, r, "%s.%s", p->name, suffix) : 0;
+}
+
+int companion_object_graph(struct step *s, int dirfd, struct buf *out, struct err *e)
+{
+	const struct var *v = step_find(s, bytes_str(OBJECT_GRAPH_KEY));
+	struct tensor_shape shape;
+	struct tensor *t;
+	size_t skip;
+	int r;
+
+	if (!v || v->dtype != DTYPE_STRING || v->rank)
+		return err_set(e, -ENOENT, "%s: has no object graph", s->place.name);
+	r = tensor_open(s, v, dirfd, &t, e);
+	if (r < 0)
+		return r;
+	r = tensor_shape(s, v, dirfd, &shape, e);
+	skip = shape.lengths ? 8 : 0;
+	if (r == 0 && shape.size > COMPANION_MAX)
+		r = err_set(e, -EFBIG, "%s: an object graph of %" PRIu64 " bytes", s->place.name,
+			    shape.size);
+	if (r == 0 && buf_reserve(out, shape.size) < 0)
+		r = err_set(e, -ENOMEM, "no memory for %" PRIu64 " bytes", shape.size);
+	if (r == 0)
+		r = tensor_read(t, skip, shape.size - skip, out->p + out->n, e);
+	if (r == 0)
+		out->n += shape.size - skip;
+	tensor_close(t);
+	return r;
+}

@@ -1,0 +1,328 @@
+#include "step/step.h"
+#include "base/cleanup.h"
+#include "format/bundle.h"
+#include "format/dtype.h"
+#include "format/slice.h"
+#include "step/step_build.h"
+#include "step/verify.h"
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+struct file_id file_id_of(const struct stat *st)
+{
+	return (struct file_id){st->st_dev, st->st_ino, (uint64_t)st->st_size, st->st_mtim};
+}
+
+bool file_id_eq(const struct file_id *a, const struct file_id *b)
+{
+	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+	       a->mtime.tv_sec == b->mtime.tv_sec && a->mtime.tv_nsec == b->mtime.tv_nsec;
+}
+
+/* --- places ------------------------------------------------------------------------------------------------ */
+
+int step_place_copy(const struct step_place *from, struct step_place *to)
+{
+	struct step_place p = *from;
+
+	p.name = strdup(from->name);
+	p.file = strdup(from->file);
+	if (!p.name || !p.file) {
+		step_place_release(&p);
+		return -ENOMEM;
+	}
+	*to = p;
+	return 0;
+}
+
+void step_place_release(struct step_place *p)
+{
+	free(p->name);
+	free(p->file);
+	*p = (struct step_place){0};
+}
+
+int step_shard_name(const struct step_place *p, uint32_t number, uint32_t of, struct buf *out)
+{
+	int r;
+
+	out->n = 0;
+	if (p->format == STEP_V2)
+		r = bundle_shard_name(out, bytes_str(p->name), number, of);
+	else if (p->shards)
+		r = buf_printf(out, "%s-%05" PRIu32 "-of-%05" PRIu32, p->name, number, p->shards);
+	else
+		r = buf_add_str(out, p->name);
+	return r < 0 ? r : buf_add_byte(out, 0);
+}
+
+void step_shard_file(const struct step *s, uint32_t number, struct buf *out)
+{
+	uint32_t shard = number < s->n_shards ? s->shards[number].number : 0;
+
+	if (step_shard_name(&s->place, shard, s->num_shards, out) < 0)
+		out->n = 0;
+	else
+		out->n--;
+}
+
+/* --- opening ----------------------------------------------------------------------------------------------- */
+
+/* Hands over a buffer's memory, cut to what is used. */
+static void *take(struct buf *b, size_t *memory)
+{
+	void *p = realloc(b->p, b->n ? b->n : 1);
+
+	*memory += b->n;
+	p = p ? p : b->p;
+	*b = (struct buf){0};
+	return p;
+}
+
+static void take_all(struct step *s, struct builder *b)
+{
+	s->big_endian = b->big_endian;
+	s->num_shards = (uint32_t)b->num_shards;
+	s->n_vars = builder_n_vars(b);
+	s->n_parts = (uint32_t)(b->parts.n / sizeof(struct part));
+	s->n_shards = (uint32_t)(b->shards.n / sizeof(struct shard));
+	s->vars = take(&b->vars, &s->memory);
+	s->parts = take(&b->parts, &s->memory);
+	s->shards = take(&b->shards, &s->memory);
+	s->dims = take(&b->dims, &s->memory);
+	s->names = take(&b->names, &s->memory);
+	s->texts = take(&b->texts, &s->memory);
+	s->strings = take(&b->strings, &s->memory);
+}
+
+static int finish(struct builder *b, const struct step_place *where, const struct stat *index,
+		  struct step **out)
+{
+	struct step *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return -ENOMEM;
+	pthread_mutex_init(&s->lock, NULL);
+	atomic_init(&s->refs, 1);
+	s->verify = verify_new(builder_n_vars(b));
+	if (!s->verify || step_place_copy(where, &s->place) < 0) {
+		step_unref(s);
+		return -ENOMEM;
+	}
+	s->id = file_id_of(index);
+	s->index = *index;
+	s->memory = sizeof *s;
+	take_all(s, b);
+	s->object_based = step_find(s, bytes_str(OBJECT_GRAPH_KEY)) != NULL;
+	*out = s;
+	return 0;
+}
+
+static int open_file(int dirfd, const char *file, struct stat *st, struct source *src,
+		     struct err *e)
+{
+	CLEANUP(closep) int fd = source_open(dirfd, file, src, e);
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, st) < 0)
+		return err_sys(e, -errno, "fstat");
+	return TAKE(fd, -1);
+}
+
+int step_open(int dirfd, const struct step_place *where, enum verify_mode mode, struct step **out,
+	      struct err *e)
+{
+	CLEANUP(builder_release) struct builder b = {0};
+	CLEANUP(closep) int fd = -1;
+	struct source src;
+	struct stat st;
+	int r;
+
+	r = fd = open_file(dirfd, where->file, &st, &src, e);
+	if (r >= 0 && where->format == STEP_V2)
+		r = build_bundle(&b, src, dirfd, where, &st, e);
+	if (r < 0)
+		return err_wrap(e, r, "%s", where->file);
+	if (where->format == STEP_V1)
+		r = build_v1(&b, dirfd, where, &st, e);
+	if (r >= 0 && (r = finish(&b, where, &st, out)) < 0)
+		err_set(e, r, "%s: no memory", where->file);
+	if (r < 0)
+		return r;
+	(*out)->mode = mode;
+	return 0;
+}
+
+struct step *step_ref(struct step *s)
+{
+	atomic_fetch_add(&s->refs, 1);
+	return s;
+}
+
+void step_unref(struct step *s)
+{
+	if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
+		return;
+	pthread_mutex_destroy(&s->lock);
+	verify_free(s->verify);
+	step_place_release(&s->place);
+	free(s->vars);
+	free(s->parts);
+	free(s->shards);
+	free(s->dims);
+	free(s->names);
+	free(s->texts);
+	free(s->strings);
+	free(s);
+}
+
+/* --- variables --------------------------------------------------------------------------------------------- */
+
+uint64_t var_count(const struct step *s, const struct var *v)
+{
+	uint64_t n = 0;
+
+	shape_count(v->rank, var_dims(s, v), &n);
+	return n;
+}
+
+/* What the classes of OWNER may do with SHARD. Where the shard has another owner or group, one of the class
+ * may be that, or be none of them: what all of these may counts. Of a shard that is not there nothing can be
+ * read; it stands in with the index's. */
+static mode_t allowed(const struct var_owner *owner, const struct shard *shard)
+{
+	mode_t u = shard->mode >> 6 & 7, g = shard->mode >> 3 & 7, o = shard->mode & 7;
+	bool same_uid = shard->uid == owner->uid, same_gid = shard->gid == owner->gid;
+	mode_t as_owner = same_uid ? u : g & o;
+	mode_t as_group = (same_gid ? g : g & o) & (same_uid ? 7 : u);
+	mode_t as_other = o & (same_gid ? 7 : g) & (same_uid ? 7 : u);
+
+	return as_owner << 6 | as_group << 3 | as_other;
+}
+
+/* What the shards of V let OWNER's classes do. */
+static mode_t allowed_by_all(const struct step *s, const struct var *v,
+			     const struct var_owner *owner)
+{
+	mode_t mode = allowed(owner, &s->shards[v->shard]);
+
+	for (uint32_t i = 0; i < v->n_parts && v->kind == VAR_SLICED; i++)
+		mode &= allowed(owner, &s->shards[s->vars[s->parts[v->aux + i].var].shard]);
+	return mode;
+}
+
+struct var_owner var_owner(const struct step *s, const struct var *v, const struct stat *maker)
+{
+	const struct stat *of = maker ? maker : &s->index;
+	struct var_owner owner = {of->st_uid, of->st_gid, of->st_mode & 0666};
+
+	if (v->kind == VAR_BAD || !s->n_shards)
+		return owner;
+	if (maker) { /* writing does not change a shard */
+		owner.mode &= allowed_by_all(s, v, &owner) | 0222;
+		return owner;
+	}
+	owner.uid = s->shards[v->shard].uid;
+	owner.gid = s->shards[v->shard].gid;
+	owner.mode = allowed_by_all(s, v, &owner);
+	return owner;
+}
+
+struct var *var_find(struct var *vars, uint32_t n, const uint8_t *names, struct bytes key)
+{
+	uint32_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		int c = bytes_cmp(key, bytes_of(names + vars[mid].key, vars[mid].key_n));
+
+		if (c == 0)
+			return &vars[mid];
+		if (c < 0)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return NULL;
+}
+
+const struct var *step_find(const struct step *s, struct bytes key)
+{
+	return var_find(s->vars, s->n_vars, s->names, key);
+}
+
+bool step_is_known(const struct step *s)
+{
+	for (uint32_t i = 0; i < s->n_shards; i++)
+		if (s->shards[i].status == -EIO || s->shards[i].status == -ENOMEM)
+			return false;
+	return true;
+}
+
+/* Whether SHARD, with which something is wrong, is now another file, or one that can be opened. */
+static bool shard_changed(const struct step *s, int dirfd, const struct shard *shard)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+	struct file_id now;
+	struct stat st;
+
+	if (step_shard_name(&s->place, shard->number, s->num_shards, &file) < 0 ||
+	    fstatat(dirfd, (char *)file.p, &st, 0) < 0)
+		return false;
+	now = file_id_of(&st);
+	return shard->status < 0 ? S_ISREG(st.st_mode) : !file_id_eq(&now, &shard->id);
+}
+
+static int check_place(const struct step *s, const struct var *v, int dirfd, struct err *e)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+	const struct shard *shard = &s->shards[v->shard];
+
+	if (shard->status == 0 && v->off <= shard->id.size && v->size <= shard->id.size - v->off)
+		return 0;
+	if (shard->status == 0 && s->place.format == STEP_V1) /* its values are found by key */
+		return 0;
+	step_shard_file(s, v->shard, &file);
+	if (shard_changed(s, dirfd, shard))
+		return err_set(e, -ESTALE, "%.*s: is not the file that it was", (int)file.n,
+			       (char *)file.p);
+	if (shard->status < 0) {
+		err_sys(e, shard->status, "%.*s", (int)file.n, (char *)file.p);
+		return -EIO; /* a program that asks for the variable would take ENOENT for an answer */
+	}
+	return err_set(e, -EUCLEAN, "%.*s: has %" PRIu64 " bytes, expected %" PRIu64 " at %" PRIu64,
+		       (int)file.n, (char *)file.p, shard->id.size, v->size, v->off);
+}
+
+int step_check(const struct step *s, const struct var *v, int dirfd, struct err *e)
+{
+	int r = 0;
+
+	if (v->kind == VAR_BAD)
+		return err_set(e, -EUCLEAN, "%s: %s", s->place.file, s->texts + v->aux);
+	if (v->kind != VAR_SLICED)
+		return check_place(s, v, dirfd, e);
+	for (uint32_t i = 0; i < v->n_parts && r == 0; i++)
+		r = check_place(s, &s->vars[s->parts[v->aux + i].var], dirfd, e);
+	return r;
+}
+
+int step_open_shard(const struct step *s, int dirfd, uint32_t number, struct err *e)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+	CLEANUP(closep) int fd = -1;
+	struct file_id now;
+	struct stat st;
+
+	if (step_shard_name(&s->place, s->shards[number].number, s->num_shards, &file) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	fd = openat(dirfd, (char *)file.p, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, errno == ENOENT ? -ESTALE : -errno, "%s", (char *)file.p);
+	now = file_id_of(&st);
+	if (!file_id_eq(&now, &s->shards[number].id))
+		return err_set(e, -ESTALE, "%s: is not the file that it was", (char *)file.p);
+	return TAKE(fd, -1);
+}

@@ -1,0 +1,258 @@
+#include "step/tree.h"
+#include "base/cleanup.h"
+
+static const char suffix[] = ".npy";
+enum { SUFFIX = sizeof suffix - 1 };
+
+/* --- comparing: a stem has ".npy" behind it that is nowhere in memory -------------------------------------- */
+
+static int path_byte(struct bytes s, size_t n_suffix, size_t i)
+{
+	if (i < s.n)
+		return s.p[i];
+	return i < s.n + n_suffix ? suffix[i - s.n] : -1;
+}
+
+static int compare(struct bytes a, size_t a_suffix, struct bytes b, size_t b_suffix)
+{
+	size_t i = a.n < b.n ? a.n : b.n;
+	int c = i ? memcmp(a.p, b.p, i) : 0;
+
+	for (; c == 0 && (i < a.n + a_suffix || i < b.n + b_suffix); i++)
+		c = path_byte(a, a_suffix, i) - path_byte(b, b_suffix, i);
+	return c;
+}
+
+static int compare_files(const void *a, const void *b)
+{
+	const struct tree_file *x = a, *y = b;
+
+	return compare(bytes_of(x->stem, x->n), SUFFIX, bytes_of(y->stem, y->n), SUFFIX);
+}
+
+/* --- building -------------------------------------------------------------------------------------------- */
+
+/* Gives each file its stem: a part of its key, or an offset into ESCAPED, told by stem == NULL. */
+static int make_stems(struct tree *t, const struct step *s, struct buf *escaped,
+		      struct buf *offsets)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; i < s->n_vars && r == 0; i++) {
+		struct bytes key = var_key(s, &s->vars[i]);
+		struct tree_file f = {.stem = key.p, .var = i};
+		size_t n = key.n, at = escaped->n;
+
+		if (s->vars[i].kind == VAR_PART)
+			continue;
+		if (!name_is_plain(t->flavour, key, &n)) {
+			r = name_to_path(t->flavour, key, escaped);
+			f.stem = NULL;
+			n = escaped->n - at;
+			if (r == 0)
+				r = buf_add(offsets, &at, sizeof at);
+		}
+		f.n = (uint32_t)n;
+		t->files[t->n_files++] = f;
+	}
+	return escaped->n > UINT32_MAX ? -E2BIG : r;
+}
+
+static void point_at_escaped(struct tree *t, const size_t *offsets)
+{
+	for (uint32_t i = 0; i < t->n_files; i++)
+		if (!t->files[i].stem)
+			t->files[i].stem = t->escaped + *offsets++;
+}
+
+static int open_dirs(struct buf *dirs, uint32_t file, struct bytes stem, uint32_t *top)
+{
+	struct tree_dir d = {.lo = file, .parent = *top};
+	size_t from = ((struct tree_dir *)dirs->p)[*top].prefix;
+	const uint8_t *slash;
+
+	while (from < stem.n && (slash = memchr(stem.p + from, '/', stem.n - from))) {
+		from = (size_t)(slash - stem.p) + 1;
+		d.prefix = (uint32_t)from;
+		d.parent = *top;
+		*top = (uint32_t)(dirs->n / sizeof d);
+		if (*top > UINT32_MAX / 2)
+			return -E2BIG;
+		int r = buf_add(dirs, &d, sizeof d);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static bool is_below(const struct tree_file *f, const struct tree_file *first,
+		     const struct tree_dir *d)
+{
+	return f->n >= d->prefix && !memcmp(f->stem, first->stem, d->prefix);
+}
+
+/* Walks the sorted files, with the chain of folders that the last one was in. */
+static int make_dirs(struct tree *t, struct buf *dirs)
+{
+	struct tree_dir root = {0};
+	uint32_t top = 0;
+	int r = buf_add(dirs, &root, sizeof root);
+
+	for (uint32_t i = 0; i < t->n_files && r == 0; i++) {
+		const struct tree_file *f = &t->files[i];
+		struct tree_dir *d = (struct tree_dir *)dirs->p;
+
+		for (; top && !is_below(f, &t->files[d[top].lo], &d[top]); top = d[top].parent)
+			d[top].hi = i;
+		r = open_dirs(dirs, i, bytes_of(f->stem, f->n), &top);
+	}
+	if (r < 0)
+		return r;
+	for (struct tree_dir *d = (struct tree_dir *)dirs->p; top; top = d[top].parent)
+		d[top].hi = t->n_files;
+	((struct tree_dir *)dirs->p)->hi = t->n_files;
+	return 0;
+}
+
+static int build(struct tree *t, const struct step *s)
+{
+	CLEANUP(buf_release) struct buf offsets = {0};
+	struct buf escaped = {0}, dirs = {0};
+	int r;
+
+	t->files = malloc((s->n_vars + 1) * sizeof *t->files);
+	if (!t->files)
+		return -ENOMEM;
+	r = make_stems(t, s, &escaped, &offsets);
+	t->escaped = escaped.p;
+	if (r < 0)
+		return r;
+	point_at_escaped(t, (const size_t *)offsets.p);
+	qsort(t->files, t->n_files, sizeof *t->files, compare_files);
+	r = make_dirs(t, &dirs);
+	t->dirs = (struct tree_dir *)dirs.p;
+	t->n_dirs = (uint32_t)(dirs.n / sizeof *t->dirs);
+	t->memory = t->n_files * sizeof *t->files + escaped.cap + dirs.cap;
+	return r;
+}
+
+int tree_init(struct tree *t, const struct step *s, struct err *e)
+{
+	int r;
+
+	*t = (struct tree){.flavour = s->object_based ? NAME_OBJECT : NAME_PLAIN};
+	r = build(t, s);
+	if (r < 0)
+		tree_release(t);
+	return r < 0 ? err_sys(e, r, "the tree of %s", s->place.name) : 0;
+}
+
+void tree_release(struct tree *t)
+{
+	free(t->files);
+	free(t->dirs);
+	free(t->escaped);
+	*t = (struct tree){0};
+}
+
+/* --- looking --------------------------------------------------------------------------------------------- */
+
+struct bytes tree_dir_path(const struct tree *t, uint32_t dir)
+{
+	const struct tree_dir *d = &t->dirs[dir];
+
+	return d->prefix ? bytes_of(t->files[d->lo].stem, d->prefix) : bytes_of(NULL, 0);
+}
+
+/* The child of DIR that file POS is below, of which it is known that there is one. */
+static uint32_t child_dir(const struct tree *t, uint32_t dir, uint32_t pos)
+{
+	uint32_t lo = dir + 1, hi = t->n_dirs;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (t->dirs[mid].lo <= pos)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (lo--; t->dirs[lo].parent !=
+		   dir;) /* the last that starts by POS is the child or lies in it */
+		lo = t->dirs[lo].parent;
+	return lo;
+}
+
+static void child_at(const struct tree *t, uint32_t dir, uint32_t pos, struct tree_child *out)
+{
+	const struct tree_file *f = &t->files[pos];
+	uint32_t prefix = t->dirs[dir].prefix;
+	struct bytes rest = bytes_of(f->stem + prefix, f->n - prefix);
+	const uint8_t *slash = rest.n ? memchr(rest.p, '/', rest.n) : NULL;
+
+	*out = (struct tree_child){.is_dir = slash, .index = pos, .name = rest};
+	if (slash) {
+		out->index = child_dir(t, dir, pos);
+		out->name.n = (size_t)(slash - rest.p);
+	}
+}
+
+bool tree_next(const struct tree *t, uint32_t dir, uint32_t *pos, struct tree_child *out)
+{
+	const struct tree_dir *d = &t->dirs[dir];
+	uint32_t at = d->lo + *pos;
+
+	if (at >= d->hi)
+		return false;
+	child_at(t, dir, at, out);
+	*pos = (out->is_dir ? t->dirs[out->index].hi : at + 1) - d->lo;
+	return true;
+}
+
+/* The first file below DIR whose path from there on is not less than PATH. */
+static uint32_t lower_bound(const struct tree *t, uint32_t dir, struct bytes path)
+{
+	const struct tree_dir *d = &t->dirs[dir];
+	uint32_t lo = d->lo, hi = d->hi;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		const struct tree_file *f = &t->files[mid];
+
+		struct bytes rest = bytes_of(f->stem + d->prefix, f->n - d->prefix);
+
+		if (compare(rest, SUFFIX, path, 0) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static bool is_named(const struct tree *t, uint32_t dir, uint32_t pos, bool is_dir,
+		     struct bytes name, struct tree_child *out)
+{
+	if (pos >= t->dirs[dir].hi)
+		return false;
+	child_at(t, dir, pos, out);
+	return out->is_dir == is_dir && bytes_eq(out->name, name);
+}
+
+bool tree_lookup(const struct tree *t, uint32_t dir, struct bytes name, struct tree_child *out)
+{
+	uint8_t below[256];
+
+	if (memchr(name.p, '/', name.n) ||
+	    name.n >= sizeof below) /* step/name.h: 255 bytes at most */
+		return false;
+	if (bytes_ends(name, bytes_of(suffix, SUFFIX))) { /* no folder's name ends so */
+		uint32_t at = lower_bound(t, dir, name);
+
+		name.n -= SUFFIX;
+		return is_named(t, dir, at, false, name, out);
+	}
+	memcpy(below, name.p, name.n);
+	below[name.n] = '/';
+	return is_named(t, dir, lower_bound(t, dir, bytes_of(below, name.n + 1)), true, name, out);
+}

@@ -1,0 +1,337 @@
+#include "step/verify.h"
+#include "base/cleanup.h"
+#include "base/crc32c.h"
+#include <inttypes.h>
+
+enum {
+	CHUNK = 1 << 20,
+	MAX_INTERVALS =
+		1024, /* of a chunk: four for each page; what does not fit is not remembered */
+};
+
+enum { N_BUCKETS = 64 };
+
+enum { UNKNOWN, GOOD, BAD };
+
+struct interval {
+	uint32_t start, end; /* in the chunk */
+	uint32_t crc;
+};
+
+/* done: `crc` is that of the whole chunk, and there are no intervals. */
+struct chunk {
+	bool done;
+	uint16_t n, cap;
+	uint32_t crc;
+	struct interval *intervals; /* sorted, neither overlapping nor touching */
+};
+
+/* A variable of which some bytes were seen. */
+struct progress {
+	struct progress *next;
+	uint32_t var;
+	uint32_t users; /* under verify->lock */
+	pthread_mutex_t lock;
+	uint32_t n_chunks, n_done;
+	struct chunk chunks[];
+};
+
+struct verify {
+	pthread_mutex_t lock;
+	struct progress *buckets[N_BUCKETS]; /* by the variable's number */
+	_Atomic uint8_t known[];
+};
+
+struct verify *verify_new(uint32_t n_vars)
+{
+	struct verify *v = calloc(1, sizeof *v + n_vars);
+
+	if (v)
+		pthread_mutex_init(&v->lock, NULL);
+	return v;
+}
+
+static void progress_free(struct progress *p)
+{
+	for (uint32_t i = 0; i < p->n_chunks; i++)
+		free(p->chunks[i].intervals);
+	pthread_mutex_destroy(&p->lock);
+	free(p);
+}
+
+void verify_free(struct verify *v)
+{
+	if (!v)
+		return;
+	for (unsigned i = 0; i < N_BUCKETS; i++)
+		for (struct progress *p = v->buckets[i], *next; p; p = next) {
+			next = p->next;
+			progress_free(p);
+		}
+	pthread_mutex_destroy(&v->lock);
+	free(v);
+}
+
+/* --- a chunk ----------------------------------------------------------------------------------------------- */
+
+/* The first interval that ends at or behind START. */
+static unsigned find_interval(const struct chunk *c, uint32_t start)
+{
+	unsigned lo = 0, hi = c->n;
+
+	while (lo < hi) {
+		unsigned mid = (lo + hi) / 2;
+
+		if (c->intervals[mid].end < start)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static bool insert_interval(struct chunk *c, unsigned at, struct interval new)
+{
+	if (c->n == MAX_INTERVALS)
+		return false;
+	if (c->n == c->cap) {
+		uint16_t cap = c->cap ? c->cap * 2 : 4;
+		struct interval *p = realloc(c->intervals, cap * sizeof *p);
+
+		if (!p)
+			return false;
+		c->intervals = p;
+		c->cap = cap;
+	}
+	memmove(c->intervals + at + 1, c->intervals + at, (c->n - at) * sizeof new);
+	c->intervals[at] = new;
+	c->n++;
+	return true;
+}
+
+static void join_with_next(struct chunk *c, unsigned at)
+{
+	struct interval *a = &c->intervals[at], *b = a + 1;
+
+	if (at + 1 >= c->n || a->end != b->start)
+		return;
+	a->crc = crc32c_combine(a->crc, b->crc, b->end - b->start);
+	a->end = b->end;
+	c->n--;
+	memmove(b, b + 1, (c->n - at - 1u) * sizeof *b);
+}
+
+/* Notes [start, end), none of which was seen before and whose bytes are at P, in front of or as part of interval AT.
+ * The number of the interval behind it. */
+static unsigned add_gap(struct chunk *c, unsigned at, uint32_t start, uint32_t end,
+			const uint8_t *p)
+{
+	if (at > 0 && c->intervals[at - 1].end == start) {
+		struct interval *before = &c->intervals[at - 1];
+
+		before->crc = crc32c_extend(before->crc, p, end - start);
+		before->end = end;
+		join_with_next(c, at - 1);
+		return at;
+	}
+	if (!insert_interval(c, at, (struct interval){start, end, crc32c(p, end - start)}))
+		return at;
+	join_with_next(c, at);
+	return at + 1;
+}
+
+static void chunk_saw(struct chunk *c, uint32_t start, uint32_t end, const uint8_t *p)
+{
+	unsigned at = find_interval(c, start);
+	uint32_t pos = start;
+
+	/* One that ends just where we start is the one to extend. */
+	if (at < c->n && c->intervals[at].end == start)
+		at++;
+	while (pos < end) {
+		uint32_t gap_end =
+			at < c->n && c->intervals[at].start < end ? c->intervals[at].start : end;
+
+		if (pos < gap_end) {
+			at = add_gap(c, at, pos, gap_end, p + (pos - start));
+			pos = gap_end;
+			if (at > 0 &&
+			    c->intervals[at - 1].end > pos) /* joined with the one behind it */
+				pos = c->intervals[at - 1].end;
+		} else {
+			pos = c->intervals[at++].end;
+		}
+	}
+}
+
+/* --- a variable -------------------------------------------------------------------------------------------- */
+
+static uint32_t chunk_length(const struct var *v, uint32_t i)
+{
+	uint64_t left = v->size - (uint64_t)i * CHUNK;
+
+	return left < CHUNK ? (uint32_t)left : CHUNK;
+}
+
+static void finish_chunk(struct progress *p, struct chunk *c, uint32_t len)
+{
+	if (c->done || c->n != 1 || c->intervals[0].end - c->intervals[0].start != len)
+		return;
+	c->done = true;
+	c->crc = c->intervals[0].crc;
+	free(c->intervals);
+	c->intervals = NULL;
+	c->n = c->cap = 0;
+	p->n_done++;
+}
+
+/* Under p->lock. */
+static void progress_saw(struct progress *p, const struct var *v, uint64_t off,
+			 const uint8_t *bytes, size_t len)
+{
+	while (len) {
+		uint32_t i = (uint32_t)(off / CHUNK), start = (uint32_t)(off % CHUNK);
+		uint32_t n = CHUNK - start < len ? CHUNK - start : (uint32_t)len;
+
+		if (!p->chunks[i].done)
+			chunk_saw(&p->chunks[i], start, start + n, bytes);
+		finish_chunk(p, &p->chunks[i], chunk_length(v, i));
+		off += n;
+		bytes += n;
+		len -= n;
+	}
+}
+
+static uint32_t whole_crc(const struct progress *p, const struct var *v)
+{
+	uint32_t crc = 0;
+
+	for (uint32_t i = 0; i < p->n_chunks; i++)
+		crc = crc32c_combine(crc, p->chunks[i].crc, chunk_length(v, i));
+	return crc;
+}
+
+static struct progress *progress_new(uint32_t var, uint64_t size)
+{
+	uint64_t n = size / CHUNK + (size % CHUNK != 0);
+	struct progress *p = n < UINT32_MAX ? calloc(1, sizeof *p + n * sizeof *p->chunks) : NULL;
+
+	if (!p)
+		return NULL;
+	pthread_mutex_init(&p->lock, NULL);
+	p->var = var;
+	p->n_chunks = (uint32_t)n;
+	return p;
+}
+
+/* The progress of V, made if need be; NULL: no memory. */
+static struct progress *progress_get(struct verify *verify, uint32_t var, uint64_t size)
+{
+	struct progress **bucket = &verify->buckets[var % N_BUCKETS], *p;
+
+	pthread_mutex_lock(&verify->lock);
+	for (p = *bucket; p && p->var != var;)
+		p = p->next;
+	if (!p && (p = progress_new(var, size))) {
+		p->next = *bucket;
+		*bucket = p;
+	}
+	if (p)
+		p->users++;
+	pthread_mutex_unlock(&verify->lock);
+	return p;
+}
+
+static void progress_put(struct verify *verify, struct progress *p)
+{
+	struct progress **at = &verify->buckets[p->var % N_BUCKETS];
+
+	pthread_mutex_lock(&verify->lock);
+	if (--p->users == 0 && p->n_done == p->n_chunks) {
+		while (*at != p)
+			at = &(*at)->next;
+		*at = p->next;
+		progress_free(p);
+	}
+	pthread_mutex_unlock(&verify->lock);
+}
+
+static int damaged(const struct step *s, const struct var *v, uint32_t have, struct err *e)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+	struct bytes key = var_key(s, v);
+
+	step_shard_file(s, v->shard, &file);
+	return err_set(e, -EBADMSG,
+		       "%.*s: %.*s: crc32c of %" PRIu64 " bytes at %" PRIu64 " is %08" PRIx32
+		       ", recorded %08" PRIx32,
+		       (int)file.n, (char *)file.p, (int)key.n, (const char *)key.p, v->size,
+		       v->off, have, v->crc);
+}
+
+int verify_check(const struct step *s, const struct var *v, struct err *e)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+	struct bytes key = var_key(s, v);
+
+	if (s->verify->known[v - s->vars] != BAD)
+		return 0;
+	step_shard_file(s, v->shard, &file);
+	return err_set(e, -EBADMSG, "%.*s: %.*s: is damaged: its checksum was found to be wrong",
+		       (int)file.n, (char *)file.p, (int)key.n, (const char *)key.p);
+}
+
+int verify_saw(const struct step *s, const struct var *v, uint64_t off, const uint8_t *p,
+	       size_t len, struct err *e)
+{
+	uint32_t number = (uint32_t)(v - s->vars);
+	_Atomic uint8_t *known = &s->verify->known[number];
+	struct progress *progress;
+	uint32_t crc;
+	int r = 0;
+
+	if (*known != UNKNOWN)
+		return verify_check(s, v, e);
+	if (off == 0 && len == v->size) { /* most variables are read at once */
+		crc = crc32c(p, len);
+		*known = crc == v->crc ? GOOD : BAD;
+		return *known == GOOD ? 0 : damaged(s, v, crc, e);
+	}
+	progress = progress_get(s->verify, number, v->size);
+	if (!progress)
+		return 0;
+	pthread_mutex_lock(&progress->lock);
+	progress_saw(progress, v, off, p, len);
+	if (progress->n_done == progress->n_chunks) {
+		crc = whole_crc(progress, v);
+		*known = crc == v->crc ? GOOD : BAD;
+		r = *known == GOOD ? 0 : damaged(s, v, crc, e);
+	}
+	pthread_mutex_unlock(&progress->lock);
+	progress_put(s->verify, progress);
+	return r;
+}
+
+int verify_all(const struct step *s, const struct var *v, const struct source *src, struct err *e)
+{
+	CLEANUP(buf_release) struct buf piece = {0};
+	uint64_t off = 0;
+	uint32_t crc = 0;
+	int r;
+
+	if (s->verify->known[v - s->vars] != UNKNOWN)
+		return verify_check(s, v, e);
+	if (buf_reserve(&piece, v->size < CHUNK ? v->size + 1 : CHUNK) < 0)
+		return err_set(e, -ENOMEM, "no memory for %d bytes", CHUNK);
+	while (off < v->size) {
+		size_t n = v->size - off < CHUNK ? v->size - off : CHUNK;
+
+		r = source_read_into(src, v->off + off, piece.p, n, e);
+		if (r < 0)
+			return r;
+		crc = crc32c_extend(crc, piece.p, n);
+		off += n;
+	}
+	s->verify->known[v - s->vars] = crc == v->crc ? GOOD : BAD;
+	return crc == v->crc ? 0 : damaged(s, v, crc, e);
+}

@@ -1,0 +1,7 @@
+#include "draft/check_draft.h"
+#include "lib/suite.h"
+
+int main(void)
+{
+	return suite_run("draft", (TCase *[]){changes_tests(), NULL});
+}

@@ -1,0 +1,4 @@
+#pragma once
+#include <check.h>
+
+TCase *changes_tests(void);

@@ -1,0 +1,74 @@
+#include "base/cleanup.h"
+#include "lib/files.h"
+#include "lib/hex.h"
+#include "lib/lit.h"
+#include "message/check_message.h"
+#include "message/meta_graph.h"
+
+static const char *const files[] = {
+	"linear/my-model-2000.meta", "net/my_net.ckpt.meta",         "partitioned/model-3.meta",
+	"sharded/model-7.meta",      "rotation/model-00000500.meta", "v1/model.ckpt-10.meta",
+};
+
+START_TEST(what_tensorflow_wrote_is_the_same_after_it_was_text)
+{
+	CLEANUP(meta_graph_release) struct meta_graph m = {0};
+	CLEANUP(buf_release) struct buf file = {0}, text = {0}, back = {0};
+	struct err e = {0};
+
+	read_whole(&file, ASSETS "/fixtures/%s", files[_i]);
+	if (meta_graph_parse(buf_bytes(&file), &m, &e) < 0 || meta_graph_print(&m, &text, &e) < 0 ||
+	    meta_graph_from_text(buf_bytes(&text), &back, &e) < 0)
+		ck_abort_msg("%s", e.text);
+	ck_assert(bytes_eq(buf_bytes(&back), buf_bytes(&file)));
+}
+END_TEST
+
+/* Expected is what protobuf for Python gives with SerializeToString(deterministic=True). */
+START_TEST(maps_are_sorted_at_every_depth_and_the_last_of_a_key_counts)
+{
+	static const char text[] =
+		"graph_def { node { name: 'n' attr { key: 'b' value { i: 1 } }\n"
+		"  attr { key: 'B' value { i: 2 } } attr { key: 'b' value { i: 3 } } }\n"
+		"  library { function { resource_arg_unique_id { value: 7 }\n"
+		"    resource_arg_unique_id { key: 1 } resource_arg_unique_id { key: 300 } } } }\n"
+		"collection_def { key: 'z' value {} } collection_def { key: '' value {} }\n"
+		"collection_def { key: 'a' value {} }\n"
+		"collection_def { key: 'ab' value { int64_list { value: [5, 6] } } }\n";
+	static const char want[] =
+		"122e0a150a016e2a070a0142120218022a070a01621202180312150a13420508ac02"
+		"1000420408011000420408001007220c0a02616212061a040a02050622050a016112"
+		"0022050a017a120022040a001200";
+	CLEANUP(buf_release) struct buf hex = {0}, out = {0};
+	struct err e = {0};
+
+	add_hex(&hex, want);
+	ck_assert_int_eq(buf_add_str(&out, "-"), 0);
+	if (meta_graph_from_text(LIT(text), &out, &e) < 0)
+		ck_abort_msg("%s", e.text);
+	ck_assert(bytes_eq(bytes_of(out.p + 1, out.n - 1), buf_bytes(&hex)));
+}
+END_TEST
+
+START_TEST(bad_text_is_refused_with_its_place_and_nothing_is_added)
+{
+	CLEANUP(buf_release) struct buf out = {0};
+	struct err e = {0};
+
+	ck_assert_int_eq(meta_graph_from_text(LIT("saver_def {\n  nonesuch: 1\n}\n"), &out, &e),
+			 -EINVAL);
+	ck_assert_msg(strstr(e.text, "line 2, column 3") != NULL, "%s", e.text);
+	ck_assert_uint_eq(out.n, 0);
+}
+END_TEST
+
+TCase *meta_graph_tests(void)
+{
+	TCase *t = tcase_create("meta_graph");
+
+	tcase_add_loop_test(t, what_tensorflow_wrote_is_the_same_after_it_was_text, 0,
+			    COUNT(files));
+	tcase_add_test(t, maps_are_sorted_at_every_depth_and_the_last_of_a_key_counts);
+	tcase_add_test(t, bad_text_is_refused_with_its_place_and_nothing_is_added);
+	return t;
+}

@@ -1,0 +1,229 @@
+/* Tests of src/step/stats.[ch]: arrays of several pieces, read by several threads, against sums that are made
+ * one by one. */
+#include "format/dtype.h"
+#include "lib/random.h"
+#include "step/check_step.h"
+#include "step/stats.h"
+#include <endian.h>
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MIB = 1 << 20 };
+
+struct array {
+	int dtype;
+	bool big_endian;
+	size_t n, item;
+	uint8_t *bytes;
+	double *values;
+};
+
+static double one(int dtype, uint64_t bits)
+{
+	float f;
+	double d;
+
+	switch (dtype) {
+	case DTYPE_FLOAT:
+		memcpy(&f, &(uint32_t){(uint32_t)bits}, sizeof f);
+		return (double)f;
+	case DTYPE_BFLOAT16:
+		memcpy(&f, &(uint32_t){(uint32_t)bits << 16}, sizeof f);
+		return (double)f;
+	case DTYPE_DOUBLE:
+		memcpy(&d, &bits, sizeof d);
+		return d;
+	case DTYPE_INT8:
+		return (int8_t)bits;
+	case DTYPE_INT16:
+		return (int16_t)bits;
+	case DTYPE_INT32:
+		return (int32_t)bits;
+	case DTYPE_INT64:
+		return (double)(int64_t)bits;
+	default: /* unsigned */
+		return (double)bits;
+	}
+}
+
+/* Values that a sum of squares can hold, some of them nothing to be added. */
+static uint64_t bits_of(int dtype, uint64_t random)
+{
+	double d = (double)(int32_t)random * 1.5 + 1e6;
+	uint64_t bits;
+
+	if (random % 11 == 0)
+		return 0;
+	if (dtype != DTYPE_DOUBLE)
+		return random;
+	if (random % 13 == 0)
+		d = (double)(random % 2 ? NAN : INFINITY);
+	memcpy(&bits, &d, sizeof bits);
+	return bits;
+}
+
+static struct array array_of(int dtype, size_t item, size_t n, bool big_endian)
+{
+	struct array a = {.dtype = dtype, .big_endian = big_endian, .n = n, .item = item};
+	uint64_t seed = (uint64_t)dtype * 1000 + n;
+
+	a.bytes = malloc(n * item + 1);
+	a.values = malloc((n + 1) * sizeof *a.values);
+	ck_assert(a.bytes && a.values);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t bits = bits_of(dtype, random_next(&seed));
+
+		bits &= item == 8 ? UINT64_MAX : ((uint64_t)1 << 8 * item) - 1;
+		a.values[i] = one(dtype, bits);
+		bits = big_endian ? htobe64(bits << (64 - 8 * item)) : htole64(bits);
+		memcpy(a.bytes + i * item, &bits, item);
+	}
+	return a;
+}
+
+static void release(struct array *a)
+{
+	free(a->bytes);
+	free(a->values);
+}
+
+static int stats_of_array(const struct array *a, const struct stop *stop, struct stats *out)
+{
+	struct source src = source_of_memory(bytes_of(a->bytes, a->n * a->item));
+	struct npy npy = {.dtype = (uint8_t)a->dtype,
+			  .big_endian = a->big_endian,
+			  .rank = 1,
+			  .dims = {(int64_t)a->n},
+			  .count = a->n,
+			  .item = a->item,
+			  .size = a->n * a->item,
+			  .stored = a->n * a->item};
+
+	return stats_of_file(&src, &npy, stop, out, NULL);
+}
+
+static void near(double have, long double want, long double scale)
+{
+	ck_assert_msg(fabsl(have - want) <= scale * 1e-11L, "%.17g, expected %.17Lg", have, want);
+}
+
+static void compare(const struct array *a)
+{
+	long double sum = 0, squares = 0, m2 = 0, mean, std, min = 0, max = 0;
+	size_t n = 0, zeros = 0, nans = 0, infs = 0;
+	struct stats have;
+
+	for (size_t i = 0; i < a->n; i++) {
+		long double v = (long double)a->values[i];
+
+		zeros += v == 0;
+		nans += isnan(v) != 0;
+		infs += isinf(v) != 0;
+		if (!isfinite(v))
+			continue;
+		min = n && min < v ? min : v;
+		max = n && max > v ? max : v;
+		sum += v;
+		squares += v * v;
+		n++;
+	}
+	mean = n ? sum / (long double)n : 0;
+	for (size_t i = 0; i < a->n; i++)
+		m2 += isfinite(a->values[i]) ? ((long double)a->values[i] - mean) *
+						       ((long double)a->values[i] - mean)
+					     : 0;
+	std = n ? sqrtl(m2 / (long double)n) : 0;
+	ck_assert_int_eq(stats_of_array(a, NULL, &have), 0);
+	ck_assert_uint_eq(have.count, a->n);
+	ck_assert_uint_eq(have.zeros, zeros);
+	ck_assert_uint_eq(have.nans, nans);
+	ck_assert_uint_eq(have.infs, infs);
+	near(have.min, min, 0);
+	near(have.max, max, 0);
+	near(have.mean, mean, fabsl(mean) + std);
+	near(have.std, std, fabsl(mean) + std);
+	near(have.norm, sqrtl(squares), sqrtl(squares));
+}
+
+START_TEST(stats_of_pieces_are_those_of_the_whole)
+{
+	static const struct {
+		int dtype;
+		size_t item;
+	} types[] = {
+		{DTYPE_FLOAT, 4}, {DTYPE_DOUBLE, 8}, {DTYPE_INT8, 1},     {DTYPE_UINT8, 1},
+		{DTYPE_INT16, 2}, {DTYPE_UINT16, 2}, {DTYPE_INT32, 4},    {DTYPE_UINT32, 4},
+		{DTYPE_INT64, 8}, {DTYPE_UINT64, 8}, {DTYPE_BFLOAT16, 2},
+	};
+	size_t item = types[_i / 2].item;
+	const size_t counts[] = {0, 1, 7, 2049, MIB / item, MIB / item + 1, 3 * MIB / item + 5};
+
+	for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
+		struct array a = array_of(types[_i / 2].dtype, item, counts[k], _i % 2);
+
+		compare(&a);
+		release(&a);
+	}
+}
+END_TEST
+
+/* Sums that are too large for a double, and differences that are lost in them. */
+START_TEST(stats_of_large_numbers_are_exact)
+{
+	struct array a = array_of(DTYPE_DOUBLE, 8, 5000, false);
+	struct stats have;
+	double v = 1.7e308;
+
+	for (size_t i = 0; i < a.n; i++)
+		memcpy(a.bytes + 8 * i, &v, 8);
+	ck_assert_int_eq(stats_of_array(&a, NULL, &have), 0);
+	ck_assert(have.mean == v && have.std == 0 && have.min == v && isinf(have.norm));
+	for (size_t i = 0; i < a.n; i++) {
+		v = i % 2 ? 1e308 : 1.7e308;
+		memcpy(a.bytes + 8 * i, &v, 8);
+	}
+	ck_assert_int_eq(stats_of_array(&a, NULL, &have), 0);
+	near(have.mean, 1.35e308L, 1.35e308L);
+	ck_assert(have.min == 1e308 && have.max == 1.7e308);
+	for (size_t i = 0; i < a.n; i++) {
+		v = 1e15 + (double)(i % 2);
+		memcpy(a.bytes + 8 * i, &v, 8);
+	}
+	ck_assert_int_eq(stats_of_array(&a, NULL, &have), 0);
+	ck_assert(have.mean == 1e15 + 0.5 && have.std == 0.5);
+	release(&a);
+}
+END_TEST
+
+static bool after_three(void *asked)
+{
+	return atomic_fetch_add((atomic_int *)asked, 1) >= 3;
+}
+
+START_TEST(stats_end_when_they_are_to)
+{
+	struct array a = array_of(DTYPE_UINT8, 1, (size_t)16 * MIB, false);
+	atomic_int asked = 0;
+	struct stop stop = {after_three, &asked};
+	struct stats have;
+
+	ck_assert_int_eq(stats_of_array(&a, &stop, &have), -EINTR);
+	asked = -100;
+	ck_assert_int_eq(stats_of_array(&a, &stop, &have), 0);
+	ck_assert_uint_eq(have.count, a.n);
+	release(&a);
+}
+END_TEST
+
+TCase *stats_tests(void)
+{
+	TCase *c = tcase_create("stats");
+
+	tcase_set_timeout(c, 120);
+	tcase_add_loop_test(c, stats_of_pieces_are_those_of_the_whole, 0, 2 * 11);
+	tcase_add_test(c, stats_of_large_numbers_are_exact);
+	tcase_add_test(c, stats_end_when_they_are_to);
+	return c;
+}

@@ -1,0 +1,7 @@
+#include "step/check_step.h"
+#include "lib/suite.h"
+
+int main(void)
+{
+	return suite_run("step", (TCase *[]){name_tests(), stats_tests(), open_tests(), tensor_tests(), verify_tests(), NULL});
+}

@@ -1,0 +1,8 @@
+#pragma once
+#include <check.h>
+
+TCase *name_tests(void);
+TCase *stats_tests(void);
+TCase *open_tests(void);
+TCase *tensor_tests(void);
+TCase *verify_tests(void);
