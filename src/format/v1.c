@@ -187,13 +187,14 @@ static int add_strings(struct buf *out, const ProtobufCBinaryData *strings, size
 /* The field of a TensorProto that holds values of a type. */
 struct values {
 	const void *p;
-	size_t n, size; /* of what stands at p */
+	size_t n, size; /* numbers, and bytes of each, at p */
 	size_t each; /* numbers that make an element: 2 for complex */
 };
 
+/* TensorFlow writes only some of these types (docs/format.md). */
 static struct values values_of(const Tensorflow__TensorProto *t, int dtype)
 {
-	switch (dtype) {
+	switch ((enum dtype)dtype) {
 	case DTYPE_FLOAT:
 		return (struct values){t->float_val, t->n_float_val, 4, 1};
 	case DTYPE_DOUBLE:
@@ -213,23 +214,49 @@ static struct values values_of(const Tensorflow__TensorProto *t, int dtype)
 		return (struct values){t->uint32_val, t->n_uint32_val, 4, 1};
 	case DTYPE_UINT64:
 		return (struct values){t->uint64_val, t->n_uint64_val, 8, 1};
-	default:
+	case DTYPE_STRING:
+		return (struct values){t->string_val, t->n_string_val, 0, 1};
+	case DTYPE_INT32:
+	case DTYPE_UINT8:
+	case DTYPE_INT16:
+	case DTYPE_INT8:
+	case DTYPE_QINT8:
+	case DTYPE_QUINT8:
+	case DTYPE_QINT32:
+	case DTYPE_QINT16:
+	case DTYPE_QUINT16:
+	case DTYPE_UINT16:
+	case DTYPE_FLOAT8_E5M2:
+	case DTYPE_FLOAT8_E4M3FN:
+	case DTYPE_FLOAT8_E4M3FNUZ:
+	case DTYPE_FLOAT8_E4M3B11FNUZ:
+	case DTYPE_FLOAT8_E5M2FNUZ:
+	case DTYPE_INT4:
+	case DTYPE_UINT4:
+	case DTYPE_INT2:
+	case DTYPE_UINT2:
+	case DTYPE_FLOAT4_E2M1FN:
 		return (struct values){t->int_val, t->n_int_val, 4, 1};
+	case DTYPE_INVALID:
+	case DTYPE_RESOURCE:
+	case DTYPE_VARIANT: /* v1_tensor refuses these */
+		break;
 	}
+	return (struct values){NULL, 0, 0, 1};
 }
 
 static int add_values(const Tensorflow__TensorProto *t, int dtype, uint64_t count, struct buf *out,
 		      struct err *e)
 {
 	struct values v = values_of(t, dtype);
-	size_t n = dtype == DTYPE_STRING ? t->n_string_val : v.n / v.each;
+	size_t n = v.n / v.each;
 	int r;
 
 	if (n != count || v.n % v.each)
 		return err_set(e, -EUCLEAN, "%zu values are stored, its shape needs %" PRIu64, n,
 			       count);
 	if (dtype == DTYPE_STRING)
-		r = add_strings(out, t->string_val, n);
+		r = add_strings(out, v.p, n);
 	else
 		r = add_narrowed(out, v.p, v.n, v.size, dtype_info(dtype)->item / v.each);
 	return r == -E2BIG ? err_set(e, -EFBIG, "more than %zu bytes", out->max)
