@@ -102,9 +102,9 @@ static int take_shape(struct bundle *b, const Tensorflow__BundleEntryProto *p,
 	uint64_t count;
 	int r = buf_reserve(&b->numbers, 1); /* so that what has no numbers has an address */
 
-	if (rank > BUNDLE_MAX_RANK)
+	if (rank > SHAPE_MAX_RANK)
 		return err_set(&out->why, -EUCLEAN, "%zu dimensions, more than %d", rank,
-			       BUNDLE_MAX_RANK);
+			       SHAPE_MAX_RANK);
 	if (rank && shape->unknown_rank)
 		return err_set(&out->why, -EUCLEAN, "%zu dimensions of unknown rank", rank);
 	if (p->n_slices > UINT32_MAX)

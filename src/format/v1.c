@@ -8,7 +8,7 @@
 #include <inttypes.h>
 
 /* The version of V1 tables that this reader understands: TensorFlow's TF_CHECKPOINT_VERSION. */
-enum { VERSION = 1, MAX_RANK = 254 };
+enum { VERSION = 1 };
 
 /* --- meta data --------------------------------------------------------------------------------------------- */
 
@@ -127,7 +127,7 @@ void v1_tensor(const struct v1 *v, size_t i, struct buf *scratch, struct v1_tens
 			(int)t->type);
 		return;
 	}
-	if (rank > MAX_RANK || t->n_slice > UINT32_MAX) {
+	if (rank > SHAPE_MAX_RANK || t->n_slice > UINT32_MAX) {
 		err_set(&out->why, -EUCLEAN, "%zu dimensions, %zu slices", rank, t->n_slice);
 		return;
 	}
