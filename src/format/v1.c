@@ -3,6 +3,7 @@
 #include "format/dtype.h"
 #include "format/slice.h"
 #include "format/string_tensor.h"
+#include "format/tensor_proto.h"
 #include "message/pb.h"
 #include "saved_slices.pb-c.h"
 #include <inttypes.h>
@@ -15,19 +16,6 @@ enum { VERSION = 1 };
 static const Tensorflow__SavedTensorSliceMeta *meta_of(const struct v1 *v)
 {
 	return ((Tensorflow__SavedTensorSlices *)v->meta)->meta;
-}
-
-static int check_version(const Tensorflow__VersionDef *v, struct err *e)
-{
-	if (!v)
-		return 0;
-	if (v->min_consumer > VERSION)
-		return err_set(e, -ENOTSUP, "needs a reader of version %" PRId32 ", this is %d",
-			       v->min_consumer, VERSION);
-	for (size_t i = 0; i < v->n_bad_consumers; i++)
-		if (v->bad_consumers[i] == VERSION)
-			return err_set(e, -ENOTSUP, "forbids readers of version %d", VERSION);
-	return 0;
 }
 
 static int read_meta(struct v1 *v, struct err *e)
@@ -48,7 +36,7 @@ static int read_meta(struct v1 *v, struct err *e)
 	if (!meta_of(v))
 		return err_set(e, -EUCLEAN, "no meta data under the empty key");
 	v->n_tensors = meta_of(v)->n_tensor;
-	return check_version(meta_of(v)->versions, e);
+	return version_check(meta_of(v)->versions, VERSION, e);
 }
 
 int v1_probe(struct source src)
@@ -89,30 +77,6 @@ void v1_close(struct v1 *v)
 	*v = (struct v1){0};
 }
 
-/* Appends shape and slices of T to SCRATCH, as int64. */
-static int add_numbers(const Tensorflow__SavedSliceMeta *t, size_t rank, struct buf *scratch,
-		       struct err *e)
-{
-	int r = buf_reserve(scratch, sizeof(int64_t)); /* scalars point into it as well */
-
-	for (size_t i = 0; i < rank && r == 0; i++)
-		r = buf_add(scratch, &t->shape->dim[i]->size, sizeof(int64_t));
-	for (size_t i = 0; i < t->n_slice && r == 0; i++) {
-		const Tensorflow__TensorSliceProto *s = t->slice[i];
-
-		if (s->n_extent != rank)
-			return err_set(e, -EUCLEAN, "slice %zu has %zu dimensions, the shape %zu",
-				       i, s->n_extent, rank);
-		for (size_t k = 0; k < rank && r == 0; k++) {
-			const Tensorflow__TensorSliceProto__Extent *x = s->extent[k];
-			int64_t pair[2] = {x->start, x->has_length_case ? x->length : -1};
-
-			r = buf_add(scratch, pair, sizeof pair);
-		}
-	}
-	return r < 0 ? err_set(e, r, "no memory for its slices") : 0;
-}
-
 void v1_tensor(const struct v1 *v, size_t i, struct buf *scratch, struct v1_tensor *out)
 {
 	const Tensorflow__SavedSliceMeta *t = meta_of(v)->tensor[i];
@@ -131,7 +95,7 @@ void v1_tensor(const struct v1 *v, size_t i, struct buf *scratch, struct v1_tens
 		err_set(&out->why, -EUCLEAN, "%zu dimensions, %zu slices", rank, t->n_slice);
 		return;
 	}
-	if (add_numbers(t, rank, scratch, &out->why) < 0)
+	if (shape_numbers(t->shape, t->slice, t->n_slice, scratch, &out->why) < 0)
 		return;
 	out->dims = (int64_t *)scratch->p;
 	out->slices = out->dims + rank;
