@@ -95,7 +95,7 @@ void state_list_release(struct state_list *l)
 	buf_release(&l->timestamps);
 }
 
-/* Less what a V1 set's pattern ends in: "-?????-of-00002". */
+/* NAME without the end of a V1 set's pattern, "-?????-of-00002". */
 static struct bytes cut_wildcard(struct bytes name)
 {
 	enum { LENGTH = 15, QUESTIONS = 5, DIGITS = 5 };
