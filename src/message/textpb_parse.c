@@ -8,7 +8,7 @@
 struct parser {
 	struct scan *in;
 	struct pb_room room;
-	struct buf *unknown; /* takes the outermost message's unknown fields; NULL: it has none */
+	struct buf *unknown; /* takes unknown fields of the outermost message, or NULL */
 };
 
 static int no_room(struct parser *p)
