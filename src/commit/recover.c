@@ -69,7 +69,7 @@ static bool belongs(const char *file, const char *name)
 }
 
 struct moved {
-	int traces;
+	int stamps;
 	const char *name;
 };
 
@@ -77,7 +77,7 @@ struct moved {
 static int is_moved(const void *moved, int dirfd, const char *file, struct err *e)
 {
 	const struct moved *m = moved;
-	int r = trace_fits(m->traces, m->name, dirfd, file, e);
+	int r = file_stamp_fits(m->stamps, m->name, dirfd, file, e);
 
 	return r == 0 ? io_is_mark(dirfd, file, e) : r;
 }
@@ -136,7 +136,7 @@ static int is_published(int top, int draft, const char *name, struct err *e)
 	moved = dir_fd(draft, "commit/moved", NULL); /* where there are no hard links */
 	if (moved < 0)
 		return errno == ENOENT ? 0 : err_sys(e, moved, "commit/moved");
-	return trace_fits(moved, (char *)file.p, top, (char *)file.p, e);
+	return file_stamp_fits(moved, (char *)file.p, top, (char *)file.p, e);
 }
 
 /* --- one draft --------------------------------------------------------------------------------------------- */
