@@ -2,11 +2,11 @@
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/io.h"
+#include "directory/drafts_list.h"
 #include "directory/file_stamp.h"
 #include "directory/listing.h"
 #include "directory/placed.h"
 #include "directory/state_update.h"
-#include "draft/draft.h"
 #include "step/sidecar.h"
 #include <fcntl.h>
 #include <limits.h>
@@ -334,7 +334,7 @@ static int resume(int top, const char *state_name, bool drafts, struct buf *done
 		return r;
 	whole = r == 0;
 	if (r == 0 && drafts && !l.renamed)
-		r = draft_remove(top, l.from.name, e);
+		r = drafts_remove(top, l.from.name, e);
 	if (whole && r == 0)
 		r = tell_state(&l, e);
 	if (r >= 0)
