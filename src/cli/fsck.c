@@ -11,6 +11,7 @@
 #include "cli/fsck_report.h"
 #include "config.h"
 #include "directory/drafts_list.h"
+#include "directory/listing.h"
 #include "directory/locate.h"
 #include "directory/lock.h"
 #include "directory/step_files.h"
@@ -30,8 +31,6 @@ enum {
 
 /* A temporary file that is younger may be a save that is under way. */
 enum { TEMPORARY_AGE = 3600 };
-
-#define STATE_NAME "checkpoint"
 
 enum repair {
 	REPAIR_NOTHING, /* -n */

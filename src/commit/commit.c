@@ -366,7 +366,7 @@ static int next_name(const struct draft *d, unsigned attempt, struct buf *name, 
 				       ? err_set(e, -ENOMEM, "no memory")
 				       : 0;
 	}
-	r = listing_read(d->top, "checkpoint", &l, e);
+	r = listing_read(d->top, STATE_NAME, &l, e);
 	return r < 0 ? r : step_next_free(d->top, &l, d->name, name, e);
 }
 

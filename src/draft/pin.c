@@ -339,7 +339,7 @@ int pin_open(int steps_fd, const char *name, const char *meta, enum verify_mode 
 	bool loose = is_link(steps_fd, name);
 	const struct listed *item;
 	struct step *step;
-	int r = fd < 0 ? fd : listing_read(fd, "checkpoint", &l, e);
+	int r = fd < 0 ? fd : listing_read(fd, STATE_NAME, &l, e);
 
 	if (r < 0)
 		return r;
