@@ -4,12 +4,11 @@
  * that it does not find, the step is often here all the same: the directory was moved. */
 #pragma once
 #include "directory/listing.h"
+#include "directory/state_edit.h"
 
 struct state_review {
-	bool exists;
+	struct state_text was;
 	bool parsed; /* else what it said is lost when it is mended */
-	mode_t mode;
-	struct buf raw; /* as it was read */
 	struct buf faults, notes; /* sentences, each with its NUL */
 	struct buf
 		mended; /* the text to put in its place; empty if there is none: no step is left */
@@ -20,5 +19,5 @@ int state_review(int dirfd, const char *name, const struct listing *l, struct st
 		 struct err *e);
 void state_review_release(struct state_review *r);
 
-/* Puts the mended text in its place. -ESTALE: another was written meanwhile; or of writing. */
+/* Puts the mended text, which must not be empty, in its place. -ESTALE: another was written meanwhile; or of writing. */
 int state_mend(int dirfd, const char *name, const struct state_review *r, struct err *e);

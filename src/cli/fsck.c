@@ -221,7 +221,7 @@ static int review_state(int dirfd, struct listing *l, struct state_review *out, 
 		*l = fresh;
 		r = state_review(dirfd, STATE_NAME, l, &again, e);
 		if (r < 0 || (bytes_eq(buf_bytes(&again.faults), buf_bytes(&out->faults)) &&
-			      bytes_eq(buf_bytes(&again.raw), buf_bytes(&out->raw))))
+			      bytes_eq(buf_bytes(&again.was.text), buf_bytes(&out->was.text))))
 			return r;
 		state_review_release(out);
 	}
