@@ -60,7 +60,7 @@ static bool finds(int dirfd, const char *path, struct stat *st)
 {
 	CLEANUP(buf_release) struct buf index = {0};
 
-	if (buf_printf(&index, "%s.index", path) < 0 || buf_add_byte(&index, 0) < 0)
+	if (name_of_index(path, &index) < 0)
 		return false;
 	return fstatat(dirfd, (char *)index.p, st, 0) == 0 || fstatat(dirfd, path, st, 0) == 0 ||
 	       find_shard(dirfd, path, st);

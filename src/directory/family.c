@@ -169,10 +169,8 @@ static int is_free(int dirfd, const char *name)
 {
 	CLEANUP(buf_release) struct buf index = {0}, meta = {0};
 	const struct step_place place = {.name = (char *)name};
-	int r = buf_printf(&index, "%s.index", name);
+	int r = name_of_index(name, &index);
 
-	if (r == 0)
-		r = buf_add_byte(&index, 0);
 	if (r == 0)
 		r = companion_name(&place, "meta", &meta);
 	if (r == 0)
