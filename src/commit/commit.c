@@ -470,9 +470,10 @@ static int commit_plan(struct plan *p, enum commit_result *result, struct buf *n
 }
 
 /* Without memory for it that step is just not looked after. */
-static void note_kept(struct plan *p, struct kept *kept)
+static void note_rescue(struct plan *p, struct rescue *rescue)
 {
-	kept_note(kept, p->d->top, p->name, p->num_shards, p->d->meta, TAKE(p->index_fd, -1), NULL);
+	rescue_note(rescue, p->d->top, p->name, p->num_shards, p->d->meta, TAKE(p->index_fd, -1),
+		    NULL);
 }
 
 /* What is left to be done when it is known what the commit has come to; the lock is held. */
@@ -481,7 +482,7 @@ static int settle(struct draft *d, const struct commit_config *c, struct plan *p
 {
 	if (p->published) {
 		if (d->has_base)
-			note_kept(p, &done->kept);
+			note_rescue(p, &done->rescue);
 		d->published = TAKE(p->name, NULL);
 		d->born = !d->has_base;
 	}

@@ -133,8 +133,8 @@ int commits_node(struct view *v, struct node *n, struct draft *d, struct buf *ch
 	uint32_t count = draft_count(d);
 	int r = commit_beside_others(v, n, d, &ending, &done, e);
 
-	if (done.kept.name)
-		kept_steps_add(v, n, &done.kept);
+	if (done.rescue.name)
+		kept_steps_add(v, n, &done.rescue);
 	if (r < 0)
 		folder_wrap(n->parent, err_wrap(e, r, "%s", n->place->name), e);
 	if (done.result == COMMIT_LATE) {
