@@ -264,7 +264,7 @@ int rescue_restore(struct rescue *k, int top, const char *meta, struct err *e)
 		CLEANUP(listing_release) struct listing l = {0};
 		CLEANUP(buf_release) struct buf to = {0};
 
-		r = listing_read(top, "checkpoint", &l, e);
+		r = listing_read(top, STATE_NAME, &l, e);
 		if (r == 0)
 			r = step_next_free(top, &l, k->name, &to, e);
 		if (r == 0)

@@ -1,6 +1,7 @@
 #include "view/commits.h"
 #include "base/cleanup.h"
 #include "commit/recover.h"
+#include "directory/drafts_list.h"
 #include "draft/items.h"
 #include "view/born.h"
 #include "view/draft_view.h"
@@ -456,7 +457,7 @@ void view_recover(struct view *v, struct node *folder)
 				       .meta = v->meta_suffix,
 				       .mode = v->verify,
 				       .first_dynamic = DRAFT_DYNAMIC};
-	uint32_t waiting = top < 0 ? 0 : recover_count(top);
+	uint32_t waiting = top < 0 ? 0 : drafts_count(top);
 	struct stat st;
 	char text[64];
 	bool locked;
