@@ -7,6 +7,8 @@
 #include "directory/listing.h"
 #include "directory/placed.h"
 #include "directory/step_files.h"
+#include "draft/draft_state.h"
+#include "step/name.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 #include "view/view.h"
 #include "base/cleanup.h"
 #include "directory/latest.h"
+#include "draft/draft_state.h"
 #include "view/attr.h"
 #include "view/draft_view.h"
 #include "view/folder.h"
