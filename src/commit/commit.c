@@ -62,18 +62,18 @@ static int read_old_meta(struct plan *p, struct buf *out, struct err *e)
 	CLEANUP(buf_release) struct buf name = {0};
 	CLEANUP(closep) int fd = -1;
 	struct source src;
-	int r = companion_name(&base->step->place, suffix, &name);
+	int r = sidecar_name(&base->step->place, suffix, &name);
 
 	if (r < 0)
 		return err_set(e, r, "no memory");
 	if (!base->loose)
-		return companion_read(plan_dir(p, 0, e), &base->step->place, suffix, out, e);
-	r = fd = placed_open(plan_dir(p, 0, e), (char *)name.p, pin_companion(base, suffix), e);
+		return sidecar_read(plan_dir(p, 0, e), &base->step->place, suffix, out, e);
+	r = fd = placed_open(plan_dir(p, 0, e), (char *)name.p, pin_sidecar(base, suffix), e);
 	if (r >= 0)
 		r = source_of_fd(fd, &src, e);
 	if (r == 0)
 		r = source_read(&src, 0, src.size, out, e);
-	return r < 0 ? r : placed_check(fd, (char *)name.p, pin_companion(base, suffix), e);
+	return r < 0 ? r : placed_check(fd, (char *)name.p, pin_sidecar(base, suffix), e);
 }
 
 /* The text that was written in place of the meta graph's; one that says the same changes nothing. */
@@ -244,17 +244,17 @@ static int place_own_shards(struct placing *k, struct err *e)
 	return r;
 }
 
-/* A companion of the step that TEXT is of. */
-static int place_companion(struct placing *k, const struct draft_item *text, const char *suffix,
-			   struct err *e)
+/* A sidecar of the step that TEXT is of. */
+static int place_sidecar(struct placing *k, const struct draft_item *text, const char *suffix,
+			 struct err *e)
 {
 	CLEANUP(buf_release) struct buf from = {0}, to = {0};
 	const struct pin *pin = &k->p->d->pins[text->pin];
 
-	if (companion_name(&pin->step->place, suffix, &from) < 0 ||
-	    companion_name(&k->to, suffix, &to) < 0)
+	if (sidecar_name(&pin->step->place, suffix, &from) < 0 ||
+	    sidecar_name(&k->to, suffix, &to) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	return place_pinned(k, text->pin, (char *)from.p, pin_companion(pin, suffix), (char *)to.p,
+	return place_pinned(k, text->pin, (char *)from.p, pin_sidecar(pin, suffix), (char *)to.p,
 			    e);
 }
 
@@ -267,10 +267,10 @@ static int place_meta(struct placing *k, struct err *e)
 	if (!p->meta)
 		return 0;
 	if (p->meta->what == DRAFT_TEXT)
-		return place_companion(k, p->meta, p->d->meta, e);
+		return place_sidecar(k, p->meta, p->d->meta, e);
 	if (!p->new_meta)
-		return place_companion(k, &base, p->d->meta, e);
-	if (companion_name(&k->to, p->d->meta, &to) < 0)
+		return place_sidecar(k, &base, p->d->meta, e);
+	if (sidecar_name(&k->to, p->d->meta, &to) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	return place(k, p->fd, "meta", (char *)to.p, e);
 }
@@ -289,7 +289,7 @@ static int place_all(struct placing *k, struct err *e)
 	if (r == 0)
 		r = place_meta(k, e);
 	if (r == 0 && p->debug)
-		r = place_companion(k, p->debug, "debug", e);
+		r = place_sidecar(k, p->debug, "debug", e);
 	return r == 0 ? io_sync(p->d->top, "the checkpoint directory", e) : r;
 }
 

@@ -45,7 +45,7 @@ static int shard_name(const char *name, uint32_t number, uint32_t of, struct buf
 
 static int meta_name(const char *name, const char *suffix, struct buf *out)
 {
-	return companion_name(&(struct step_place){.name = (char *)name}, suffix, out);
+	return sidecar_name(&(struct step_place){.name = (char *)name}, suffix, out);
 }
 
 /* --- noting ------------------------------------------------------------------------------------------------ */

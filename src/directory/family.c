@@ -29,7 +29,7 @@ static struct numbered split_number(const char *name)
 	const struct numbered none = {.head = bytes_of(name, n), .tail = bytes_of(name + n, 0)};
 
 	/* To TensorFlow a-1-of-5 is a shard, and a.meta the meta graph of it and of a-1-of-6: that is no next step. */
-	if (companion_stem(name) < n)
+	if (sidecar_stem(name) < n)
 		return none;
 	for (;;) {
 		size_t start = end;
@@ -195,7 +195,7 @@ static int is_free(int dirfd, const char *name)
 	if (r == 0)
 		r = buf_add_byte(&index, 0);
 	if (r == 0)
-		r = companion_name(&place, "meta", &meta);
+		r = sidecar_name(&place, "meta", &meta);
 	if (r == 0)
 		r = exists(dirfd, (char *)index.p);
 	if (r == 0)

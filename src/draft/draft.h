@@ -138,7 +138,7 @@ struct draft {
 
 /* The file of a VAR as it was opened: of variable NUMBER of pin PIN. It can be read when the draft has ended too. */
 struct draft_base {
-	struct file *file;
+	struct npy_file *file;
 	uint32_t pin, number;
 };
 

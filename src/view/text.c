@@ -12,7 +12,7 @@ static int find_file(struct texts *t, const struct step *s, int dirfd, enum text
 		     const char *suffix)
 {
 	CLEANUP(buf_release) struct buf name = {0};
-	int r = companion_name(&s->place, suffix, &name);
+	int r = sidecar_name(&s->place, suffix, &name);
 
 	if (r < 0)
 		return r;
@@ -60,7 +60,7 @@ static int load_memberships(struct texts *t, const struct step *s, int dirfd, st
 	if (t->has_memberships)
 		return 0;
 	if (t->there[TEXT_META_GRAPH])
-		r = companion_meta(dirfd, &s->place, t->meta_suffix, &m, e);
+		r = sidecar_meta(dirfd, &s->place, t->meta_suffix, &m, e);
 	if (t->there[TEXT_META_GRAPH] && r == 0)
 		r = meta_graph_memberships(&m, &t->memberships);
 	t->has_memberships = r != -EIO && r != -ENOMEM && r != -EMFILE && r != -ENFILE;
@@ -96,7 +96,7 @@ static int load_names(struct texts *t, struct step *s, int dirfd, struct err *e)
 	int r = t->no_names.code;
 
 	if (!t->has_names && r == 0) {
-		r = companion_object_graph(s, dirfd, &graph, &why);
+		r = sidecar_object_graph(s, dirfd, &graph, &why);
 		if (r == 0)
 			r = object_names_read(buf_bytes(&graph), &t->names, &why);
 		t->has_names = r == 0;
@@ -198,7 +198,7 @@ static int make_meta_graph(const struct texts *t, const struct step *s, int dirf
 			   struct err *e)
 {
 	CLEANUP(meta_graph_release) struct meta_graph m = {0};
-	int r = companion_meta(dirfd, &s->place, t->meta_suffix, &m, e);
+	int r = sidecar_meta(dirfd, &s->place, t->meta_suffix, &m, e);
 
 	return r < 0 ? r : meta_graph_print(&m, out, e);
 }
@@ -206,7 +206,7 @@ static int make_meta_graph(const struct texts *t, const struct step *s, int dirf
 static int make_object_graph(struct step *s, int dirfd, struct buf *out, struct err *e)
 {
 	CLEANUP(buf_release) struct buf graph = {0};
-	int r = companion_object_graph(s, dirfd, &graph, e);
+	int r = sidecar_object_graph(s, dirfd, &graph, e);
 
 	if (r < 0)
 		return r;
@@ -217,7 +217,7 @@ static int make_object_graph(struct step *s, int dirfd, struct buf *out, struct 
 static int make_debug_info(const struct step *s, int dirfd, struct buf *out, struct err *e)
 {
 	CLEANUP(buf_release) struct buf raw = {0};
-	int r = companion_read(dirfd, &s->place, "debug", &raw, e);
+	int r = sidecar_read(dirfd, &s->place, "debug", &raw, e);
 
 	if (r < 0)
 		return r;

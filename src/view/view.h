@@ -101,7 +101,7 @@ int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *ou
 
 struct view_file;
 
-/* -EISDIR, or of file_open. STABLE: the kernel may keep the pages that it has. */
+/* -EISDIR, or of npy_file_open. STABLE: the kernel may keep the pages that it has. */
 int view_open(struct view *v, uint64_t id, struct view_file **out, bool *stable, struct err *e);
 void view_close(struct view_file *f);
 int64_t view_read(struct view_file *f, uint64_t off, size_t len, uint8_t *dst, struct err *e);
