@@ -6,6 +6,7 @@
 #include "directory/listing.h"
 #include "directory/placed.h"
 #include "directory/step_files.h"
+#include "draft/draft_state.h"
 #include "step/name.h"
 #include <fcntl.h>
 #include <limits.h>

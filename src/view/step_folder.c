@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "directory/state_update.h"
 #include "directory/step_files.h"
+#include "draft/draft_state.h"
 #include "view/commits.h"
 #include "view/draft_view.h"
 #include "view/folder.h"

@@ -1,5 +1,6 @@
 /* src/view/step_xattr.c: the extended attributes of what is in a step, or in its draft. */
 #include "base/cleanup.h"
+#include "draft/draft_state.h"
 #include "step/name.h"
 #include "view/draft_view.h"
 #include "view/folder.h"

@@ -1,5 +1,6 @@
 #include "view/view.h"
 #include "base/cleanup.h"
+#include "draft/draft_state.h"
 #include "view/attr.h"
 #include "view/draft_view.h"
 #include "view/folder.h"
