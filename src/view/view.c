@@ -101,6 +101,26 @@ bool view_is_unborn(struct view *v, const struct node *n)
 	return unborn;
 }
 
+int view_list_drafted(struct view *v, const struct node *folder, struct buf *out)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&v->lock);
+	for (uint32_t i = 0; i < v->nodes.n_slots && r == 0; i++) {
+		struct node *n = v->nodes.slots[i];
+		const struct node *p = n ? n->parent : NULL;
+
+		while (p && folder && p != folder)
+			p = p->parent;
+		if (!n || !n->draft || !p)
+			continue;
+		r = buf_add(out, &n, sizeof n);
+		n->lookups += r == 0;
+	}
+	pthread_mutex_unlock(&v->lock);
+	return r;
+}
+
 /* --- lookup ------------------------------------------------------------------------------------------------ */
 
 static int lookup_in_base(struct view *v, struct node *n, uint32_t index, const char *name,

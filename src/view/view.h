@@ -185,9 +185,6 @@ void view_commit_all(struct view *v);
 /* Where the link `latest` leads, into OUT, without a NUL. -EINVAL if ID is no link. */
 int view_readlink(struct view *v, uint64_t id, struct buf *out, struct err *e);
 
-/* What the step or folder N says of its drafts: NAME is "draft" or "error". -ENODATA: nothing. */
-int view_draft_xattr(struct view *v, struct node *n, struct bytes name, struct buf *out);
-
 /* NAME is the whole one. -ENODATA if there is none; -EINTR: STOP, which may be NULL, said so. */
 int view_getxattr(struct view *v, uint64_t id, const char *name, const struct stop *stop,
 		  struct buf *out, struct err *e);

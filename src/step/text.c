@@ -1,8 +1,8 @@
-#include "view/text.h"
+#include "step/text.h"
 #include "base/cleanup.h"
 #include "format/dtype.h"
 #include "message/object_graph.h"
-#include "view/xattr.h"
+#include "step/var_field.h"
 #include <inttypes.h>
 
 /* What a text may have: indentation can make a hundred bytes of two. */
@@ -147,14 +147,14 @@ static int add_name(struct buf *out, struct bytes name)
 	return r;
 }
 
-/* A tab, and the attribute's value or "-". */
-static int add_attribute(struct buf *out, const struct step *s, const struct var *v,
-			 const char *name)
+/* A tab, and the field's value or "-". */
+static int add_field(struct buf *out, const struct step *s, const struct var *v,
+		     enum var_field field)
 {
 	int r = buf_add_byte(out, '\t');
 
 	if (r == 0)
-		r = xattr_of_var(s, v, bytes_str(name), out);
+		r = var_field_put(s, v, field, out);
 	return r == -ENODATA ? buf_add_byte(out, '-') : r;
 }
 
@@ -164,15 +164,15 @@ static int add_line(struct buf *out, struct texts *t, const struct step *s, int 
 	int r = add_name(out, var_key(s, v));
 
 	if (r == 0)
-		r = add_attribute(out, s, v, "dtype");
+		r = add_field(out, s, v, VAR_DTYPE);
 	if (r == 0)
 		r = buf_add_str(out, "\t[");
 	if (r == 0)
-		r = xattr_of_var(s, v, bytes_str("shape"), out);
+		r = var_field_put(s, v, VAR_SHAPE, out);
 	if (r == 0)
 		r = buf_printf(out, "]\t%" PRIu64, v->size);
 	if (r == 0)
-		r = add_attribute(out, s, v, "crc32c");
+		r = add_field(out, s, v, VAR_CRC);
 	if (r == 0)
 		r = buf_add_byte(out, '\t');
 	if (r == 0)
@@ -228,10 +228,15 @@ static int make_debug_info(const struct step *s, int dirfd, struct buf *out, str
 int text_make(struct texts *t, struct step *s, int dirfd, enum text_kind kind, struct buf *out,
 	      struct err *e)
 {
-	int r;
+	int r = -EINVAL;
 
 	out->max = TEXT_MAX;
 	switch (kind) {
+	case TEXT_VARIABLES:
+		r = make_variables(t, s, dirfd, out);
+		if (r < 0)
+			err_sys(e, r, "%s", text_name(kind));
+		break;
 	case TEXT_META_GRAPH:
 		r = make_meta_graph(t, s, dirfd, out, e);
 		break;
@@ -241,10 +246,8 @@ int text_make(struct texts *t, struct step *s, int dirfd, enum text_kind kind, s
 	case TEXT_DEBUG_INFO:
 		r = make_debug_info(s, dirfd, out, e);
 		break;
-	default:
-		r = make_variables(t, s, dirfd, out);
-		if (r < 0)
-			err_sys(e, r, "%s", text_name(kind));
+	case N_TEXTS:
+		break;
 	}
 	return r == -E2BIG ? err_set(e, -EFBIG, "%s: too large", text_name(kind)) : r;
 }
