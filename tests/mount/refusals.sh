@@ -403,14 +403,6 @@ a_user_mounts_in_the_background() {
 
 # --- all of it ------------------------------------------------------------------------------------------
 
-run_tests() {
-  local name
-  for name; do
-    echo "$name"
-    "$name"
-  done
-}
-
 mkdir "$at"
 copy_linear
 make_families
