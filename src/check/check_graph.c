@@ -71,7 +71,7 @@ static int check_meta(struct job *j)
 	CLEANUP(meta_graph_release) struct meta_graph graph = {0};
 	CLEANUP(memberships_release) struct memberships m = {0};
 	struct err e = {0};
-	int r = companion_meta(j->dirfd, &j->s->place, "meta", &graph, &e);
+	int r = sidecar_meta(j->dirfd, &j->s->place, "meta", &graph, &e);
 
 	if (r == -ENOENT)
 		return 0;
@@ -132,7 +132,7 @@ static void check_objects(struct job *j)
 	struct err e = {0};
 
 	/* If it can't be read, that is told of its variable. */
-	if (!j->s->object_based || companion_object_graph(j->s, j->dirfd, &raw, &e) < 0)
+	if (!j->s->object_based || sidecar_object_graph(j->s, j->dirfd, &raw, &e) < 0)
 		return;
 	if (object_keys_read(buf_bytes(&raw), &keys, &e) < 0)
 		job_found(j, bytes_str(OBJECT_GRAPH_KEY), e.text);

@@ -63,18 +63,18 @@ static int read_old_meta(struct plan *p, struct buf *out, struct err *e)
 	CLEANUP(buf_release) struct buf name = {0};
 	CLEANUP(closep) int fd = -1;
 	struct source src;
-	int r = companion_name(&base->step->place, suffix, &name);
+	int r = sidecar_name(&base->step->place, suffix, &name);
 
 	if (r < 0)
 		return err_set(e, r, "no memory");
 	if (!base->loose)
-		return companion_read(plan_dir(p, 0, e), &base->step->place, suffix, out, e);
-	r = fd = placed_open(plan_dir(p, 0, e), (char *)name.p, pin_companion(base, suffix), e);
+		return sidecar_read(plan_dir(p, 0, e), &base->step->place, suffix, out, e);
+	r = fd = placed_open(plan_dir(p, 0, e), (char *)name.p, pin_sidecar(base, suffix), e);
 	if (r >= 0)
 		r = source_of_fd(fd, &src, e);
 	if (r == 0)
 		r = source_read(&src, 0, src.size, out, e);
-	return r < 0 ? r : placed_check(fd, (char *)name.p, pin_companion(base, suffix), e);
+	return r < 0 ? r : placed_check(fd, (char *)name.p, pin_sidecar(base, suffix), e);
 }
 
 /* The text that was written in place of the meta graph's; one that says the same changes nothing. */
@@ -245,17 +245,17 @@ static int place_own_shards(struct placing *k, struct err *e)
 	return r;
 }
 
-/* A companion of the step that TEXT is of. */
-static int place_companion(struct placing *k, const struct draft_item *text, const char *suffix,
-			   struct err *e)
+/* A sidecar of the step that TEXT is of. */
+static int place_sidecar(struct placing *k, const struct draft_item *text, const char *suffix,
+			 struct err *e)
 {
 	CLEANUP(buf_release) struct buf from = {0}, to = {0};
 	const struct pin *pin = &k->p->d->pins[text->pin];
 
-	if (companion_name(&pin->step->place, suffix, &from) < 0 ||
-	    companion_name(&k->to, suffix, &to) < 0)
+	if (sidecar_name(&pin->step->place, suffix, &from) < 0 ||
+	    sidecar_name(&k->to, suffix, &to) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	return place_pinned(k, text->pin, (char *)from.p, pin_companion(pin, suffix), (char *)to.p,
+	return place_pinned(k, text->pin, (char *)from.p, pin_sidecar(pin, suffix), (char *)to.p,
 			    e);
 }
 
@@ -268,10 +268,10 @@ static int place_meta(struct placing *k, struct err *e)
 	if (!p->meta)
 		return 0;
 	if (p->meta->what == DRAFT_TEXT)
-		return place_companion(k, p->meta, p->d->meta, e);
+		return place_sidecar(k, p->meta, p->d->meta, e);
 	if (!p->new_meta)
-		return place_companion(k, &base, p->d->meta, e);
-	if (companion_name(&k->to, p->d->meta, &to) < 0)
+		return place_sidecar(k, &base, p->d->meta, e);
+	if (sidecar_name(&k->to, p->d->meta, &to) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	return place(k, p->fd, "meta", (char *)to.p, e);
 }
@@ -290,7 +290,7 @@ static int place_all(struct placing *k, struct err *e)
 	if (r == 0)
 		r = place_meta(k, e);
 	if (r == 0 && p->debug)
-		r = place_companion(k, p->debug, "debug", e);
+		r = place_sidecar(k, p->debug, "debug", e);
 	return r == 0 ? io_sync(p->d->top, "the checkpoint directory", e) : r;
 }
 
@@ -471,9 +471,10 @@ static int commit_plan(struct plan *p, enum commit_result *result, struct buf *n
 }
 
 /* Without memory for it that step is just not looked after. */
-static void note_kept(struct plan *p, struct kept *kept)
+static void note_rescue(struct plan *p, struct rescue *rescue)
 {
-	kept_note(kept, p->d->top, p->name, p->num_shards, p->d->meta, TAKE(p->index_fd, -1), NULL);
+	rescue_note(rescue, p->d->top, p->name, p->num_shards, p->d->meta, TAKE(p->index_fd, -1),
+		    NULL);
 }
 
 /* What is left to be done when it is known what the commit has come to; the lock is held. */
@@ -482,7 +483,7 @@ static int settle(struct draft *d, const struct commit_config *c, struct plan *p
 {
 	if (p->published) {
 		if (d->has_base)
-			note_kept(p, &done->kept);
+			note_rescue(p, &done->rescue);
 		d->published = TAKE(p->name, NULL);
 		d->born = !d->has_base;
 	}

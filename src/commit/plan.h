@@ -1,6 +1,7 @@
 /* src/commit/plan.h: what a new step is made of. For commit*.c alone; the draft's lock is held. */
 #pragma once
 #include "commit/commit.h"
+#include "draft/draft_state.h"
 #include "format/bundle.h"
 #include "format/npy.h"
 

@@ -7,6 +7,8 @@
 #include "directory/listing.h"
 #include "directory/placed.h"
 #include "directory/step_files.h"
+#include "draft/draft_state.h"
+#include "step/name.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -59,7 +61,7 @@ static int is_one_of(const void *inodes, int dirfd, const char *name, struct err
 /* Does FILE of TOP belong to the step NAME, as a shard or beside it? */
 static bool belongs(const char *file, const char *name)
 {
-	size_t n = strlen(name), stem = companion_stem(name), prefix;
+	size_t n = strlen(name), stem = sidecar_stem(name), prefix;
 	uint32_t of;
 
 	if (name_is_data(file, &prefix, &of))

@@ -50,7 +50,7 @@ static struct numbered split_number(const char *name)
 	struct numbered split;
 
 	/* To TensorFlow a-1-of-5 is a shard, and a.meta the meta graph of it and of a-1-of-6: that is no next step. */
-	if (companion_stem(name) < n)
+	if (sidecar_stem(name) < n)
 		return none;
 	for (;;) {
 		size_t start = end;
@@ -172,7 +172,7 @@ static int is_free(int dirfd, const char *name)
 	int r = name_of_index(name, &index);
 
 	if (r == 0)
-		r = companion_name(&place, "meta", &meta);
+		r = sidecar_name(&place, "meta", &meta);
 	if (r == 0)
 		r = exists(dirfd, (char *)index.p);
 	if (r == 0)

@@ -43,21 +43,21 @@ static int list_files(const struct step_files *f, const struct step_place *p, st
 	if (r == 0 && p->format == STEP_V2)
 		r = buf_add(out, p->file, strlen(p->file) + 1);
 	if (r == 0)
-		r = companion_name(p, f->meta, out);
+		r = sidecar_name(p, f->meta, out);
 	if (r == 0)
-		r = companion_name(p, "debug", out);
+		r = sidecar_name(p, "debug", out);
 	return r < 0 ? err_set(e, r, "no memory") : 0;
 }
 
 /* What FILE of the step FROM is called as one of TO. */
 static int new_name(const char *file, const char *from, const char *to, struct buf *out)
 {
-	size_t n = strlen(from), stem = companion_stem(from);
-	bool is_companion = n != stem && file[stem] == '.';
-	int r = is_companion ? buf_add(out, to, companion_stem(to)) : buf_add_str(out, to);
+	size_t n = strlen(from), stem = sidecar_stem(from);
+	bool is_sidecar = n != stem && file[stem] == '.';
+	int r = is_sidecar ? buf_add(out, to, sidecar_stem(to)) : buf_add_str(out, to);
 
 	if (r == 0)
-		r = buf_add_str(out, file + (is_companion ? stem : n));
+		r = buf_add_str(out, file + (is_sidecar ? stem : n));
 	return r == 0 ? buf_add_byte(out, 0) : r;
 }
 

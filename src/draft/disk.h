@@ -1,7 +1,7 @@
 /* src/draft/disk.h: a draft's items as they stand in its folder `tree` (draft/draft.h). For draft*.c alone; the draft's lock
  * is held. */
 #pragma once
-#include "draft/draft.h"
+#include "draft/draft_state.h"
 
 /* The folder of DIR in `tree`; with MAKE it is made if need be. -ENOENT, or of the calls that failed. */
 int disk_folder(const struct draft *d, const struct draft_item *dir, bool make, struct err *e);

@@ -431,11 +431,6 @@ bool draft_is_variable(const struct draft_item *i)
 	       (i->what == DRAFT_VAR ? i->own_name : i->under && i->expect_var != DRAFT_NONE);
 }
 
-const struct var *draft_var(const struct draft *d, const struct draft_item *i)
-{
-	return &d->pins[i->pin].step->vars[i->number];
-}
-
 int draft_path(const struct draft_item *i, struct buf *out)
 {
 	int r = i->parent && i->parent->parent ? draft_path(i->parent, out) : 0;

@@ -22,10 +22,13 @@
  * Variables are items by their paths (step/name.h). `lock` guards everything in struct draft and its items
  * but what says otherwise; it is held while a file is copied up. */
 #pragma once
-#include "draft/pin.h"
 #include "step/npy_file.h"
 #include "step/sidecar.h"
 #include "step/tree.h"
+
+struct draft;
+struct draft_item;
+struct pin;
 
 enum draft_what {
 	DRAFT_DIR,
@@ -39,99 +42,9 @@ enum draft_what {
 /* Indexes of items that the base does not have start here; those of the others are the base's (step/tree.h). */
 #define DRAFT_DYNAMIC UINT32_C(0x80000000)
 
-/* What a file of the draft's own has besides. */
-struct staged {
-	int fd; /* -1: nobody has it open, or it is not on disk yet */
-	mode_t mode;
-	uid_t uid;
-	gid_t gid;
-	struct timespec mtime; /* of one that is not on disk */
-	uint64_t version; /* counts changes of its bytes */
-	uint64_t committed; /* the version that a commit has copied while it was open; 0: none */
-	/* The checksum of what was written one behind the other from the start on, under seq_lock. */
-	pthread_mutex_t seq_lock;
-	bool seq;
-	uint32_t seq_crc;
-	uint64_t seq_end;
-	/* Being copied from a variable, in pieces: nothing of it is on disk. */
-	uint32_t ref_pin, ref_number; /* or DRAFT_NONE */
-	enum draft_what ref_what;
-	uint64_t ref_bytes;
-	struct err refusal; /* why it can't be committed; code 0: not known to be so */
-};
-
-struct draft_item {
-	uint32_t index;
-	uint32_t refs; /* the tree's, and those of open files */
-	uint32_t opens, writers;
-	enum draft_what what;
-	bool gone; /* its name was removed; some have it open */
-	bool left; /* the draft began anew without it; some have it open */
-	bool lost; /* it was to stay when the draft began anew, and could not */
-	bool committed; /* VAR: that stayed then, and is in the commit as it is */
-	bool on_disk; /* in `tree`; a VAR or TEXT that is not shows through from the base */
-	bool under; /* the base shows something at this place, which is this or is hidden by it */
-	bool own_name; /* VAR: of the variable that it is; only asked where the name begins with a dot */
-	bool opened; /* VAR: since its step was parsed */
-	uint32_t pin, number; /* VAR, TEXT */
-	uint32_t expect_pin, expect_var; /* over which variable it lies; or DRAFT_NONE */
-	char *name;
-	struct timespec
-		entered; /* DIR: when its entries last changed; 0: they are as in the base */
-	struct draft_item *parent; /* NULL: the root */
-	struct draft_item *first, *last, *before, *after; /* children and siblings */
-	struct draft_item *chain; /* in its bucket */
-	struct staged *staged;
-};
-
-/* A descriptor of the checkpoint directory, which the drafts in it share. */
-struct draft_top {
-	atomic_uint refs;
-	int fd;
-};
-
-struct draft {
-	atomic_uint refs;
-	pthread_mutex_t lock;
-	struct draft_top *shared;
-	int top; /* its descriptor */
-	int fd; /* .ckptfs/drafts/NAME */
-	char *name; /* prefix of the step in whose folder the draft is */
-	char *folder; /* the draft's own name in .ckptfs/drafts */
-	char *meta; /* suffix of the meta graph */
-	enum verify_mode mode;
-	struct pin *pins; /* the base is the first */
-	uint32_t n_pins;
-	bool has_base;
-	bool object_based; /* of the base; names are made accordingly */
-	struct draft_item *root;
-	struct draft_item **fixed, **dynamic; /* by index */
-	uint32_t n_fixed, n_dynamic, cap_dynamic, first_dynamic;
-	struct draft_item **buckets;
-	uint32_t n_buckets, n_items;
-	uint32_t base_files; /* variables that the base shows */
-	bool base_meta; /* and whether it has a meta graph */
-	uint32_t writers;
-	uint32_t in_flight; /* writes that are under way, without the lock */
-	pthread_cond_t settled; /* there are none, or no writers */
-	uint64_t changes; /* counts them */
-	int64_t changed_at; /* ms of CLOCK_MONOTONIC */
-	atomic_bool
-		ended; /* committed or discarded: nothing is written any more. Set with the lock held */
-	bool born; /* a new step, and committed: what is in it is in the step of that name */
-	char *published; /* the step that it has become, where only the state file does not say so yet; or NULL */
-	struct err failure; /* of the last commit; code 0: none, or it was changed since */
-	uint64_t failed_at; /* `changes` then */
-	int64_t retry_at; /* ms of CLOCK_MONOTONIC: not to be tried again unasked before */
-	unsigned failures; /* in a row */
-	struct err told; /* the last that was told unasked */
-	void *owner; /* what whoever began it keeps with it, for as long as there is a reference */
-	void (*owner_release)(void *owner);
-};
-
 /* The file of a VAR as it was opened: of variable NUMBER of pin PIN. It can be read when the draft has ended too. */
 struct draft_base {
-	struct file *file;
+	struct npy_file *file;
 	uint32_t pin, number;
 };
 
@@ -231,8 +144,6 @@ int draft_stat(struct draft *d, struct draft_item *i, struct stat *out, struct e
 
 /* Has the file of a STAGED item open, as long as the lock is held; what it was to be referred to becomes bytes. */
 int draft_item_open(struct draft *d, struct draft_item *i, struct err *e);
-
-const struct var *draft_var(const struct draft *d, const struct draft_item *i);
 
 /* --- changes: they take the lock; with it the index of an item that is gone is -ESTALE ------------------------------ */
 

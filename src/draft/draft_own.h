@@ -1,6 +1,6 @@
 /* src/draft/draft_own.h: what the parts of a draft share. For draft*.c alone; the draft's lock is held. */
 #pragma once
-#include "draft/draft.h"
+#include "draft/draft_state.h"
 
 /* Opens the folder NAME of DIRFD, which is made first with MAKE. */
 int draft_folder(int dirfd, const char *name, bool make, struct err *e);

@@ -1,7 +1,7 @@
 /* src/draft/items.h: the items of a draft as a tree in memory. For draft*.c and commit*.c alone; the
  * draft's lock is held. */
 #pragma once
-#include "draft/draft.h"
+#include "draft/draft_state.h"
 
 /* Makes the items of the base: its files, folders and texts. -ENOMEM. */
 int items_init(struct draft *d, const struct tree *tree);

@@ -18,7 +18,7 @@ struct pin {
 	struct step *step;
 	struct step *incomplete; /* as it was opened before its shards came back; or NULL */
 	bool loose; /* its files are not held, and may be others by now */
-	struct file_id meta, debug; /* loose: the companions; zeros: there was none */
+	struct file_id meta, debug; /* loose: the sidecars; zeros: there was none */
 };
 
 void pin_release(struct pin *p);
@@ -37,8 +37,8 @@ int pin_make(int steps_fd, int top, struct step *s, int from, const char *meta, 
  * again. */
 int pin_complete(struct pin *p, int dir, int top, enum verify_mode mode, struct err *e);
 
-/* The companion with that suffix, of a loose pin: which file it was. */
-const struct file_id *pin_companion(const struct pin *p, const char *suffix);
+/* The sidecar with that suffix, of a loose pin: which file it was. */
+const struct file_id *pin_sidecar(const struct pin *p, const char *suffix);
 
 /* What was pinned as NAME earlier. META as in pin_make. As step_open; -ENOENT if there is no step in it;
  * -ESTALE if it was not held, and is another one by now. */

@@ -1,5 +1,6 @@
 #include "view/born.h"
 #include "base/cleanup.h"
+#include "draft/draft_state.h"
 #include "view/draft_view.h"
 #include "view/folder.h"
 #include "view/in_step.h"

@@ -320,7 +320,7 @@ struct file_id folder_meta_id(const struct view *v, int dirfd, const struct step
 	CLEANUP(buf_release) struct buf name = {0};
 	struct stat st;
 
-	if (companion_name(place, v->meta_suffix, &name) < 0 ||
+	if (sidecar_name(place, v->meta_suffix, &name) < 0 ||
 	    fstatat(dirfd, (char *)name.p, &st, 0) < 0)
 		return (struct file_id){0};
 	return file_id_of(&st);

@@ -3,6 +3,7 @@
 #include "directory/latest.h"
 #include "directory/state_update.h"
 #include "directory/step_files.h"
+#include "draft/draft_state.h"
 #include "view/commits.h"
 #include "view/draft_view.h"
 #include "view/folder.h"
