@@ -315,34 +315,15 @@ int draft_take_up(const struct draft_config *c, const char *folder, struct draft
 	return 0;
 }
 
-/* Takes its name away, at once; what has one of those names is only to be removed. */
-static int set_old(int drafts, const char *folder, char old[32], struct err *e)
-{
-	int r = -EEXIST;
-
-	for (unsigned i = 0; r == -EEXIST; i++) {
-		snprintf(old, 32, "%s%u", DRAFT_OLD, i);
-		r = io_move_new(drafts, folder, drafts, old, e);
-	}
-	return r;
-}
-
 int draft_discard(struct draft *d, struct err *e)
 {
-	char old[32];
-	CLEANUP(closep) int own = draft_folder(d->top, ".ckptfs", false, e);
-	CLEANUP(closep) int drafts = own < 0 ? own : draft_folder(own, "drafts", false, e);
-	int r;
+	char old[DRAFTS_OLD_SIZE];
+	int r = drafts_retire(d->top, d->folder, old, e);
 
-	if (drafts < 0)
-		return drafts;
-	r = set_old(drafts, d->folder, old, e);
 	if (r < 0) /* it is there as it was */
 		return r;
 	atomic_store(&d->ended, true);
-	r = io_remove_all(drafts, old, e); /* what stays of it the next mount removes */
-	io_remove_folder(own, "drafts", NULL); /* if it is empty */
-	return r;
+	return drafts_sweep(d->top, old, e);
 }
 
 int draft_rename_step(struct draft *d, const char *name, struct err *e)
