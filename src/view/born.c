@@ -67,7 +67,7 @@ void born_settle(struct view *v, struct node *n, struct draft *d, const char *na
 	struct mapping m = {.node = n};
 	struct loaded *l;
 
-	if (!view_is_unborn(v, n) || !is_born(v, n, name) || steps_get(v, n, &l, NULL) < 0)
+	if (!n->unborn || !is_born(v, n, name) || steps_get(v, n, &l, NULL) < 0)
 		return;
 	m.step = l;
 	map_all(&m, d);

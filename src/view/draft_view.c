@@ -332,8 +332,8 @@ static uint64_t dir_ino(uint64_t step, const struct draft *d, const struct draft
 	return attr_path_ino(step, buf_bytes(&path));
 }
 
-static int stat_of_dir(struct view *v, const struct node *n, struct draft *d,
-		       const struct draft_item *i, struct stat *out)
+static int stat_of_dir(const struct node *n, struct draft *d, const struct draft_item *i,
+		       struct stat *out)
 {
 	struct stat st;
 	int r = draft_stat_step(d, &st);
@@ -346,7 +346,7 @@ static int stat_of_dir(struct view *v, const struct node *n, struct draft *d,
 		attr_of_draft_dir(&st, out);
 	if (i->entered.tv_sec)
 		attr_set_times(out, i->entered);
-	out->st_ino = dir_ino(view_step_ino(v, n), d, i);
+	out->st_ino = dir_ino(n->ino, d, i);
 	return 0;
 }
 
@@ -374,7 +374,7 @@ int draft_entry(struct view *v, const struct node *n, struct draft *d, struct dr
 
 	*out = (struct view_entry){.id = node_id(n, i->index), .stable = true};
 	if (i->what == DRAFT_DIR) {
-		r = stat_of_dir(v, n, d, i, &out->st);
+		r = stat_of_dir(n, d, i, &out->st);
 	} else if (i->what == DRAFT_TEXT) {
 		r = stat_of_text(d, i, &out->st);
 	} else if (i->what == DRAFT_VAR) {

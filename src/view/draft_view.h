@@ -80,12 +80,6 @@ void view_recover(struct view *v, struct node *folder);
 /* One reference more on N, as the kernel has them: view_forget takes it back. */
 void view_hold(struct view *v, struct node *n);
 
-/* What stat shows as the number of the folder of N, a step. */
-uint64_t view_step_ino(struct view *v, const struct node *n);
-
-/* Is the step of N nothing but its draft? */
-bool view_is_unborn(struct view *v, const struct node *n);
-
 /* The nodes that have drafts, each with a reference: an array of struct node *. Below FOLDER, or with NULL all. -ENOMEM: some
  * are missing. */
 int view_list_drafted(struct view *v, const struct node *folder, struct buf *out);

@@ -65,11 +65,11 @@ static void attr_of_made_text(struct view *v, const struct node *n, struct loade
 	attr_of_text(&l->texts.st[kind], kind, text_size(&l->texts, l->step, fd, kind), out);
 }
 
-static void attr_of_folder(struct view *v, const struct node *n, const struct loaded *l,
-			   uint32_t index, struct stat *out)
+static void attr_of_folder(const struct node *n, const struct loaded *l, uint32_t index,
+			   struct stat *out)
 {
 	attr_of_step(&l->step->index, out);
-	out->st_ino = attr_dir_ino(view_step_ino(v, n), &l->tree, in_step_dir(l, index));
+	out->st_ino = attr_dir_ino(n->ino, &l->tree, in_step_dir(l, index));
 }
 
 void in_step_entry(struct view *v, const struct node *n, struct loaded *l, uint32_t index,
@@ -82,6 +82,6 @@ void in_step_entry(struct view *v, const struct node *n, struct loaded *l, uint3
 	else if (in_step_is_text(l, index))
 		attr_of_made_text(v, n, l, index, &out->st);
 	else
-		attr_of_folder(v, n, l, index, &out->st);
+		attr_of_folder(n, l, index, &out->st);
 	out->st.st_dev = v->root.st_dev;
 }

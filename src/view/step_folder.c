@@ -129,7 +129,7 @@ static int remove_files(struct view *v, struct node *n, struct draft *d, int top
 			struct buf *changes, struct err *e)
 {
 	struct step_files files = files_of(v, top);
-	bool saved = !view_is_unborn(v, n);
+	bool saved = !n->unborn;
 	int r;
 
 	pthread_mutex_lock(&v->committing);
@@ -339,7 +339,7 @@ static int rename_step(struct view *v, struct node *folder, const char *from, co
 	if (r < 0)
 		return r;
 	d = draft_of(v, n);
-	if (d && view_is_unborn(v, n))
+	if (d && n->unborn)
 		r = rename_unborn(v, n, d, (char *)prefix.p, e);
 	else
 		r = rename_saved(v, n, d, (char *)prefix.p, changes, e);

@@ -140,7 +140,7 @@ int steps_get(struct view *v, struct node *n, struct loaded **out, struct err *e
 
 	if ((*out = use_loaded(v, n)))
 		return 0;
-	if (view_is_unborn(v, n))
+	if (n->unborn)
 		return err_set(e, -ENOENT, "%s: has no variables yet", n->place->name);
 	pthread_mutex_lock(&v->loading);
 	*out = use_loaded(v, n);

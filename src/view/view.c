@@ -80,26 +80,6 @@ struct node *view_node(struct view *v, uint64_t id)
 	return n;
 }
 
-uint64_t view_step_ino(struct view *v, const struct node *n)
-{
-	uint64_t ino;
-
-	pthread_mutex_lock(&v->lock);
-	ino = n->ino;
-	pthread_mutex_unlock(&v->lock);
-	return ino;
-}
-
-bool view_is_unborn(struct view *v, const struct node *n)
-{
-	bool unborn;
-
-	pthread_mutex_lock(&v->lock);
-	unborn = n->unborn;
-	pthread_mutex_unlock(&v->lock);
-	return unborn;
-}
-
 int view_list_drafted(struct view *v, const struct node *folder, struct buf *out)
 {
 	int r = 0;
@@ -171,7 +151,7 @@ static int entry_of_node(struct view *v, const struct node *n, const struct stat
 	pthread_mutex_unlock(&v->lock);
 	if (n->kind == NODE_STEP) {
 		attr_of_step(st, &out->st);
-		out->st.st_ino = view_step_ino(v, n);
+		out->st.st_ino = n->ino;
 	} else if (n->kind == NODE_LATEST) {
 		r = name_from_entry(bytes_str(n->place->file), false, &target);
 		attr_of_link(st, target.n, &out->st);

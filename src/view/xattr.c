@@ -254,7 +254,7 @@ static int error_of_step(struct view *v, struct node *n, struct bytes name, stru
 	struct err why = {0};
 	struct loaded *l;
 
-	if (!bytes_eq(name, bytes_str("error")) || view_is_unborn(v, n))
+	if (!bytes_eq(name, bytes_str("error")) || n->unborn)
 		return -ENODATA;
 	if (steps_get(v, n, &l, &why) < 0)
 		return buf_add_str(out, why.text);
@@ -407,7 +407,7 @@ int view_setxattr(struct view *v, uint64_t id, const char *name, struct bytes va
 		return err_set(e, -EINVAL, "%s: expected commit or discard", name);
 	d = draft_of(v, n);
 	r = d ? commits_end(v, n, d, changes, e) : 0;
-	if (d && d->ended && view_is_unborn(v, n)) {
+	if (d && d->ended && n->unborn) {
 		steps_detach(v, n);
 		if (r == 0)
 			r = view_add_change(changes, node_id(n->parent, NODE_ROOT_ID),
