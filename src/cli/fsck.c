@@ -9,8 +9,9 @@
 #include "check/state_review.h"
 #include "check/strays.h"
 #include "cli/fsck_report.h"
-#include "commit/recover.h"
 #include "config.h"
+#include "directory/drafts_list.h"
+#include "directory/listing.h"
 #include "directory/locate.h"
 #include "directory/lock.h"
 #include "directory/step_files.h"
@@ -30,8 +31,6 @@ enum {
 
 /* A temporary file that is younger may be a save that is under way. */
 enum { TEMPORARY_AGE = 3600 };
-
-#define STATE_NAME "checkpoint"
 
 enum repair {
 	REPAIR_NOTHING, /* -n */
@@ -378,7 +377,7 @@ static void note_drafts(struct fsck *f, int dirfd, const char *folder, const str
 		return;
 	if (leaving)
 		note_leaving(f, folder, held);
-	if (recover_list(dirfd, &names, &e) < 0) {
+	if (drafts_list(dirfd, &names, &e) < 0) {
 		err_wrap(&e, e.code, "%s", folder);
 		report_error(&f->report, e.text);
 		return;

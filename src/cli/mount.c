@@ -9,6 +9,7 @@
 #include "cli/mounts.h"
 #include "cli/run.h"
 #include "config.h"
+#include "directory/listing.h"
 #include "directory/locate.h"
 #include "fuse/daemon.h"
 #include <fcntl.h>
@@ -397,7 +398,7 @@ int main(int argc, char **argv)
 	status = parse_arguments(argc, argv, &a);
 	if (status >= 0)
 		return status;
-	if (locate(a.source, a.options.latest_filename ? a.options.latest_filename : "checkpoint",
+	if (locate(a.source, a.options.latest_filename ? a.options.latest_filename : STATE_NAME,
 		   &where, &e) < 0)
 		return complain(EXIT_MOUNT, &e);
 	if (check_mountpoint(a.mountpoint, where.dirfd, &mountpoint, &e) < 0)

@@ -108,19 +108,19 @@ struct placing {
 	struct placed placed;
 };
 
-/* Where there are no hard links at all. A trace of what is moved tells whose it is, should this be as far as
+/* Where there are no hard links at all. A stamp of what is moved tells whose it is, should this be as far as
  * it gets. */
 static int place_moved(const struct plan *p, const char *own, const char *name, struct err *e)
 {
-	CLEANUP(closep) int traces = -1;
+	CLEANUP(closep) int stamps = -1;
 	int r = io_make_folder(p->fd, "moved", 0777, e);
 
 	if (r == 0 || r == -EEXIST)
-		r = traces = dir_fd(p->fd, "moved", e);
+		r = stamps = dir_fd(p->fd, "moved", e);
 	if (r >= 0)
-		r = io_remove_all(traces, name, e); /* of a name that was tried before */
+		r = io_remove_all(stamps, name, e); /* of a name that was tried before */
 	if (r == 0)
-		r = trace_make(p->fd, own, traces, name, e);
+		r = file_stamp_make(p->fd, own, stamps, name, e);
 	return r < 0 ? r : io_move_new(p->fd, own, p->d->top, name, e);
 }
 
@@ -366,7 +366,7 @@ static int next_name(const struct draft *d, unsigned attempt, struct buf *name, 
 				       ? err_set(e, -ENOMEM, "no memory")
 				       : 0;
 	}
-	r = listing_read(d->top, "checkpoint", &l, e);
+	r = listing_read(d->top, STATE_NAME, &l, e);
 	return r < 0 ? r : step_next_free(d->top, &l, d->name, name, e);
 }
 
@@ -470,9 +470,10 @@ static int commit_plan(struct plan *p, enum commit_result *result, struct buf *n
 }
 
 /* Without memory for it that step is just not looked after. */
-static void note_kept(struct plan *p, struct kept *kept)
+static void note_rescue(struct plan *p, struct rescue *rescue)
 {
-	kept_note(kept, p->d->top, p->name, p->num_shards, p->d->meta, TAKE(p->index_fd, -1), NULL);
+	rescue_note(rescue, p->d->top, p->name, p->num_shards, p->d->meta, TAKE(p->index_fd, -1),
+		    NULL);
 }
 
 /* What is left to be done when it is known what the commit has come to; the lock is held. */
@@ -481,7 +482,7 @@ static int settle(struct draft *d, const struct commit_config *c, struct plan *p
 {
 	if (p->published) {
 		if (d->has_base)
-			note_kept(p, &done->kept);
+			note_rescue(p, &done->rescue);
 		d->published = TAKE(p->name, NULL);
 		d->born = !d->has_base;
 	}

@@ -8,6 +8,9 @@
 #pragma once
 #include "step/step.h"
 
+/* The name of the state file, unless `latest_filename` is given. */
+#define STATE_NAME "checkpoint"
+
 enum listed_kind { LISTED_STEP, LISTED_FOLDER, LISTED_STATE, LISTED_LATEST };
 
 struct listed {

@@ -187,7 +187,7 @@ static void note_sidecars(struct pin *p, int dir, const char *meta)
 	p->debug = sidecar_id(p->step, dir, "debug");
 }
 
-/* The trace first: a loose pin without one is of an earlier version. */
+/* The stamp first: a loose pin without one is of an earlier version. */
 static int make_loose(int steps_fd, int top, const struct step *s, const char *name, struct err *e)
 {
 	CLEANUP(closep) int ids = -1;
@@ -198,7 +198,7 @@ static int make_loose(int steps_fd, int top, const struct step *s, const char *n
 	if (r >= 0)
 		r = io_remove_all(ids, name, e);
 	if (r == 0)
-		r = trace_make(top, s->place.file, ids, name, e);
+		r = file_stamp_make(top, s->place.file, ids, name, e);
 	return r < 0 ? r : io_make_link(TO_DIRECTORY, steps_fd, name, e);
 }
 
@@ -309,7 +309,7 @@ static const struct listed *find_step(const struct listing *l, const char *name)
 }
 
 /* -ESTALE if the loose pin NAME does not lead to the step any more that it is of. */
-static int check_trace(int steps_fd, const char *name, int dirfd, const char *file, struct err *e)
+static int check_stamp(int steps_fd, const char *name, int dirfd, const char *file, struct err *e)
 {
 	CLEANUP(closep) int ids = pin_dir(steps_fd, IDS, NULL);
 	struct stat st;
@@ -317,7 +317,7 @@ static int check_trace(int steps_fd, const char *name, int dirfd, const char *fi
 
 	if (ids < 0 || fstatat(ids, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 1 : err_sys(e, -errno, IDS);
-	r = trace_fits(ids, name, dirfd, file, e);
+	r = file_stamp_fits(ids, name, dirfd, file, e);
 	return r == 0 ? err_set(e, -ESTALE, "%s: was replaced, and could not be held by hard links",
 				file)
 		      : r;
@@ -339,7 +339,7 @@ int pin_open(int steps_fd, const char *name, const char *meta, enum verify_mode 
 	bool loose = is_link(steps_fd, name);
 	const struct listed *item;
 	struct step *step;
-	int r = fd < 0 ? fd : listing_read(fd, "checkpoint", &l, e);
+	int r = fd < 0 ? fd : listing_read(fd, STATE_NAME, &l, e);
 
 	if (r < 0)
 		return r;
@@ -356,7 +356,7 @@ int pin_open(int steps_fd, const char *name, const char *meta, enum verify_mode 
 	*out = (struct pin){.step = step};
 	if (loose) {
 		note_sidecars(out, fd, meta);
-		r = check_trace(steps_fd, name, fd, item->place.file, e);
+		r = check_stamp(steps_fd, name, fd, item->place.file, e);
 	}
 	if (r < 0) {
 		step_unref(step);

@@ -8,7 +8,7 @@
  * So it can be opened as from its own directory, whatever becomes of it there. Where hard links are not to be
  * had the folder is a symbolic link to the checkpoint directory, and nothing is held: such a pin is loose.
  * What is read through it is compared with what was pinned, and refused if it is another file by then;
- * steps/.ids/NAME is a trace (directory/file_stamp.h) of the file that stands for the step, by which a later process
+ * steps/.ids/NAME is a stamp (directory/file_stamp.h) of the file that stands for the step, by which a later process
  * knows whether it is still the same. */
 #pragma once
 #include "step/step.h"

@@ -1,5 +1,6 @@
 #include "fuse/daemon.h"
 #include "base/cleanup.h"
+#include "directory/listing.h"
 #include "fuse/ckptfs.h"
 #include "fuse/reply.h"
 #include <fcntl.h>
@@ -263,7 +264,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 	char who[300], host[100] = "";
 	const struct view_config config = {
 		.state_name =
-			c->options->latest_filename ? c->options->latest_filename : "checkpoint",
+			c->options->latest_filename ? c->options->latest_filename : STATE_NAME,
 		.meta_suffix =
 			c->options->meta_graph_suffix ? c->options->meta_graph_suffix : "meta",
 		.family = c->family,

@@ -1,6 +1,7 @@
 #include "view/commits.h"
 #include "base/cleanup.h"
 #include "commit/recover.h"
+#include "directory/drafts_list.h"
 #include "draft/items.h"
 #include "view/born.h"
 #include "view/draft_view.h"
@@ -132,8 +133,8 @@ int commits_node(struct view *v, struct node *n, struct draft *d, struct buf *ch
 	uint32_t count = draft_count(d);
 	int r = commit_beside_others(v, n, d, &ending, &done, e);
 
-	if (done.kept.name)
-		kept_steps_add(v, n, &done.kept);
+	if (done.rescue.name)
+		kept_steps_add(v, n, &done.rescue);
 	if (r < 0)
 		folder_wrap(n->parent, err_wrap(e, r, "%s", n->place->name), e);
 	if (done.result == COMMIT_LATE) {
@@ -357,7 +358,7 @@ void view_recover(struct view *v, struct node *folder)
 				       .meta = v->meta_suffix,
 				       .mode = v->verify,
 				       .first_dynamic = DRAFT_DYNAMIC};
-	uint32_t waiting = top < 0 ? 0 : recover_count(top);
+	uint32_t waiting = top < 0 ? 0 : drafts_count(top);
 	struct stat st;
 	char text[64];
 	bool locked;

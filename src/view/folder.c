@@ -144,7 +144,7 @@ static void complain(struct view *v, struct node *n, const struct snapshot *s, s
 
 static int add_latest(struct snapshot *s, const struct listed *step)
 {
-	return step ? listing_add_link(&s->listing, "latest", step->place.name) : 0;
+	return step ? listing_add_link(&s->listing, LATEST_NAME, step->place.name) : 0;
 }
 
 /* The listing, and the item of it that the state file leads to, or NULL: WHY, then, with an error, is why. */

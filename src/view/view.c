@@ -1,5 +1,6 @@
 #include "view/view.h"
 #include "base/cleanup.h"
+#include "directory/latest.h"
 #include "draft/draft_state.h"
 #include "view/attr.h"
 #include "view/draft_view.h"
@@ -299,7 +300,7 @@ static int look_up_on_disk(struct view *v, struct node *n, const struct shown *s
 	r = item ? fd = folder_open(v, n, e) : -ENOENT;
 	if (r >= 0)
 		r = lookup_item(v, n, fd, s, item, out, e);
-	if (!item && s->no_latest.code && !strcmp((char *)shown->name.p, "latest"))
+	if (!item && s->no_latest.code && !strcmp((char *)shown->name.p, LATEST_NAME))
 		r = err_set(e, s->no_latest.code, "%s", s->no_latest.text);
 	snapshot_unref(s);
 	return r;

@@ -267,7 +267,7 @@ static void overwritten(struct trial *t)
 
 static int act_restore(struct trial *t, struct err *e)
 {
-	int r = kept_restore(&t->kept, t->top, "meta", e);
+	int r = rescue_restore(&t->rescue, t->top, "meta", e);
 
 	return r < 0 ? r : 0;
 }
