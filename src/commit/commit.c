@@ -4,6 +4,7 @@
 #include "base/io.h"
 #include "commit/plan.h"
 #include "commit/recover.h"
+#include "directory/family.h"
 #include "directory/file_stamp.h"
 #include "directory/listing.h"
 #include "directory/placed.h"

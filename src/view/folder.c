@@ -1,5 +1,6 @@
 #include "view/folder.h"
 #include "base/cleanup.h"
+#include "directory/family.h"
 #include "directory/latest.h"
 #include "step/sidecar.h"
 #include "view/draft_view.h"
