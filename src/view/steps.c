@@ -1,6 +1,5 @@
 #include "view/steps.h"
 #include "base/cleanup.h"
-#include "view/draft_view.h"
 #include "view/folder.h"
 
 enum { LOADED_BUDGET = 64 << 20 }; /* bytes of parsed steps that are kept without being in use */
