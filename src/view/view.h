@@ -114,15 +114,9 @@ int view_open(struct view *v, uint64_t id, struct view_file **out, bool *stable,
 void view_close(struct view_file *f);
 int64_t view_read(struct view_file *f, uint64_t off, size_t len, uint8_t *dst, struct err *e);
 
-struct view_owner {
-	uid_t uid;
-	gid_t gid;
-	mode_t mode; /* less the caller's umask */
-};
-
 int view_open_to_write(struct view *v, uint64_t id, bool truncate, struct view_file **out,
 		       struct err *e);
-int view_create(struct view *v, uint64_t parent, const char *name, const struct view_owner *owner,
+int view_create(struct view *v, uint64_t parent, const char *name, const struct draft_owner *owner,
 		struct view_entry *entry, struct view_file **out, struct err *e);
 int view_write(struct view_file *f, struct bytes b, uint64_t off, struct err *e);
 int view_allocate(struct view_file *f, int mode, uint64_t off, uint64_t len, struct err *e);
@@ -137,7 +131,7 @@ int64_t view_copy_range(struct view_file *from, uint64_t from_off, struct view_f
 
 /* --- changing what there is --- */
 
-int view_mkdir(struct view *v, uint64_t parent, const char *name, const struct view_owner *owner,
+int view_mkdir(struct view *v, uint64_t parent, const char *name, const struct draft_owner *owner,
 	       struct view_entry *out, struct err *e);
 int view_unlink(struct view *v, uint64_t parent, const char *name, struct err *e);
 int view_rmdir(struct view *v, uint64_t parent, const char *name, struct buf *changes,

@@ -90,16 +90,15 @@ static int create(struct view *v, const struct attempt *a, uint64_t parent, cons
 	return r < 0 ? r : err_set(e, opened, "no memory");
 }
 
-int view_create(struct view *v, uint64_t parent, const char *name, const struct view_owner *owner,
+int view_create(struct view *v, uint64_t parent, const char *name, const struct draft_owner *owner,
 		struct view_entry *entry, struct view_file **out, struct err *e)
 {
-	struct draft_owner own = {owner->uid, owner->gid, owner->mode};
 	struct node *n = view_node(v, parent);
 	struct attempt a = {0};
 	int r;
 
 	while (is_to_be_tried(&a, v, parent, &r, e))
-		r = create(v, &a, parent, name, &own, entry, out, e);
+		r = create(v, &a, parent, name, owner, entry, out, e);
 	return r == -EPERM && n && n->kind != NODE_STEP
 		       ? err_set(e, r, "%s: files are made in the folders of steps", name)
 		       : r;
@@ -125,10 +124,9 @@ static int make_dir(struct view *v, uint64_t parent, const char *name, struct vi
 	return r;
 }
 
-int view_mkdir(struct view *v, uint64_t parent, const char *name, const struct view_owner *owner,
+int view_mkdir(struct view *v, uint64_t parent, const char *name, const struct draft_owner *owner,
 	       struct view_entry *out, struct err *e)
 {
-	const struct draft_owner maker = {owner->uid, owner->gid, owner->mode};
 	struct node *n = view_node(v, parent);
 
 	if (!n)
@@ -137,7 +135,7 @@ int view_mkdir(struct view *v, uint64_t parent, const char *name, const struct v
 		return make_dir(v, parent, name, out, e);
 	if (n->kind != NODE_FOLDER)
 		return -ENOTDIR;
-	return v->writable ? step_folder_mkdir(v, n, name, &maker, out, e) : -EROFS;
+	return v->writable ? step_folder_mkdir(v, n, name, owner, out, e) : -EROFS;
 }
 
 int view_unlink(struct view *v, uint64_t parent, const char *name, struct err *e)
