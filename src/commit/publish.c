@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "commit/record.h"
+#include "directory/family.h"
 #include "directory/listing.h"
 #include "directory/placed.h"
 #include "directory/state_update.h"

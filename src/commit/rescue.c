@@ -3,6 +3,7 @@
 #include "base/dir.h"
 #include "base/io.h"
 #include "base/source.h"
+#include "directory/family.h"
 #include "directory/listing.h"
 #include "directory/placed.h"
 #include "step/sidecar.h"

@@ -3,6 +3,7 @@
 #include "base/dir.h"
 #include "base/io.h"
 #include "directory/drafts_list.h"
+#include "directory/family.h"
 #include "directory/file_stamp.h"
 #include "directory/listing.h"
 #include "directory/placed.h"
