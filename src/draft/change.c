@@ -1,9 +1,10 @@
 /* src/draft/change.c: items are made, removed and renamed. */
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "draft/ask.h"
+#include "draft/copy.h"
 #include "draft/disk.h"
-#include "draft/draft.h"
-#include "draft/draft_own.h"
+#include "draft/file.h"
 #include "draft/items.h"
 #include "draft/staged.h"
 #include "step/name.h"

@@ -3,6 +3,15 @@
 #pragma once
 #include "draft/draft_state.h"
 
+/* In a folder of `tree`: the marks of names that the base has there and the draft does not. */
+#define GONE ".gone"
+
+/* Where a file or link is made before it is moved into the tree. */
+#define NEW "new"
+
+/* Opens the folder NAME of DIRFD, which is made first with MAKE. */
+int draft_folder(int dirfd, const char *name, bool make, struct err *e);
+
 /* The folder of DIR in `tree`; with MAKE it is made if need be. -ENOENT, or of the calls that failed. */
 int disk_folder(const struct draft *d, const struct draft_item *dir, bool make, struct err *e);
 
@@ -34,9 +43,6 @@ int disk_move(const struct draft *d, const struct draft_item *i, const struct dr
 	      const char *to, struct err *e);
 int disk_exchange(const struct draft *d, const struct draft_item *a, const struct draft_item *b,
 		  struct err *e);
-
-/* Applies what is in `tree` to the items of the base. -EUCLEAN: it can't be understood. */
-int disk_read(struct draft *d, struct err *e);
 
 /* Is NAME one that `tree` needs for itself? */
 bool disk_is_reserved(const char *name);

@@ -40,3 +40,12 @@ void items_entered(struct draft_item *dir);
 
 /* A change was made: commits wait, and what failed may be tried again. */
 void items_changed(struct draft *d);
+
+/* ms of CLOCK_MONOTONIC */
+int64_t draft_now_ms(void);
+
+/* Is the name of I, a VAR, that of the variable in its own step? */
+bool draft_has_own_name(const struct draft *d, const struct draft_item *i);
+
+/* Is the folder I a tool's temporary one, or in one? */
+bool draft_is_hidden(const struct draft_item *i);

@@ -1,8 +1,8 @@
 /* src/draft/refer.c: what is copied within the mount becomes a reference, so that no byte is moved. */
 #include "base/cleanup.h"
+#include "draft/copy.h"
 #include "draft/disk.h"
-#include "draft/draft.h"
-#include "draft/draft_own.h"
+#include "draft/file.h"
 #include "draft/items.h"
 #include "draft/staged.h"
 #include <fcntl.h>
