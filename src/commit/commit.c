@@ -393,7 +393,7 @@ int commit_finish(struct draft *d, const struct commit_config *c, const char *na
 		return err_wrap(e, r, "%s is committed, but not noted", name);
 	if (!d->writers || !d->has_base)
 		return draft_discard(d, e);
-	draft_restart(d);
+	draft_go_on(d);
 	return 0;
 }
 
@@ -439,7 +439,7 @@ static int is_empty(const struct plan *p)
 
 static int commit_plan(struct plan *p, enum commit_result *result, struct buf *name, struct err *e)
 {
-	int r = draft_can_restart(p->d, e);
+	int r = draft_can_go_on(p->d, e);
 
 	if (r == 0)
 		r = plan_make(p, e);

@@ -1,4 +1,4 @@
-/* src/draft/restart.c: a draft goes on after its commit, for files that are open for writing. */
+/* src/draft/go_on.c: a draft goes on after its commit, for files that are open for writing. */
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/io.h"
@@ -12,7 +12,7 @@
 /* Where the files are that stay, while the tree is made anew. */
 #define ASIDE "open"
 
-/* A file that stays while the draft starts anew. */
+/* A file that stays while the draft goes on. */
 struct held {
 	struct draft_item *item;
 	char *path;
@@ -37,7 +37,7 @@ static bool is_at_home(const struct draft *d, const struct draft_item *i)
 	return i->index >= d->n_fixed || i->under;
 }
 
-int draft_can_restart(const struct draft *d, struct err *e)
+int draft_can_go_on(const struct draft *d, struct err *e)
 {
 	for (struct draft_item *i = d->root; i && (i = items_next(d->root, i));)
 		if (i->writers && i->what == DRAFT_STAGED && (!d->has_base || !is_at_home(d, i)))
@@ -181,7 +181,7 @@ static int empty_tree(struct draft *d, struct err *e)
 	return r;
 }
 
-static int start_anew(struct draft *d, struct held *held, size_t n, struct err *e)
+static int go_on_with(struct draft *d, struct held *held, size_t n, struct err *e)
 {
 	CLEANUP(closep) int aside = -1;
 	int r = io_remove_all(d->fd, ASIDE, e);
@@ -216,12 +216,12 @@ static void lose(struct draft *d, struct held *held, size_t n)
 	atomic_store(&d->ended, true);
 }
 
-void draft_restart(struct draft *d)
+void draft_go_on(struct draft *d)
 {
 	size_t n = count_staying(d);
 	struct held *held = calloc(n + 1, sizeof *held);
 
-	if (!held || start_anew(d, held, n, NULL) < 0)
+	if (!held || go_on_with(d, held, n, NULL) < 0)
 		lose(d, held, n);
 	held_release(d, held, n);
 }
