@@ -505,7 +505,7 @@ int commit(struct draft *d, const struct commit_config *c, struct commit_done *d
 	int r;
 
 	pthread_mutex_lock(&d->lock);
-	draft_settle_writes(d);
+	draft_await_writes(d);
 	if (d->ended) {
 		pthread_mutex_unlock(&d->lock);
 		done->result = COMMIT_LATE;

@@ -130,7 +130,7 @@ static int copy_up(struct draft *d, struct draft_item *i, const struct draft_bas
 	else if (r >= 0)
 		r = copy_file(d, &d->pins[i->pin], v, fd, trial.staged, e);
 	if (r == 0 && !nameless)
-		r = disk_put_file(d, i, e);
+		r = disk_place_file(d, i, e);
 	if (r < 0) {
 		items_unstage(&trial);
 		return err_wrap(e, r, "%s", i->name);
@@ -169,7 +169,7 @@ static int copy_start(const struct draft *d, const struct pin *p, uint32_t numbe
 }
 
 /* What was being referred to in pieces becomes bytes: something else is wanted of it. */
-int draft_settle(struct draft *d, struct draft_item *i, struct err *e)
+int draft_copy_referred(struct draft *d, struct draft_item *i, struct err *e)
 {
 	struct staged *s = i->staged;
 	int r;
@@ -187,7 +187,7 @@ int draft_settle(struct draft *d, struct draft_item *i, struct err *e)
 
 int draft_item_open(struct draft *d, struct draft_item *i, struct err *e)
 {
-	int r = draft_settle(d, i, e);
+	int r = draft_copy_referred(d, i, e);
 
 	return r == 0 ? draft_need_file(d, i, e) : r;
 }
@@ -203,6 +203,6 @@ int draft_need_bytes(struct draft *d, struct draft_item *i, const struct draft_b
 	if (r == 0 && i->what == DRAFT_VAR)
 		r = copy_up(d, i, base, e);
 	if (r == 0)
-		r = draft_settle(d, i, e);
+		r = draft_copy_referred(d, i, e);
 	return r == 0 ? draft_need_file(d, i, e) : r;
 }

@@ -13,7 +13,7 @@ int draft_need_bytes(struct draft *d, struct draft_item *i, const struct draft_b
 		     struct err *e);
 
 /* What was being referred to in pieces becomes bytes: something else is wanted of it. */
-int draft_settle(struct draft *d, struct draft_item *i, struct err *e);
+int draft_copy_referred(struct draft *d, struct draft_item *i, struct err *e);
 
 /* Makes I, a VAR or TEXT, an empty file of the draft's own. What it was on disk stays until there are bytes. */
 int draft_make_empty(struct draft *d, struct draft_item *i, struct err *e);

@@ -60,7 +60,7 @@ static int add_target(const struct draft *d, const struct draft_item *i, struct 
 }
 
 /* Moves what is in NEW to I's place. */
-static int put_new(const struct draft *d, const struct draft_item *i, struct err *e)
+static int place_new(const struct draft *d, const struct draft_item *i, struct err *e)
 {
 	CLEANUP(closep) int dir = disk_folder(d, i->parent, true, e);
 	int r = dir < 0 ? dir : io_move(d->fd, NEW, dir, i->name, e);
@@ -70,7 +70,7 @@ static int put_new(const struct draft *d, const struct draft_item *i, struct err
 	return r;
 }
 
-int disk_put_link(const struct draft *d, const struct draft_item *i, struct err *e)
+int disk_place_link(const struct draft *d, const struct draft_item *i, struct err *e)
 {
 	CLEANUP(buf_release) struct buf target = {0};
 	CLEANUP(closep) int dir = -1;
@@ -84,7 +84,7 @@ int disk_put_link(const struct draft *d, const struct draft_item *i, struct err 
 		r = io_remove_all(d->fd, NEW, e); /* a file that was removed while it was open */
 		if (r == 0)
 			r = io_make_link((char *)target.p, d->fd, NEW, e);
-		return r < 0 ? r : put_new(d, i, e);
+		return r < 0 ? r : place_new(d, i, e);
 	}
 	dir = disk_folder(d, i->parent, true, e);
 	return dir < 0 ? dir : io_make_link((char *)target.p, dir, i->name, e);
@@ -105,9 +105,9 @@ int disk_new_file(const struct draft *d, const struct staged *s, struct err *e)
 	return TAKE(fd, -1);
 }
 
-int disk_put_file(const struct draft *d, const struct draft_item *i, struct err *e)
+int disk_place_file(const struct draft *d, const struct draft_item *i, struct err *e)
 {
-	return put_new(d, i, e);
+	return place_new(d, i, e);
 }
 
 int disk_open(const struct draft *d, const struct draft_item *i, struct err *e)

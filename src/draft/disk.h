@@ -1,4 +1,4 @@
-/* src/draft/disk.h: a draft's items as they stand in its folder `tree` (draft/draft.h). For draft*.c alone; the draft's lock
+/* src/draft/disk.h: a draft's items as they stand in its folder `tree` (draft/draft.h). For src/draft alone; the draft's lock
  * is held. */
 #pragma once
 #include "draft/draft_state.h"
@@ -19,13 +19,13 @@ int disk_folder(const struct draft *d, const struct draft_item *dir, bool make, 
 int disk_mark_gone(const struct draft *d, const struct draft_item *i, struct err *e);
 
 /* Writes I, a VAR or TEXT, as a link into a pinned step; what was there goes. */
-int disk_put_link(const struct draft *d, const struct draft_item *i, struct err *e);
+int disk_place_link(const struct draft *d, const struct draft_item *i, struct err *e);
 
 /* An empty file beside the tree that belongs to the owner that S says: its descriptor. */
 int disk_new_file(const struct draft *d, const struct staged *s, struct err *e);
 
 /* Moves that file to I's place; what was there goes. */
-int disk_put_file(const struct draft *d, const struct draft_item *i, struct err *e);
+int disk_place_file(const struct draft *d, const struct draft_item *i, struct err *e);
 
 /* Opens I's file. */
 int disk_open(const struct draft *d, const struct draft_item *i, struct err *e);

@@ -56,7 +56,7 @@ static int draft_new(const struct draft_config *c, const char *folder, struct dr
 	atomic_init(&d->refs, 1);
 	atomic_init(&d->ended, false);
 	pthread_mutex_init(&d->lock, NULL);
-	pthread_cond_init(&d->settled, NULL);
+	pthread_cond_init(&d->quiet, NULL);
 	r = d->name && d->folder && d->meta ? share_top(d, c, e) : err_set(e, -ENOMEM, "no memory");
 	if (r < 0)
 		draft_unref(d);
@@ -88,7 +88,7 @@ void draft_unref(struct draft *d)
 	closep(&d->fd);
 	if (d->owner_release)
 		d->owner_release(d->owner);
-	pthread_cond_destroy(&d->settled);
+	pthread_cond_destroy(&d->quiet);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
 }
@@ -178,8 +178,8 @@ static int check_spare(const struct draft *d, struct err *e)
 }
 
 /* Makes it whole, and then gives it its name. */
-static int begin(struct draft *d, const struct draft_config *c, int drafts, struct step *base,
-		 const struct tree *tree, int base_fd, struct err *e)
+static int make_whole(struct draft *d, const struct draft_config *c, int drafts, struct step *base,
+		      const struct tree *tree, int base_fd, struct err *e)
 {
 	int r = io_remove_all(drafts, DRAFT_NEW, e);
 
@@ -217,7 +217,7 @@ int draft_begin(const struct draft_config *c, struct step *base, const struct tr
 		return err_wrap(e, r, "a draft of %s", c->name);
 	r = drafts = open_drafts(d, true, e);
 	if (r >= 0)
-		r = begin(d, c, drafts, base, tree, base_fd, e);
+		r = make_whole(d, c, drafts, base, tree, base_fd, e);
 	if (r < 0) {
 		if (drafts >= 0) {
 			io_remove_all(drafts, DRAFT_NEW, NULL);
@@ -281,7 +281,7 @@ int draft_take_up(const struct draft_config *c, const char *folder, struct draft
 	if (r == 0)
 		r = take_up_base(d, e);
 	if (r == 0)
-		r = disk_read(d, e);
+		r = take_up_tree(d, e);
 	if (r < 0) {
 		draft_unref(d);
 		return err_wrap(e, r, ".ckptfs/drafts/%s", folder);

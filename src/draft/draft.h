@@ -103,7 +103,7 @@ int draft_pin_dir(const struct draft *d, const struct pin *p, struct err *e);
 
 /* Waits until no write is under way, for a commit must not see half of one; and a moment for files that are
  * being closed. The lock is held, and let go meanwhile. */
-void draft_settle_writes(struct draft *d);
+void draft_await_writes(struct draft *d);
 
 /* After a commit, while files are open for writing: these stay, as what is written over the same base from now
  * on; all else is as in the base again. If that fails the draft ends: the commit has all that was written, and
@@ -138,7 +138,7 @@ int draft_why(struct draft *d, struct buf *out);
 struct draft_item *draft_item(const struct draft *d, uint32_t index); /* NULL: none */
 struct draft_item *draft_find(const struct draft *d, const struct draft_item *dir,
 			      const char *name);
-void draft_item_put(struct draft *d, struct draft_item *i);
+void draft_item_unref(struct draft *d, struct draft_item *i);
 
 /* A number that no item has or had. 0: none. */
 uint32_t draft_new_number(struct draft *d);

@@ -114,7 +114,7 @@ struct draft {
 	bool base_meta; /* and whether it has a meta graph */
 	uint32_t writers;
 	uint32_t in_flight; /* writes that are under way, without the lock */
-	pthread_cond_t settled; /* there are none, or no writers */
+	pthread_cond_t quiet; /* there are none, or no writers */
 	uint64_t changes; /* counts them */
 	int64_t changed_at; /* ms of CLOCK_MONOTONIC */
 	atomic_bool

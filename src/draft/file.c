@@ -69,7 +69,7 @@ int draft_need_file(struct draft *d, struct draft_item *i, struct err *e)
 		return s->fd < 0 ? s->fd : 0;
 	}
 	fd = disk_new_file(d, s, e);
-	r = fd < 0 ? fd : disk_put_file(d, i, e);
+	r = fd < 0 ? fd : disk_place_file(d, i, e);
 	if (r < 0) {
 		if (fd >= 0)
 			close(fd);

@@ -24,7 +24,7 @@ static void held_release(struct draft *d, struct held *h, size_t n)
 {
 	for (size_t k = 0; h && k < n; k++) {
 		if (h[k].item)
-			draft_item_put(d, h[k].item);
+			draft_item_unref(d, h[k].item);
 		free(h[k].path);
 		buf_release(&h[k].folders);
 	}
@@ -151,10 +151,10 @@ static int bring_back(struct draft *d, struct held *h, int aside, struct err *e)
 	if (r < 0)
 		return r;
 	i->refs++; /* the tree's */
-	items_put_back(d, i, dir);
+	items_reattach(d, i, dir);
 	if (i->what == DRAFT_VAR) {
 		i->on_disk = false;
-		r = disk_put_link(d, i, e);
+		r = disk_place_link(d, i, e);
 		i->on_disk = r == 0;
 		i->committed = true;
 	} else if (draft_is_variable(i)) { /* a temporary file was not in the commit */

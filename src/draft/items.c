@@ -188,7 +188,7 @@ void items_unstage(struct draft_item *i)
 	i->staged = NULL;
 }
 
-void draft_item_put(struct draft *d, struct draft_item *i)
+void draft_item_unref(struct draft *d, struct draft_item *i)
 {
 	struct draft_item **slot = slot_of(d, i->index);
 
@@ -207,7 +207,7 @@ void items_remove(struct draft *d, struct draft_item *i)
 	d->n_items--;
 	i->parent = NULL;
 	i->gone = true;
-	draft_item_put(d, i);
+	draft_item_unref(d, i);
 }
 
 void items_move(struct draft *d, struct draft_item *i, struct draft_item *parent, char *name)
@@ -406,7 +406,7 @@ int items_init(struct draft *d, const struct tree *t)
 
 /* --- a fresh start ----------------------------------------------------------------------------------------- */
 
-void items_take_out(struct draft *d, struct draft_item *i)
+void items_detach(struct draft *d, struct draft_item *i)
 {
 	unlink_item(d, i);
 	d->n_items--;
@@ -414,7 +414,7 @@ void items_take_out(struct draft *d, struct draft_item *i)
 	i->left = true;
 }
 
-void items_put_back(struct draft *d, struct draft_item *i, struct draft_item *parent)
+void items_reattach(struct draft *d, struct draft_item *i, struct draft_item *parent)
 {
 	struct draft_item **slot = slot_of(d, i->index), *base = slot ? *slot : NULL;
 
@@ -440,8 +440,8 @@ void items_leave(struct draft *d)
 		i = next;
 		next = i->parent;
 		if (next)
-			items_take_out(d, i);
-		draft_item_put(d, i);
+			items_detach(d, i);
+		draft_item_unref(d, i);
 	}
 	d->root = NULL;
 	free(d->buckets);

@@ -65,12 +65,12 @@ void draft_close(struct draft *d, struct draft_item *i, bool writing)
 	i->writers -= writing;
 	d->writers -= writing;
 	if (!d->writers)
-		pthread_cond_broadcast(&d->settled);
+		pthread_cond_broadcast(&d->quiet);
 	if (writing)
 		d->changed_at = draft_now_ms();
 	if (i->staged && !i->opens)
 		end_file(d, i);
-	draft_item_put(d, i);
+	draft_item_unref(d, i);
 	pthread_mutex_unlock(&d->lock);
 }
 
@@ -113,7 +113,7 @@ int64_t draft_read(struct draft *d, struct draft_item *i, const struct draft_bas
 	staged = i->what == DRAFT_STAGED;
 	r = is_over(d, i) ? -ESTALE : 0;
 	if (r == 0 && staged) {
-		r = draft_settle(d, i, e);
+		r = draft_copy_referred(d, i, e);
 		if (r == 0 && i->on_disk)
 			r = draft_need_file(d, i, e);
 		fd = i->staged->fd; /* stays open as long as somebody has the item open */

@@ -188,7 +188,7 @@ static int read_folder(struct reading *rd, struct draft_item *dir, int fd, struc
 	return r < 0 || !errno ? r : err_sys(e, -errno, "reading a folder");
 }
 
-int disk_read(struct draft *d, struct err *e)
+int take_up_tree(struct draft *d, struct err *e)
 {
 	struct reading rd = {.d = d};
 	CLEANUP(closep) int tree = dir_fd(d->fd, "tree", e);

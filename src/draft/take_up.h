@@ -3,4 +3,4 @@
 #include "draft/draft_state.h"
 
 /* Applies what is in `tree` to the items of the base. -EUCLEAN: it can't be understood. */
-int disk_read(struct draft *d, struct err *e);
+int take_up_tree(struct draft *d, struct err *e);

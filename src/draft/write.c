@@ -31,7 +31,7 @@ static void end_change(struct draft *d, struct draft_item *i)
 	pthread_mutex_lock(&d->lock);
 	draft_touched(d, i);
 	if (--d->in_flight == 0)
-		pthread_cond_broadcast(&d->settled);
+		pthread_cond_broadcast(&d->quiet);
 	pthread_mutex_unlock(&d->lock);
 }
 
@@ -120,12 +120,12 @@ static void await_closing(struct draft *d)
 		until.tv_nsec -= 1000000000;
 	}
 	while (d->writers && r == 0)
-		r = pthread_cond_timedwait(&d->settled, &d->lock, &until);
+		r = pthread_cond_timedwait(&d->quiet, &d->lock, &until);
 }
 
-void draft_settle_writes(struct draft *d)
+void draft_await_writes(struct draft *d)
 {
 	await_closing(d);
 	while (d->in_flight)
-		pthread_cond_wait(&d->settled, &d->lock);
+		pthread_cond_wait(&d->quiet, &d->lock);
 }
