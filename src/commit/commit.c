@@ -18,7 +18,7 @@ static int end_published(struct draft *d, const struct commit_config *c, struct 
 	if (!d->writers || !d->has_base)
 		r = draft_discard(d, e);
 	else
-		draft_restart(d);
+		draft_go_on(d);
 	if (r == 0 || d->ended) {
 		free(d->published);
 		d->published = NULL;
@@ -28,7 +28,7 @@ static int end_published(struct draft *d, const struct commit_config *c, struct 
 
 static int make_step(struct plan *p, enum commit_result *result, struct buf *name, struct err *e)
 {
-	int r = draft_can_restart(p->d, e);
+	int r = draft_can_go_on(p->d, e);
 
 	if (r == 0)
 		r = plan_make(p, e);
@@ -93,7 +93,7 @@ int commit(struct draft *d, const struct commit_config *c, struct commit_done *d
 	int r;
 
 	pthread_mutex_lock(&d->lock);
-	draft_settle_writes(d);
+	draft_await_writes(d);
 	if (d->ended) {
 		pthread_mutex_unlock(&d->lock);
 		done->result = COMMIT_LATE;
