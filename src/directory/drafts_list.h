@@ -31,3 +31,10 @@ int drafts_remove(int top, const char *prefix, struct err *e);
 
 /* Removes what a crash left of drafts that had ended or were not whole. */
 int drafts_remove_old(int top, struct err *e);
+
+/* Takes the name FOLDER away from a draft, which from then on has ended: OLD gets what is to be removed. What move gives. */
+enum { DRAFTS_OLD_SIZE = 32 };
+int drafts_retire(int top, const char *folder, char old[DRAFTS_OLD_SIZE], struct err *e);
+
+/* Removes that, and .ckptfs/drafts if it is empty. What stays of it the next mount removes. */
+int drafts_sweep(int top, const char *old, struct err *e);

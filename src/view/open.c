@@ -1,7 +1,7 @@
 #include "view/open.h"
 #include "base/cleanup.h"
 #include "draft/draft_state.h"
-#include "view/draft_view.h"
+#include "view/drafts.h"
 #include "view/folder.h"
 #include "view/in_step.h"
 #include "view/steps.h"
@@ -98,7 +98,7 @@ struct how {
 static int open_base(struct view *v, struct opened *o, struct base_file *b, bool *stable,
 		     struct err *e)
 {
-	int r = draft_open_base(v, o->draft, o->item, &b->base, &o->text, stable, e);
+	int r = in_draft_open_base(v, o->draft, o->item, &b->base, &o->text, stable, e);
 
 	if (r < 0 || !b->base.file) {
 		free(b);
@@ -136,9 +136,9 @@ static int open_in_step(struct view *v, struct node *n, uint32_t index, const st
 	int r = 0;
 
 	if (how->writing)
-		r = draft_need(v, n, &o->draft, e);
+		r = view_draft_need(v, n, &o->draft, e);
 	else
-		o->draft = draft_of(v, n);
+		o->draft = view_draft_of(v, n);
 	if (r < 0)
 		return r;
 	return o->draft ? open_in_draft(v, index, how, o, stable, e)
@@ -435,7 +435,7 @@ int open_getattr(struct view *v, struct node *n, uint64_t id, struct view_entry 
 			o = hold(f);
 	pthread_mutex_unlock(&v->lock);
 	if (o && o->item)
-		r = draft_getattr_open(v, n, o->draft, o->item, out, e);
+		r = in_draft_getattr_open(v, n, o->draft, o->item, out, e);
 	out->id = id;
 	opened_unref(o);
 	return r;

@@ -4,9 +4,12 @@
 #include "directory/state_update.h"
 #include "directory/step_files.h"
 #include "draft/draft_state.h"
-#include "view/commits.h"
-#include "view/draft_view.h"
+#include "view/drafts.h"
+#include "view/drafts_end.h"
 #include "view/folder.h"
+#include "view/in_step.h"
+#include "view/lookup.h"
+#include "view/snapshot.h"
 #include "view/steps.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -35,45 +38,15 @@ static int step_name(const char *name, struct buf *out, struct err *e)
 	return r;
 }
 
-/* Makes the node of a step that is not there yet. */
-struct node *step_folder_node(struct view *v, struct node *parent, const char *name)
+int step_folder_mkdir(struct view *v, struct node *folder, const char *name,
+		      const struct draft_owner *maker, struct view_entry *out, struct err *e)
 {
-	CLEANUP(buf_release) struct buf file = {0};
-	struct step_place place = {.name = (char *)name, .format = STEP_V2};
-	struct node *n = NULL;
-
-	if (buf_printf(&file, "%s.index", name) < 0 || buf_add_byte(&file, 0) < 0)
-		return NULL;
-	place.file = (char *)file.p;
-	pthread_mutex_lock(&v->lock);
-	n = node_find(&v->nodes, parent, NODE_STEP, name);
-	if (n)
-		node_detach(&v->nodes, n);
-	n = node_new(&v->nodes, parent, NODE_STEP, &place);
-	if (n) {
-		n->unborn = true;
-		n->lookups++;
-	}
-	pthread_mutex_unlock(&v->lock);
-	return n;
-}
-
-int view_mkdir(struct view *v, uint64_t parent, const char *name, const struct view_owner *owner,
-	       struct view_entry *out, struct err *e)
-{
-	const struct draft_owner maker = {owner->uid, owner->gid, owner->mode};
 	CLEANUP(buf_release) struct buf prefix = {0};
-	struct node *folder = view_node(v, parent), *n;
 	struct draft *d;
+	struct node *n;
 	int r;
 
-	if (folder && folder->kind == NODE_STEP)
-		return write_mkdir(v, parent, name, out, e);
-	if (!folder || folder->kind != NODE_FOLDER)
-		return folder ? -ENOTDIR : -ESTALE;
-	if (!v->writable)
-		return -EROFS;
-	r = view_lookup_in_folder(v, folder, name, out, e);
+	r = lookup_in_folder(v, folder, name, out, e);
 	if (r == 0)
 		view_forget(v, out->id, 1);
 	if (r != -ENOENT)
@@ -81,14 +54,14 @@ int view_mkdir(struct view *v, uint64_t parent, const char *name, const struct v
 	r = step_name(name, &prefix, e);
 	if (r < 0)
 		return r;
-	n = step_folder_node(v, folder, (char *)prefix.p);
+	n = view_draft_node(v, folder, (char *)prefix.p);
 	if (!n)
 		return err_set(e, -ENOMEM, "no memory");
-	r = draft_need_new(v, n, &maker, &d, e);
+	r = view_draft_need_new(v, n, maker, &d, e);
 	if (r == 0) {
-		r = draft_getattr(v, n, d, NODE_ROOT_ID, out, e);
+		r = in_draft_getattr(v, n, d, NODE_ROOT_ID, out, e);
 		if (r < 0)
-			commits_end(v, n, d, NULL, NULL);
+			view_draft_discard(v, n, d, NULL, NULL);
 		draft_unref(d);
 	}
 	if (r < 0) { /* the kernel has no reference */
@@ -103,7 +76,7 @@ static int find_step(struct view *v, struct node *folder, const char *name, stru
 		     struct err *e)
 {
 	struct view_entry entry;
-	int r = view_lookup_in_folder(v, folder, name, &entry, e);
+	int r = lookup_in_folder(v, folder, name, &entry, e);
 
 	if (r < 0)
 		return r;
@@ -130,13 +103,13 @@ static int remove_files(struct view *v, struct node *n, struct draft *d, int top
 			struct buf *changes, struct err *e)
 {
 	struct step_files files = files_of(v, top);
-	bool saved = !view_is_unborn(v, n);
+	bool saved = !n->unborn;
 	int r;
 
 	pthread_mutex_lock(&v->committing);
 	r = saved ? step_remove(&files, n->place, e) : 0;
 	if (r == 0)
-		r = commits_end(v, n, d, changes, e);
+		r = view_draft_discard(v, n, d, changes, e);
 	if (r == 0 && saved)
 		step_removed(&files);
 	pthread_mutex_unlock(&v->committing);
@@ -148,12 +121,12 @@ static int remove_step(struct view *v, struct node *n, struct draft *d, struct b
 		       struct err *e)
 {
 	CLEANUP(closep) int top = folder_open_parent(v, n, e);
-	int r = top < 0 ? top : draft_lock_folder(v, n->parent, top, e);
+	int r = top < 0 ? top : view_draft_lock_folder(v, n->parent, top, e);
 
 	if (r < 0)
 		return r;
 	r = remove_files(v, n, d, top, changes, e);
-	draft_unlock_folder(v, n->parent, top);
+	view_draft_unlock_folder(v, n->parent, top);
 	if (r == 0)
 		steps_detach(v, n);
 	return r;
@@ -168,7 +141,7 @@ int step_folder_rmdir(struct view *v, struct node *folder, const char *name, str
 
 	if (r < 0)
 		return r;
-	d = draft_of(v, n);
+	d = view_draft_of(v, n);
 	if (!d || !is_emptied(d))
 		r = -ENOTEMPTY;
 	else
@@ -180,25 +153,13 @@ int step_folder_rmdir(struct view *v, struct node *folder, const char *name, str
 
 /* --- links ------------------------------------------------------------------------------------------------- */
 
-struct node *view_pending_link(struct view *v, const struct node *n, const char *name)
-{
-	struct node *link;
-
-	pthread_mutex_lock(&v->lock);
-	link = node_find(&v->nodes, n, NODE_LATEST, name);
-	if (link && !link->pending)
-		link = NULL;
-	pthread_mutex_unlock(&v->lock);
-	return link;
-}
-
 /* Calls the step PREFIX of the folder the latest. */
 static int point(struct view *v, struct node *folder, const char *prefix, struct err *e)
 {
 	CLEANUP(closep) int top = folder_open(v, folder, e);
 	const struct listed *item;
 	struct snapshot *s;
-	int r = top < 0 ? top : folder_snapshot(v, folder, &s, e);
+	int r = top < 0 ? top : snapshot_get(v, folder, &s, e);
 
 	if (r < 0)
 		return r;
@@ -244,7 +205,7 @@ int view_symlink(struct view *v, uint64_t parent, const char *name, const char *
 	if (!v->writable)
 		return -EROFS;
 	r = target_step(target, &prefix, e);
-	if (r == 0 && (r = view_lookup_in_folder(v, folder, (char *)prefix.p, &entry, e)) == 0)
+	if (r == 0 && (r = lookup_in_folder(v, folder, (char *)prefix.p, &entry, e)) == 0)
 		view_forget(v, entry.id, 1);
 	if (r < 0)
 		return r == -ENOENT ? err_set(e, -EINVAL,
@@ -252,7 +213,7 @@ int view_symlink(struct view *v, uint64_t parent, const char *name, const char *
 				    : r;
 	if (!strcmp(name, LATEST_NAME)) {
 		r = point(v, folder, (char *)prefix.p, e);
-		return r < 0 ? r : view_lookup_in_folder(v, folder, name, out, e);
+		return r < 0 ? r : lookup_in_folder(v, folder, name, out, e);
 	}
 	place.file = (char *)prefix.p;
 	pthread_mutex_lock(&v->lock);
@@ -264,7 +225,7 @@ int view_symlink(struct view *v, uint64_t parent, const char *name, const char *
 	pthread_mutex_unlock(&v->lock);
 	if (!n)
 		return err_set(e, -ENOMEM, "no memory");
-	r = view_lookup_in_folder(v, folder, name, out, e);
+	r = lookup_in_folder(v, folder, name, out, e);
 	view_forget(v, node_id(n, NODE_ROOT_ID), 1);
 	return r;
 }
@@ -306,15 +267,15 @@ static int rename_saved(struct view *v, struct node *n, struct draft *d, const c
 	int r = top < 0 ? top : 0;
 
 	if (r == 0 && d)
-		r = commits_node(v, n, d, changes, e);
+		r = view_draft_commit(v, n, d, changes, e);
 	if (r == 0)
-		r = draft_lock_folder(v, n->parent, top, e); /* which makes .ckptfs */
+		r = view_draft_lock_folder(v, n->parent, top, e); /* which makes .ckptfs */
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&v->committing);
 	r = step_rename(&files, n->place, to, e);
 	pthread_mutex_unlock(&v->committing);
-	draft_unlock_folder(v, n->parent, top);
+	view_draft_unlock_folder(v, n->parent, top);
 	if (r == 0)
 		steps_detach(v, n); /* its files are others by name: it is read afresh */
 	return r;
@@ -327,7 +288,7 @@ static int rename_step(struct view *v, struct node *folder, const char *from, co
 	struct view_entry there;
 	struct draft *d;
 	struct node *n;
-	int r = view_lookup_in_folder(v, folder, to, &there, e);
+	int r = lookup_in_folder(v, folder, to, &there, e);
 
 	if (r == 0)
 		view_forget(v, there.id, 1);
@@ -341,8 +302,8 @@ static int rename_step(struct view *v, struct node *folder, const char *from, co
 		r = find_step(v, folder, from, &n, e);
 	if (r < 0)
 		return r;
-	d = draft_of(v, n);
-	if (d && view_is_unborn(v, n))
+	d = view_draft_of(v, n);
+	if (d && n->unborn)
 		r = rename_unborn(v, n, d, (char *)prefix.p, e);
 	else
 		r = rename_saved(v, n, d, (char *)prefix.p, changes, e);
@@ -356,7 +317,7 @@ static int rename_step(struct view *v, struct node *folder, const char *from, co
 int step_folder_rename(struct view *v, struct node *a, const char *from, struct node *b,
 		       const char *to, unsigned flags, struct buf *changes, struct err *e)
 {
-	struct node *link = view_pending_link(v, a, from);
+	struct node *link = lookup_pending_link(v, a, from);
 	int r;
 
 	if (!v->writable)

@@ -1,6 +1,5 @@
 #include "view/steps.h"
 #include "base/cleanup.h"
-#include "view/draft_view.h"
 #include "view/folder.h"
 
 enum { LOADED_BUDGET = 64 << 20 }; /* bytes of parsed steps that are kept without being in use */
@@ -140,7 +139,7 @@ int steps_get(struct view *v, struct node *n, struct loaded **out, struct err *e
 
 	if ((*out = use_loaded(v, n)))
 		return 0;
-	if (view_is_unborn(v, n))
+	if (n->unborn)
 		return err_set(e, -ENOENT, "%s: has no variables yet", n->place->name);
 	pthread_mutex_lock(&v->loading);
 	*out = use_loaded(v, n);

@@ -13,6 +13,14 @@
 #include "step/stats.h"
 #include "view/node.h"
 
+/* A step that was committed through this view (view/rescued_steps.h). */
+struct rescued_step {
+	struct rescue rescue;
+	struct node *folder; /* with a reference that keeps it */
+	bool looked; /* when the folder was as AT says, nothing had happened to the step */
+	uint32_t at; /* folder->changes */
+};
+
 struct view {
 	int root_fd;
 	struct stat root; /* of the source, for its device */
@@ -22,7 +30,7 @@ struct view {
 	enum verify_mode verify;
 	void (*warn)(void *, const struct err *);
 	void *warn_arg;
-	int inotify; /* -1: nothing is watched; view/watch.h */
+	int inotify; /* -1: nothing is watched; view/changes.h */
 	pthread_mutex_t
 		watching; /* between inotify's answer and node->watch nobody looks for either; with inotify */
 	pthread_mutex_t recovering; /* guards what node->recovered says */
@@ -37,7 +45,7 @@ struct view {
 	struct commit_config commit;
 	struct lock root_lock;
 	char *who; /* for others who want to write */
-	struct buf kept; /* what was committed (view/kept_steps.c); under loading */
+	struct buf rescued; /* struct rescued_step; under loading */
 	uint32_t drafts; /* how many there are; under lock */
 	void (*tell)(void *, const char *);
 	void (*begun)(void *); /* a first draft: see view_commit_due */
@@ -106,15 +114,9 @@ int view_open(struct view *v, uint64_t id, struct view_file **out, bool *stable,
 void view_close(struct view_file *f);
 int64_t view_read(struct view_file *f, uint64_t off, size_t len, uint8_t *dst, struct err *e);
 
-struct view_owner {
-	uid_t uid;
-	gid_t gid;
-	mode_t mode; /* less the caller's umask */
-};
-
 int view_open_to_write(struct view *v, uint64_t id, bool truncate, struct view_file **out,
 		       struct err *e);
-int view_create(struct view *v, uint64_t parent, const char *name, const struct view_owner *owner,
+int view_create(struct view *v, uint64_t parent, const char *name, const struct draft_owner *owner,
 		struct view_entry *entry, struct view_file **out, struct err *e);
 int view_write(struct view_file *f, struct bytes b, uint64_t off, struct err *e);
 int view_allocate(struct view_file *f, int mode, uint64_t off, uint64_t len, struct err *e);
@@ -129,7 +131,7 @@ int64_t view_copy_range(struct view_file *from, uint64_t from_off, struct view_f
 
 /* --- changing what there is --- */
 
-int view_mkdir(struct view *v, uint64_t parent, const char *name, const struct view_owner *owner,
+int view_mkdir(struct view *v, uint64_t parent, const char *name, const struct draft_owner *owner,
 	       struct view_entry *out, struct err *e);
 int view_unlink(struct view *v, uint64_t parent, const char *name, struct err *e);
 int view_rmdir(struct view *v, uint64_t parent, const char *name, struct buf *changes,
@@ -189,3 +191,19 @@ int view_readlink(struct view *v, uint64_t id, struct buf *out, struct err *e);
 int view_getxattr(struct view *v, uint64_t id, const char *name, const struct stop *stop,
 		  struct buf *out, struct err *e);
 int view_listxattr(struct view *v, uint64_t id, struct buf *out, struct err *e);
+
+/* --- for view/ alone --- */
+
+/* The node of ID; NULL: none. */
+struct node *view_node(struct view *v, uint64_t id);
+
+/* One reference more on N, as the kernel has them: view_forget takes it back. */
+void view_hold(struct view *v, struct node *n);
+
+/* The nodes that have drafts, each with a reference: an array of struct node *. Below FOLDER, or with NULL all.
+ * -ENOMEM: some are missing. */
+int view_list_drafted(struct view *v, const struct node *folder, struct buf *out);
+
+/* Says what was done unasked, and what concerns nobody's request. */
+void view_tell(struct view *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void view_warn(struct view *v, const struct err *e);

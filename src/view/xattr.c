@@ -14,8 +14,8 @@
 #include "step/name.h"
 #include "step/stats.h"
 #include "step/var_field.h"
-#include "view/commits.h"
-#include "view/draft_view.h"
+#include "view/drafts.h"
+#include "view/drafts_end.h"
 #include "view/folder.h"
 #include "view/in_step.h"
 #include "view/steps.h"
@@ -177,7 +177,7 @@ static int take_staged(struct draft *d, struct draft_item *i, struct subject *ou
 static int take_var(struct draft *d, const struct draft_item *i, struct subject *out, struct err *e)
 {
 	struct pin *p = &d->pins[i->pin];
-	struct loaded *base = draft_base_of(d);
+	struct loaded *base = in_draft_base(d);
 
 	out->step = step_ref(p->step);
 	out->number = i->number;
@@ -254,7 +254,7 @@ static int error_of_step(struct view *v, struct node *n, struct bytes name, stru
 	struct err why = {0};
 	struct loaded *l;
 
-	if (!bytes_eq(name, bytes_str("error")) || view_is_unborn(v, n))
+	if (!bytes_eq(name, bytes_str("error")) || n->unborn)
 		return -ENODATA;
 	if (steps_get(v, n, &l, &why) < 0)
 		return buf_add_str(out, why.text);
@@ -287,7 +287,7 @@ static int xattr_in_step(struct view *v, struct node *n, uint32_t index, struct 
 	struct asking a = {0};
 	int r = 0;
 
-	while (draft_ask(&a, v, n, r)) {
+	while (view_draft_ask(&a, v, n, r)) {
 		out->n = 0;
 		r = a.draft ? xattr_in_draft(a.draft, index, name, stop, out, e)
 			    : xattr_in_base(v, n, index, name, stop, out, e);
@@ -299,7 +299,7 @@ static int xattr_in_step(struct view *v, struct node *n, uint32_t index, struct 
 
 static int add_why(struct view *v, struct node *n, struct buf *out)
 {
-	struct draft *d = draft_of(v, n);
+	struct draft *d = view_draft_of(v, n);
 	CLEANUP(buf_release) struct buf why = {0};
 	int r = d ? draft_why(d, &why) : 0;
 
@@ -314,7 +314,7 @@ static int xattr_of_drafts(struct view *v, struct node *n, struct bytes name, st
 {
 	CLEANUP(buf_release) struct buf nodes = {0};
 	bool error = bytes_eq(name, bytes_str("error"));
-	struct draft *d = draft_of(v, n);
+	struct draft *d = view_draft_of(v, n);
 	uint32_t count = d ? draft_count(d) : 0;
 	int r = 0;
 
@@ -326,7 +326,7 @@ static int xattr_of_drafts(struct view *v, struct node *n, struct bytes name, st
 		r = view_list_drafted(v, n, &nodes);
 	for (size_t i = 0; i < nodes.n / sizeof(struct node *); i++) {
 		struct node *step = ((struct node **)nodes.p)[i];
-		struct draft *own = draft_of(v, step);
+		struct draft *own = view_draft_of(v, step);
 
 		count += own && !error ? draft_count(own) : 0;
 		if (r == 0 && error)
@@ -405,9 +405,9 @@ int view_setxattr(struct view *v, uint64_t id, const char *name, struct bytes va
 		return view_sync(v, id, NULL, changes, e);
 	if (!bytes_eq(value, bytes_str("discard")))
 		return err_set(e, -EINVAL, "%s: expected commit or discard", name);
-	d = draft_of(v, n);
-	r = d ? commits_end(v, n, d, changes, e) : 0;
-	if (d && d->ended && view_is_unborn(v, n)) {
+	d = view_draft_of(v, n);
+	r = d ? view_draft_discard(v, n, d, changes, e) : 0;
+	if (d && d->ended && n->unborn) {
 		steps_detach(v, n);
 		if (r == 0)
 			r = view_add_change(changes, node_id(n->parent, NODE_ROOT_ID),

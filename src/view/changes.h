@@ -1,20 +1,17 @@
-/* src/view/watch.h: what changes in the checkpoint directory while it is mounted.
+/* src/view/changes.h: what changes in the checkpoint directory while it is mounted.
  *
  * Every folder that is looked into is watched with inotify. What the kernel may then remember of it for long,
  * it is told to forget when it changes. Where inotify does not hear of changes (network filesystems), or the
  * system's number of watches is used up, a folder is not watched; the kernel is then made to ask again after a
- * second, and the folder's times tell whether to read it again (view/folder.h). */
+ * second, and the folder's times tell whether to read it again (view/snapshot.h). */
 #pragma once
 #include "view/view.h"
 
 /* The descriptor to poll for changes; -1 where there is no inotify: then nothing is watched. */
-int watch_init(struct view *v);
-void watch_release(struct view *v);
-
-/* Watches the folder N, which DIRFD is, from now on, if that is possible. */
-void watch_folder(struct view *v, struct node *n, int dirfd);
+int changes_init(struct view *v);
+void changes_release(struct view *v);
 
 /* Takes some of what inotify has (without waiting), finds out what of it concerns the kernel, and appends that
  * to CHANGES, an array of struct view_change. Not all at once: where events never cease, nobody would be told.
  * -ENOMEM: some may be missing. */
-int watch_read(struct view *v, struct buf *changes);
+int changes_read(struct view *v, struct buf *changes);

@@ -1,85 +1,23 @@
-#include "view/watch.h"
+#include "view/changes.h"
 #include "base/cleanup.h"
 #include "view/folder.h"
-#include <linux/magic.h>
-#include <stdio.h>
+#include "view/snapshot.h"
 #include <sys/inotify.h>
-#include <sys/vfs.h>
 
-enum {
-	EVENTS = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE | IN_ATTRIB |
-		 IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR,
-	BATCH = 64 << 10,
-};
-
-/* Filesystems that others may change behind the kernel's back. Numbers that linux/magic.h lacks are in their
- * sources. */
-static bool hears_all_changes(int dirfd)
-{
-	struct statfs st;
-
-	if (fstatfs(dirfd, &st) < 0)
-		return false;
-	switch ((uint32_t)st.f_type) {
-	case NFS_SUPER_MAGIC:
-	case SMB_SUPER_MAGIC:
-	case 0xff534d42: /* CIFS */
-	case 0xfe534d42: /* SMB 2 */
-	case AFS_SUPER_MAGIC:
-	case CODA_SUPER_MAGIC:
-	case V9FS_MAGIC:
-	case 0x00c36400: /* Ceph */
-	case 0x0bd00bd0: /* Lustre */
-	case 0x47504653: /* GPFS */
-	case 0x19830326: /* BeeGFS */
-	case FUSE_SUPER_MAGIC:
-		return false;
-	default:
-		return true;
-	}
-}
-
-int watch_init(struct view *v)
+int changes_init(struct view *v)
 {
 	pthread_mutex_init(&v->watching, NULL);
 	v->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	return v->inotify;
 }
 
-void watch_release(struct view *v)
+void changes_release(struct view *v)
 {
 	closep(&v->inotify);
 	pthread_mutex_destroy(&v->watching);
 }
 
-static bool is_watched(struct view *v, const struct node *n)
-{
-	bool watched;
-
-	pthread_mutex_lock(&v->lock);
-	watched = n->watch;
-	pthread_mutex_unlock(&v->lock);
-	return watched;
-}
-
-void watch_folder(struct view *v, struct node *n, int dirfd)
-{
-	char path[32];
-	int wd;
-
-	if (v->inotify < 0 || is_watched(v, n) || !hears_all_changes(dirfd))
-		return;
-	snprintf(path, sizeof path, "/proc/self/fd/%d", dirfd);
-	pthread_mutex_lock(&v->watching); /* whoever reads its first event finds the node */
-	wd = inotify_add_watch(v->inotify, path, EVENTS);
-	if (wd >= 0) {
-		pthread_mutex_lock(&v->lock);
-		n->watch = wd;
-		n->changes++; /* what was read before may have changed unheard */
-		pthread_mutex_unlock(&v->lock);
-	}
-	pthread_mutex_unlock(&v->watching);
-}
+enum { BATCH = 64 << 10 };
 
 /* --- reading ----------------------------------------------------------------------------------------------- */
 
@@ -118,6 +56,40 @@ static int children_of(struct view *v, const struct node *folder, struct buf *ou
 	return r;
 }
 
+/* What became of N in its folder, whose listing is S. CHANGED: its attributes, not what it is. What has a
+ * draft, or waits for its name, is there whatever is on disk. */
+enum fate { FATE_SAME, FATE_CHANGED, FATE_GONE };
+
+static enum fate fate_of(struct view *v, int dirfd, const struct snapshot *s, struct node *n)
+{
+	static const enum listed_kind listed_as[] = {
+		[NODE_FOLDER] = LISTED_FOLDER,
+		[NODE_STEP] = LISTED_STEP,
+		[NODE_STATE] = LISTED_STATE,
+		[NODE_LATEST] = LISTED_LATEST,
+	};
+	const struct listed *item = listing_find(&s->listing, listed_as[n->kind], n->place->name);
+	struct file_id id, meta = {0};
+	bool held, replaced, same;
+	struct stat st;
+
+	pthread_mutex_lock(&v->lock);
+	held = n->draft || n->pending;
+	pthread_mutex_unlock(&v->lock);
+	if (held)
+		return FATE_SAME;
+	if (!item || folder_stat(v, dirfd, n->kind, item->place.file, &st, NULL) < 0)
+		return FATE_GONE;
+	id = file_id_of(&st);
+	if (n->kind == NODE_STEP)
+		meta = folder_meta_id(v, dirfd, &item->place);
+	pthread_mutex_lock(&v->lock);
+	replaced = folder_is_replaced(n, item, &id, &meta);
+	same = file_id_eq(&n->id, &id);
+	pthread_mutex_unlock(&v->lock);
+	return replaced ? FATE_GONE : same ? FATE_SAME : FATE_CHANGED;
+}
+
 /* Compares what the kernel knows of the folder with what is there now. */
 static int compare_folder(struct view *v, struct node *folder, struct buf *changes)
 {
@@ -127,14 +99,14 @@ static int compare_folder(struct view *v, struct node *folder, struct buf *chang
 	int r = children_of(v, folder, &children);
 
 	if (fd >= 0)
-		folder_snapshot(v, folder, &s, NULL);
+		snapshot_get(v, folder, &s, NULL);
 	for (size_t i = 0; i < children.n / sizeof(struct node *); i++) {
 		struct node *n = ((struct node **)children.p)[i];
-		enum node_fate fate = s ? node_fate(v, fd, s, n) : NODE_GONE;
+		enum fate fate = s ? fate_of(v, fd, s, n) : FATE_GONE;
 
-		if (r == 0 && fate == NODE_CHANGED)
+		if (r == 0 && fate == FATE_CHANGED)
 			r = view_add_change(changes, node_id(n, NODE_ROOT_ID), NULL);
-		else if (r == 0 && fate == NODE_GONE)
+		else if (r == 0 && fate == FATE_GONE)
 			r = add_entry(changes, n);
 		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
 	}
@@ -197,7 +169,7 @@ static bool is_seen(struct buf *seen, int wd)
 	return false;
 }
 
-int watch_read(struct view *v, struct buf *changes)
+int changes_read(struct view *v, struct buf *changes)
 {
 	CLEANUP(freep) char *batch = malloc(BATCH);
 	CLEANUP(buf_release) struct buf seen = {0};
