@@ -239,7 +239,7 @@ static int publish_as(struct plan *p, const char *name, struct err *e)
 
 	free(p->name);
 	p->name = strdup(name);
-	if (!p->name || buf_printf(&file, "%s.index", name) < 0 || buf_add_byte(&file, 0) < 0)
+	if (!p->name || name_of_index(name, &file) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	k.to.file = (char *)file.p;
 	r = link_step(&k, name, e);

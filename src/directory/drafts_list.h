@@ -32,9 +32,10 @@ int drafts_remove(int top, const char *prefix, struct err *e);
 /* Removes what a crash left of drafts that had ended or were not whole. */
 int drafts_remove_old(int top, struct err *e);
 
-/* Takes the name FOLDER away from a draft, which from then on has ended: OLD gets what is to be removed. What move gives. */
 enum { DRAFTS_OLD_SIZE = 32 };
+
+/* Renames the draft's folder FOLDER to an old one's name, OLD: by that the draft has ended. As io_move_new. */
 int drafts_retire(int top, const char *folder, char old[DRAFTS_OLD_SIZE], struct err *e);
 
-/* Removes that, and .ckptfs/drafts if it is empty. What stays of it the next mount removes. */
+/* Removes OLD, and .ckptfs/drafts if it is empty then. The next mount removes what stays. */
 int drafts_sweep(int top, const char *old, struct err *e);

@@ -241,7 +241,7 @@ static int rename_unborn(struct view *v, struct node *n, struct draft *d, const 
 	const struct step_place *before = n->place;
 	int r;
 
-	if (buf_printf(&file, "%s.index", to) < 0 || buf_add_byte(&file, 0) < 0)
+	if (name_of_index(to, &file) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	place.file = (char *)file.p;
 	pthread_mutex_lock(&v->lock);
