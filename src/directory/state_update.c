@@ -12,19 +12,19 @@ enum kind { ADD, POINT, DROP, RENAME };
 struct change {
 	enum kind kind;
 	const struct step_place *step;
-	const struct step_place *as; /* how it is to be listed; of all kinds but RENAME the same */
+	const struct step_place *as; /* RENAME: what it becomes; else the same */
 };
 
-/* The change of a file as it was read once. */
+/* One try: a change of the file as it was read once. */
 struct update {
 	int made_in, dirfd;
 	const char *file;
 	const struct change *change;
 	struct state_text was;
 	struct state_edit edit;
-	struct bytes folder; /* of a new path; its bytes are those of an old one */
-	bool listed, is_latest; /* is the step, in edit.old */
-	char *latest; /* the new one, if it is not listed */
+	struct bytes folder; /* of a new path; it points into edit.old */
+	bool listed, is_latest; /* whether edit.old lists the step, or calls it the latest */
+	char *latest; /* owns edit.new.latest if that is not listed */
 };
 
 static void update_release(struct update *u)
@@ -41,8 +41,8 @@ static struct bytes folder_of(const char *path)
 	return bytes_of(path, (size_t)((const char *)state_step(path, false).p - path));
 }
 
-/* Is it the one that the state file is in? No server is asked, nothing mounted and no daemon waited for, which might be
- * the one that this runs in. */
+/* Is FOLDER the one that the state file is in? It may be the mount that this process serves: so nothing is asked that could wait for
+ * a daemon or a server, and nothing is mounted. */
 static bool is_this_folder(int dirfd, struct bytes folder)
 {
 	enum { FLAGS = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT };
@@ -69,7 +69,7 @@ static bool is_file(int dirfd, struct bytes name, const char *suffix)
 	return n > 0 && n <= NAME_MAX && faccessat(dirfd, file, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* Does PATH stand for the step? As in latest_resolve a '\' ends a folder only where no step has it in its name. */
+/* Does PATH stand for the step? As in latest_resolve, '\' ends a folder only if there is no step with all of that name. */
 static bool names(int dirfd, const char *path, const struct step_place *step)
 {
 	struct bytes name = bytes_str(step->name), last = state_step(path, false);
@@ -79,7 +79,7 @@ static bool names(int dirfd, const char *path, const struct step_place *step)
 		!is_file(dirfd, last, ""));
 }
 
-/* Where the paths lie, if they are absolute and it is this folder. */
+/* The folder of the paths, if all are absolute and lead to this folder; else it is empty. */
 static struct bytes absolute_folder(const struct update *u)
 {
 	struct bytes folder = {0};
@@ -97,8 +97,8 @@ static struct bytes absolute_folder(const struct update *u)
 	return folder;
 }
 
-/* The step as it is to be listed where PATH stands for it. A folder that leads here is kept as it is written; from
- * another one, or one of Windows, TensorFlow would not come to the step. */
+/* The path that takes the place of PATH, which stands for the step. If its folder leads here it is kept as it is written; by
+ * another, or by one of Windows, TensorFlow would not find the step. */
 static char *respell(const struct update *u, const char *path)
 {
 	struct bytes folder = folder_of(path);
@@ -140,7 +140,7 @@ static int read_old(struct update *u, struct err *e)
 
 /* --- the new one ------------------------------------------------------------------------------------------- */
 
-/* What becomes of the path I of the list. */
+/* Lists what becomes of the path I, if it stays. */
 static int carry_path(struct update *u, size_t i)
 {
 	const struct change *c = u->change;
@@ -157,7 +157,7 @@ static int carry_path(struct update *u, size_t i)
 	return state_edit_add(&u->edit, respell(u, path), at);
 }
 
-/* The last path that stood for the step. */
+/* The last path that stood for the step; NULL: none did. */
 static const char *old_path(const struct update *u)
 {
 	for (size_t i = u->edit.old.n_paths; i-- > 0;)
@@ -179,7 +179,7 @@ static int append(struct update *u)
 			      state_is_timed(&u->edit.old) ? &now : NULL);
 }
 
-/* The last in the new list that is the step; ANY: the last. NULL if there is none. */
+/* The last path of the new list that stands for the step, or with ANY the last of all; NULL: there is none. */
 static const char *last_listed(const struct update *u, bool any)
 {
 	for (size_t i = u->edit.new.n_paths; i-- > 0;)
@@ -217,9 +217,9 @@ static int make_new(struct update *u)
 	return r < 0 ? r : choose_latest(u);
 }
 
-/* --- both of them ------------------------------------------------------------------------------------------ */
+/* --- the change ------------------------------------------------------------------------------------------ */
 
-/* 1: another was written meanwhile. */
+/* Writes it, if it differs. 1: another was written meanwhile. */
 static int put_new(const struct update *u, struct err *e)
 {
 	CLEANUP(buf_release) struct buf text = {0};

@@ -111,7 +111,7 @@ static int remove_files(struct view *v, struct node *n, struct draft *d, int top
 	if (r == 0)
 		r = view_draft_discard(v, n, d, changes, e);
 	if (r == 0 && saved)
-		step_removed(&files);
+		step_remove_end(&files);
 	pthread_mutex_unlock(&v->committing);
 	return r;
 }

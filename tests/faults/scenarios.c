@@ -239,7 +239,7 @@ static int act_step_remove(struct trial *t, struct err *e)
 	int r = step_remove(&f, &base_place, e);
 
 	if (r == 0)
-		step_removed(&f);
+		step_remove_end(&f);
 	return r;
 }
 
