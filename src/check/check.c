@@ -154,7 +154,7 @@ static void check_entries(struct job *j)
 
 /* --- all of it --------------------------------------------------------------------------------------------- */
 
-/* Whether the files are still those that the step was made from. */
+/* Are the files still those that the step was read from? */
 static bool is_unchanged(const struct step *s, int dirfd)
 {
 	struct file_id now;
@@ -208,19 +208,20 @@ static bool is_there(int dirfd, const char *file)
 	return fstatat(dirfd, file, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
-/* Is it we that can't read, and not the file that can't be read? */
-static bool is_ours(int r)
+/* Does R say that this process can't read, and nothing of the file? */
+static bool is_of_process(int r)
 {
 	return r == -EACCES || r == -ENOMEM || r == -EMFILE || r == -ENFILE;
 }
 
+/* What it means that step_open returned R, and E. BEFORE: the file as it was then; all zeros: it was not there. */
 static int check_unopened(int dirfd, const struct step_place *where, const struct stat *before,
 			  const struct check *c, int r, const struct err *e)
 {
 	struct file_id old = file_id_of(before), new;
 	struct stat after;
 
-	if (is_ours(r))
+	if (is_of_process(r))
 		return r;
 	if (!is_there(dirfd, where->file))
 		return -ENOENT;

@@ -1,10 +1,10 @@
 /* src/check/check_bundle.c: the stored bytes of a V2 step against their checksums.
  *
- * Entries may share bytes, and a hostile index may have a million entries over the same gigabytes. So that each byte is
- * read once, all that entries cover is cut into ranges: at each place where an entry starts or ends, and at 1 MiB at the latest.
- * An entry is one range, or several that follow on each other. Its checksum is then made from two of the running ones,
- * which go from the first range to the one before the entry, and to the entry's last:
- *     crc(A B) = combine(crc A, crc B, length of B), which is linear, hence crc B = combine(crc A, crc(A B), length of B).
+ * Entries may share bytes, and a hostile index may have a million entries over the same gigabytes. So that each
+ * byte is read once, all that entries cover is cut into ranges: at each place where an entry starts or ends, and at
+ * 1 MiB at the latest. An entry is one range, or several that follow on each other. Its checksum is then made from
+ * two of the running ones, which go from the first range to the one before the entry, and to the entry's last:
+ *     crc(A B) = combine(crc A, crc B, length of B). That is linear, so crc B = combine(crc A, crc(A B), length of B).
  * The checksums of strings and variants are not those of their bytes. They are read one by one. */
 #include "base/cleanup.h"
 #include "base/crc32c.h"
@@ -158,8 +158,8 @@ static bool open_shard(struct worker *w, uint32_t shard)
 	return true;
 }
 
-/* Takes the next ranges to be read: from FROM to before TO, which follow on each other and have UNIT bytes at most. False:
- * all are taken. */
+/* Takes the next ranges to be read: from FROM to before TO, which follow on each other and have UNIT bytes at most.
+ * False: all are taken. */
 static bool take_unit(struct data *d, uint32_t *from, uint32_t *to)
 {
 	uint32_t n, i, len = 0;
@@ -337,7 +337,8 @@ static void find_failed(struct data *d)
 		ranges[i].failed = ranges[i].status < 0 ? i : i + 1 < n ? ranges[i + 1].failed : n;
 }
 
-/* Not done without need: most steps have only entries of one range, and to combine a million checksums takes seconds. */
+/* Not done without need: most steps have only entries of one range, and to combine a million checksums takes
+ * seconds. */
 static void sum_up(struct data *d)
 {
 	uint32_t n, crc = 0;

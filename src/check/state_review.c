@@ -6,9 +6,9 @@
 
 /* What becomes of a path. */
 enum fate {
-	KEPT, /* TensorFlow finds it, in another folder */
-	RELATIVE, /* the step is here, and is named by its last component */
-	DROPPED,
+	KEPT, /* TensorFlow finds something there that is no step of this folder */
+	RELATIVE, /* its step is in this folder, and gets a relative path */
+	DROPPED, /* its step is gone */
 };
 
 struct review {
@@ -27,7 +27,8 @@ void state_review_release(struct state_review *r)
 	*r = (struct state_review){0};
 }
 
-static int say(struct buf *to, const char *before, const char *path, const char *behind)
+/* Adds the sentence BEFORE PATH BEHIND, with its NUL. */
+static int add_sentence(struct buf *to, const char *before, const char *path, const char *behind)
 {
 	struct err text;
 
@@ -37,7 +38,7 @@ static int say(struct buf *to, const char *before, const char *path, const char 
 
 /* --- where TensorFlow looks -------------------------------------------------------------------------------- */
 
-/* The first file of the V1 set that PATH, which ends in "-?????-of-00002", stands for. */
+/* Finds a file of the V1 set for which PATH stands, if it ends in "-?????-of-00002". */
 static bool find_shard(int dirfd, const char *path, struct stat *st)
 {
 	size_t n = strlen(path), cut = state_step(path, false).n;
@@ -56,6 +57,7 @@ static bool find_shard(int dirfd, const char *path, struct stat *st)
 	return false;
 }
 
+/* Would TensorFlow find PATH? ST is the file that it finds. */
 static bool finds(int dirfd, const char *path, struct stat *st)
 {
 	CLEANUP(buf_release) struct buf index = {0};
@@ -66,6 +68,7 @@ static bool finds(int dirfd, const char *path, struct stat *st)
 	       find_shard(dirfd, path, st);
 }
 
+/* ITEM: the step of this folder that PATH names; or NULL. */
 static enum fate fate_of(const struct review *r, const char *path, const struct listed **item)
 {
 	struct stat st, here;
@@ -105,12 +108,12 @@ static int carry_path(struct review *r, const char *path, size_t i)
 	int err = 0;
 
 	if (fate == DROPPED)
-		return say(&r->out->faults, "lists ", path, ", which is gone");
+		return add_sentence(&r->out->faults, "lists ", path, ", which is gone");
 	if (fate == RELATIVE && !finds(r->dirfd, path, &st))
-		err = say(&r->out->faults, "lists ", path,
-			  ", where TensorFlow does not find it; it is in this folder");
+		err = add_sentence(&r->out->faults, "lists ", path,
+				   ", where TensorFlow does not find it; it is in this folder");
 	else if (fate == KEPT)
-		err = say(&r->out->notes, "lists ", path, whereabouts(path));
+		err = add_sentence(&r->out->notes, "lists ", path, whereabouts(path));
 	if (err == 0)
 		err = state_edit_add(
 			&r->edit, fate == KEPT ? strdup(path) : relative_path(&item->place), time);
@@ -182,12 +185,13 @@ static int choose_latest(struct review *r, char **kept)
 	int err = 0;
 
 	if (fate == RELATIVE && !finds(r->dirfd, path, &st))
-		err = say(&r->out->faults, "calls ", path,
-			  " the latest, where TensorFlow does not find it; it is in this folder");
+		err = add_sentence(
+			&r->out->faults, "calls ", path,
+			" the latest, where TensorFlow does not find it; it is in this folder");
 	else if (fate == KEPT)
-		err = say(&r->out->notes, "calls the latest ", path, whereabouts(path));
+		err = add_sentence(&r->out->notes, "calls the latest ", path, whereabouts(path));
 	else if (fate == DROPPED)
-		err = say(&r->out->faults, "calls ", path, " the latest, which is gone");
+		err = add_sentence(&r->out->faults, "calls ", path, " the latest, which is gone");
 	if (err == 0 && fate != DROPPED) {
 		*kept = fate == KEPT ? strdup(path) : relative_path(&item->place);
 		r->edit.new.latest = *kept;
@@ -211,14 +215,14 @@ static int review_parsed(struct review *r, char **latest)
 	if (err == 0)
 		err = choose_latest(r, latest);
 	if (err == 0 && r->edit.old.unknown.n)
-		err = say(&r->out->notes, "has fields that TensorFlow may refuse", "", "");
+		err = add_sentence(&r->out->notes, "has fields that TensorFlow may refuse", "", "");
 	return err;
 }
 
 /* WHY: the text can't be parsed. Nobody knows which steps it listed: all are. */
 static int review_unparsed(struct review *r, const struct err *why)
 {
-	int err = say(&r->out->faults, "is no state file: ", why->text, "");
+	int err = add_sentence(&r->out->faults, "is no state file: ", why->text, "");
 
 	if (err == 0)
 		err = list_steps(r, false);
@@ -256,8 +260,8 @@ int state_review(int dirfd, const char *name, const struct listing *l, struct st
 	err = state_text_read(dirfd, name, &new.was, &why);
 	if (err == 0 && !new.was.exists)
 		return 0;
-	if (err == -EINVAL) /* neither a file nor of its size: to be looked at by a person */
-		err = say(&new.faults, "is no state file: ", why.text, "");
+	if (err == -EINVAL) /* it is no file, or too large: a person has to look at it */
+		err = add_sentence(&new.faults, "is no state file: ", why.text, "");
 	else if (err < 0)
 		return err_set(e, err, "%s: %s", name, why.text);
 	else

@@ -11,16 +11,17 @@
 /* A draft that is being made has this name until it is whole. */
 #define DRAFT_NEW "%new"
 
-/* The name of the draft's folder, from the step's prefix, and the other way round. It is appended to OUT, with its NUL. As
- * name_from_entry and name_to_entry. */
+/* The name of the draft's folder, from the step's prefix, and the other way round. It is appended to OUT, with its
+ * NUL. As name_from_entry and name_to_entry. */
 int drafts_folder_name(const char *prefix, struct buf *out);
 int drafts_prefix(const char *folder, struct buf *out);
 
-/* A descriptor of .ckptfs/drafts in the checkpoint directory TOP. -ENOENT: there are no drafts; or what the calls return. */
+/* A descriptor of .ckptfs/drafts in the checkpoint directory TOP. -ENOENT: there are no drafts; or what the calls
+ * return. */
 int drafts_open(int top);
 
-/* The names of the drafts' folders, each with its NUL, without those that have ended or are not whole. 0 also if there are
- * none; or what reading returns. */
+/* The names of the drafts' folders, each with its NUL, without those that have ended or are not whole. 0 also if
+ * there are none; or what reading returns. */
 int drafts_list(int top, struct buf *names, struct err *e);
 
 /* How many these are; 0 also if that can't be known. */

@@ -22,8 +22,8 @@ struct numbered {
 	size_t width; /* of the number: its characters, with the sign */
 };
 
-/* Splits NAME at its digits, which are from START to END and have a '-' before them. One more '-' is the number's sign, as
- * TensorFlow prints it by "%d". False: it is too large. */
+/* Splits NAME at its digits, which are from START to END and have a '-' before them. One more '-' is the number's
+ * sign, as TensorFlow prints it by "%d". False: it is too large. */
 static bool split_at(const char *name, size_t start, size_t end, struct numbered *out)
 {
 	bool negative = start > 1 && name[start - 2] == '-';

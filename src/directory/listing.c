@@ -196,8 +196,8 @@ static int read_items(int dirfd, const char *state_name, struct buf *items)
 	return r == 0 ? -errno : r;
 }
 
-/* By name and kind, then in the order in which TensorFlow prefers them: V2, a single file, the larger set; of a set the first
- * shard comes first. */
+/* By name and kind, then in the order in which TensorFlow prefers them: V2, a single file, the larger set; of a set
+ * the first shard comes first. */
 static int compare_all(const void *a, const void *b)
 {
 	const struct listed *x = a, *y = b;

@@ -1,9 +1,10 @@
 /* src/directory/listing.h: what a checkpoint directory holds, as its names tell.
  *
- * Steps are the prefixes of *.index files (V2), files that are V1 tables, and sets of those (NAME-00000-of-00002 …). Where a
- * prefix is both, V2 counts, as in TensorFlow. Folders are subfolders. The state file is the one that `latest_filename` names.
- * No file is opened but those that may be V1 tables, of which a few blocks are read. Not listed are .ckptfs, every other file, and
- * the temporary folder of a save that is under way (NAME_temp, NAME_temp_HEX, with nothing but part-* in it). */
+ * Steps are the prefixes of *.index files (V2), files that are V1 tables, and sets of those (NAME-00000-of-00002
+ * …). Where a prefix is both, V2 counts, as in TensorFlow. Folders are subfolders. The state file is the one that
+ * `latest_filename` names. No file is opened but those that may be V1 tables, of which a few blocks are read. Not
+ * listed are .ckptfs, every other file, and the temporary folder of a save that is under way (NAME_temp,
+ * NAME_temp_HEX, with nothing but part-* in it). */
 #pragma once
 #include "step/step.h"
 
@@ -37,12 +38,12 @@ const struct listed *listing_find(const struct listing *l, enum listed_kind kind
 /* Appends "PREFIX.index", with its NUL. -ENOMEM. */
 int name_of_index(const char *prefix, struct buf *out);
 
-/* Is NAME a V2 shard's, PREFIX.data-NUMBER-of-COUNT, with five digits or more in both? Then PREFIX_N is the length of PREFIX, and
- * OF is COUNT. */
+/* Is NAME a V2 shard's, PREFIX.data-NUMBER-of-COUNT, with five digits or more in both? Then PREFIX_N is the length
+ * of PREFIX, and OF is COUNT. */
 bool name_is_data(const char *name, size_t *prefix_n, uint32_t *of);
 
-/* The length of NAME without the "-00000-of-00002" in which a shard of a V1 set ends; OF is then the number of shards. Else all
- * of NAME, and OF is 0. */
+/* The length of NAME without the "-00000-of-00002" in which a shard of a V1 set ends; OF is then the number of
+ * shards. Else all of NAME, and OF is 0. */
 size_t name_without_shard(const char *name, uint32_t *of);
 
 /* Is NAME that of a file which is renamed when it is whole: NAME.tempstateNUMBER, or NAME.tmp and 32 hex digits? */

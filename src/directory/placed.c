@@ -44,8 +44,8 @@ static void close_aside(int top, int aside, bool made)
 		io_remove_folder(top, OWN, NULL);
 }
 
-/* Removes NAME, which was moved to ASIDE, if it is ours. Else it gets its name back; unless another file has that by now, which
- * would have replaced it where it was. Returns as placed_remove_if. */
+/* Removes NAME, which was moved to ASIDE, if it is ours. Else it gets its name back; unless another file has that
+ * by now, which would have replaced it where it was. Returns as placed_remove_if. */
 static int remove_aside(int top, int aside, const char *name, placed_fn is_ours, const void *arg,
 			struct err *e)
 {

@@ -41,8 +41,8 @@ static struct bytes folder_of(const char *path)
 	return bytes_of(path, (size_t)((const char *)state_step(path, false).p - path));
 }
 
-/* Is FOLDER the one that the state file is in? It may be the mount that this process serves: so nothing is asked that could wait for
- * a daemon or a server, and nothing is mounted. */
+/* Is FOLDER the one that the state file is in? It may be the mount that this process serves: so nothing is asked
+ * that could wait for a daemon or a server, and nothing is mounted. */
 static bool is_this_folder(int dirfd, struct bytes folder)
 {
 	enum { FLAGS = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT };
@@ -69,7 +69,8 @@ static bool is_file(int dirfd, struct bytes name, const char *suffix)
 	return n > 0 && n <= NAME_MAX && faccessat(dirfd, file, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* Does PATH stand for the step? As in latest_resolve, '\' ends a folder only if there is no step with all of that name. */
+/* Does PATH stand for the step? As in latest_resolve, '\' ends a folder only if there is no step with all of that
+ * name. */
 static bool names(int dirfd, const char *path, const struct step_place *step)
 {
 	struct bytes name = bytes_str(step->name), last = state_step(path, false);
@@ -97,8 +98,8 @@ static struct bytes absolute_folder(const struct update *u)
 	return folder;
 }
 
-/* The path that takes the place of PATH, which stands for the step. If its folder leads here it is kept as it is written; by
- * another, or by one of Windows, TensorFlow would not find the step. */
+/* The path that takes the place of PATH, which stands for the step. If its folder leads here it is kept as it is
+ * written; by another, or by one of Windows, TensorFlow would not find the step. */
 static char *respell(const struct update *u, const char *path)
 {
 	struct bytes folder = folder_of(path);

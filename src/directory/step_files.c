@@ -144,8 +144,8 @@ static int call(const struct leaving *l, const char *file, file_fn f, struct err
 	return f(l, file, (char *)as.p, e);
 }
 
-/* Calls F for each file that has a stamp, until a call returns something else than 0. The index, if the step has one, comes first,
- * or with INDEX_LAST last. */
+/* Calls F for each file that has a stamp, until a call returns something else than 0. The index, if the step has
+ * one, comes first, or with INDEX_LAST last. */
 static int for_each_file(const struct leaving *l, bool index_last, file_fn f, struct err *e)
 {
 	CLEANUP(dir_closep) DIR *s = dir_open(l->stamps, ".");
@@ -195,8 +195,8 @@ static int remove_ours(const struct leaving *l, const char *file, const char *na
 	return r < 0 ? r : 0;
 }
 
-/* Gives FILE its new name. Where there are no hard links it loses the old one at once. -ESTALE: a trainer has saved under the old
- * name meanwhile, and the step that was to be renamed is gone. */
+/* Gives FILE its new name. Where there are no hard links it loses the old one at once. -ESTALE: a trainer has saved
+ * under the old name meanwhile, and the step that was to be renamed is gone. */
 static int give_name(const struct leaving *l, const char *file, const char *as, struct err *e)
 {
 	int r = io_link(l->top, file, l->top, as, e);
@@ -362,7 +362,8 @@ int step_files_resume(int top, const char *state_name, struct buf *done, struct 
 
 /* --- renaming and removing --------------------------------------------------------------------------------- */
 
-/* Makes the record, and L of it. What an earlier record says is done first: it is of something that failed. TO: or NULL. */
+/* Makes the record, and L of it. What an earlier record says is done first: it is of something that failed. TO: or
+ * NULL. */
 static int start(const struct step_files *f, const struct step_place *from, const char *to,
 		 struct leaving *l, struct err *e)
 {
@@ -388,7 +389,8 @@ static void give_up(struct leaving *l)
 	remove_record(l->top, NULL);
 }
 
-/* If R is 0: changes the state file and takes the old names away. Else, or if the state file can't be changed, takes all back. */
+/* If R is 0: changes the state file and takes the old names away. Else, or if the state file can't be changed,
+ * takes all back. */
 static int finish(struct leaving *l, int r, struct err *e)
 {
 	if (r == 0)

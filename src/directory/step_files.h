@@ -1,7 +1,7 @@
 /* src/directory/step_files.h: renames and removes a step with all of its files.
  *
- * A step is there as long as its index is. So the index gets its new name last, and loses its old one first. The state file
- * is changed before the old names go, so that it never leads TensorFlow to a step that is not there.
+ * A step is there as long as its index is. So the index gets its new name last, and loses its old one first. The
+ * state file is changed before the old names go, so that it never leads TensorFlow to a step that is not there.
  *
  * What is under way is recorded in .ckptfs/leaving. After a crash the next mount goes on from that:
  *
@@ -21,14 +21,14 @@ struct step_files {
 	const char *meta; /* suffix of the meta graph */
 };
 
-/* Gives the step at FROM the prefix TO. -EEXIST: something of that name is there; or what the calls return. If it fails,
- * all is as it was, or the record says what is left to do. */
+/* Gives the step at FROM the prefix TO. -EEXIST: something of that name is there; or what the calls return. If it
+ * fails, all is as it was, or the record says what is left to do. */
 int step_rename(const struct step_files *f, const struct step_place *from, const char *to,
 		struct err *e);
 
-/* Removes the step at PLACE. Its shards live on where other steps have hard links to them. A file that is missing is no error.
- * If that succeeds, the caller ends the step's draft, and then calls step_remove_end, which forgets the record: after a crash in
- * between, step_files_resume ends the draft. */
+/* Removes the step at PLACE. Its shards live on where other steps have hard links to them. A file that is missing
+ * is no error. If that succeeds, the caller ends the step's draft, and then calls step_remove_end, which forgets
+ * the record: after a crash in between, step_files_resume ends the draft. */
 int step_remove(const struct step_files *f, const struct step_place *place, struct err *e);
 void step_remove_end(const struct step_files *f);
 
