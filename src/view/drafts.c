@@ -149,8 +149,8 @@ static struct draft *draft_beside(struct view *v, const struct node *n)
 }
 
 /* Under v->loading. BASE, whose reference the draft takes over, or MAKER of a new step. */
-static int begin(struct view *v, struct node *n, struct loaded *base,
-		 const struct draft_owner *maker, struct draft **out, struct err *e)
+static int begin_draft(struct view *v, struct node *n, struct loaded *base,
+		       const struct draft_owner *maker, struct draft **out, struct err *e)
 {
 	CLEANUP(closep) int top = folder_open_parent(v, n, e);
 	struct draft *beside = draft_beside(v, n);
@@ -188,7 +188,7 @@ static int need_once(struct view *v, struct node *n, struct draft **out, struct 
 	if (!*out && !step_is_known(base->step))
 		r = err_set(e, -EIO, "%s: what it is made of can't be found out", n->place->name);
 	if (!*out && r == 0) {
-		r = begin(v, n, base, NULL, out, e);
+		r = begin_draft(v, n, base, NULL, out, e);
 		base = r < 0 ? base : NULL;
 	}
 	pthread_mutex_unlock(&v->loading);
@@ -218,7 +218,7 @@ int view_draft_need_new(struct view *v, struct node *n, const struct draft_owner
 	int r;
 
 	pthread_mutex_lock(&v->loading);
-	r = begin(v, n, NULL, maker, out, e);
+	r = begin_draft(v, n, NULL, maker, out, e);
 	pthread_mutex_unlock(&v->loading);
 	return r;
 }

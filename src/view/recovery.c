@@ -35,7 +35,7 @@ static void found(void *arg, struct draft *d)
 	r->drafts[r->n++] = d;
 }
 
-static void say(void *arg, const char *text)
+static void tell_of(void *arg, const char *text)
 {
 	const struct recovering *r = arg;
 
@@ -92,7 +92,7 @@ static void take_up(struct view *v, struct node *folder)
 	struct err e = {0};
 	CLEANUP(closep) int top = folder_open(v, folder, &e);
 	struct recovering r = {.v = v};
-	const struct recovery rec = {found, say, &r};
+	const struct recovery rec = {found, tell_of, &r};
 	const struct draft_config c = {.top = top,
 				       .name = "",
 				       .meta = v->meta_suffix,
