@@ -94,12 +94,11 @@ static enum fate fate_of(struct view *v, int dirfd, const struct snapshot *s, st
 static int compare_folder(struct view *v, struct node *folder, struct buf *changes)
 {
 	CLEANUP(buf_release) struct buf children = {0};
-	CLEANUP(closep) int fd = folder_open(v, folder, NULL);
+	CLEANUP(closep) int fd = -1;
 	struct snapshot *s = NULL;
 	int r = children_of(v, folder, &children);
 
-	if (fd >= 0)
-		snapshot_get(v, folder, &s, NULL);
+	snapshot_get(v, folder, &fd, &s, NULL);
 	for (size_t i = 0; i < children.n / sizeof(struct node *); i++) {
 		struct node *n = ((struct node **)children.p)[i];
 		enum fate fate = s ? fate_of(v, fd, s, n) : FATE_GONE;

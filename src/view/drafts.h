@@ -3,7 +3,7 @@
 #include "view/view.h"
 
 /* The draft of N, which the caller unrefs; NULL: none. One that has ended is waited for until it is let go, so
- * the caller may hold neither `committing` nor `loading`. */
+ * the caller may not hold `committing`, nor have a turn at drafting. */
 struct draft *view_draft_of(struct view *v, const struct node *n);
 
 /* Something is asked of the step of N: of its draft if it has one. A draft that ends meanwhile has no answer;

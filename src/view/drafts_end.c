@@ -212,6 +212,8 @@ static int commit_beside_others(struct view *v, struct node *n, struct draft *d,
 	c.n_others = dirfd < 0 ? 0 : list_others(v, n, dirfd, others);
 	pthread_mutex_lock(&v->committing);
 	r = commit(d, &c, done, e);
+	if (done->rescue.name)
+		rescued_steps_add(v, n, &done->rescue);
 	pthread_mutex_unlock(&v->committing);
 	for (size_t i = 0; i < c.n_others; i++)
 		step_unref(others[i].step);
@@ -240,8 +242,6 @@ int view_draft_commit(struct view *v, struct node *n, struct draft *d, struct bu
 	uint32_t count = draft_count(d);
 	int r = commit_beside_others(v, n, d, &ending, &done, e);
 
-	if (done.rescue.name)
-		rescued_steps_add(v, n, &done.rescue);
 	if (r < 0)
 		folder_wrap(n->parent, err_wrap(e, r, "%s", n->place->name), e);
 	if (done.result == COMMIT_LATE) {

@@ -204,14 +204,12 @@ static int look_up_on_disk(struct view *v, struct node *n, const struct shown *s
 	CLEANUP(closep) int fd = -1;
 	const struct listed *item;
 	struct snapshot *s;
-	int r = snapshot_get(v, n, &s, e);
+	int r = snapshot_get(v, n, &fd, &s, e);
 
 	if (r < 0)
 		return r;
 	item = find_item(&s->listing, shown);
-	r = item ? fd = folder_open(v, n, e) : -ENOENT;
-	if (r >= 0)
-		r = lookup_item(v, n, fd, s, item, out, e);
+	r = item ? lookup_item(v, n, fd, s, item, out, e) : -ENOENT;
 	if (!item && s->no_latest.code && !strcmp((char *)shown->name.p, LATEST_NAME))
 		r = err_set(e, s->no_latest.code, "%s", s->no_latest.text);
 	snapshot_unref(s);

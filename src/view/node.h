@@ -87,16 +87,22 @@ struct node {
 	uint32_t changes; /* folder: how often one was heard of */
 	struct file_id complained; /* folder: the state file with which something was wrong */
 	uint64_t last_used; /* step: for dropping what was parsed */
-	struct err failure; /* step: why it can't be parsed; code 0 if that isn't known */
+	bool parsing; /* step: a turn, see view_take_turn */
+	struct err
+		failure; /* step: why it can't be parsed; code 0 if that isn't known; with a turn at parsing */
 	struct draft *draft; /* step: or NULL; it holds a reference of the kernel's */
 	struct view_file *files; /* step: that are open */
 	struct numbers *_Atomic numbers; /* step: that are no indexes; to be read without a lock */
 	atomic_bool unborn; /* step: it is nothing but its draft; to be read without a lock */
 	uint32_t next_dynamic; /* step: the first index that no draft has given out */
-	struct lock *lock; /* folder: while there are drafts in it; or NULL */
-	uint32_t drafts; /* folder: how many; under `loading` and `lock` */
-	uint32_t lockers; /* folder: who else needs `lock`; under `loading` */
-	bool recovered; /* folder: what was left in it was taken up */
+	bool drafting; /* folder: a turn: a draft in it begins or ends */
+	struct lock
+		*lock; /* folder: while there are drafts in it; or NULL; with a turn at drafting */
+	uint32_t drafts; /* folder: how many; changed with a turn at drafting */
+	uint32_t lockers; /* folder: who else needs `lock`; with a turn at drafting */
+	bool recovering; /* folder: a turn */
+	atomic_bool
+		recovered; /* folder: what was left in it was taken up; to be read without a lock */
 };
 
 struct node_table {

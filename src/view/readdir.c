@@ -79,10 +79,8 @@ static int open_in_step(struct view *v, struct node *n, uint64_t id, struct view
 
 static int open_folder(struct view *v, struct node *n, struct view_dir *d, struct err *e)
 {
-	int r = snapshot_get(v, n, &d->snapshot, e);
+	int r = snapshot_get(v, n, &d->fd, &d->snapshot, e);
 
-	if (r == 0 && (d->fd = folder_open(v, n, e)) < 0)
-		r = d->fd;
 	return r == 0 ? list_new_steps(v, n, d->snapshot, &d->items, &d->names) : r;
 }
 

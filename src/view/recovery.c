@@ -35,7 +35,7 @@ static void found(void *arg, struct draft *d)
 	r->drafts[r->n++] = d;
 }
 
-static void say(void *arg, const char *text)
+static void tell_of(void *arg, const char *text)
 {
 	const struct recovering *r = arg;
 
@@ -79,9 +79,9 @@ static void attach(struct view *v, struct node *folder, struct draft *d)
 		if (n)
 			steps_detach(v, n);
 	} else {
-		pthread_mutex_lock(&v->loading);
+		view_take_turn(v, &folder->drafting);
 		view_draft_attach(v, n, d, base);
-		pthread_mutex_unlock(&v->loading);
+		view_end_turn(v, &folder->drafting);
 	}
 	if (n)
 		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
@@ -92,7 +92,7 @@ static void take_up(struct view *v, struct node *folder)
 	struct err e = {0};
 	CLEANUP(closep) int top = folder_open(v, folder, &e);
 	struct recovering r = {.v = v};
-	const struct recovery rec = {found, say, &r};
+	const struct recovery rec = {found, tell_of, &r};
 	const struct draft_config c = {.top = top,
 				       .name = "",
 				       .meta = v->meta_suffix,
@@ -132,11 +132,13 @@ static void take_up(struct view *v, struct node *folder)
 
 void recover_folder(struct view *v, struct node *n)
 {
-	pthread_mutex_lock(&v->recovering); /* nobody else looks into it before */
+	if (n->recovered)
+		return;
+	view_take_turn(v, &n->recovering); /* nobody else looks into it before */
 	if (!n->recovered)
 		take_up(v, n);
 	n->recovered = true;
-	pthread_mutex_unlock(&v->recovering);
+	view_end_turn(v, &n->recovering);
 }
 
 void view_look(struct view *v)

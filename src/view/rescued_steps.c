@@ -34,14 +34,12 @@ void rescued_steps_add(struct view *v, struct node *n, struct rescue *rescue)
 {
 	struct rescued_step k = {.rescue = *rescue, .folder = n->parent};
 
-	pthread_mutex_lock(&v->loading);
 	while (count(v) && count(v) >= max_rescued())
 		forget(v, 0);
 	if (max_rescued() && buf_add(&v->rescued, &k, sizeof k) == 0)
 		view_hold(v, k.folder);
 	else
 		rescue_release(&k.rescue);
-	pthread_mutex_unlock(&v->loading);
 }
 
 /* Nothing was heard of its folder since it was looked at. */
@@ -90,12 +88,10 @@ static bool is_lost(int r)
 void rescued_steps_restore(struct view *v, bool all)
 {
 	pthread_mutex_lock(&v->committing);
-	pthread_mutex_lock(&v->loading);
 	for (size_t i = 0; i < count(v);)
 		if (is_lost(restore(v, (struct rescued_step *)v->rescued.p + i, all)))
 			forget(v, i);
 		else
 			i++;
-	pthread_mutex_unlock(&v->loading);
 	pthread_mutex_unlock(&v->committing);
 }

@@ -4,7 +4,7 @@
 #include "commit/rescue.h"
 #include "view/view.h"
 
-/* Takes over RESCUE, the step that the draft of N has become. The oldest of too many is forgotten. */
+/* With v->committing held: takes over RESCUE, the step that the draft of N has become. The oldest of too many is forgotten. */
 void rescued_steps_add(struct view *v, struct node *n, struct rescue *rescue);
 
 /* Publishes again what somebody else has written over; what was done is told. Looks into folders of which

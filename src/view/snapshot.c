@@ -159,30 +159,17 @@ bool snapshot_is_current(struct view *v, const struct node *n, const struct snap
 	return s->changes == changes_of(v, n);
 }
 
-int snapshot_get(struct view *v, struct node *n, struct snapshot **out, struct err *e)
+/* A new one, made with the folder FD, which was as ST and STATE say, and of which CHANGES were heard. */
+static int make_snapshot(struct view *v, struct node *n, int fd, const struct stat *st,
+			 const struct file_id *state, uint32_t changes, struct snapshot **out,
+			 struct err *e)
 {
-	CLEANUP(closep) int fd = folder_open(v, n, e);
-	struct snapshot *s, *old;
-	struct file_id state;
-	uint32_t changes;
-	struct stat st;
+	struct snapshot *s = calloc(1, sizeof *s), *old;
 	int r;
 
-	if (fd < 0)
-		return fd;
-	recover_folder(v, n);
-	folder_watch(v, n, fd); /* first: what changes from here on is heard of */
-	changes = changes_of(v, n);
-	if (fstat(fd, &st) < 0)
-		return err_sys(e, -errno, "fstat");
-	state = state_id(v, fd);
-	*out = current_snapshot(v, n, &st, &state);
-	if (*out)
-		return 0;
-	s = calloc(1, sizeof *s);
 	if (!s)
 		return err_set(e, -ENOMEM, "no memory");
-	s->state = state;
+	s->state = *state;
 	s->changes = changes;
 	r = read_snapshot(v, n, fd, s, e);
 	if (r < 0) {
@@ -190,9 +177,9 @@ int snapshot_get(struct view *v, struct node *n, struct snapshot **out, struct e
 		free(s);
 		return r;
 	}
-	s->mtime = st.st_mtim;
-	s->ctime = st.st_ctim;
-	s->settled = !s->no_latest.code && is_older_than_ms(st.st_ctim, SETTLED_MS);
+	s->mtime = st->st_mtim;
+	s->ctime = st->st_ctim;
+	s->settled = !s->no_latest.code && is_older_than_ms(st->st_ctim, SETTLED_MS);
 	atomic_init(&s->refs, 2); /* the node's and the caller's */
 	pthread_mutex_lock(&v->lock);
 	old = n->snapshot;
@@ -201,4 +188,30 @@ int snapshot_get(struct view *v, struct node *n, struct snapshot **out, struct e
 	snapshot_unref(old);
 	*out = s;
 	return 0;
+}
+
+/* As snapshot_get, for N, which FD is. */
+static int get_of_dir(struct view *v, struct node *n, int fd, struct snapshot **out, struct err *e)
+{
+	struct file_id state;
+	uint32_t changes;
+	struct stat st;
+
+	recover_folder(v, n);
+	folder_watch(v, n, fd); /* first: what changes from here on is heard of */
+	changes = changes_of(v, n);
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, -errno, "fstat");
+	state = state_id(v, fd);
+	*out = current_snapshot(v, n, &st, &state);
+	return *out ? 0 : make_snapshot(v, n, fd, &st, &state, changes, out, e);
+}
+
+int snapshot_get(struct view *v, struct node *n, int *dirfd, struct snapshot **out, struct err *e)
+{
+	CLEANUP(closep) int fd = folder_open(v, n, e);
+	int r = fd < 0 ? fd : get_of_dir(v, n, fd, out, e);
+
+	*dirfd = r < 0 ? -1 : TAKE(fd, -1);
+	return r;
 }

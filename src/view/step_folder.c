@@ -156,10 +156,10 @@ int step_folder_rmdir(struct view *v, struct node *folder, const char *name, str
 /* Calls the step PREFIX of the folder the latest. */
 static int point(struct view *v, struct node *folder, const char *prefix, struct err *e)
 {
-	CLEANUP(closep) int top = folder_open(v, folder, e);
+	CLEANUP(closep) int top = -1;
 	const struct listed *item;
 	struct snapshot *s;
-	int r = top < 0 ? top : snapshot_get(v, folder, &s, e);
+	int r = snapshot_get(v, folder, &top, &s, e);
 
 	if (r < 0)
 		return r;

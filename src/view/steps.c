@@ -141,7 +141,7 @@ int steps_get(struct view *v, struct node *n, struct loaded **out, struct err *e
 		return 0;
 	if (n->unborn)
 		return err_set(e, -ENOENT, "%s: has no variables yet", n->place->name);
-	pthread_mutex_lock(&v->loading);
+	view_take_turn(v, &n->parsing);
 	*out = use_loaded(v, n);
 	if (!*out && n->failure.code) {
 		if (e)
@@ -160,6 +160,6 @@ int steps_get(struct view *v, struct node *n, struct loaded **out, struct err *e
 		if (r < 0 && e)
 			*e = why;
 	}
-	pthread_mutex_unlock(&v->loading);
+	view_end_turn(v, &n->parsing);
 	return r;
 }

@@ -4,9 +4,10 @@
  * from many threads. A step is parsed when something in it is first asked for, and dropped again when what is
  * parsed would take more than a budget and nobody has it open.
  *
- * Locks, in the order in which they are taken: `recovering`, `committing`, `loading`, `lock`. `lock` guards
- * the node table and everything that hangs on nodes, and is held only to look or to change, never while a file
- * is read. `loading` is taken before it, by the one thread that parses a step. */
+ * `lock` guards the node table and everything that hangs on nodes, and is held only to look or to change, never while
+ * a file is read. What takes longer, and only one thread may do, is done by turns (view_take_turn): a step is
+ * parsed, a folder is recovered, a draft begins or ends in a folder. Who wants that of another node does not wait.
+ * docs/ARCHITECTURE.md has a table of all locks. */
 #pragma once
 #include "commit/commit.h"
 #include "step/npy_file.h"
@@ -33,19 +34,17 @@ struct view {
 	int inotify; /* -1: nothing is watched; view/changes.h */
 	pthread_mutex_t
 		watching; /* between inotify's answer and node->watch nobody looks for either; with inotify */
-	pthread_mutex_t recovering; /* guards what node->recovered says */
 	pthread_mutex_t
 		committing; /* one at a time changes which steps there are, and the state file */
-	pthread_mutex_t loading;
 	pthread_mutex_t lock;
-	pthread_cond_t left; /* with `lock`: a node has let a draft go */
+	pthread_cond_t done; /* with `lock`: a turn has ended, or a node has let a draft go */
 	struct node_table nodes;
 	bool writable;
 	int64_t commit_ms; /* how long a draft is quiet before it is committed; -1: only when asked for */
 	struct commit_config commit;
 	struct lock root_lock;
 	char *who; /* for others who want to write */
-	struct buf rescued; /* struct rescued_step; under loading */
+	struct buf rescued; /* struct rescued_step; under committing */
 	uint32_t drafts; /* how many there are; under lock */
 	void (*tell)(void *, const char *);
 	void (*begun)(void *); /* a first draft: see view_commit_due */
@@ -207,3 +206,8 @@ int view_list_drafted(struct view *v, const struct node *folder, struct buf *out
 /* Says what was done unasked, and what concerns nobody's request. */
 void view_tell(struct view *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void view_warn(struct view *v, const struct err *e);
+
+/* Waits for its turn at what only one thread may do at a time: TURN is one of a node's. Others wait until it is
+ * given back, but no lock is held meanwhile. */
+void view_take_turn(struct view *v, bool *turn);
+void view_end_turn(struct view *v, bool *turn);

@@ -186,7 +186,7 @@ static int take_var(struct draft *d, const struct draft_item *i, struct subject 
 	return out->dir < 0 ? out->dir : 0;
 }
 
-static int take(struct draft *d, uint32_t index, struct subject *out, struct err *e)
+static int take_subject(struct draft *d, uint32_t index, struct subject *out, struct err *e)
 {
 	struct draft_item *i;
 	int r = -ENODATA;
@@ -239,7 +239,7 @@ static int xattr_in_draft(struct draft *d, uint32_t index, struct bytes name,
 			  const struct stop *stop, struct buf *out, struct err *e)
 {
 	CLEANUP(subject_release) struct subject s;
-	int r = take(d, index, &s, e);
+	int r = take_subject(d, index, &s, e);
 
 	if (r == 0)
 		r = s.step ? of_var(d, &s, name, stop, out, e) : of_staged(&s, name, stop, out, e);
