@@ -2,7 +2,15 @@
 #include "base/cleanup.h"
 #include "base/utf8.h"
 #include <inttypes.h>
-#include <unistd.h>
+#include <stdlib.h>
+
+char *path_in(const char *folder, const char *name)
+{
+	char *path = NULL;
+	const char *slash = *folder && folder[strlen(folder) - 1] != '/' ? "/" : "";
+
+	return asprintf(&path, "%s%s%s", folder, slash, name) < 0 ? NULL : path;
+}
 
 /* --- findings ---------------------------------------------------------------------------------------------- */
 
@@ -145,6 +153,12 @@ void report_error(struct report *r, const char *text)
 	json_told(&r->json_errors, NULL, no_key, text);
 	progress_erase(r->progress);
 	fprintf(stderr, "fsck.ckptfs: %s\n", text);
+}
+
+void report_failure(struct report *r, const char *path, struct err *e)
+{
+	err_wrap(e, e->code, "%s", path);
+	report_error(r, e->text);
 }
 
 static void json_step(struct report *r, const char *path, const struct step_place *place,

@@ -30,6 +30,9 @@ struct findings {
 	struct buf array, bytes;
 };
 
+/* The path of NAME in FOLDER, as messages show it. The caller frees it. NULL: no memory. */
+char *path_in(const char *folder, const char *name);
+
 /* For struct check; ARG is the findings. */
 void findings_add(void *arg, enum finding kind, struct bytes key, const char *text);
 void findings_reset(struct findings *f);
@@ -41,6 +44,7 @@ void report_problem(struct report *r, const char *path, const char *text);
 void report_note(struct report *r, const char *path, const char *text);
 void report_repaired(struct report *r, const char *path, const char *text);
 void report_error(struct report *r, const char *text); /* on stderr */
+void report_failure(struct report *r, const char *path, struct err *e); /* "PATH: E" as an error */
 
 /* Asks "PATH: QUESTION [y/N] " on the terminal. */
 bool report_ask(struct report *r, const char *path, const char *question);

@@ -6,13 +6,13 @@
  * error, 32 the mount failed. */
 #include "base/cleanup.h"
 #include "base/dir.h"
+#include "cli/args.h"
 #include "cli/mounts.h"
 #include "cli/run.h"
-#include "config.h"
+#include "directory/listing.h"
 #include "directory/locate.h"
 #include "fuse/daemon.h"
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -22,12 +22,15 @@ enum { EXIT_USAGE = 1, EXIT_SYSTEM = 2, EXIT_MOUNT = 32 };
 
 struct arguments {
 	const char *source, *mountpoint;
+	struct buf
+		texts; /* what each -o said, in order. They are parsed when it is known whether -s was given */
 	struct options options;
 	bool sloppy, fake, verbose, foreground, debug;
 };
 
 static void arguments_release(struct arguments *a)
 {
+	buf_release(&a->texts);
 	options_release(&a->options);
 }
 
@@ -54,23 +57,24 @@ static int complain(int status, const struct err *e)
 
 /* --- the command line ------------------------------------------------------------------------------------- */
 
-enum { OPT_FOREGROUND = 256, OPT_DEBUG, OPT_HELP, OPT_VERSION };
+enum { OPT_FOREGROUND = ARGS_FIRST, OPT_DEBUG };
 
-static const struct option long_options[] = {
+static const struct option long_switches[] = {
 	{"foreground", no_argument, NULL, OPT_FOREGROUND},
 	{"debug", no_argument, NULL, OPT_DEBUG},
-	{"help", no_argument, NULL, OPT_HELP},
-	{"version", no_argument, NULL, OPT_VERSION},
-	{NULL, 0, NULL, 0},
+	ARGS_COMMON,
+	{0},
 };
 
-/* What -o said, in order; read when it is known whether -s was given. */
-static int take_switch(struct arguments *a, int c, struct buf *texts)
+static int take_switch(void *to, int code, const char *value)
 {
-	switch (c) {
+	struct arguments *a = to;
+
+	switch (code) {
 	case 'o':
-		return buf_add_str(texts, optarg) < 0 || buf_add_byte(texts, ',') < 0 ? EXIT_SYSTEM
-										      : -1;
+		if (buf_add_str(&a->texts, value) < 0 || buf_add_byte(&a->texts, ',') < 0)
+			return EXIT_SYSTEM;
+		return -1;
 	case 's':
 		a->sloppy = true;
 		return -1;
@@ -80,10 +84,6 @@ static int take_switch(struct arguments *a, int c, struct buf *texts)
 	case 'v':
 		a->verbose = true;
 		return -1;
-	case 'n': /* no /etc/mtab: nothing here writes one */
-	case 't': /* the type, as mount(8) passes it */
-	case 'N':
-		return -1;
 	case OPT_DEBUG:
 		a->debug = true;
 		a->foreground = true;
@@ -91,44 +91,37 @@ static int take_switch(struct arguments *a, int c, struct buf *texts)
 	case OPT_FOREGROUND:
 		a->foreground = true;
 		return -1;
-	case OPT_HELP:
-		fputs(usage, stdout);
-		return 0;
-	case OPT_VERSION:
-		puts(PACKAGE_STRING);
-		return 0;
-	default:
-		fputs("Try 'mount.ckptfs --help'.\n", stderr);
-		return EXIT_USAGE;
+	default: /* -n: no /etc/mtab is written here; -t: the type, as mount(8) passes it; -N */
+		return -1;
 	}
 }
+
+static const struct args args = {
+	.program = "mount.ckptfs",
+	.usage = usage,
+	.switches = "o:sfnvt:N:",
+	.long_switches = long_switches,
+	.needed = "a source and a mountpoint are needed",
+	.min = 2,
+	.max = 2,
+	.exit_usage = EXIT_USAGE,
+	.take = take_switch,
+};
 
 /* -1 to go on, or the exit status. */
 static int parse_arguments(int argc, char **argv, struct arguments *a)
 {
-	CLEANUP(buf_release) struct buf texts = {0};
-	static char name[] = "mount.ckptfs";
+	char **operands = NULL;
 	struct err e = {0};
-	int c, status;
+	int status = args_parse(&args, argc, argv, a, &operands);
 
-	argv[0] = name; /* getopt's messages begin with it */
-	while ((c = getopt_long(argc, argv, "o:sfnvt:N:", long_options, NULL)) != -1) {
-		status = take_switch(a, c, &texts);
-		if (status >= 0)
-			return status;
-	}
-	if (argc - optind != 2) {
-		fprintf(stderr, "mount.ckptfs: %s\n%s",
-			argc - optind < 2 ? "a source and a mountpoint are needed"
-					  : "too many arguments",
-			usage);
-		return EXIT_USAGE;
-	}
-	a->source = argv[optind];
-	a->mountpoint = argv[optind + 1];
-	if (buf_add_byte(&texts, 0) < 0)
+	if (status >= 0)
+		return status;
+	a->source = operands[0];
+	a->mountpoint = operands[1];
+	if (buf_add_byte(&a->texts, 0) < 0)
 		return EXIT_SYSTEM;
-	if (options_parse(&a->options, (char *)texts.p, a->sloppy, &e) < 0)
+	if (options_parse(&a->options, (char *)a->texts.p, a->sloppy, &e) < 0)
 		return complain(EXIT_USAGE, &e);
 	return -1;
 }
@@ -397,7 +390,7 @@ int main(int argc, char **argv)
 	status = parse_arguments(argc, argv, &a);
 	if (status >= 0)
 		return status;
-	if (locate(a.source, a.options.latest_filename ? a.options.latest_filename : "checkpoint",
+	if (locate(a.source, a.options.latest_filename ? a.options.latest_filename : STATE_NAME,
 		   &where, &e) < 0)
 		return complain(EXIT_MOUNT, &e);
 	if (check_mountpoint(a.mountpoint, where.dirfd, &mountpoint, &e) < 0)

@@ -9,11 +9,10 @@
  * Exit codes are those of umount(8), and 64: unmounted, but something waits as a draft. */
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "cli/args.h"
 #include "cli/mounts.h"
 #include "cli/run.h"
-#include "config.h"
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
@@ -74,17 +73,11 @@ static void say(const struct umount *u, const char *what)
 
 /* --- the command line ------------------------------------------------------------------------------------- */
 
-enum { OPT_HELP = 256, OPT_VERSION };
-
-static const struct option long_options[] = {
-	{"help", no_argument, NULL, OPT_HELP},
-	{"version", no_argument, NULL, OPT_VERSION},
-	{NULL, 0, NULL, 0},
-};
-
-static int take_switch(struct umount *u, int c)
+static int take_switch(void *to, int code, const char *value)
 {
-	switch (c) {
+	struct umount *u = to;
+
+	switch (code) {
 	case 'f':
 		u->force = true;
 		return -1;
@@ -98,42 +91,36 @@ static int take_switch(struct umount *u, int c)
 		u->verbose = true;
 		return -1;
 	case 'N':
-		u->ns = optarg;
+		u->ns = value;
 		return -1;
-	case 'n': /* no /etc/mtab: nothing here writes one */
-	case 't': /* the type, as umount(8) passes it; the list of mounts has it */
+	default: /* -n: no /etc/mtab is written here; -t: the type, which the list of mounts has too */
 		return -1;
-	case OPT_HELP:
-		fputs(usage, stdout);
-		return 0;
-	case OPT_VERSION:
-		puts(PACKAGE_STRING);
-		return 0;
-	default:
-		fputs("Try 'umount.ckptfs --help'.\n", stderr);
-		return EXIT_USAGE;
 	}
 }
+
+static const struct option long_switches[] = {ARGS_COMMON, {0}};
+
+static const struct args args = {
+	.program = "umount.ckptfs",
+	.usage = usage,
+	.switches = "flnrvN:t:",
+	.long_switches = long_switches,
+	.needed = "a mountpoint is needed",
+	.min = 1,
+	.max = 1,
+	.exit_usage = EXIT_USAGE,
+	.take = take_switch,
+};
 
 /* -1 to go on, or the exit status. */
 static int parse_arguments(int argc, char **argv, struct umount *u)
 {
-	static char name[] = "umount.ckptfs";
-	int c, status;
+	char **operands = NULL;
+	int status = args_parse(&args, argc, argv, u, &operands);
 
-	argv[0] = name; /* getopt's messages begin with it */
-	while ((c = getopt_long(argc, argv, "flnrvN:t:", long_options, NULL)) != -1) {
-		status = take_switch(u, c);
-		if (status >= 0)
-			return status;
-	}
-	if (argc - optind != 1) {
-		fprintf(stderr, "umount.ckptfs: %s\n%s",
-			argc == optind ? "a mountpoint is needed" : "too many arguments", usage);
-		return EXIT_USAGE;
-	}
-	u->mountpoint = argv[optind];
-	return -1;
+	if (status < 0)
+		u->mountpoint = operands[0];
+	return status;
 }
 
 /* --- finding it ------------------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 #include "base/io.h"
 #include "commit/plan.h"
 #include "commit/recover.h"
+#include "directory/family.h"
 #include "directory/file_stamp.h"
 #include "directory/listing.h"
 #include "directory/placed.h"
@@ -62,18 +63,18 @@ static int read_old_meta(struct plan *p, struct buf *out, struct err *e)
 	CLEANUP(buf_release) struct buf name = {0};
 	CLEANUP(closep) int fd = -1;
 	struct source src;
-	int r = companion_name(&base->step->place, suffix, &name);
+	int r = sidecar_name(&base->step->place, suffix, &name);
 
 	if (r < 0)
 		return err_set(e, r, "no memory");
 	if (!base->loose)
-		return companion_read(plan_dir(p, 0, e), &base->step->place, suffix, out, e);
-	r = fd = placed_open(plan_dir(p, 0, e), (char *)name.p, pin_companion(base, suffix), e);
+		return sidecar_read(plan_dir(p, 0, e), &base->step->place, suffix, out, e);
+	r = fd = placed_open(plan_dir(p, 0, e), (char *)name.p, pin_sidecar(base, suffix), e);
 	if (r >= 0)
 		r = source_of_fd(fd, &src, e);
 	if (r == 0)
 		r = source_read(&src, 0, src.size, out, e);
-	return r < 0 ? r : placed_check(fd, (char *)name.p, pin_companion(base, suffix), e);
+	return r < 0 ? r : placed_check(fd, (char *)name.p, pin_sidecar(base, suffix), e);
 }
 
 /* The text that was written in place of the meta graph's; one that says the same changes nothing. */
@@ -108,19 +109,19 @@ struct placing {
 	struct placed placed;
 };
 
-/* Where there are no hard links at all. A trace of what is moved tells whose it is, should this be as far as
+/* Where there are no hard links at all. A stamp of what is moved tells whose it is, should this be as far as
  * it gets. */
 static int place_moved(const struct plan *p, const char *own, const char *name, struct err *e)
 {
-	CLEANUP(closep) int traces = -1;
+	CLEANUP(closep) int stamps = -1;
 	int r = io_make_folder(p->fd, "moved", 0777, e);
 
 	if (r == 0 || r == -EEXIST)
-		r = traces = dir_fd(p->fd, "moved", e);
+		r = stamps = dir_fd(p->fd, "moved", e);
 	if (r >= 0)
-		r = io_remove_all(traces, name, e); /* of a name that was tried before */
+		r = io_remove_all(stamps, name, e); /* of a name that was tried before */
 	if (r == 0)
-		r = trace_make(p->fd, own, traces, name, e);
+		r = file_stamp_make(p->fd, own, stamps, name, e);
 	return r < 0 ? r : io_move_new(p->fd, own, p->d->top, name, e);
 }
 
@@ -244,17 +245,17 @@ static int place_own_shards(struct placing *k, struct err *e)
 	return r;
 }
 
-/* A companion of the step that TEXT is of. */
-static int place_companion(struct placing *k, const struct draft_item *text, const char *suffix,
-			   struct err *e)
+/* A sidecar of the step that TEXT is of. */
+static int place_sidecar(struct placing *k, const struct draft_item *text, const char *suffix,
+			 struct err *e)
 {
 	CLEANUP(buf_release) struct buf from = {0}, to = {0};
 	const struct pin *pin = &k->p->d->pins[text->pin];
 
-	if (companion_name(&pin->step->place, suffix, &from) < 0 ||
-	    companion_name(&k->to, suffix, &to) < 0)
+	if (sidecar_name(&pin->step->place, suffix, &from) < 0 ||
+	    sidecar_name(&k->to, suffix, &to) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	return place_pinned(k, text->pin, (char *)from.p, pin_companion(pin, suffix), (char *)to.p,
+	return place_pinned(k, text->pin, (char *)from.p, pin_sidecar(pin, suffix), (char *)to.p,
 			    e);
 }
 
@@ -267,10 +268,10 @@ static int place_meta(struct placing *k, struct err *e)
 	if (!p->meta)
 		return 0;
 	if (p->meta->what == DRAFT_TEXT)
-		return place_companion(k, p->meta, p->d->meta, e);
+		return place_sidecar(k, p->meta, p->d->meta, e);
 	if (!p->new_meta)
-		return place_companion(k, &base, p->d->meta, e);
-	if (companion_name(&k->to, p->d->meta, &to) < 0)
+		return place_sidecar(k, &base, p->d->meta, e);
+	if (sidecar_name(&k->to, p->d->meta, &to) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	return place(k, p->fd, "meta", (char *)to.p, e);
 }
@@ -289,7 +290,7 @@ static int place_all(struct placing *k, struct err *e)
 	if (r == 0)
 		r = place_meta(k, e);
 	if (r == 0 && p->debug)
-		r = place_companion(k, p->debug, "debug", e);
+		r = place_sidecar(k, p->debug, "debug", e);
 	return r == 0 ? io_sync(p->d->top, "the checkpoint directory", e) : r;
 }
 
@@ -366,7 +367,7 @@ static int next_name(const struct draft *d, unsigned attempt, struct buf *name, 
 				       ? err_set(e, -ENOMEM, "no memory")
 				       : 0;
 	}
-	r = listing_read(d->top, "checkpoint", &l, e);
+	r = listing_read(d->top, STATE_NAME, &l, e);
 	return r < 0 ? r : step_next_free(d->top, &l, d->name, name, e);
 }
 
@@ -470,9 +471,10 @@ static int commit_plan(struct plan *p, enum commit_result *result, struct buf *n
 }
 
 /* Without memory for it that step is just not looked after. */
-static void note_kept(struct plan *p, struct kept *kept)
+static void note_rescue(struct plan *p, struct rescue *rescue)
 {
-	kept_note(kept, p->d->top, p->name, p->num_shards, p->d->meta, TAKE(p->index_fd, -1), NULL);
+	rescue_note(rescue, p->d->top, p->name, p->num_shards, p->d->meta, TAKE(p->index_fd, -1),
+		    NULL);
 }
 
 /* What is left to be done when it is known what the commit has come to; the lock is held. */
@@ -481,7 +483,7 @@ static int settle(struct draft *d, const struct commit_config *c, struct plan *p
 {
 	if (p->published) {
 		if (d->has_base)
-			note_kept(p, &done->kept);
+			note_rescue(p, &done->rescue);
 		d->published = TAKE(p->name, NULL);
 		d->born = !d->has_base;
 	}

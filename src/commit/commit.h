@@ -44,12 +44,12 @@ enum commit_result {
 	COMMIT_DONE,
 };
 
-/* What has become of a commit. The caller releases NAME and KEPT. */
+/* What has become of a commit. The caller releases NAME and RESCUE. */
 struct commit_done {
 	enum commit_result result;
 	bool ended; /* the draft, by this commit: whoever else finds it so has to wait for the caller */
 	struct buf name; /* prefix of the new step, with a NUL */
-	struct kept kept; /* what is to be known of it, if it has a base */
+	struct rescue rescue; /* what recognises it, if it has a base */
 };
 
 /* Commits D, which has then ended, unless files of it are open for writing: these stay, and it goes on.

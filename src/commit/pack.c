@@ -95,12 +95,12 @@ static int spill(const struct plan *p, struct content *c, uint64_t size,
 static int fill_with_file(void *arg, struct sink out, struct err *e)
 {
 	CLEANUP(freep) uint8_t *piece = malloc(PIECE);
-	struct file *f = arg;
+	struct npy_file *f = arg;
 	uint64_t off = 0;
 	int64_t n = 1;
 	int r = piece ? 0 : err_set(e, -ENOMEM, "no memory");
 
-	while (r == 0 && (n = file_read(f, off, PIECE, piece, e)) > 0) {
+	while (r == 0 && (n = npy_file_read(f, off, PIECE, piece, e)) > 0) {
 		r = sink_put(&out, piece, (size_t)n, e);
 		off += (uint64_t)n;
 	}
@@ -125,14 +125,14 @@ static int open_reference(struct plan *p, const struct want *w, struct content *
 {
 	struct pin *pin = &p->d->pins[w->item->pin];
 	const struct var *v = draft_var(p->d, w->item);
-	struct file *f;
+	struct npy_file *f;
 	int dir = plan_dir(p, w->item->pin, e);
-	int r = dir < 0 ? dir : file_open(pin->step, v, dir, &f, e);
+	int r = dir < 0 ? dir : npy_file_open(pin->step, v, dir, &f, e);
 
 	if (r < 0)
 		return r;
-	r = spill(p, c, file_size(pin->step, v, dir), fill_with_file, f, e);
-	file_close(f);
+	r = spill(p, c, npy_file_size(pin->step, v, dir), fill_with_file, f, e);
+	npy_file_close(f);
 	return r < 0 ? r : npy_parse(&c->src, 0, &c->npy, e);
 }
 

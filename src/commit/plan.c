@@ -309,7 +309,7 @@ static int edit_graph(struct plan *p, const struct want *graph, struct err *e)
 	for (uint32_t i = 0; i < plan_n(p); i++)
 		keys[i] = want_key(p, &plan_wants(p)[i]);
 	qsort(keys, plan_n(p), sizeof *keys, compare_keys);
-	r = companion_object_graph(pin->step, plan_dir(p, graph->pin, e), &old, e);
+	r = sidecar_object_graph(pin->step, plan_dir(p, graph->pin, e), &old, e);
 	if (r == 0)
 		r = object_graph_edit(buf_bytes(&old), changes,
 				      list_changes(p, graph->pin, keys, plan_n(p), changes),

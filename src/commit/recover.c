@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/io.h"
+#include "directory/drafts_list.h"
 #include "directory/file_stamp.h"
 #include "directory/listing.h"
 #include "directory/placed.h"
@@ -60,7 +61,7 @@ static int is_one_of(const void *inodes, int dirfd, const char *name, struct err
 /* Does FILE of TOP belong to the step NAME, as a shard or beside it? */
 static bool belongs(const char *file, const char *name)
 {
-	size_t n = strlen(name), stem = companion_stem(name), prefix;
+	size_t n = strlen(name), stem = sidecar_stem(name), prefix;
 	uint32_t of;
 
 	if (name_is_data(file, &prefix, &of))
@@ -70,7 +71,7 @@ static bool belongs(const char *file, const char *name)
 }
 
 struct moved {
-	int traces;
+	int stamps;
 	const char *name;
 };
 
@@ -78,7 +79,7 @@ struct moved {
 static int is_moved(const void *moved, int dirfd, const char *file, struct err *e)
 {
 	const struct moved *m = moved;
-	int r = trace_fits(m->traces, m->name, dirfd, file, e);
+	int r = file_stamp_fits(m->stamps, m->name, dirfd, file, e);
 
 	return r == 0 ? io_is_mark(dirfd, file, e) : r;
 }
@@ -137,7 +138,7 @@ static int is_published(int top, int draft, const char *name, struct err *e)
 	moved = dir_fd(draft, "commit/moved", NULL); /* where there are no hard links */
 	if (moved < 0)
 		return errno == ENOENT ? 0 : err_sys(e, moved, "commit/moved");
-	return trace_fits(moved, (char *)file.p, top, (char *)file.p, e);
+	return file_stamp_fits(moved, (char *)file.p, top, (char *)file.p, e);
 }
 
 /* --- one draft --------------------------------------------------------------------------------------------- */
@@ -155,15 +156,6 @@ static void say(const struct context *x, const char *fmt, const char *a, const c
 
 	err_set(&text, 0, fmt, a, b);
 	x->r->say(x->r->arg, text.text);
-}
-
-/* The prefix of the step whose draft the folder is. */
-static int prefix_of(const char *folder, struct buf *out)
-{
-	bool clash;
-	int r = name_to_entry(bytes_str(folder), out, &clash);
-
-	return r < 0 ? r : buf_add_byte(out, 0);
 }
 
 /* PUBLISHED: the step that it has become already, or NULL; it becomes the draft's, which then can't be changed. */
@@ -269,7 +261,7 @@ static void recover_one(const struct context *x, const char *folder)
 	struct err why = {0};
 	CLEANUP(closep) int draft = dir_fd(x->drafts, folder, &why);
 	char *published = NULL;
-	int r = draft < 0 ? draft : prefix_of(folder, &prefix);
+	int r = draft < 0 ? draft : drafts_prefix(folder, &prefix);
 
 	if (r == -ENOTDIR || r == -ENOENT) {
 		say(x, ".ckptfs/drafts/%s%s: is no draft", folder, "");
@@ -285,42 +277,6 @@ static void recover_one(const struct context *x, const char *folder)
 }
 
 /* --- all of them ------------------------------------------------------------------------------------------- */
-
-static bool is_old(const char *name)
-{
-	return !strncmp(name, DRAFT_OLD, strlen(DRAFT_OLD)) || !strcmp(name, DRAFT_NEW);
-}
-
-/* The drafts, or what is left of such that have ended or never began. */
-static int list_drafts(int drafts, bool old, struct buf *names)
-{
-	CLEANUP(dir_closep) DIR *s = dir_open(drafts, ".");
-	const struct dirent *de;
-	int r = s ? 0 : -errno;
-
-	while (r == 0 && (de = dir_read(s, &r)))
-		if (is_old(de->d_name) == old)
-			r = buf_add(names, de->d_name, strlen(de->d_name) + 1);
-	return r;
-}
-
-static int open_drafts(int top)
-{
-	CLEANUP(closep) int own = dir_fd(top, ".ckptfs", NULL);
-
-	return own < 0 ? own : dir_fd(own, "drafts", NULL);
-}
-
-static int remove_old(int drafts, struct err *e)
-{
-	CLEANUP(buf_release) struct buf names = {0};
-	int r = list_drafts(drafts, true, &names);
-
-	for (const char *n = (char *)names.p; r == 0 && n && n < (char *)names.p + names.n;
-	     n += strlen(n) + 1)
-		r = io_remove_all(drafts, n, e);
-	return r;
-}
 
 /* A step that was being renamed or removed. */
 static void resume_step(const struct context *x)
@@ -338,7 +294,7 @@ static void resume_step(const struct context *x)
 int recover(const struct draft_config *c, const struct commit_config *commit,
 	    const struct recovery *rec, struct err *e)
 {
-	CLEANUP(closep) int drafts = open_drafts(c->top);
+	CLEANUP(closep) int drafts = drafts_open(c->top);
 	CLEANUP(buf_release) struct buf names = {0};
 	const struct context x = {c, commit, rec, drafts};
 	int r;
@@ -349,33 +305,14 @@ int recover(const struct draft_config *c, const struct commit_config *commit,
 	resume_step(&x);
 	if (drafts < 0)
 		return drafts == -ENOENT ? 0 : err_sys(e, drafts, ".ckptfs/drafts");
-	r = remove_old(drafts, e);
+	r = drafts_remove_old(c->top, e);
 	if (r == 0)
-		r = list_drafts(drafts, false, &names);
+		r = drafts_list(c->top, &names, e);
 	if (r < 0)
-		return err_sys(e, r, ".ckptfs/drafts");
+		return r;
 	for (const char *n = (char *)names.p; n && n < (char *)names.p + names.n;
 	     n += strlen(n) + 1)
 		recover_one(&x, n);
 	io_remove_folder(c->top, ".ckptfs/drafts", NULL); /* if it is empty */
 	return 0;
-}
-
-int recover_list(int top, struct buf *names, struct err *e)
-{
-	CLEANUP(closep) int drafts = open_drafts(top);
-	int r = drafts < 0 ? drafts : list_drafts(drafts, false, names);
-
-	return r == 0 || r == -ENOENT ? 0 : err_sys(e, r, ".ckptfs/drafts");
-}
-
-uint32_t recover_count(int top)
-{
-	CLEANUP(buf_release) struct buf names = {0};
-	uint32_t n = 0;
-
-	recover_list(top, &names, NULL);
-	for (size_t i = 0; i < names.n; i++)
-		n += !names.p[i];
-	return n;
 }

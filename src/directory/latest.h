@@ -6,6 +6,9 @@
 #include "directory/listing.h"
 #include "message/state.h"
 
+/* The symbolic link to it that a mount shows beside the steps. */
+#define LATEST_NAME "latest"
+
 /* What the state file STATE_NAME in DIRFD says. -EINVAL: nothing can be made of it; or of reading it. OUT is to be
  * released in any case. */
 int latest_read(int dirfd, const char *state_name, struct state *out, struct err *e);

@@ -8,6 +8,9 @@
 #pragma once
 #include "step/step.h"
 
+/* The name of the state file, unless `latest_filename` is given. */
+#define STATE_NAME "checkpoint"
+
 enum listed_kind { LISTED_STEP, LISTED_FOLDER, LISTED_STATE, LISTED_LATEST };
 
 struct listed {
@@ -44,20 +47,3 @@ bool name_is_data(const char *name, size_t *prefix_n, uint32_t *of);
 
 /* Is it the temporary folder of a save? */
 bool folder_is_temporary(int dirfd, const char *name);
-
-/* The family of a step is what its prefix is without its number: "my-model-1000" and "my-model-0" are of one,
- * as are "model-7.cptk" and "model-8.cptk", "my_net.ckpt" and "my_net.ckpt-1", "m--3" (of step -3) and "m-0". What a
- * name of the form X-1-of-5 ends in is not its number. */
-bool same_family(const char *a, const char *b);
-
-/* Appends, with its NUL, the prefix of the step to follow on the last of NAME's family, as L lists it:
- * numbered one higher, in as many digits if the family's are padded with zeros. -ENOMEM. */
-int step_next_name(const struct listing *l, const char *name, struct buf *out);
-
-/* Is nothing in the directory that a step NAME would have, or hide: NAME, its index, meta graph and data? 1, 0, or
- * why that can't be known. */
-int step_name_is_free(int dirfd, const char *name, struct err *e);
-
-/* As step_next_name, but the first that is free. -EEXIST: none of many is; -ENAMETOOLONG, -ENOMEM, or of looking. */
-int step_next_free(int dirfd, const struct listing *l, const char *name, struct buf *out,
-		   struct err *e);

@@ -2,11 +2,12 @@
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/io.h"
+#include "directory/drafts_list.h"
+#include "directory/family.h"
 #include "directory/file_stamp.h"
 #include "directory/listing.h"
 #include "directory/placed.h"
 #include "directory/state_update.h"
-#include "draft/draft.h"
 #include "step/sidecar.h"
 #include <fcntl.h>
 #include <limits.h>
@@ -42,21 +43,21 @@ static int list_files(const struct step_files *f, const struct step_place *p, st
 	if (r == 0 && p->format == STEP_V2)
 		r = buf_add(out, p->file, strlen(p->file) + 1);
 	if (r == 0)
-		r = companion_name(p, f->meta, out);
+		r = sidecar_name(p, f->meta, out);
 	if (r == 0)
-		r = companion_name(p, "debug", out);
+		r = sidecar_name(p, "debug", out);
 	return r < 0 ? err_set(e, r, "no memory") : 0;
 }
 
 /* What FILE of the step FROM is called as one of TO. */
 static int new_name(const char *file, const char *from, const char *to, struct buf *out)
 {
-	size_t n = strlen(from), stem = companion_stem(from);
-	bool is_companion = n != stem && file[stem] == '.';
-	int r = is_companion ? buf_add(out, to, companion_stem(to)) : buf_add_str(out, to);
+	size_t n = strlen(from), stem = sidecar_stem(from);
+	bool is_sidecar = n != stem && file[stem] == '.';
+	int r = is_sidecar ? buf_add(out, to, sidecar_stem(to)) : buf_add_str(out, to);
 
 	if (r == 0)
-		r = buf_add_str(out, file + (is_companion ? stem : n));
+		r = buf_add_str(out, file + (is_sidecar ? stem : n));
 	return r == 0 ? buf_add_byte(out, 0) : r;
 }
 
@@ -68,7 +69,7 @@ static int record_files(const struct step_files *f, const struct buf *files, int
 
 	for (const char *n = (char *)files->p; r == 0 && n < (char *)files->p + files->n;
 	     n += strlen(n) + 1) {
-		r = trace_make(f->top, n, fd, n, e);
+		r = file_stamp_make(f->top, n, fd, n, e);
 		if (r == -ENOENT) /* it has no such file */
 			r = err_set(e, 0, "%s", "");
 	}
@@ -120,7 +121,7 @@ static int forget(int top, struct err *e)
 /* --- what is to be done ------------------------------------------------------------------------------------ */
 
 struct leaving {
-	int top, files; /* the traces in the record */
+	int top, files; /* the stamps in the record */
 	const char *state_name;
 	struct step_place from, to;
 	bool renamed; /* else removed, and `to` is not used */
@@ -157,21 +158,21 @@ static int each(const struct leaving *l, bool last, leaving_fn f, struct err *e)
 	return r == 0 && has_index && last ? call(l, index, f, e) : r;
 }
 
-struct traced {
-	int traces;
+struct stamped {
+	int stamps;
 	const char *name;
 };
 
-static int is_traced(const void *traced, int dirfd, const char *file, struct err *e)
+static int is_stamped(const void *stamped, int dirfd, const char *file, struct err *e)
 {
-	const struct traced *t = traced;
+	const struct stamped *t = stamped;
 
-	return trace_fits(t->traces, t->name, dirfd, file, e);
+	return file_stamp_fits(t->stamps, t->name, dirfd, file, e);
 }
 
-static int is_traced_or_mark(const void *traced, int dirfd, const char *file, struct err *e)
+static int is_stamped_or_mark(const void *stamped, int dirfd, const char *file, struct err *e)
 {
-	int r = is_traced(traced, dirfd, file, e);
+	int r = is_stamped(stamped, dirfd, file, e);
 
 	return r == 0 ? io_is_mark(dirfd, file, e) : r;
 }
@@ -180,7 +181,7 @@ static int is_traced_or_mark(const void *traced, int dirfd, const char *file, st
 static int remove_ours(const struct leaving *l, const char *file, const char *name,
 		       placed_fn is_ours, struct err *e)
 {
-	const struct traced t = {l->files, file};
+	const struct stamped t = {l->files, file};
 	int r = placed_remove_if(l->top, name, is_ours, &t, e);
 
 	return r < 0 ? r : 0;
@@ -198,7 +199,7 @@ static int give_name(const struct leaving *l, const char *file, const char *as, 
 		r = io_move_new(l->top, file, l->top, as, e);
 	if (r < 0)
 		return r;
-	fits = trace_fits(l->files, file, l->top, as, e);
+	fits = file_stamp_fits(l->files, file, l->top, as, e);
 	if (fits == 1)
 		return 0;
 	if (moved)
@@ -211,23 +212,23 @@ static int give_name(const struct leaving *l, const char *file, const char *as, 
 /* A trainer may have saved under the old name meanwhile. */
 static int take_name_back(const struct leaving *l, const char *file, const char *as, struct err *e)
 {
-	int r = trace_fits(l->files, file, l->top, as, e);
+	int r = file_stamp_fits(l->files, file, l->top, as, e);
 
 	if (r <= 0)
-		return r < 0 ? r : remove_ours(l, file, as, is_traced_or_mark, e);
+		return r < 0 ? r : remove_ours(l, file, as, is_stamped_or_mark, e);
 	r = io_link(l->top, as, l->top, file, e);
 	if (io_needs_copy(r)) {
 		r = io_move_new(l->top, as, l->top, file, e);
 		if (r != -EEXIST)
 			return r;
 	}
-	return r < 0 && r != -EEXIST ? r : remove_ours(l, file, as, is_traced, e);
+	return r < 0 && r != -EEXIST ? r : remove_ours(l, file, as, is_stamped, e);
 }
 
 /* 1 if it has not. */
 static int has_name(const struct leaving *l, const char *file, const char *as, struct err *e)
 {
-	int r = trace_fits(l->files, file, l->top, as, e);
+	int r = file_stamp_fits(l->files, file, l->top, as, e);
 
 	return r < 0 ? r : !r;
 }
@@ -235,7 +236,7 @@ static int has_name(const struct leaving *l, const char *file, const char *as, s
 static int take_old_name(const struct leaving *l, const char *file, const char *as, struct err *e)
 {
 	(void)as;
-	return remove_ours(l, file, file, is_traced, e);
+	return remove_ours(l, file, file, is_stamped, e);
 }
 
 static int tell_state(const struct leaving *l, struct err *e)
@@ -334,7 +335,7 @@ static int resume(int top, const char *state_name, bool drafts, struct buf *done
 		return r;
 	whole = r == 0;
 	if (r == 0 && drafts && !l.renamed)
-		r = draft_remove(top, l.from.name, e);
+		r = drafts_remove(top, l.from.name, e);
 	if (whole && r == 0)
 		r = tell_state(&l, e);
 	if (r >= 0)

@@ -41,16 +41,16 @@ enum { COPY_PIECE = 1 << 20 };
 
 /* A variable whose bytes lie in one piece, into FD behind the header of its file F: without reading them if
  * the filesystem can do that. They are verified before, so their checksum is known. DIR: where its step is. */
-static int copy_piece(const struct pin *p, int dir, const struct var *v, const struct file *f,
+static int copy_piece(const struct pin *p, int dir, const struct var *v, const struct npy_file *f,
 		      int fd, struct staged *seq, struct err *e)
 {
 	CLEANUP(closep) int shard = step_open_shard(p->step, dir, v->shard, e);
-	size_t n = file_size(p->step, v, dir) - v->size;
+	size_t n = npy_file_size(p->step, v, dir) - v->size;
 	CLEANUP(freep) uint8_t *header = malloc(n);
 	struct source src;
 	int r = shard < 0 ? shard : source_of_fd(shard, &src, e);
 
-	if (r == 0 && (!header || file_read(f, 0, n, header, e) < 0))
+	if (r == 0 && (!header || npy_file_read(f, 0, n, header, e) < 0))
 		r = err_set(e, -ENOMEM, "no memory");
 	if (r == 0 && p->step->mode != VERIFY_OFF)
 		r = verify_all(p->step, v, &src, e);
@@ -67,14 +67,14 @@ static int copy_piece(const struct pin *p, int dir, const struct var *v, const s
 }
 
 /* Any other; what is read is verified. */
-static int copy_by_reading(const struct file *f, int fd, struct staged *seq, struct err *e)
+static int copy_by_reading(const struct npy_file *f, int fd, struct staged *seq, struct err *e)
 {
 	CLEANUP(freep) uint8_t *piece = malloc(COPY_PIECE);
 	uint64_t off = 0;
 	int64_t n = 1;
 	int r = piece ? 0 : err_set(e, -ENOMEM, "no memory");
 
-	while (r == 0 && (n = file_read(f, off, COPY_PIECE, piece, e)) > 0) {
+	while (r == 0 && (n = npy_file_read(f, off, COPY_PIECE, piece, e)) > 0) {
 		r = io_write_at(fd, bytes_of(piece, (size_t)n), off, e);
 		staged_saw(seq, piece, (size_t)n, off);
 		off += (uint64_t)n;
@@ -89,13 +89,13 @@ static int copy_file(const struct draft *d, const struct pin *p, const struct va
 	CLEANUP(closep) int dir = draft_pin_dir(d, p, e);
 	bool one_piece = v->kind == VAR_WHOLE && p->step->place.format == STEP_V2 &&
 			 dtype_info(v->dtype)->item && v->size;
-	struct file *f;
-	int r = dir < 0 ? dir : file_open(p->step, v, dir, &f, e);
+	struct npy_file *f;
+	int r = dir < 0 ? dir : npy_file_open(p->step, v, dir, &f, e);
 
 	if (r < 0)
 		return r;
 	r = one_piece ? copy_piece(p, dir, v, f, fd, seq, e) : copy_by_reading(f, fd, seq, e);
-	file_close(f);
+	npy_file_close(f);
 	return r;
 }
 
@@ -145,16 +145,16 @@ static int copy_start(const struct draft *d, const struct pin *p, uint32_t numbe
 {
 	CLEANUP(closep) int dir = draft_pin_dir(d, p, e);
 	CLEANUP(freep) uint8_t *piece = malloc(COPY_PIECE);
-	struct file *f;
+	struct npy_file *f;
 	int64_t got = 0;
 	int r = dir < 0 ? dir : piece ? 0 : err_set(e, -ENOMEM, "no memory");
 
 	if (r == 0)
-		r = file_open(p->step, &p->step->vars[number], dir, &f, e);
+		r = npy_file_open(p->step, &p->step->vars[number], dir, &f, e);
 	if (r < 0)
 		return r;
 	for (uint64_t off = 0; r == 0 && off < n; off += (uint64_t)got) {
-		got = file_read(f, off, n - off < COPY_PIECE ? n - off : COPY_PIECE, piece, e);
+		got = npy_file_read(f, off, n - off < COPY_PIECE ? n - off : COPY_PIECE, piece, e);
 		if (got == 0)
 			r = err_set(e, -EIO, "ends at %" PRIu64 ", expected %" PRIu64 " bytes", off,
 				    n);
@@ -164,7 +164,7 @@ static int copy_start(const struct draft *d, const struct pin *p, uint32_t numbe
 		if (r == 0)
 			staged_saw(s, piece, (size_t)got, off);
 	}
-	file_close(f);
+	npy_file_close(f);
 	return r;
 }
 

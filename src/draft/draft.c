@@ -1,6 +1,7 @@
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/io.h"
+#include "directory/drafts_list.h"
 #include "draft/disk.h"
 #include "draft/draft_state.h"
 #include "draft/items.h"
@@ -141,13 +142,6 @@ static int pin_base(struct draft *d, struct step *base, const struct tree *tree,
 	return r < 0 ? err_sys(e, r, "%s", base->place.name) : 0;
 }
 
-static int folder_name(const char *prefix, struct buf *out)
-{
-	int r = name_from_entry(bytes_str(prefix), false, out);
-
-	return r < 0 ? r : buf_add_byte(out, 0);
-}
-
 /* A new step's folder belongs to whoever made it; our own way into it stays open. */
 static int give_to_maker(const struct draft *d, const struct draft_owner *maker, struct err *e)
 {
@@ -208,7 +202,7 @@ int draft_begin(const struct draft_config *c, struct step *base, const struct tr
 	CLEANUP(buf_release) struct buf folder = {0};
 	CLEANUP(closep) int drafts = -1;
 	struct draft *d;
-	int r = folder_name(c->name, &folder);
+	int r = drafts_folder_name(c->name, &folder);
 
 	if (r < 0)
 		return err_sys(e, r, "%s", c->name);
@@ -321,25 +315,13 @@ int draft_discard(struct draft *d, struct err *e)
 	return r;
 }
 
-int draft_remove(int top, const char *name, struct err *e)
-{
-	CLEANUP(buf_release) struct buf path = {0}, folder = {0};
-	int r = folder_name(name, &folder);
-
-	if (r == 0)
-		r = buf_printf(&path, ".ckptfs/drafts/%s", (char *)folder.p);
-	if (r == 0)
-		r = buf_add_byte(&path, 0);
-	return r < 0 ? err_sys(e, r, "%s", name) : io_remove_all(top, (char *)path.p, e);
-}
-
 int draft_rename_step(struct draft *d, const char *name, struct err *e)
 {
 	CLEANUP(closep) int own = draft_folder(d->top, ".ckptfs", false, e);
 	CLEANUP(closep) int drafts = own < 0 ? own : draft_folder(own, "drafts", false, e);
 	CLEANUP(buf_release) struct buf folder = {0};
 	CLEANUP(freep) char *copy = strdup(name);
-	int r = drafts < 0 ? drafts : folder_name(name, &folder);
+	int r = drafts < 0 ? drafts : drafts_folder_name(name, &folder);
 
 	if (r < 0 || !copy)
 		return err_set(e, r < 0 ? r : -ENOMEM, "%s: can't be a draft", name);

@@ -39,19 +39,12 @@ enum draft_what {
 
 #define DRAFT_NONE UINT32_MAX
 
-/* In .ckptfs/drafts: what begins so is a draft that has ended, and is being removed. No step's folder has such
- * a name. */
-#define DRAFT_OLD "%old."
-
-/* And one that is being made: it gets its name when it is whole. */
-#define DRAFT_NEW "%new"
-
 /* Indexes of items that the base does not have start here; those of the others are the base's (step/tree.h). */
 #define DRAFT_DYNAMIC UINT32_C(0x80000000)
 
 /* The file of a VAR as it was opened: of variable NUMBER of pin PIN. It can be read when the draft has ended too. */
 struct draft_base {
-	struct file *file;
+	struct npy_file *file;
 	uint32_t pin, number;
 };
 
@@ -87,9 +80,6 @@ void draft_unref(struct draft *d);
 
 /* Removes it from disk. It has ended, unless nothing could be done: then it goes on. */
 int draft_discard(struct draft *d, struct err *e);
-
-/* Removes from disk what a step of that name has of a draft, at which nobody is at work. */
-int draft_remove(int top, const char *name, struct err *e);
 
 /* The number of S among the pins, which it becomes if it is none yet; its files are in FROM. As pin_make. The
  * lock is held. */

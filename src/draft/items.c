@@ -340,7 +340,7 @@ static int has_text(const struct draft *d, enum text_kind kind)
 		return 1;
 	if (kind == TEXT_OBJECT_GRAPH)
 		return base->step->object_based;
-	if (companion_name(&base->step->place, kind == TEXT_META_GRAPH ? d->meta : "debug", &name) <
+	if (sidecar_name(&base->step->place, kind == TEXT_META_GRAPH ? d->meta : "debug", &name) <
 	    0)
 		return -ENOMEM;
 	dir = draft_pin_dir(d, base, NULL);

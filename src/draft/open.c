@@ -82,14 +82,14 @@ static int64_t read_referred(struct draft *d, struct draft_item *i, uint64_t off
 {
 	const struct pin *p = &d->pins[i->pin];
 	CLEANUP(closep) int dir = draft_pin_dir(d, p, e);
-	struct file *f;
-	int r = dir < 0 ? dir : file_open(p->step, draft_var(d, i), dir, &f, e);
+	struct npy_file *f;
+	int r = dir < 0 ? dir : npy_file_open(p->step, draft_var(d, i), dir, &f, e);
 	int64_t n;
 
 	if (r < 0)
 		return r;
-	n = file_read(f, off, len, dst, e);
-	file_close(f);
+	n = npy_file_read(f, off, len, dst, e);
+	npy_file_close(f);
 	return n;
 }
 
@@ -124,7 +124,7 @@ int64_t draft_read(struct draft *d, struct draft_item *i, const struct draft_bas
 	if (r < 0)
 		return r;
 	if (!staged)
-		return fits ? file_read(base->file, off, len, dst, e) : n;
+		return fits ? npy_file_read(base->file, off, len, dst, e) : n;
 	n = fd < 0 ? 0 : pread(fd, dst, len, (off_t)off);
 	return n < 0 ? err_sys(e, -errno, "pread") : n;
 }

@@ -102,7 +102,7 @@ bool draft_source_of(struct draft *d, const struct draft_item *i, uint64_t text,
 		*out = (struct draft_source){step_ref(p->step), draft_pin_dir(d, p, NULL), i->what,
 					     i->number, text};
 		if (i->what == DRAFT_VAR)
-			out->size = file_size(p->step, draft_var(d, i), out->dirfd);
+			out->size = npy_file_size(p->step, draft_var(d, i), out->dirfd);
 	}
 	pthread_mutex_unlock(&d->lock);
 	return is;

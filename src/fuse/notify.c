@@ -88,7 +88,7 @@ static void send_changes(struct notifier *n)
 
 	watch_read(&n->fs->view, &changes);
 	send(n, &changes);
-	committer_wake(n->fs->committer); /* somebody may have written over what was committed */
+	commit_timer_wake(n->fs->timer); /* somebody may have written over what was committed */
 }
 
 static void send_told(struct notifier *n)

@@ -1,6 +1,7 @@
 #include "view/commits.h"
 #include "base/cleanup.h"
 #include "commit/recover.h"
+#include "directory/drafts_list.h"
 #include "draft/items.h"
 #include "view/born.h"
 #include "view/draft_view.h"
@@ -9,7 +10,6 @@
 #include "view/open.h"
 #include "view/step_folder.h"
 #include "view/steps.h"
-#include "view/xattr.h"
 #include <fcntl.h>
 #include <stdio.h>
 
@@ -133,8 +133,8 @@ int commits_node(struct view *v, struct node *n, struct draft *d, struct buf *ch
 	uint32_t count = draft_count(d);
 	int r = commit_beside_others(v, n, d, &ending, &done, e);
 
-	if (done.kept.name)
-		kept_steps_add(v, n, &done.kept);
+	if (done.rescue.name)
+		kept_steps_add(v, n, &done.rescue);
 	if (r < 0)
 		folder_wrap(n->parent, err_wrap(e, r, "%s", n->place->name), e);
 	if (done.result == COMMIT_LATE) {
@@ -159,27 +159,6 @@ static void end_rest(struct view *v, struct node *n, struct draft *d)
 	pthread_mutex_unlock(&d->lock);
 	if (rest)
 		commits_end(v, n, d, NULL, NULL);
-}
-
-/* The nodes that have drafts, each with a reference; below FOLDER, or with NULL all. */
-static int list_drafted(struct view *v, const struct node *folder, struct buf *out)
-{
-	int r = 0;
-
-	pthread_mutex_lock(&v->lock);
-	for (uint32_t i = 0; i < v->nodes.n_slots && r == 0; i++) {
-		struct node *n = v->nodes.slots[i];
-		const struct node *p = n ? n->parent : NULL;
-
-		while (p && folder && p != folder)
-			p = p->parent;
-		if (!n || !n->draft || !p)
-			continue;
-		r = buf_add(out, &n, sizeof n);
-		n->lookups += r == 0;
-	}
-	pthread_mutex_unlock(&v->lock);
-	return r;
 }
 
 /* Commits the draft of N, if it has one. */
@@ -207,7 +186,7 @@ static int sync_folder(struct view *v, const struct node *folder, const struct v
 		       struct buf *changes, struct err *e)
 {
 	CLEANUP(buf_release) struct buf nodes = {0};
-	int r = list_drafted(v, folder, &nodes);
+	int r = view_list_drafted(v, folder, &nodes);
 
 	if (r < 0)
 		err_set(e, r, "no memory");
@@ -240,7 +219,7 @@ int64_t view_commit_due(struct view *v, struct buf *changes)
 	int64_t next = -1;
 
 	kept_steps_restore(v, false);
-	if (v->commit_ms >= 0 && list_drafted(v, NULL, &nodes) < 0)
+	if (v->commit_ms >= 0 && view_list_drafted(v, NULL, &nodes) < 0)
 		next = LOOK_AGAIN_MS; /* there may be more */
 	for (size_t i = 0; i < nodes.n / sizeof(struct node *); i++) {
 		struct node *n = ((struct node **)nodes.p)[i];
@@ -268,7 +247,7 @@ void view_commit_all(struct view *v)
 	struct err why;
 
 	kept_steps_restore(v, true);
-	if (list_drafted(v, NULL, &nodes) < 0 && v->warn) {
+	if (view_list_drafted(v, NULL, &nodes) < 0 && v->warn) {
 		err_set(&why, -ENOMEM, "no memory to commit all drafts; some may stay");
 		v->warn(v->warn_arg, &why);
 	}
@@ -284,83 +263,6 @@ void view_commit_all(struct view *v)
 		draft_unref(d);
 		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
 	}
-}
-
-/* --- saying what with a draft ------------------------------------------------------------------------------ */
-
-static int add_why(struct view *v, struct node *n, struct buf *out)
-{
-	struct draft *d = draft_of(v, n);
-	CLEANUP(buf_release) struct buf why = {0};
-	int r = d ? draft_why(d, &why) : 0;
-
-	if (r == 0 && why.n)
-		r = buf_printf(out, "%s%s: %.*s", out->n ? "\n" : "", n->place->name, (int)why.n,
-			       (char *)why.p);
-	draft_unref(d);
-	return r;
-}
-
-int view_draft_xattr(struct view *v, struct node *n, struct bytes name, struct buf *out)
-{
-	CLEANUP(buf_release) struct buf nodes = {0};
-	bool error = bytes_eq(name, bytes_str("error"));
-	struct draft *d = draft_of(v, n);
-	uint32_t count = d ? draft_count(d) : 0;
-	int r = 0;
-
-	if (!error && !bytes_eq(name, bytes_str("draft"))) {
-		draft_unref(d);
-		return -ENODATA;
-	}
-	if (n->kind == NODE_FOLDER)
-		r = list_drafted(v, n, &nodes);
-	for (size_t i = 0; i < nodes.n / sizeof(struct node *); i++) {
-		struct node *step = ((struct node **)nodes.p)[i];
-		struct draft *own = draft_of(v, step);
-
-		count += own && !error ? draft_count(own) : 0;
-		if (r == 0 && error)
-			r = add_why(v, step, out);
-		draft_unref(own);
-		view_forget(v, node_id(step, NODE_ROOT_ID), 1);
-	}
-	if (r == 0 && d && error)
-		r = draft_why(d, out);
-	draft_unref(d);
-	if (r == 0 && !error)
-		r = buf_printf(out, "%u", count);
-	return r == 0 && !out->n ? -ENODATA : r;
-}
-
-int view_setxattr(struct view *v, uint64_t id, const char *name, struct bytes value,
-		  struct buf *changes, struct err *e)
-{
-	struct node *n = view_node(v, id);
-	struct draft *d;
-	int r;
-
-	if (!n)
-		return -ESTALE;
-	if (!v->writable)
-		return -EROFS;
-	if (strcmp(name, "user.ckptfs.draft") != 0 || n->kind != NODE_STEP ||
-	    node_number(id) != NODE_ROOT_ID)
-		return xattr_is_derived(name) ? 0 : -EOPNOTSUPP;
-	if (bytes_eq(value, bytes_str("commit")))
-		return view_sync(v, id, NULL, changes, e);
-	if (!bytes_eq(value, bytes_str("discard")))
-		return err_set(e, -EINVAL, "%s: expected commit or discard", name);
-	d = draft_of(v, n);
-	r = d ? commits_end(v, n, d, changes, e) : 0;
-	if (d && d->ended && view_is_unborn(v, n)) {
-		steps_detach(v, n);
-		if (r == 0)
-			r = view_add_change(changes, node_id(n->parent, NODE_ROOT_ID),
-					    n->place->name);
-	}
-	draft_unref(d);
-	return r;
 }
 
 /* --- what an earlier process has left ---------------------------------------------------------------------- */
@@ -456,7 +358,7 @@ void view_recover(struct view *v, struct node *folder)
 				       .meta = v->meta_suffix,
 				       .mode = v->verify,
 				       .first_dynamic = DRAFT_DYNAMIC};
-	uint32_t waiting = top < 0 ? 0 : recover_count(top);
+	uint32_t waiting = top < 0 ? 0 : drafts_count(top);
 	struct stat st;
 	char text[64];
 	bool locked;

@@ -362,7 +362,7 @@ static int stat_of_var(const struct draft *d, const struct draft_item *i, struct
 		return r;
 	if (var->dtype == DTYPE_STRING && (dir = draft_pin_dir(d, p, NULL)) < 0)
 		return dir; /* they must be read for their size */
-	attr_of_var(p->step, var, d->has_base ? NULL : &of, file_size(p->step, var, dir), out);
+	attr_of_var(p->step, var, d->has_base ? NULL : &of, npy_file_size(p->step, var, dir), out);
 	return 0;
 }
 
@@ -489,7 +489,7 @@ int draft_open_base(struct view *v, struct draft *d, struct draft_item *i, struc
 		const struct pin *p = &d->pins[i->pin];
 		CLEANUP(closep) int dir = draft_pin_dir(d, p, e);
 
-		r = dir < 0 ? dir : file_open(p->step, draft_var(d, i), dir, &base->file, e);
+		r = dir < 0 ? dir : npy_file_open(p->step, draft_var(d, i), dir, &base->file, e);
 		base->pin = i->pin;
 		base->number = i->number;
 		*stable = was_opened(v, d, i);

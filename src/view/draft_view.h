@@ -86,6 +86,10 @@ uint64_t view_step_ino(struct view *v, const struct node *n);
 /* Is the step of N nothing but its draft? */
 bool view_is_unborn(struct view *v, const struct node *n);
 
+/* The nodes that have drafts, each with a reference: an array of struct node *. Below FOLDER, or with NULL all. -ENOMEM: some
+ * are missing. */
+int view_list_drafted(struct view *v, const struct node *folder, struct buf *out);
+
 /* The node of ID; NULL: none. */
 struct node *view_node(struct view *v, uint64_t id);
 

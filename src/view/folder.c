@@ -1,5 +1,6 @@
 #include "view/folder.h"
 #include "base/cleanup.h"
+#include "directory/family.h"
 #include "directory/latest.h"
 #include "step/sidecar.h"
 #include "view/draft_view.h"
@@ -144,7 +145,7 @@ static void complain(struct view *v, struct node *n, const struct snapshot *s, s
 
 static int add_latest(struct snapshot *s, const struct listed *step)
 {
-	return step ? listing_add_link(&s->listing, "latest", step->place.name) : 0;
+	return step ? listing_add_link(&s->listing, LATEST_NAME, step->place.name) : 0;
 }
 
 /* The listing, and the item of it that the state file leads to, or NULL: WHY, then, with an error, is why. */
@@ -319,7 +320,7 @@ struct file_id folder_meta_id(const struct view *v, int dirfd, const struct step
 	CLEANUP(buf_release) struct buf name = {0};
 	struct stat st;
 
-	if (companion_name(place, v->meta_suffix, &name) < 0 ||
+	if (sidecar_name(place, v->meta_suffix, &name) < 0 ||
 	    fstatat(dirfd, (char *)name.p, &st, 0) < 0)
 		return (struct file_id){0};
 	return file_id_of(&st);

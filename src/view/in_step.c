@@ -53,7 +53,7 @@ static void attr_of_file(struct view *v, const struct node *n, const struct load
 
 	if (var->dtype == DTYPE_STRING) /* they must be read for their size */
 		fd = folder_open_parent(v, n, NULL);
-	attr_of_var(l->step, var, NULL, file_size(l->step, var, fd), out);
+	attr_of_var(l->step, var, NULL, npy_file_size(l->step, var, fd), out);
 }
 
 static void attr_of_made_text(struct view *v, const struct node *n, struct loaded *l,

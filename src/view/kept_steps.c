@@ -9,7 +9,7 @@
 enum { MAX_KEPT = 64, PART_OF_DESCRIPTORS = 8 };
 
 struct kept_step {
-	struct kept kept;
+	struct rescue kept;
 	struct node *folder; /* with a reference that keeps it */
 	bool looked; /* when the folder was as AT says, nothing had happened to the step */
 	uint32_t at;
@@ -33,13 +33,13 @@ static void forget(struct view *v, size_t at)
 {
 	struct kept_step *k = (struct kept_step *)v->kept.p + at;
 
-	kept_release(&k->kept);
+	rescue_release(&k->kept);
 	view_forget(v, node_id(k->folder, NODE_ROOT_ID), 1);
 	v->kept.n -= sizeof *k;
 	memmove(k, k + 1, v->kept.n - at * sizeof *k);
 }
 
-void kept_steps_add(struct view *v, struct node *n, struct kept *kept)
+void kept_steps_add(struct view *v, struct node *n, struct rescue *kept)
 {
 	struct kept_step k = {.kept = *kept, .folder = n->parent};
 
@@ -49,7 +49,7 @@ void kept_steps_add(struct view *v, struct node *n, struct kept *kept)
 	if (max_kept() && buf_add(&v->kept, &k, sizeof k) == 0)
 		view_hold(v, k.folder);
 	else
-		kept_release(&k.kept);
+		rescue_release(&k.kept);
 	pthread_mutex_unlock(&v->loading);
 }
 
@@ -76,7 +76,7 @@ static void tell(struct view *v, const char *old, const char *now)
 		v->tell(v->warn_arg, text.text);
 }
 
-/* As kept_restore. */
+/* As rescue_restore. */
 static int restore(struct view *v, struct kept_step *k, bool all)
 {
 	CLEANUP(freep) char *old = NULL;
@@ -89,7 +89,7 @@ static int restore(struct view *v, struct kept_step *k, bool all)
 	old = strdup(k->kept.name);
 	r = top = folder_open(v, k->folder, &e);
 	if (r >= 0)
-		r = kept_restore(&k->kept, top, v->meta_suffix, &e);
+		r = rescue_restore(&k->kept, top, v->meta_suffix, &e);
 	if (r > 0 && old)
 		tell(v, old, k->kept.name);
 	if (r < 0 && r != -ENOENT && v->warn)

@@ -5,7 +5,7 @@
 #include "view/view.h"
 
 /* Takes over KEPT, the step that the draft of N has become. The oldest of too many is forgotten. */
-void kept_steps_add(struct view *v, struct node *n, struct kept *kept);
+void kept_steps_add(struct view *v, struct node *n, struct rescue *kept);
 
 /* Publishes again what somebody else has written over; what was done is told. Looks into folders of which
  * something was heard since the last time, or with ALL into each. */

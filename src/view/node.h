@@ -23,9 +23,9 @@
 #include "directory/lock.h"
 #include "draft/draft.h"
 #include "step/step.h"
+#include "step/text.h"
 #include "step/tree.h"
 #include "view/numbers.h"
-#include "view/text.h"
 
 enum { NODE_ROOT_ID = 1 };
 

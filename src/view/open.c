@@ -29,11 +29,11 @@ static void opened_unref(struct opened *o)
 		draft_close(o->draft, o->item, o->writing);
 	for (struct base_file *b = o->base, *before; b; b = before) {
 		before = b->before;
-		file_close(b->base.file);
+		npy_file_close(b->base.file);
 		free(b);
 	}
 	draft_unref(o->draft);
-	file_close(o->file);
+	npy_file_close(o->file);
 	loaded_unref(o->loaded);
 	buf_release(&o->text);
 	closep(&o->fd);
@@ -74,7 +74,7 @@ static int open_in_base(struct view *v, struct node *n, uint32_t index, struct o
 	o->loaded = l;
 	*stable = true;
 	if (in_step_is_file(l, index))
-		r = file_open(l->step, in_step_var(l, index), dirfd, &o->file, e);
+		r = npy_file_open(l->step, in_step_var(l, index), dirfd, &o->file, e);
 	else if (in_step_is_text(l, index))
 		r = text_make(&l->texts, l->step, dirfd, in_step_text(l, index), &o->text, e);
 	else
@@ -316,7 +316,7 @@ static int64_t read_opened(const struct opened *o, uint64_t off, size_t len, uin
 	if (o->item && !draft_item_is_text(o->draft, o->item))
 		return draft_read(o->draft, o->item, base_of(o), off, len, dst, e);
 	if (o->file)
-		return file_read(o->file, off, len, dst, e);
+		return npy_file_read(o->file, off, len, dst, e);
 	if (o->fd < 0)
 		return read_text(&o->text, off, len, dst);
 	n = pread(o->fd, dst, len, (off_t)off);
@@ -493,7 +493,7 @@ static bool source_of(struct view *v, const struct node *n, const struct opened 
 					    : index - tree_text_index(t, 0),
 				     from->text.n};
 	if (is_var)
-		out->size = file_size(out->step, &out->step->vars[out->number], out->dirfd);
+		out->size = npy_file_size(out->step, &out->step->vars[out->number], out->dirfd);
 	return true;
 }
 

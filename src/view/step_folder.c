@@ -1,5 +1,6 @@
 #include "view/step_folder.h"
 #include "base/cleanup.h"
+#include "directory/latest.h"
 #include "directory/state_update.h"
 #include "directory/step_files.h"
 #include "draft/draft_state.h"
@@ -204,7 +205,8 @@ static int point(struct view *v, struct node *folder, const char *prefix, struct
 	item = listing_find(&s->listing, LISTED_STEP, prefix);
 	pthread_mutex_lock(&v->committing);
 	r = item ? state_point(top, v->state_name, &item->place, e)
-		 : err_set(e, -EINVAL, "latest -> %s: expected a step of this folder", prefix);
+		 : err_set(e, -EINVAL, LATEST_NAME " -> %s: expected a step of this folder",
+			   prefix);
 	pthread_mutex_unlock(&v->committing);
 	snapshot_unref(s);
 	return r;
@@ -223,7 +225,8 @@ static int target_step(const char *target, struct buf *out, struct err *e)
 	if (!strncmp(target, "./", 2))
 		memmove(copy, copy + 2, strlen(copy) - 1);
 	if (strchr(copy, '/'))
-		return err_set(e, -EINVAL, "latest -> %s: expected a step of this folder", target);
+		return err_set(e, -EINVAL, LATEST_NAME " -> %s: expected a step of this folder",
+			       target);
 	return step_name(copy, out, e);
 }
 
@@ -244,10 +247,10 @@ int view_symlink(struct view *v, uint64_t parent, const char *name, const char *
 	if (r == 0 && (r = view_lookup_in_folder(v, folder, (char *)prefix.p, &entry, e)) == 0)
 		view_forget(v, entry.id, 1);
 	if (r < 0)
-		return r == -ENOENT
-			       ? err_set(e, -EINVAL, "latest -> %s: there is no such step", target)
-			       : r;
-	if (!strcmp(name, "latest")) {
+		return r == -ENOENT ? err_set(e, -EINVAL,
+					      LATEST_NAME " -> %s: there is no such step", target)
+				    : r;
+	if (!strcmp(name, LATEST_NAME)) {
 		r = point(v, folder, (char *)prefix.p, e);
 		return r < 0 ? r : view_lookup_in_folder(v, folder, name, out, e);
 	}
@@ -364,7 +367,7 @@ int step_folder_rename(struct view *v, struct node *a, const char *from, struct 
 		return flags & ~(unsigned)RENAME_NOREPLACE
 			       ? -EINVAL
 			       : rename_step(v, a, from, to, changes, e);
-	if (strcmp(to, "latest") != 0 || flags & RENAME_EXCHANGE)
+	if (strcmp(to, LATEST_NAME) != 0 || flags & RENAME_EXCHANGE)
 		return -EPERM;
 	if (buf_reserve(changes, sizeof(struct view_change)) < 0)
 		return err_set(e, -ENOMEM, "no memory");

@@ -1,5 +1,6 @@
 #include "view/view.h"
 #include "base/cleanup.h"
+#include "directory/latest.h"
 #include "draft/draft_state.h"
 #include "view/attr.h"
 #include "view/draft_view.h"
@@ -98,6 +99,26 @@ bool view_is_unborn(struct view *v, const struct node *n)
 	unborn = n->unborn;
 	pthread_mutex_unlock(&v->lock);
 	return unborn;
+}
+
+int view_list_drafted(struct view *v, const struct node *folder, struct buf *out)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&v->lock);
+	for (uint32_t i = 0; i < v->nodes.n_slots && r == 0; i++) {
+		struct node *n = v->nodes.slots[i];
+		const struct node *p = n ? n->parent : NULL;
+
+		while (p && folder && p != folder)
+			p = p->parent;
+		if (!n || !n->draft || !p)
+			continue;
+		r = buf_add(out, &n, sizeof n);
+		n->lookups += r == 0;
+	}
+	pthread_mutex_unlock(&v->lock);
+	return r;
 }
 
 /* --- lookup ------------------------------------------------------------------------------------------------ */
@@ -299,7 +320,7 @@ static int look_up_on_disk(struct view *v, struct node *n, const struct shown *s
 	r = item ? fd = folder_open(v, n, e) : -ENOENT;
 	if (r >= 0)
 		r = lookup_item(v, n, fd, s, item, out, e);
-	if (!item && s->no_latest.code && !strcmp((char *)shown->name.p, "latest"))
+	if (!item && s->no_latest.code && !strcmp((char *)shown->name.p, LATEST_NAME))
 		r = err_set(e, s->no_latest.code, "%s", s->no_latest.text);
 	snapshot_unref(s);
 	return r;

@@ -101,7 +101,7 @@ int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *ou
 
 struct view_file;
 
-/* -EISDIR, or of file_open. STABLE: the kernel may keep the pages that it has. */
+/* -EISDIR, or of npy_file_open. STABLE: the kernel may keep the pages that it has. */
 int view_open(struct view *v, uint64_t id, struct view_file **out, bool *stable, struct err *e);
 void view_close(struct view_file *f);
 int64_t view_read(struct view_file *f, uint64_t off, size_t len, uint8_t *dst, struct err *e);
@@ -184,9 +184,6 @@ void view_commit_all(struct view *v);
 
 /* Where the link `latest` leads, into OUT, without a NUL. -EINVAL if ID is no link. */
 int view_readlink(struct view *v, uint64_t id, struct buf *out, struct err *e);
-
-/* What the step or folder N says of its drafts: NAME is "draft" or "error". -ENODATA: nothing. */
-int view_draft_xattr(struct view *v, struct node *n, struct bytes name, struct buf *out);
 
 /* NAME is the whole one. -ENODATA if there is none; -EINTR: STOP, which may be NULL, said so. */
 int view_getxattr(struct view *v, uint64_t id, const char *name, const struct stop *stop,

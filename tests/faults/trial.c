@@ -95,7 +95,7 @@ void trial_end(struct trial *t)
 	if (t->open)
 		draft_close(t->d, t->open, true);
 	draft_unref(t->d);
-	kept_release(&t->kept);
+	rescue_release(&t->rescue);
 	tree_release(&t->tree);
 	step_unref(t->base);
 	close(t->top);
@@ -143,8 +143,8 @@ int trial_commit(struct trial *t, struct err *e)
 	struct commit_done done = {.result = COMMIT_NOTHING};
 	int r = commit(t->d, &commit_config, &done, e);
 
-	kept_release(&t->kept);
-	t->kept = done.kept;
+	rescue_release(&t->rescue);
+	t->rescue = done.rescue;
 	buf_release(&done.name);
 	return r;
 }

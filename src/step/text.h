@@ -1,4 +1,4 @@
-/* src/view/text.h: the text files in a step's folder.
+/* src/step/text.h: the text files in a step's folder.
  *
  *   variables.tsv       a line for each variable, with tabs between: name, dtype, shape, bytes, crc32c, collections.
  *                       In names tab, newline, backslash and other control characters are \t, \n, \\, \xNN;

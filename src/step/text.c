@@ -1,8 +1,8 @@
-#include "view/text.h"
+#include "step/text.h"
 #include "base/cleanup.h"
 #include "format/dtype.h"
 #include "message/object_graph.h"
-#include "view/xattr.h"
+#include "step/var_field.h"
 #include <inttypes.h>
 
 /* What a text may have: indentation can make a hundred bytes of two. */
@@ -12,7 +12,7 @@ static int find_file(struct texts *t, const struct step *s, int dirfd, enum text
 		     const char *suffix)
 {
 	CLEANUP(buf_release) struct buf name = {0};
-	int r = companion_name(&s->place, suffix, &name);
+	int r = sidecar_name(&s->place, suffix, &name);
 
 	if (r < 0)
 		return r;
@@ -60,7 +60,7 @@ static int load_memberships(struct texts *t, const struct step *s, int dirfd, st
 	if (t->has_memberships)
 		return 0;
 	if (t->there[TEXT_META_GRAPH])
-		r = companion_meta(dirfd, &s->place, t->meta_suffix, &m, e);
+		r = sidecar_meta(dirfd, &s->place, t->meta_suffix, &m, e);
 	if (t->there[TEXT_META_GRAPH] && r == 0)
 		r = meta_graph_memberships(&m, &t->memberships);
 	t->has_memberships = r != -EIO && r != -ENOMEM && r != -EMFILE && r != -ENFILE;
@@ -96,7 +96,7 @@ static int load_names(struct texts *t, struct step *s, int dirfd, struct err *e)
 	int r = t->no_names.code;
 
 	if (!t->has_names && r == 0) {
-		r = companion_object_graph(s, dirfd, &graph, &why);
+		r = sidecar_object_graph(s, dirfd, &graph, &why);
 		if (r == 0)
 			r = object_names_read(buf_bytes(&graph), &t->names, &why);
 		t->has_names = r == 0;
@@ -147,14 +147,14 @@ static int add_name(struct buf *out, struct bytes name)
 	return r;
 }
 
-/* A tab, and the attribute's value or "-". */
-static int add_attribute(struct buf *out, const struct step *s, const struct var *v,
-			 const char *name)
+/* A tab, and the field's value or "-". */
+static int add_field(struct buf *out, const struct step *s, const struct var *v,
+		     enum var_field field)
 {
 	int r = buf_add_byte(out, '\t');
 
 	if (r == 0)
-		r = xattr_of_var(s, v, bytes_str(name), out);
+		r = var_field_put(s, v, field, out);
 	return r == -ENODATA ? buf_add_byte(out, '-') : r;
 }
 
@@ -164,15 +164,15 @@ static int add_line(struct buf *out, struct texts *t, const struct step *s, int 
 	int r = add_name(out, var_key(s, v));
 
 	if (r == 0)
-		r = add_attribute(out, s, v, "dtype");
+		r = add_field(out, s, v, VAR_DTYPE);
 	if (r == 0)
 		r = buf_add_str(out, "\t[");
 	if (r == 0)
-		r = xattr_of_var(s, v, bytes_str("shape"), out);
+		r = var_field_put(s, v, VAR_SHAPE, out);
 	if (r == 0)
 		r = buf_printf(out, "]\t%" PRIu64, v->size);
 	if (r == 0)
-		r = add_attribute(out, s, v, "crc32c");
+		r = add_field(out, s, v, VAR_CRC);
 	if (r == 0)
 		r = buf_add_byte(out, '\t');
 	if (r == 0)
@@ -198,7 +198,7 @@ static int make_meta_graph(const struct texts *t, const struct step *s, int dirf
 			   struct err *e)
 {
 	CLEANUP(meta_graph_release) struct meta_graph m = {0};
-	int r = companion_meta(dirfd, &s->place, t->meta_suffix, &m, e);
+	int r = sidecar_meta(dirfd, &s->place, t->meta_suffix, &m, e);
 
 	return r < 0 ? r : meta_graph_print(&m, out, e);
 }
@@ -206,7 +206,7 @@ static int make_meta_graph(const struct texts *t, const struct step *s, int dirf
 static int make_object_graph(struct step *s, int dirfd, struct buf *out, struct err *e)
 {
 	CLEANUP(buf_release) struct buf graph = {0};
-	int r = companion_object_graph(s, dirfd, &graph, e);
+	int r = sidecar_object_graph(s, dirfd, &graph, e);
 
 	if (r < 0)
 		return r;
@@ -217,7 +217,7 @@ static int make_object_graph(struct step *s, int dirfd, struct buf *out, struct 
 static int make_debug_info(const struct step *s, int dirfd, struct buf *out, struct err *e)
 {
 	CLEANUP(buf_release) struct buf raw = {0};
-	int r = companion_read(dirfd, &s->place, "debug", &raw, e);
+	int r = sidecar_read(dirfd, &s->place, "debug", &raw, e);
 
 	if (r < 0)
 		return r;
@@ -228,10 +228,15 @@ static int make_debug_info(const struct step *s, int dirfd, struct buf *out, str
 int text_make(struct texts *t, struct step *s, int dirfd, enum text_kind kind, struct buf *out,
 	      struct err *e)
 {
-	int r;
+	int r = -EINVAL;
 
 	out->max = TEXT_MAX;
 	switch (kind) {
+	case TEXT_VARIABLES:
+		r = make_variables(t, s, dirfd, out);
+		if (r < 0)
+			err_sys(e, r, "%s", text_name(kind));
+		break;
 	case TEXT_META_GRAPH:
 		r = make_meta_graph(t, s, dirfd, out, e);
 		break;
@@ -241,10 +246,8 @@ int text_make(struct texts *t, struct step *s, int dirfd, enum text_kind kind, s
 	case TEXT_DEBUG_INFO:
 		r = make_debug_info(s, dirfd, out, e);
 		break;
-	default:
-		r = make_variables(t, s, dirfd, out);
-		if (r < 0)
-			err_sys(e, r, "%s", text_name(kind));
+	case N_TEXTS:
+		break;
 	}
 	return r == -E2BIG ? err_set(e, -EFBIG, "%s: too large", text_name(kind)) : r;
 }
