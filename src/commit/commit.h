@@ -44,21 +44,15 @@ enum commit_result {
 	COMMIT_DONE,
 };
 
-/* What has become of a commit. The caller releases NAME and KEPT. */
+/* What has become of a commit. The caller releases NAME and RESCUE. */
 struct commit_done {
 	enum commit_result result;
 	bool ended; /* the draft, by this commit: whoever else finds it so has to wait for the caller */
 	struct buf name; /* prefix of the new step, with a NUL */
-	struct kept kept; /* what is to be known of it, if it has a base */
+	struct rescue rescue; /* what recognises it, if it has a base */
 };
 
 /* Commits D, which has then ended, unless files of it are open for writing: these stay, and it goes on.
  * -EINVAL: something in it was refused; or of the calls that failed: then the draft is as it was, and why is
  * noted in it. */
 int commit(struct draft *d, const struct commit_config *c, struct commit_done *done, struct err *e);
-
-/* Removes what a commit that did not come to its end has left in the draft's folder FD. */
-int commit_forget(int fd, struct err *e);
-
-/* What is left to do when the index of the new step P is there: 5 and 6. If 5 fails, 6 is not done. */
-int commit_finish(struct draft *d, const struct commit_config *c, const char *name, struct err *e);

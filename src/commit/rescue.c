@@ -3,6 +3,7 @@
 #include "base/dir.h"
 #include "base/io.h"
 #include "base/source.h"
+#include "directory/family.h"
 #include "directory/listing.h"
 #include "directory/placed.h"
 #include "step/sidecar.h"
@@ -10,13 +11,13 @@
 
 enum { MAX_TRIES = 1000 };
 
-void kept_release(struct kept *k)
+void rescue_release(struct rescue *k)
 {
 	if (k->name)
 		closep(&k->fd);
 	free(k->name);
 	free(k->shards);
-	*k = (struct kept){0};
+	*k = (struct rescue){0};
 }
 
 /* Zeros for one that is not there. */
@@ -45,12 +46,12 @@ static int shard_name(const char *name, uint32_t number, uint32_t of, struct buf
 
 static int meta_name(const char *name, const char *suffix, struct buf *out)
 {
-	return companion_name(&(struct step_place){.name = (char *)name}, suffix, out);
+	return sidecar_name(&(struct step_place){.name = (char *)name}, suffix, out);
 }
 
 /* --- noting ------------------------------------------------------------------------------------------------ */
 
-static int note_files(struct kept *k, int top, const char *name, const char *meta, struct err *e)
+static int note_files(struct rescue *k, int top, const char *name, const char *meta, struct err *e)
 {
 	CLEANUP(buf_release) struct buf file = {0};
 	struct stat st;
@@ -70,21 +71,21 @@ static int note_files(struct kept *k, int top, const char *name, const char *met
 	return r;
 }
 
-int kept_note(struct kept *k, int top, const char *name, uint32_t num_shards, const char *meta,
-	      int index, struct err *e)
+int rescue_note(struct rescue *k, int top, const char *name, uint32_t num_shards, const char *meta,
+		int index, struct err *e)
 {
 	int r;
 
-	*k = (struct kept){.name = strdup(name),
-			   .num_shards = num_shards,
-			   .fd = index,
-			   .shards = calloc(num_shards + (size_t)1, sizeof *k->shards)};
+	*k = (struct rescue){.name = strdup(name),
+			     .num_shards = num_shards,
+			     .fd = index,
+			     .shards = calloc(num_shards + (size_t)1, sizeof *k->shards)};
 	r = k->name && k->shards ? note_files(k, top, name, meta, e)
 				 : err_set(e, -ENOMEM, "no memory");
 	if (r < 0) {
 		if (!k->name)
 			closep(&k->fd);
-		kept_release(k);
+		rescue_release(k);
 	}
 	return r;
 }
@@ -92,7 +93,7 @@ int kept_note(struct kept *k, int top, const char *name, uint32_t num_shards, co
 /* --- publishing it again ----------------------------------------------------------------------------------- */
 
 /* Takes the name NAME away from its shards, as far as it is theirs. */
-static void unlink_shards(const struct kept *k, int top, const char *name)
+static void unlink_shards(const struct rescue *k, int top, const char *name)
 {
 	for (uint32_t i = 0; i < k->num_shards; i++) {
 		CLEANUP(buf_release) struct buf file = {0};
@@ -117,7 +118,7 @@ static int place(int top, const char *from, const struct file_id *id, const char
 	return r;
 }
 
-static int place_shards(const struct kept *k, int top, const char *to, struct placed *p,
+static int place_shards(const struct rescue *k, int top, const char *to, struct placed *p,
 			struct err *e)
 {
 	CLEANUP(buf_release) struct buf from = {0}, name = {0};
@@ -158,7 +159,7 @@ static int find_name(int top, const struct file_id *id, const char *suffix, stru
 }
 
 /* A step whose meta graph is lost is one without. */
-static int place_meta(const struct kept *k, int top, const char *to, const char *meta,
+static int place_meta(const struct rescue *k, int top, const char *to, const char *meta,
 		      struct placed *p, struct err *e)
 {
 	CLEANUP(buf_release) struct buf from = {0}, name = {0};
@@ -172,16 +173,14 @@ static int place_meta(const struct kept *k, int top, const char *to, const char 
 	return r == -ENOENT || r == -ESTALE ? 0 : r;
 }
 
-static int place_index(const struct kept *k, int top, const char *to, struct placed *p,
+static int place_index(const struct rescue *k, int top, const char *to, struct placed *p,
 		       struct file_id *id, struct err *e)
 {
 	CLEANUP(buf_release) struct buf name = {0}, bytes = {0};
 	struct source src;
 	struct stat st;
-	int r = buf_printf(&name, "%s.index", to);
+	int r = name_of_index(to, &name);
 
-	if (r == 0)
-		r = buf_add_byte(&name, 0);
 	if (r == 0)
 		r = placed_reserve(p, (char *)name.p);
 	if (r < 0)
@@ -204,30 +203,28 @@ static int place_index(const struct kept *k, int top, const char *to, struct pla
 }
 
 /* K is the step TO now, whose files P has. */
-static int take_over(struct kept *k, int top, const char *to, const char *meta,
+static int take_over(struct rescue *k, int top, const char *to, const char *meta,
 		     const struct file_id *index, struct err *e)
 {
 	CLEANUP(buf_release) struct buf file = {0};
 	CLEANUP(closep) int fd = -1;
-	struct kept now = {0};
-	int r = buf_printf(&file, "%s.index", to);
+	struct rescue now = {0};
+	int r = name_of_index(to, &file);
 
-	if (r == 0)
-		r = buf_add_byte(&file, 0);
 	if (r < 0)
 		return err_set(e, r, "no memory");
 	r = fd = placed_open(top, (char *)file.p, index, e);
 	if (r >= 0)
-		r = kept_note(&now, top, to, k->num_shards, meta, TAKE(fd, -1), e);
+		r = rescue_note(&now, top, to, k->num_shards, meta, TAKE(fd, -1), e);
 	if (r < 0)
 		return r;
 	unlink_shards(k, top, k->name); /* beside the other step they would be strays */
-	kept_release(k);
+	rescue_release(k);
 	*k = now;
 	return 0;
 }
 
-static int publish(struct kept *k, int top, const char *to, const char *meta, struct err *e)
+static int publish(struct rescue *k, int top, const char *to, const char *meta, struct err *e)
 {
 	struct placed placed = {0};
 	struct file_id index;
@@ -245,14 +242,14 @@ static int publish(struct kept *k, int top, const char *to, const char *meta, st
 	return r;
 }
 
-int kept_restore(struct kept *k, int top, const char *meta, struct err *e)
+int rescue_restore(struct rescue *k, int top, const char *meta, struct err *e)
 {
 	CLEANUP(buf_release) struct buf index = {0};
 	struct file_id now;
 	struct stat st;
 	int r;
 
-	if (buf_printf(&index, "%s.index", k->name) < 0 || buf_add_byte(&index, 0) < 0)
+	if (name_of_index(k->name, &index) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	if (fstatat(top, (char *)index.p, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? -ENOENT : err_sys(e, -errno, "%s", (char *)index.p);
@@ -264,7 +261,7 @@ int kept_restore(struct kept *k, int top, const char *meta, struct err *e)
 		CLEANUP(listing_release) struct listing l = {0};
 		CLEANUP(buf_release) struct buf to = {0};
 
-		r = listing_read(top, "checkpoint", &l, e);
+		r = listing_read(top, STATE_NAME, &l, e);
 		if (r == 0)
 			r = step_next_free(top, &l, k->name, &to, e);
 		if (r == 0)

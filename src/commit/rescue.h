@@ -10,7 +10,7 @@
 #include "step/step.h"
 
 /* What recognises the step, and no more: a step may be large, and there may be many of them. */
-struct kept {
+struct rescue {
 	char *name; /* prefix; NULL: none */
 	uint32_t num_shards;
 	int fd; /* the index */
@@ -18,13 +18,13 @@ struct kept {
 	struct file_id *shards; /* zeros: there is no such file */
 };
 
-void kept_release(struct kept *k);
+void rescue_release(struct rescue *k);
 
 /* Notes the step NAME of TOP, whose index is open as INDEX, which becomes K's. META: suffix of the meta graph. K is
  * empty. -ENOMEM, or of fstat. */
-int kept_note(struct kept *k, int top, const char *name, uint32_t num_shards, const char *meta,
-	      int index, struct err *e);
+int rescue_note(struct rescue *k, int top, const char *name, uint32_t num_shards, const char *meta,
+		int index, struct err *e);
 
 /* 0: it is there; -ENOENT: it was removed; 1: it was overwritten, and is there again, now as K's name says. Of
  * publishing it again; -ESTALE: its shards are gone too. */
-int kept_restore(struct kept *k, int top, const char *meta, struct err *e);
+int rescue_restore(struct rescue *k, int top, const char *meta, struct err *e);

@@ -1,35 +1,56 @@
-/* Families of steps, and the name of the next one. */
+#include "directory/family.h"
 #include "base/cleanup.h"
 #include "base/dir.h"
-#include "directory/listing.h"
 #include "step/sidecar.h"
 #include <ctype.h>
 #include <fcntl.h>
 
-/* HEAD-NUMBER TAIL, where TAIL is nothing, or an extension without digits alone; TensorFlow writes the number
- * as "%d", so a '-' more may belong to it. Without a number, all is HEAD. */
+/* --- names with numbers ------------------------------------------------------------------------------------ */
+
+typedef __int128 number_t;
+
+enum { MAX_DIGITS = 39 };
+
+static const number_t MAX_NUMBER = ((number_t)1 << 126) + (((number_t)1 << 126) - 1);
+
+/* HEAD-NUMBER TAIL, where TAIL is nothing or an extension. Without a number all is HEAD. */
 struct numbered {
-	struct bytes head, digits, tail;
-	bool negative;
+	struct bytes head, tail;
+	bool has_number;
+	bool padded; /* with zeros, as by Saver's pad_step_number */
+	number_t number; /* else 0 */
+	size_t width; /* of the number: its characters, with the sign */
 };
 
-static struct numbered split_at(const char *name, size_t start, size_t end)
+/* Splits NAME at its digits, which are from START to END and have a '-' before them. One more '-' is the number's
+ * sign, as TensorFlow prints it by "%d". False: it is too large. */
+static bool split_at(const char *name, size_t start, size_t end, struct numbered *out)
 {
 	bool negative = start > 1 && name[start - 2] == '-';
+	number_t number = 0;
 
-	return (struct numbered){.head = bytes_of(name, start - 1 - negative),
-				 .digits = bytes_of(name + start, end - start),
+	for (size_t i = start; i < end; i++) {
+		if (number > (MAX_NUMBER - 10) / 10)
+			return false;
+		number = 10 * number + (name[i] - '0');
+	}
+	*out = (struct numbered){.head = bytes_of(name, start - 1 - negative),
 				 .tail = bytes_str(name + end),
-				 .negative = negative};
+				 .has_number = true,
+				 .padded = end - start > 1 && name[start] == '0',
+				 .number = negative ? -number : number,
+				 .width = end - start + negative};
+	return true;
 }
 
 static struct numbered split_number(const char *name)
 {
 	size_t n = strlen(name), end = n;
 	const struct numbered none = {.head = bytes_of(name, n), .tail = bytes_of(name + n, 0)};
+	struct numbered split;
 
 	/* To TensorFlow a-1-of-5 is a shard, and a.meta the meta graph of it and of a-1-of-6: that is no next step. */
-	if (companion_stem(name) < n)
+	if (sidecar_stem(name) < n)
 		return none;
 	for (;;) {
 		size_t start = end;
@@ -37,7 +58,7 @@ static struct numbered split_number(const char *name)
 		while (start > 0 && isdigit((unsigned char)name[start - 1]))
 			start--;
 		if (start < end && start > 0 && name[start - 1] == '-')
-			return split_at(name, start, end);
+			return split_at(name, start, end, &split) ? split : none;
 		if (end < n) /* one extension at most */
 			return none;
 		while (end > 0 && name[end - 1] != '.')
@@ -59,82 +80,40 @@ bool same_family(const char *a, const char *b)
 	return are_family(&x, &y);
 }
 
-/* --- numbers of any length --------------------------------------------------------------------------------- */
-
-static struct bytes without_zeros(struct bytes digits)
-{
-	while (digits.n && *digits.p == '0')
-		digits = bytes_of(digits.p + 1, digits.n - 1);
-	return digits;
-}
-
-static int compare_numbers(const struct numbered *a, const struct numbered *b)
-{
-	struct bytes x = without_zeros(a->digits), y = without_zeros(b->digits);
-	bool below_a = a->negative && x.n, below_b = b->negative && y.n; /* -0 is 0 */
-	int c;
-
-	if (below_a != below_b)
-		return below_a ? -1 : 1;
-	c = x.n != y.n ? (x.n < y.n ? -1 : 1) : bytes_cmp(x, y);
-	return below_a ? -c : c;
-}
-
-/* Adds one to a number, or takes one off; it begins with a '0' for what is carried. */
-static void count_one(uint8_t *digits, size_t n, bool down)
-{
-	const uint8_t full = down ? '0' : '9', wrapped = down ? '9' : '0';
-
-	while (n && digits[n - 1] == full)
-		digits[--n] = wrapped;
-	if (n)
-		digits[n - 1] = (uint8_t)(digits[n - 1] + (down ? -1 : 1));
-}
-
-/* The number behind OF; PADDED: in as many places, with its sign. */
-static int print_next(const struct numbered *of, bool padded, struct buf *out)
-{
-	CLEANUP(buf_release) struct buf digits = {0};
-	struct bytes number = without_zeros(of->digits);
-	size_t width = padded ? of->digits.n + of->negative : 1;
-	bool negative = of->negative && number.n;
-	int r = buf_add_byte(&digits, '0');
-
-	if (r == 0)
-		r = buf_add(&digits, number.p, number.n);
-	if (r < 0)
-		return r;
-	count_one(digits.p, digits.n, negative);
-	number = without_zeros(buf_bytes(&digits));
-	negative &= number.n > 0;
-	if (negative)
-		r = buf_add_byte(out, '-');
-	for (size_t i = number.n + negative; i < width && r == 0; i++)
-		r = buf_add_byte(out, '0');
-	return r < 0 ? r : buf_add(out, number.p, number.n);
-}
-
 /* --- the next step ----------------------------------------------------------------------------------------- */
 
-/* As Saver's pad_step_number makes them. */
-static bool is_padded(const struct numbered *n)
+/* Appends N in at least WIDTH characters, with zeros before its digits. */
+static int print_number(number_t n, size_t width, struct buf *out)
 {
-	return n->digits.n > 1 && *n->digits.p == '0';
+	char digits[MAX_DIGITS + 1];
+	size_t at = sizeof digits;
+	bool negative = n < 0;
+	int r = negative ? buf_add_byte(out, '-') : 0;
+
+	if (negative)
+		n = -n;
+	do {
+		digits[--at] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n);
+	for (size_t i = sizeof digits - at + negative; i < width && r == 0; i++)
+		r = buf_add_byte(out, '0');
+	return r < 0 ? r : buf_add(out, digits + at, sizeof digits - at);
 }
 
-/* The highest number of NAME's family; none: 0. */
+/* The last of NAME's family that L lists; NAME itself if that is none. PADDED: some number of the family is. */
 static struct numbered find_highest(const struct listing *l, const char *name, bool *padded)
 {
 	struct numbered highest = split_number(name);
 
-	*padded = is_padded(&highest);
+	*padded = highest.padded;
 	for (uint32_t i = 0; i < l->n; i++) {
 		struct numbered n = split_number(l->items[i].place.name);
 
-		if (l->items[i].kind != LISTED_STEP || !n.digits.n || !are_family(&n, &highest))
+		if (l->items[i].kind != LISTED_STEP || !n.has_number || !are_family(&n, &highest))
 			continue;
-		*padded |= is_padded(&n);
-		if (!highest.digits.n || compare_numbers(&n, &highest) > 0)
+		*padded |= n.padded;
+		if (!highest.has_number || n.number > highest.number)
 			highest = n;
 	}
 	return highest;
@@ -150,7 +129,7 @@ int step_next_name(const struct listing *l, const char *name, struct buf *out)
 	if (r == 0)
 		r = buf_add_byte(&next, '-');
 	if (r == 0)
-		r = print_next(&highest, padded, &next);
+		r = print_number(highest.number + 1, padded ? highest.width : 1, &next);
 	if (r == 0)
 		r = buf_add(&next, highest.tail.p, highest.tail.n);
 	if (r == 0)
@@ -190,12 +169,10 @@ static int is_free(int dirfd, const char *name)
 {
 	CLEANUP(buf_release) struct buf index = {0}, meta = {0};
 	const struct step_place place = {.name = (char *)name};
-	int r = buf_printf(&index, "%s.index", name);
+	int r = name_of_index(name, &index);
 
 	if (r == 0)
-		r = buf_add_byte(&index, 0);
-	if (r == 0)
-		r = companion_name(&place, "meta", &meta);
+		r = sidecar_name(&place, "meta", &meta);
 	if (r == 0)
 		r = exists(dirfd, (char *)index.p);
 	if (r == 0)

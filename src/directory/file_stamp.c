@@ -20,18 +20,18 @@ static int describe(int dirfd, const char *file, char text[TEXT_SIZE])
 	return 0;
 }
 
-int trace_make(int dirfd, const char *file, int traces, const char *name, struct err *e)
+int file_stamp_make(int dirfd, const char *file, int stamps, const char *name, struct err *e)
 {
 	char text[TEXT_SIZE];
 	int r = describe(dirfd, file, text);
 
-	return r < 0 ? err_sys(e, r, "%s", file) : io_make_link(text, traces, name, e);
+	return r < 0 ? err_sys(e, r, "%s", file) : io_make_link(text, stamps, name, e);
 }
 
-int trace_fits(int traces, const char *name, int dirfd, const char *file, struct err *e)
+int file_stamp_fits(int stamps, const char *name, int dirfd, const char *file, struct err *e)
 {
 	char text[TEXT_SIZE], now[TEXT_SIZE];
-	ssize_t n = readlinkat(traces, name, text, sizeof text);
+	ssize_t n = readlinkat(stamps, name, text, sizeof text);
 	int r = n < 0 ? -errno : describe(dirfd, file, now);
 
 	if (r < 0)

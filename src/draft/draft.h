@@ -22,10 +22,13 @@
  * Variables are items by their paths (step/name.h). `lock` guards everything in struct draft and its items
  * but what says otherwise; it is held while a file is copied up. */
 #pragma once
-#include "draft/pin.h"
 #include "step/npy_file.h"
 #include "step/sidecar.h"
 #include "step/tree.h"
+
+struct draft;
+struct draft_item;
+struct pin;
 
 enum draft_what {
 	DRAFT_DIR,
@@ -36,109 +39,12 @@ enum draft_what {
 
 #define DRAFT_NONE UINT32_MAX
 
-/* In .ckptfs/drafts: what begins so is a draft that has ended, and is being removed. No step's folder has such
- * a name. */
-#define DRAFT_OLD "%old."
-
-/* And one that is being made: it gets its name when it is whole. */
-#define DRAFT_NEW "%new"
-
 /* Indexes of items that the base does not have start here; those of the others are the base's (step/tree.h). */
 #define DRAFT_DYNAMIC UINT32_C(0x80000000)
 
-/* What a file of the draft's own has besides. */
-struct staged {
-	int fd; /* -1: nobody has it open, or it is not on disk yet */
-	mode_t mode;
-	uid_t uid;
-	gid_t gid;
-	struct timespec mtime; /* of one that is not on disk */
-	uint64_t version; /* counts changes of its bytes */
-	uint64_t committed; /* the version that a commit has copied while it was open; 0: none */
-	/* The checksum of what was written one behind the other from the start on, under seq_lock. */
-	pthread_mutex_t seq_lock;
-	bool seq;
-	uint32_t seq_crc;
-	uint64_t seq_end;
-	/* Being copied from a variable, in pieces: nothing of it is on disk. */
-	uint32_t ref_pin, ref_number; /* or DRAFT_NONE */
-	enum draft_what ref_what;
-	uint64_t ref_bytes;
-	struct err refusal; /* why it can't be committed; code 0: not known to be so */
-};
-
-struct draft_item {
-	uint32_t index;
-	uint32_t refs; /* the tree's, and those of open files */
-	uint32_t opens, writers;
-	enum draft_what what;
-	bool gone; /* its name was removed; some have it open */
-	bool left; /* the draft began anew without it; some have it open */
-	bool lost; /* it was to stay when the draft began anew, and could not */
-	bool committed; /* VAR: that stayed then, and is in the commit as it is */
-	bool on_disk; /* in `tree`; a VAR or TEXT that is not shows through from the base */
-	bool under; /* the base shows something at this place, which is this or is hidden by it */
-	bool own_name; /* VAR: of the variable that it is; only asked where the name begins with a dot */
-	bool opened; /* VAR: since its step was parsed */
-	uint32_t pin, number; /* VAR, TEXT */
-	uint32_t expect_pin, expect_var; /* over which variable it lies; or DRAFT_NONE */
-	char *name;
-	struct timespec
-		entered; /* DIR: when its entries last changed; 0: they are as in the base */
-	struct draft_item *parent; /* NULL: the root */
-	struct draft_item *first, *last, *before, *after; /* children and siblings */
-	struct draft_item *chain; /* in its bucket */
-	struct staged *staged;
-};
-
-/* A descriptor of the checkpoint directory, which the drafts in it share. */
-struct draft_top {
-	atomic_uint refs;
-	int fd;
-};
-
-struct draft {
-	atomic_uint refs;
-	pthread_mutex_t lock;
-	struct draft_top *shared;
-	int top; /* its descriptor */
-	int fd; /* .ckptfs/drafts/NAME */
-	char *name; /* prefix of the step in whose folder the draft is */
-	char *folder; /* the draft's own name in .ckptfs/drafts */
-	char *meta; /* suffix of the meta graph */
-	enum verify_mode mode;
-	struct pin *pins; /* the base is the first */
-	uint32_t n_pins;
-	bool has_base;
-	bool object_based; /* of the base; names are made accordingly */
-	struct draft_item *root;
-	struct draft_item **fixed, **dynamic; /* by index */
-	uint32_t n_fixed, n_dynamic, cap_dynamic, first_dynamic;
-	struct draft_item **buckets;
-	uint32_t n_buckets, n_items;
-	uint32_t base_files; /* variables that the base shows */
-	bool base_meta; /* and whether it has a meta graph */
-	uint32_t writers;
-	uint32_t in_flight; /* writes that are under way, without the lock */
-	pthread_cond_t settled; /* there are none, or no writers */
-	uint64_t changes; /* counts them */
-	int64_t changed_at; /* ms of CLOCK_MONOTONIC */
-	atomic_bool
-		ended; /* committed or discarded: nothing is written any more. Set with the lock held */
-	bool born; /* a new step, and committed: what is in it is in the step of that name */
-	char *published; /* the step that it has become, where only the state file does not say so yet; or NULL */
-	struct err failure; /* of the last commit; code 0: none, or it was changed since */
-	uint64_t failed_at; /* `changes` then */
-	int64_t retry_at; /* ms of CLOCK_MONOTONIC: not to be tried again unasked before */
-	unsigned failures; /* in a row */
-	struct err told; /* the last that was told unasked */
-	void *owner; /* what whoever began it keeps with it, for as long as there is a reference */
-	void (*owner_release)(void *owner);
-};
-
 /* The file of a VAR as it was opened: of variable NUMBER of pin PIN. It can be read when the draft has ended too. */
 struct draft_base {
-	struct file *file;
+	struct npy_file *file;
 	uint32_t pin, number;
 };
 
@@ -175,9 +81,6 @@ void draft_unref(struct draft *d);
 /* Removes it from disk. It has ended, unless nothing could be done: then it goes on. */
 int draft_discard(struct draft *d, struct err *e);
 
-/* Removes from disk what a step of that name has of a draft, at which nobody is at work. */
-int draft_remove(int top, const char *name, struct err *e);
-
 /* The number of S among the pins, which it becomes if it is none yet; its files are in FROM. As pin_make. The
  * lock is held. */
 int draft_pin(struct draft *d, struct step *s, int from, struct err *e);
@@ -190,15 +93,15 @@ int draft_pin_dir(const struct draft *d, const struct pin *p, struct err *e);
 
 /* Waits until no write is under way, for a commit must not see half of one; and a moment for files that are
  * being closed. The lock is held, and let go meanwhile. */
-void draft_settle_writes(struct draft *d);
+void draft_await_writes(struct draft *d);
 
 /* After a commit, while files are open for writing: these stay, as what is written over the same base from now
  * on; all else is as in the base again. If that fails the draft ends: the commit has all that was written, and
  * what is written to one of these files later fails. The lock is held. */
-void draft_restart(struct draft *d);
+void draft_go_on(struct draft *d);
 
 /* -EBUSY: a file is open for writing with which that can't be done. The lock is held. */
-int draft_can_restart(const struct draft *d, struct err *e);
+int draft_can_go_on(const struct draft *d, struct err *e);
 
 /* Makes NAME the prefix of the step that a draft without a base is for. -EEXIST: there is a draft of it. */
 int draft_rename_step(struct draft *d, const char *name, struct err *e);
@@ -225,7 +128,7 @@ int draft_why(struct draft *d, struct buf *out);
 struct draft_item *draft_item(const struct draft *d, uint32_t index); /* NULL: none */
 struct draft_item *draft_find(const struct draft *d, const struct draft_item *dir,
 			      const char *name);
-void draft_item_put(struct draft *d, struct draft_item *i);
+void draft_item_unref(struct draft *d, struct draft_item *i);
 
 /* A number that no item has or had. 0: none. */
 uint32_t draft_new_number(struct draft *d);
@@ -241,8 +144,6 @@ int draft_stat(struct draft *d, struct draft_item *i, struct stat *out, struct e
 
 /* Has the file of a STAGED item open, as long as the lock is held; what it was to be referred to becomes bytes. */
 int draft_item_open(struct draft *d, struct draft_item *i, struct err *e);
-
-const struct var *draft_var(const struct draft *d, const struct draft_item *i);
 
 /* --- changes: they take the lock; with it the index of an item that is gone is -ESTALE ------------------------------ */
 
@@ -278,7 +179,7 @@ int draft_open(struct draft *d, uint32_t index, bool writing, bool truncate,
 void draft_close(struct draft *d, struct draft_item *i, bool writing);
 
 /* The bytes of an open file. BASE is that of what I is or was as a VAR, or NULL. -ESTALE, without a sentence:
- * the draft has ended, or began anew, and I's number stands for what the base has: it is to be opened again. A
+ * the draft has ended, or went on after a commit without I, and I's number stands for what the base has: it is to be opened again. A
  * file whose name was removed has bytes of its own until it is closed. */
 int64_t draft_read(struct draft *d, struct draft_item *i, const struct draft_base *base,
 		   uint64_t off, size_t len, uint8_t *dst, struct err *e);

@@ -51,10 +51,10 @@ static int hold_file(int from, const char *file, const struct file_id *id, int t
 }
 
 /* What is not there is not held. */
-static int hold_companion(const struct step *s, int from, const char *suffix, int to, struct err *e)
+static int hold_sidecar(const struct step *s, int from, const char *suffix, int to, struct err *e)
 {
 	CLEANUP(buf_release) struct buf name = {0};
-	int r = companion_name(&s->place, suffix, &name);
+	int r = sidecar_name(&s->place, suffix, &name);
 
 	if (r < 0)
 		return err_set(e, r, "no memory");
@@ -78,7 +78,7 @@ static int hold_shards(const struct step *s, int from, int to, struct err *e)
 	return r;
 }
 
-/* Companions have no id in the step: they belong to it if it is still there when they were held, for they are
+/* Sidecars have no id in the step: they belong to it if it is still there when they were held, for they are
  * written after it. */
 static int check_same(const struct step *s, int from, struct err *e)
 {
@@ -101,9 +101,9 @@ static int hold_all(const struct step *s, int from, const char *meta, int to, st
 	if (r == 0)
 		r = hold_shards(s, from, to, e);
 	if (r == 0)
-		r = hold_companion(s, from, meta, to, e);
+		r = hold_sidecar(s, from, meta, to, e);
 	if (r == 0)
-		r = hold_companion(s, from, "debug", to, e);
+		r = hold_sidecar(s, from, "debug", to, e);
 	return r == 0 ? check_same(s, from, e) : r;
 }
 
@@ -164,30 +164,30 @@ static int choose_name(int steps_fd, const struct step *s, struct buf *name, str
 	return err_sys(e, r, "%s", s->place.name);
 }
 
-static struct file_id companion_id(const struct step *s, int dirfd, const char *suffix)
+static struct file_id sidecar_id(const struct step *s, int dirfd, const char *suffix)
 {
 	CLEANUP(buf_release) struct buf name = {0};
 	struct stat st;
 
-	if (companion_name(&s->place, suffix, &name) < 0 ||
+	if (sidecar_name(&s->place, suffix, &name) < 0 ||
 	    fstatat(dirfd, (char *)name.p, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return (struct file_id){0};
 	return file_id_of(&st);
 }
 
-const struct file_id *pin_companion(const struct pin *p, const char *suffix)
+const struct file_id *pin_sidecar(const struct pin *p, const char *suffix)
 {
 	return !strcmp(suffix, "debug") ? &p->debug : &p->meta;
 }
 
-static void note_companions(struct pin *p, int dir, const char *meta)
+static void note_sidecars(struct pin *p, int dir, const char *meta)
 {
 	p->loose = true;
-	p->meta = companion_id(p->step, dir, meta);
-	p->debug = companion_id(p->step, dir, "debug");
+	p->meta = sidecar_id(p->step, dir, meta);
+	p->debug = sidecar_id(p->step, dir, "debug");
 }
 
-/* The trace first: a loose pin without one is of an earlier version. */
+/* The stamp first: a loose pin without one is of an earlier version. */
 static int make_loose(int steps_fd, int top, const struct step *s, const char *name, struct err *e)
 {
 	CLEANUP(closep) int ids = -1;
@@ -198,7 +198,7 @@ static int make_loose(int steps_fd, int top, const struct step *s, const char *n
 	if (r >= 0)
 		r = io_remove_all(ids, name, e);
 	if (r == 0)
-		r = trace_make(top, s->place.file, ids, name, e);
+		r = file_stamp_make(top, s->place.file, ids, name, e);
 	return r < 0 ? r : io_make_link(TO_DIRECTORY, steps_fd, name, e);
 }
 
@@ -226,7 +226,7 @@ int pin_make(int steps_fd, int top, struct step *s, int from, const char *meta, 
 	r = fd = pin_dir(steps_fd, (char *)name.p, e);
 	*out = (struct pin){.step = s};
 	if (r >= 0 && loose) {
-		note_companions(out, fd, meta);
+		note_sidecars(out, fd, meta);
 		r = check_same(s, fd, e);
 	}
 	if (r < 0) {
@@ -309,7 +309,7 @@ static const struct listed *find_step(const struct listing *l, const char *name)
 }
 
 /* -ESTALE if the loose pin NAME does not lead to the step any more that it is of. */
-static int check_trace(int steps_fd, const char *name, int dirfd, const char *file, struct err *e)
+static int check_stamp(int steps_fd, const char *name, int dirfd, const char *file, struct err *e)
 {
 	CLEANUP(closep) int ids = pin_dir(steps_fd, IDS, NULL);
 	struct stat st;
@@ -317,7 +317,7 @@ static int check_trace(int steps_fd, const char *name, int dirfd, const char *fi
 
 	if (ids < 0 || fstatat(ids, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 1 : err_sys(e, -errno, IDS);
-	r = trace_fits(ids, name, dirfd, file, e);
+	r = file_stamp_fits(ids, name, dirfd, file, e);
 	return r == 0 ? err_set(e, -ESTALE, "%s: was replaced, and could not be held by hard links",
 				file)
 		      : r;
@@ -339,7 +339,7 @@ int pin_open(int steps_fd, const char *name, const char *meta, enum verify_mode 
 	bool loose = is_link(steps_fd, name);
 	const struct listed *item;
 	struct step *step;
-	int r = fd < 0 ? fd : listing_read(fd, "checkpoint", &l, e);
+	int r = fd < 0 ? fd : listing_read(fd, STATE_NAME, &l, e);
 
 	if (r < 0)
 		return r;
@@ -355,8 +355,8 @@ int pin_open(int steps_fd, const char *name, const char *meta, enum verify_mode 
 	}
 	*out = (struct pin){.step = step};
 	if (loose) {
-		note_companions(out, fd, meta);
-		r = check_trace(steps_fd, name, fd, item->place.file, e);
+		note_sidecars(out, fd, meta);
+		r = check_stamp(steps_fd, name, fd, item->place.file, e);
 	}
 	if (r < 0) {
 		step_unref(step);

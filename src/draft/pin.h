@@ -8,7 +8,7 @@
  * So it can be opened as from its own directory, whatever becomes of it there. Where hard links are not to be
  * had the folder is a symbolic link to the checkpoint directory, and nothing is held: such a pin is loose.
  * What is read through it is compared with what was pinned, and refused if it is another file by then;
- * steps/.ids/NAME is a trace (directory/file_stamp.h) of the file that stands for the step, by which a later process
+ * steps/.ids/NAME is a stamp (directory/file_stamp.h) of the file that stands for the step, by which a later process
  * knows whether it is still the same. */
 #pragma once
 #include "step/step.h"
@@ -18,7 +18,7 @@ struct pin {
 	struct step *step;
 	struct step *incomplete; /* as it was opened before its shards came back; or NULL */
 	bool loose; /* its files are not held, and may be others by now */
-	struct file_id meta, debug; /* loose: the companions; zeros: there was none */
+	struct file_id meta, debug; /* loose: the sidecars; zeros: there was none */
 };
 
 void pin_release(struct pin *p);
@@ -37,8 +37,8 @@ int pin_make(int steps_fd, int top, struct step *s, int from, const char *meta, 
  * again. */
 int pin_complete(struct pin *p, int dir, int top, enum verify_mode mode, struct err *e);
 
-/* The companion with that suffix, of a loose pin: which file it was. */
-const struct file_id *pin_companion(const struct pin *p, const char *suffix);
+/* The sidecar with that suffix, of a loose pin: which file it was. */
+const struct file_id *pin_sidecar(const struct pin *p, const char *suffix);
 
 /* What was pinned as NAME earlier. META as in pin_make. As step_open; -ENOENT if there is no step in it;
  * -ESTALE if it was not held, and is another one by now. */

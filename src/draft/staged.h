@@ -1,7 +1,7 @@
 /* src/draft/staged.h: what a draft holds of a file of its own (draft/draft.h), and whether that can be committed. The draft's lock is
  * held, but for staged_saw and staged_cut. */
 #pragma once
-#include "draft/draft.h"
+#include "draft/draft_state.h"
 #include "format/npy.h"
 
 /* N bytes at P were written at OFF: as long as they come one behind the other from the start on, their checksum is kept. */

@@ -1,7 +1,7 @@
 /* src/fuse/ckptfs.h: the daemon's state, which travels as FUSE's userdata, and the operations. */
 #pragma once
 #define FUSE_USE_VERSION 34
-#include "fuse/committer.h"
+#include "fuse/commit_timer.h"
 #include "fuse/notify.h"
 #include "fuse/options.h"
 #include "view/view.h"
@@ -22,7 +22,7 @@ struct ckptfs {
 	bool to_syslog; /* where messages go; else to stderr */
 	int ready_fd; /* told when the mount is there, and then closed; -1: nobody asks */
 	struct notifier *notifier; /* or NULL */
-	struct committer *committer; /* or NULL */
+	struct commit_timer *timer; /* or NULL */
 	pthread_mutex_t lock;
 	struct read_buffer *buffers; /* idle ones, under lock */
 	struct err last; /* logged; not again while it is the same; under lock */

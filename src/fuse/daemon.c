@@ -1,5 +1,6 @@
 #include "fuse/daemon.h"
 #include "base/cleanup.h"
+#include "directory/listing.h"
 #include "fuse/ckptfs.h"
 #include "fuse/reply.h"
 #include <fcntl.h>
@@ -180,6 +181,11 @@ static void end_notifier(struct ckptfs *fs, struct fuse_session *se)
 	fs->notifier = NULL;
 }
 
+static void tell_kernel(void *fs, const struct buf *changes)
+{
+	notifier_tell(((struct ckptfs *)fs)->notifier, changes);
+}
+
 static int serve(struct fuse_session *se, struct ckptfs *fs, struct err *e)
 {
 	struct fuse_loop_config loop = {.clone_fd = 1, .max_idle_threads = IDLE_THREADS};
@@ -196,19 +202,19 @@ static int serve(struct fuse_session *se, struct ckptfs *fs, struct err *e)
 	/* Only this thread, whose wait they interrupt, may get the signals that end the loop. */
 	block_signals(&before);
 	if (fs->view.writable)
-		fs->committer = committer_start(fs);
+		fs->timer = commit_timer_start(&fs->view, tell_kernel, fs);
 	fs->notifier = notifier_start(fs, se);
 	view_look(&fs->view);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	r = fuse_session_loop_mt(se, &loop);
 	block_signals(&before);
-	committer_stop(fs->committer);
+	commit_timer_stop(fs->timer);
 	if (fs->notifier)
 		end_notifier(fs, se);
 	view_commit_all(&fs->view);
 	fuse_session_unmount(se); /* closes the device, which the notifier writes to */
-	committer_free(fs->committer);
-	fs->committer = NULL;
+	commit_timer_free(fs->timer);
+	fs->timer = NULL;
 	fuse_remove_signal_handlers(se);
 	return r < 0 ? err_sys(e, r, "serving %s", fs->mountpoint) : 0;
 }
@@ -238,7 +244,7 @@ static void tell(void *fs, const char *text)
 
 static void begun(void *fs)
 {
-	committer_wake(((struct ckptfs *)fs)->committer);
+	commit_timer_wake(((struct ckptfs *)fs)->timer);
 }
 
 /* A directory on a disk that is mounted read-only, or that is not ours, is only read. */
@@ -258,7 +264,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 	char who[300], host[100] = "";
 	const struct view_config config = {
 		.state_name =
-			c->options->latest_filename ? c->options->latest_filename : "checkpoint",
+			c->options->latest_filename ? c->options->latest_filename : STATE_NAME,
 		.meta_suffix =
 			c->options->meta_graph_suffix ? c->options->meta_graph_suffix : "meta",
 		.family = c->family,

@@ -1,7 +1,7 @@
 #include "fuse/notify.h"
 #include "base/cleanup.h"
 #include "fuse/ckptfs.h"
-#include "view/watch.h"
+#include "view/changes.h"
 #include <poll.h>
 #include <sys/eventfd.h>
 
@@ -86,9 +86,9 @@ static void send_changes(struct notifier *n)
 {
 	CLEANUP(buf_release) struct buf changes = {0};
 
-	watch_read(&n->fs->view, &changes);
+	changes_read(&n->fs->view, &changes);
 	send(n, &changes);
-	committer_wake(n->fs->committer); /* somebody may have written over what was committed */
+	commit_timer_wake(n->fs->timer); /* somebody may have written over what was committed */
 }
 
 static void send_told(struct notifier *n)
@@ -132,7 +132,7 @@ static void *run(void *arg)
 
 static void release(struct notifier *n)
 {
-	watch_release(&n->fs->view);
+	changes_release(&n->fs->view);
 	closep(&n->wake);
 	closep(&n->ended);
 	buf_release(&n->told);
@@ -151,7 +151,7 @@ struct notifier *notifier_start(struct ckptfs *fs, struct fuse_session *se)
 	n->se = se;
 	pthread_mutex_init(&n->lock, NULL);
 	pthread_cond_init(&n->answered, NULL);
-	n->inotify = watch_init(&fs->view);
+	n->inotify = changes_init(&fs->view);
 	n->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	n->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (n->wake >= 0 && n->ended >= 0 && pthread_create(&n->thread, NULL, run, n) == 0)

@@ -45,11 +45,11 @@ static void reply_entry_of(fuse_req_t req, const char *op, int r, const struct v
 }
 #define reply_entry(req, r, entry, e) reply_entry_of(req, __func__, r, entry, e)
 
-static struct view_owner owner_of(fuse_req_t req, mode_t mode)
+static struct draft_owner owner_of(fuse_req_t req, mode_t mode)
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 
-	return (struct view_owner){ctx->uid, ctx->gid, mode};
+	return (struct draft_owner){ctx->uid, ctx->gid, mode};
 }
 
 /* --- making ------------------------------------------------------------------------------------------------ */
@@ -59,7 +59,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 {
 	struct ckptfs *fs = ckptfs_of(req);
 	HOLD_NOTIFIER(fs->notifier);
-	struct view_owner owner = owner_of(req, mode);
+	struct draft_owner owner = owner_of(req, mode);
 	struct view_entry entry = {0};
 	struct fuse_entry_param p;
 	struct view_file *f;
@@ -86,7 +86,7 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 {
 	struct ckptfs *fs = ckptfs_of(req);
 	HOLD_NOTIFIER(fs->notifier);
-	struct view_owner owner = owner_of(req, mode);
+	struct draft_owner owner = owner_of(req, mode);
 	struct view_entry entry = {0};
 	struct err e = {0};
 	int r = S_ISREG(mode) ? view_create(&fs->view, parent, name, &owner, &entry, NULL, &e)
@@ -99,7 +99,7 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
 	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
-	struct view_owner owner = owner_of(req, mode);
+	struct draft_owner owner = owner_of(req, mode);
 	struct view_entry entry = {0};
 	struct err e = {0};
 	int r = view_mkdir(&ckptfs_of(req)->view, parent, name, &owner, &entry, &e);

@@ -29,18 +29,6 @@ int state_print(const struct state *s, struct buf *out, struct err *e);
 /* Has every path a time? */
 bool state_is_timed(const struct state *s);
 
-/* Steps that are to be listed, oldest first. */
-struct state_list {
-	struct buf paths, timestamps; /* char *, which are its own; double */
-};
-
-/* Adds PATH, which the list owns from now on, also if this fails. TIME may be NULL. -ENOMEM, also for a PATH of NULL, as
- * it is where there was no memory. */
-int state_list_add(struct state_list *l, char *path, const double *time);
-void state_list_put(const struct state_list *l,
-		    struct state *s); /* makes S list them; L owns them */
-void state_list_release(struct state_list *l);
-
 /* The name of the step that PATH leads to, which lies in PATH: its last component, without the "-?????-of-00002" of a V1
  * set. The rest does not count, as the file may come from another machine. WINDOWS: '\' ends a component, too. */
 struct bytes state_step(const char *path, bool windows);

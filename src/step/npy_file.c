@@ -7,7 +7,7 @@
 
 enum { USUAL_HEADER = 128 };
 
-struct file {
+struct npy_file {
 	struct tensor *tensor;
 	struct buf header;
 	uint64_t array; /* bytes */
@@ -56,7 +56,7 @@ static int make_header(const struct step *s, const struct var *v, const struct t
 	return npy_header(out, buf_bytes(&descr), v->rank, var_dims(s, v));
 }
 
-uint64_t file_size(struct step *s, const struct var *v, int dirfd)
+uint64_t npy_file_size(struct step *s, const struct var *v, int dirfd)
 {
 	CLEANUP(buf_release) struct buf header = {0};
 	struct tensor_shape shape;
@@ -66,9 +66,10 @@ uint64_t file_size(struct step *s, const struct var *v, int dirfd)
 	return header.n + shape.size;
 }
 
-int file_open(struct step *s, const struct var *v, int dirfd, struct file **out, struct err *e)
+int npy_file_open(struct step *s, const struct var *v, int dirfd, struct npy_file **out,
+		  struct err *e)
 {
-	struct file *f = calloc(1, sizeof *f);
+	struct npy_file *f = calloc(1, sizeof *f);
 	struct tensor_shape shape;
 	int r;
 
@@ -80,7 +81,7 @@ int file_open(struct step *s, const struct var *v, int dirfd, struct file **out,
 	if (r == 0 && (r = make_header(s, v, &shape, &f->header)) < 0)
 		err_sys(e, r, "the header");
 	if (r < 0) {
-		file_close(f);
+		npy_file_close(f);
 		return err_wrap(e, r, "%s: %.*s", s->place.name, (int)v->key_n,
 				(const char *)var_key(s, v).p);
 	}
@@ -89,7 +90,7 @@ int file_open(struct step *s, const struct var *v, int dirfd, struct file **out,
 	return 0;
 }
 
-void file_close(struct file *f)
+void npy_file_close(struct npy_file *f)
 {
 	if (!f)
 		return;
@@ -98,7 +99,8 @@ void file_close(struct file *f)
 	free(f);
 }
 
-int64_t file_read(const struct file *f, uint64_t off, size_t len, uint8_t *dst, struct err *e)
+int64_t npy_file_read(const struct npy_file *f, uint64_t off, size_t len, uint8_t *dst,
+		      struct err *e)
 {
 	uint64_t size = f->header.n + f->array;
 	size_t head = 0;

@@ -21,7 +21,7 @@ enum text_kind text_kind_of(const char *name)
 	return kind;
 }
 
-size_t companion_stem(const char *name)
+size_t sidecar_stem(const char *name)
 {
 	size_t n = strlen(name), end = n, at;
 
@@ -35,9 +35,9 @@ size_t companion_stem(const char *name)
 	return at < end && at > 0 && name[at - 1] == '-' ? at - 1 : n;
 }
 
-int companion_name(const struct step_place *p, const char *suffix, struct buf *out)
+int sidecar_name(const struct step_place *p, const char *suffix, struct buf *out)
 {
-	int r = buf_add(out, p->name, companion_stem(p->name));
+	int r = buf_add(out, p->name, sidecar_stem(p->name));
 
 	if (r == 0)
 		r = buf_add_byte(out, '.');
@@ -51,16 +51,16 @@ static int read_file(int dirfd, const char *name, struct buf *out, struct err *e
 
 	if (fd < 0)
 		return fd;
-	if (src.size > COMPANION_MAX)
+	if (src.size > SIDECAR_MAX)
 		return err_set(e, -EFBIG, "%" PRIu64 " bytes, more than a message has", src.size);
 	return source_read(&src, 0, src.size, out, e);
 }
 
-int companion_read(int dirfd, const struct step_place *p, const char *suffix, struct buf *out,
-		   struct err *e)
+int sidecar_read(int dirfd, const struct step_place *p, const char *suffix, struct buf *out,
+		 struct err *e)
 {
 	CLEANUP(buf_release) struct buf name = {0};
-	int r = companion_name(p, suffix, &name);
+	int r = sidecar_name(p, suffix, &name);
 
 	if (r < 0)
 		return err_set(e, r, "no memory");
@@ -68,11 +68,11 @@ int companion_read(int dirfd, const struct step_place *p, const char *suffix, st
 	return r < 0 ? err_wrap(e, r, "%s", (char *)name.p) : 0;
 }
 
-int companion_meta(int dirfd, const struct step_place *p, const char *suffix,
-		   struct meta_graph *out, struct err *e)
+int sidecar_meta(int dirfd, const struct step_place *p, const char *suffix, struct meta_graph *out,
+		 struct err *e)
 {
 	CLEANUP(buf_release) struct buf raw = {0};
-	int r = companion_read(dirfd, p, suffix, &raw, e);
+	int r = sidecar_read(dirfd, p, suffix, &raw, e);
 
 	if (r < 0)
 		return r;
@@ -80,7 +80,7 @@ int companion_meta(int dirfd, const struct step_place *p, const char *suffix,
 	return r < 0 ? err_wrap(e, r, "%s.%s", p->name, suffix) : 0;
 }
 
-int companion_object_graph(struct step *s, int dirfd, struct buf *out, struct err *e)
+int sidecar_object_graph(struct step *s, int dirfd, struct buf *out, struct err *e)
 {
 	const struct var *v = step_find(s, bytes_str(OBJECT_GRAPH_KEY));
 	struct tensor_shape shape;
@@ -95,7 +95,7 @@ int companion_object_graph(struct step *s, int dirfd, struct buf *out, struct er
 		return r;
 	r = tensor_shape(s, v, dirfd, &shape, e);
 	skip = shape.lengths ? 8 : 0;
-	if (r == 0 && shape.size > COMPANION_MAX)
+	if (r == 0 && shape.size > SIDECAR_MAX)
 		r = err_set(e, -EFBIG, "%s: an object graph of %" PRIu64 " bytes", s->place.name,
 			    shape.size);
 	if (r == 0 && buf_reserve(out, shape.size) < 0)

@@ -6,8 +6,8 @@
 #include "message/meta_graph.h"
 #include "step/tensor.h"
 
-/* The largest companion that is read: protobuf has no larger messages. */
-static const uint64_t COMPANION_MAX = (uint64_t)2 << 30;
+/* The largest sidecar that is read: protobuf has no larger messages. */
+static const uint64_t SIDECAR_MAX = (uint64_t)2 << 30;
 
 /* What a step shows as text beside its variables. */
 enum text_kind { TEXT_VARIABLES, TEXT_META_GRAPH, TEXT_OBJECT_GRAPH, TEXT_DEBUG_INFO, N_TEXTS };
@@ -17,19 +17,19 @@ const char *text_name(enum text_kind kind);
 /* The kind that is called NAME; N_TEXTS if none. */
 enum text_kind text_kind_of(const char *name);
 
-/* How much of NAME its companions' names begin with: all but "-1-of-5" or "-?????-of-00005" at its end. */
-size_t companion_stem(const char *name);
+/* How much of NAME its sidecars' names begin with: all but "-1-of-5" or "-?????-of-00005" at its end. */
+size_t sidecar_stem(const char *name);
 
 /* "PREFIX.meta", with its NUL. -ENOMEM. */
-int companion_name(const struct step_place *p, const char *suffix, struct buf *out);
+int sidecar_name(const struct step_place *p, const char *suffix, struct buf *out);
 
 /* All of the file into OUT. -ENOENT if there is none, -EFBIG, or of reading; E names the file. */
-int companion_read(int dirfd, const struct step_place *p, const char *suffix, struct buf *out,
-		   struct err *e);
+int sidecar_read(int dirfd, const struct step_place *p, const char *suffix, struct buf *out,
+		 struct err *e);
 
-/* As companion_read and meta_graph_parse. */
-int companion_meta(int dirfd, const struct step_place *p, const char *suffix,
-		   struct meta_graph *out, struct err *e);
+/* As sidecar_read and meta_graph_parse. */
+int sidecar_meta(int dirfd, const struct step_place *p, const char *suffix, struct meta_graph *out,
+		 struct err *e);
 
 /* The serialized object graph of an object-based step. -ENOENT if it has none, or of reading the tensor. */
-int companion_object_graph(struct step *s, int dirfd, struct buf *out, struct err *e);
+int sidecar_object_graph(struct step *s, int dirfd, struct buf *out, struct err *e);

@@ -13,14 +13,8 @@ int folder_open_parent(const struct view *v, const struct node *n, struct err *e
  * Gives R. */
 int folder_wrap(const struct node *n, int r, struct err *e);
 
-/* Before N is looked into for the first time: what an earlier process has left in it is taken up. */
-void folder_recover(struct view *v, struct node *n);
-
-/* What folder N holds now; read again only if its times have changed. The caller unrefs it. */
-int folder_snapshot(struct view *v, struct node *n, struct snapshot **out, struct err *e);
-
-/* Nothing was heard of N that could have changed since S was read. */
-bool folder_is_current(struct view *v, const struct node *n, const struct snapshot *s);
+/* Watches the folder N, which DIRFD is, from now on, if that is possible (view/changes.h). */
+void folder_watch(struct view *v, struct node *n, int dirfd);
 
 enum node_kind folder_node_kind(enum listed_kind kind);
 
@@ -37,8 +31,3 @@ struct file_id folder_meta_id(const struct view *v, int dirfd, const struct step
  * elsewhere. */
 bool folder_is_replaced(const struct node *n, const struct listed *item, const struct file_id *id,
 			const struct file_id *meta);
-
-/* What became of N in its folder, whose listing is S. CHANGED: its attributes, not what it is. What has a
- * draft, or waits for its name, is there whatever is on disk. */
-enum node_fate { NODE_SAME, NODE_CHANGED, NODE_GONE };
-enum node_fate node_fate(struct view *v, int dirfd, const struct snapshot *s, struct node *n);

@@ -1,9 +1,9 @@
 #include "view/in_step.h"
 #include "base/cleanup.h"
+#include "draft/draft_state.h"
 #include "format/dtype.h"
 #include "step/npy_file.h"
 #include "view/attr.h"
-#include "view/draft_view.h"
 #include "view/folder.h"
 
 uint32_t in_step_dir(const struct loaded *l, uint32_t index)
@@ -53,7 +53,7 @@ static void attr_of_file(struct view *v, const struct node *n, const struct load
 
 	if (var->dtype == DTYPE_STRING) /* they must be read for their size */
 		fd = folder_open_parent(v, n, NULL);
-	attr_of_var(l->step, var, NULL, file_size(l->step, var, fd), out);
+	attr_of_var(l->step, var, NULL, npy_file_size(l->step, var, fd), out);
 }
 
 static void attr_of_made_text(struct view *v, const struct node *n, struct loaded *l,
@@ -65,11 +65,11 @@ static void attr_of_made_text(struct view *v, const struct node *n, struct loade
 	attr_of_text(&l->texts.st[kind], kind, text_size(&l->texts, l->step, fd, kind), out);
 }
 
-static void attr_of_folder(struct view *v, const struct node *n, const struct loaded *l,
-			   uint32_t index, struct stat *out)
+static void attr_of_folder(const struct node *n, const struct loaded *l, uint32_t index,
+			   struct stat *out)
 {
 	attr_of_step(&l->step->index, out);
-	out->st_ino = attr_dir_ino(view_step_ino(v, n), &l->tree, in_step_dir(l, index));
+	out->st_ino = attr_dir_ino(n->ino, &l->tree, in_step_dir(l, index));
 }
 
 void in_step_entry(struct view *v, const struct node *n, struct loaded *l, uint32_t index,
@@ -82,6 +82,241 @@ void in_step_entry(struct view *v, const struct node *n, struct loaded *l, uint3
 	else if (in_step_is_text(l, index))
 		attr_of_made_text(v, n, l, index, &out->st);
 	else
-		attr_of_folder(v, n, l, index, &out->st);
+		attr_of_folder(n, l, index, &out->st);
 	out->st.st_dev = v->root.st_dev;
+}
+
+/* --- in a draft ---------------------------------------------------------------------------------------------- */
+
+struct loaded *in_draft_base(const struct draft *d)
+{
+	return d->owner;
+}
+
+bool in_draft_is_of_base(const struct draft *d, const struct draft_item *i)
+{
+	return i->index < d->n_fixed && i->under && i->what != DRAFT_STAGED &&
+	       !(i->on_disk && i->what != DRAFT_DIR);
+}
+
+/* The texts of the step that a TEXT item is of. */
+static int text_content(const struct draft *d, const struct draft_item *i, struct stat *st,
+			struct buf *out, struct err *e)
+{
+	const struct pin *p = &d->pins[i->pin];
+	CLEANUP(closep) int dir = draft_pin_dir(d, p, e);
+	struct texts t;
+	int r = dir;
+
+	if (r >= 0 && (r = texts_init(&t, p->step, dir, d->meta)) < 0)
+		err_sys(e, r, "what is beside %s", p->step->place.file);
+	if (r < 0)
+		return r;
+	*st = t.st[i->number];
+	r = out ? text_make(&t, p->step, dir, i->number, out, e) : 0;
+	texts_release(&t);
+	return r;
+}
+
+static int stat_of_text(struct draft *d, struct draft_item *i, struct stat *out)
+{
+	CLEANUP(buf_release) struct buf text = {0};
+	const struct pin *p = &d->pins[i->pin];
+	struct loaded *base = in_draft_base(d);
+	struct stat st = {0};
+	int r;
+
+	if (i->pin == 0 && base) {
+		CLEANUP(closep) int dir = draft_pin_dir(d, p, NULL);
+
+		attr_of_text(&base->texts.st[i->number], i->number,
+			     text_size(&base->texts, p->step, dir, i->number), out);
+		return 0;
+	}
+	r = text_content(d, i, &st, &text, NULL);
+	if (r < 0 && !st.st_mode)
+		return r;
+	attr_of_text(&st, i->number, r == 0 ? text.n : (uint64_t)st.st_size, out);
+	if (!d->has_base && draft_stat_step(d, &st) == 0)
+		attr_give_to(&st, out);
+	return 0;
+}
+
+/* A folder has the number that the base has for it, or would have under its path. */
+static uint64_t dir_ino(uint64_t step, const struct draft *d, const struct draft_item *i)
+{
+	CLEANUP(buf_release) struct buf path = {0};
+	const struct loaded *base = in_draft_base(d);
+
+	if (base && i->index < d->n_fixed)
+		return attr_dir_ino(step, &base->tree, in_step_dir(base, i->index));
+	if (d->has_base || !i->parent || draft_path(i, &path) < 0 || buf_add_byte(&path, '/') < 0)
+		return i->parent ? attr_new_dir_ino(step, i->index) : step;
+	return attr_path_ino(step, buf_bytes(&path));
+}
+
+static int stat_of_dir(const struct node *n, struct draft *d, const struct draft_item *i,
+		       struct stat *out)
+{
+	struct stat st;
+	int r = draft_stat_step(d, &st);
+
+	if (r < 0)
+		return r;
+	if (d->has_base)
+		attr_of_step(&st, out);
+	else
+		attr_of_draft_dir(&st, out);
+	if (i->entered.tv_sec)
+		attr_set_times(out, i->entered);
+	out->st_ino = dir_ino(n->ino, d, i);
+	return 0;
+}
+
+static int stat_of_var(const struct draft *d, const struct draft_item *i, struct stat *out)
+{
+	const struct pin *p = &d->pins[i->pin];
+	const struct var *var = draft_var(d, i);
+	CLEANUP(closep) int dir = -1;
+	struct stat of;
+	int r = draft_stat_step(d, &of);
+
+	if (r < 0)
+		return r;
+	if (var->dtype == DTYPE_STRING && (dir = draft_pin_dir(d, p, NULL)) < 0)
+		return dir; /* they must be read for their size */
+	attr_of_var(p->step, var, d->has_base ? NULL : &of, npy_file_size(p->step, var, dir), out);
+	return 0;
+}
+
+int in_draft_entry(struct view *v, const struct node *n, struct draft *d, struct draft_item *i,
+		   struct view_entry *out, struct err *e)
+{
+	struct stat st = {0};
+	int r = 0;
+
+	*out = (struct view_entry){.id = node_id(n, i->index), .stable = true};
+	if (i->what == DRAFT_DIR) {
+		r = stat_of_dir(n, d, i, &out->st);
+	} else if (i->what == DRAFT_TEXT) {
+		r = stat_of_text(d, i, &out->st);
+	} else if (i->what == DRAFT_VAR) {
+		r = stat_of_var(d, i, &out->st);
+	} else {
+		r = draft_stat(d, i, &st, NULL);
+		attr_of_staged(&st, &out->st);
+	}
+	if (r < 0)
+		err_sys(e, r, "%s", i->parent ? i->name : d->name);
+	if (i->gone)
+		out->st.st_nlink = 0;
+	out->fleeting = !in_draft_is_of_base(d, i) && i != d->root;
+	out->st.st_dev = v->root.st_dev;
+	return r;
+}
+
+int in_draft_lookup(struct view *v, struct node *n, struct draft *d, uint32_t dir, const char *name,
+		    struct view_entry *out, struct err *e)
+{
+	struct draft_item *parent, *i = NULL;
+	int r = 0;
+
+	pthread_mutex_lock(&d->lock);
+	parent = draft_item(d, dir);
+	if (!parent || parent->gone)
+		r = -ESTALE;
+	else if (parent->what != DRAFT_DIR)
+		r = -ENOTDIR;
+	else if (!(i = draft_find(d, parent, name)))
+		r = -ENOENT;
+	else
+		r = in_draft_entry(v, n, d, i, out, e);
+	pthread_mutex_unlock(&d->lock);
+	if (r < 0)
+		return r;
+	view_hold(v, n);
+	return 0;
+}
+
+int in_draft_getattr(struct view *v, struct node *n, struct draft *d, uint32_t index,
+		     struct view_entry *out, struct err *e)
+{
+	struct draft_item *i;
+	int r;
+
+	pthread_mutex_lock(&d->lock);
+	i = draft_item(d, index);
+	r = i ? in_draft_entry(v, n, d, i, out, e) : -ESTALE;
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+int in_draft_getattr_open(struct view *v, const struct node *n, struct draft *d,
+			  struct draft_item *i, struct view_entry *out, struct err *e)
+{
+	int r;
+
+	pthread_mutex_lock(&d->lock);
+	r = in_draft_entry(v, n, d, i, out, e);
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+int in_draft_list(struct draft *d, uint32_t dir, struct buf *items, struct buf *names)
+{
+	struct draft_item *parent;
+	int r = 0;
+
+	pthread_mutex_lock(&d->lock);
+	parent = draft_item(d, dir);
+	if (!parent || parent->gone)
+		r = -ESTALE;
+	else if (parent->what != DRAFT_DIR)
+		r = -ENOTDIR;
+	for (struct draft_item *i = r == 0 ? parent->first : NULL; i && r == 0; i = i->after) {
+		struct dir_name name = {i->index, i->what == DRAFT_DIR ? S_IFDIR : S_IFREG,
+					names->n};
+
+		r = buf_add(names, i->name, strlen(i->name) + 1);
+		if (r == 0)
+			r = buf_add(items, &name, sizeof name);
+	}
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+/* As may_keep_pages of view.c: what the base has is verified together with what was read before the draft. */
+static bool was_opened(const struct view *v, const struct draft *d, struct draft_item *i)
+{
+	struct loaded *base = in_draft_base(d);
+	bool before = i->opened;
+
+	i->opened = true;
+	if (base && i->index < d->n_fixed && i->pin == 0 &&
+	    i->index - TREE_FIRST < base->tree.n_files)
+		before = atomic_exchange(&base->opened[i->index - TREE_FIRST], 1);
+	return before || v->verify != VERIFY_READ;
+}
+
+int in_draft_open_base(struct view *v, struct draft *d, struct draft_item *i,
+		       struct draft_base *base, struct buf *text, bool *stable, struct err *e)
+{
+	struct stat st;
+	int r = 0;
+
+	*stable = true;
+	pthread_mutex_lock(&d->lock);
+	if (i->what == DRAFT_VAR) {
+		const struct pin *p = &d->pins[i->pin];
+		CLEANUP(closep) int dir = draft_pin_dir(d, p, e);
+
+		r = dir < 0 ? dir : npy_file_open(p->step, draft_var(d, i), dir, &base->file, e);
+		base->pin = i->pin;
+		base->number = i->number;
+		*stable = was_opened(v, d, i);
+	} else if (i->what == DRAFT_TEXT) {
+		r = text_content(d, i, &st, text, e);
+	}
+	pthread_mutex_unlock(&d->lock);
+	return r;
 }

@@ -1,6 +1,8 @@
-/* src/view/in_step.h: what an index (view/node.h) is in a parsed step without a draft. For view/ alone. */
+/* src/view/in_step.h: what an index (view/node.h) is in a step: as it was parsed, or in its draft. For view/ alone. */
 #pragma once
 #include "view/view.h"
+
+/* --- as it was parsed ----------------------------------------------------------------------------------------- */
 
 bool in_step_is_file(const struct loaded *l, uint32_t index);
 bool in_step_is_text(const struct loaded *l, uint32_t index);
@@ -16,3 +18,35 @@ uint32_t in_step_find(const struct loaded *l, uint32_t index, const char *name);
 /* Attributes of what INDEX is in the step of N. */
 void in_step_entry(struct view *v, const struct node *n, struct loaded *l, uint32_t index,
 		   struct view_entry *out);
+
+/* --- in its draft --------------------------------------------------------------------------------------------- */
+
+/* What D is over; NULL: it is a new step. As long as D is held. */
+struct loaded *in_draft_base(const struct draft *d);
+
+/* I is what the base has in its place, so the kernel may remember it. The draft's lock is held. */
+bool in_draft_is_of_base(const struct draft *d, const struct draft_item *i);
+
+/* As the calls of view.h, in the draft D of N. */
+int in_draft_lookup(struct view *v, struct node *n, struct draft *d, uint32_t dir, const char *name,
+		    struct view_entry *out, struct err *e);
+int in_draft_getattr(struct view *v, struct node *n, struct draft *d, uint32_t index,
+		     struct view_entry *out, struct err *e);
+int in_draft_entry(struct view *v, const struct node *n, struct draft *d, struct draft_item *i,
+		   struct view_entry *out, struct err *e);
+
+/* The same of an item that somebody has open; the draft's lock is not held. */
+int in_draft_getattr_open(struct view *v, const struct node *n, struct draft *d,
+			  struct draft_item *i, struct view_entry *out, struct err *e);
+
+/* What I is to be read from: the file of a VAR into BASE, the text of a TEXT; for a STAGED item neither is needed. */
+int in_draft_open_base(struct view *v, struct draft *d, struct draft_item *i,
+		       struct draft_base *base, struct buf *text, bool *stable, struct err *e);
+
+/* The names in the folder DIR: an array of struct dir_name. */
+struct dir_name {
+	uint32_t index;
+	mode_t type;
+	size_t name; /* in NAMES, with its NUL */
+};
+int in_draft_list(struct draft *d, uint32_t dir, struct buf *items, struct buf *names);

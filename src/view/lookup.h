@@ -6,3 +6,10 @@
  * one reference more on it. */
 int lookup_item(struct view *v, struct node *parent, int dirfd, const struct snapshot *s,
 		const struct listed *item, struct view_entry *out, struct err *e);
+
+/* As view_lookup in the folder N. */
+int lookup_in_folder(struct view *v, struct node *n, const char *name, struct view_entry *out,
+		     struct err *e);
+
+/* The link NAME in the folder N that is to be renamed to `latest`; NULL: none. */
+struct node *lookup_pending_link(struct view *v, const struct node *n, const char *name);

@@ -10,7 +10,7 @@
  *   index   1: the node itself (so the root is FUSE_ROOT_ID). In a step: 2 and up its files, as in tree->files,
  *           behind them its folders, as in tree->dirs from folder 1 on, and behind these its texts
  *           (step/tree.h). What a draft has besides is numbered from DRAFT_DYNAMIC on, and no number twice. Now and then
- *           the kernel has another number of something than its index (view/numbers.h): what follows converts.
+ *           the kernel has another number of something than its index, see below.
  *
  * What stat shows as st_ino is another number (view/attr.h), made from what is stored; of folders in a step,
  * from the step's and their path.
@@ -23,9 +23,8 @@
 #include "directory/lock.h"
 #include "draft/draft.h"
 #include "step/step.h"
+#include "step/text.h"
 #include "step/tree.h"
-#include "view/numbers.h"
-#include "view/text.h"
 
 enum { NODE_ROOT_ID = 1 };
 
@@ -74,8 +73,9 @@ struct node {
 	struct node_place *places; /* the newest first */
 	bool detached;
 	bool pending; /* link: it waits to be renamed to `latest` */
-	uint64_t
-		ino; /* step: what stat shows for its folder, as long as the node is there; 0: not known yet */
+	/* step: what stat shows for its folder, as long as the node is there; 0: not known yet. To be read without
+	 * a lock */
+	_Atomic uint64_t ino;
 	struct file_id id; /* step: of the file that stands for it */
 	struct file_id meta; /* step: of its meta graph; zeros: none */
 	uint64_t lookups; /* the kernel's */
@@ -87,16 +87,22 @@ struct node {
 	uint32_t changes; /* folder: how often one was heard of */
 	struct file_id complained; /* folder: the state file with which something was wrong */
 	uint64_t last_used; /* step: for dropping what was parsed */
-	struct err failure; /* step: why it can't be parsed; code 0 if that isn't known */
+	bool parsing; /* step: a turn, see view_take_turn */
+	struct err
+		failure; /* step: why it can't be parsed; code 0 if that isn't known; with a turn at parsing */
 	struct draft *draft; /* step: or NULL; it holds a reference of the kernel's */
 	struct view_file *files; /* step: that are open */
 	struct numbers *_Atomic numbers; /* step: that are no indexes; to be read without a lock */
-	bool unborn; /* step: it is nothing but its draft */
+	atomic_bool unborn; /* step: it is nothing but its draft; to be read without a lock */
 	uint32_t next_dynamic; /* step: the first index that no draft has given out */
-	struct lock *lock; /* folder: while there are drafts in it; or NULL */
-	uint32_t drafts; /* folder: how many; under `loading` and `lock` */
-	uint32_t lockers; /* folder: who else needs `lock`; under `loading` */
-	bool recovered; /* folder: what was left in it was taken up */
+	bool drafting; /* folder: a turn: a draft in it begins or ends */
+	struct lock
+		*lock; /* folder: while there are drafts in it; or NULL; with a turn at drafting */
+	uint32_t drafts; /* folder: how many; changed with a turn at drafting */
+	uint32_t lockers; /* folder: who else needs `lock`; with a turn at drafting */
+	bool recovering; /* folder: a turn */
+	atomic_bool
+		recovered; /* folder: what was left in it was taken up; to be read without a lock */
 };
 
 struct node_table {
@@ -113,11 +119,6 @@ struct node_table {
 int node_table_init(struct node_table *t);
 void node_table_release(struct node_table *t);
 
-static inline uint64_t node_id(const struct node *n, uint32_t index)
-{
-	return (uint64_t)n->slot << 32 | numbers_of(n->numbers, index);
-}
-
 /* NULL for a number that was never given out. */
 struct node *node_get(const struct node_table *t, uint64_t id);
 
@@ -125,15 +126,6 @@ static inline uint32_t node_number(uint64_t id)
 {
 	return (uint32_t)id;
 }
-
-/* 0: what ID stood for has another number now. */
-static inline uint32_t node_index(const struct node *n, uint64_t id)
-{
-	return numbers_index(n->numbers, node_number(id));
-}
-
-/* Has the kernel have MORE numbers that are no indexes. -ENOMEM. */
-int node_add_numbers(struct node *n, const struct number *more, size_t count);
 
 /* The node that PARENT has under NAME, or NULL. */
 struct node *node_find(const struct node_table *t, const struct node *parent, enum node_kind kind,
@@ -161,3 +153,25 @@ void node_detach(struct node_table *t, struct node *n);
 
 /* Takes N of the kernel's references back; a node without any, and without children, ends. */
 void node_put(struct node_table *t, struct node *n, uint64_t lookups);
+
+/* --- numbers that are no indexes -----------------------------------------------------------------------------
+ *
+ * In two cases the kernel has another number of a thing than its index:
+ *   - A variable of the base is removed in a draft while somebody has it open. Its number is then that of the
+ *     open file. When the draft ends and the base shows the variable again, the variable gets a new one.
+ *   - A new step is committed. What is in it has other indexes in the saved step than in the draft, and keeps
+ *     its numbers: somebody may stand in one of its folders. */
+
+/* The kernel has NUMBER of what has INDEX. */
+struct number {
+	uint32_t number, index;
+};
+
+/* Has the kernel have MORE numbers that are no indexes; of one index the newest number counts. -ENOMEM. */
+int node_add_numbers(struct node *n, const struct number *more, size_t count);
+
+/* The kernel's number of INDEX, which is in N. */
+uint64_t node_id(const struct node *n, uint32_t index);
+
+/* The index that ID stands for; 0: it has another number now. */
+uint32_t node_index(const struct node *n, uint64_t id);

@@ -1,6 +1,7 @@
 #include "view/open.h"
 #include "base/cleanup.h"
-#include "view/draft_view.h"
+#include "draft/draft_state.h"
+#include "view/drafts.h"
 #include "view/folder.h"
 #include "view/in_step.h"
 #include "view/steps.h"
@@ -28,11 +29,11 @@ static void opened_unref(struct opened *o)
 		draft_close(o->draft, o->item, o->writing);
 	for (struct base_file *b = o->base, *before; b; b = before) {
 		before = b->before;
-		file_close(b->base.file);
+		npy_file_close(b->base.file);
 		free(b);
 	}
 	draft_unref(o->draft);
-	file_close(o->file);
+	npy_file_close(o->file);
 	loaded_unref(o->loaded);
 	buf_release(&o->text);
 	closep(&o->fd);
@@ -73,7 +74,7 @@ static int open_in_base(struct view *v, struct node *n, uint32_t index, struct o
 	o->loaded = l;
 	*stable = true;
 	if (in_step_is_file(l, index))
-		r = file_open(l->step, in_step_var(l, index), dirfd, &o->file, e);
+		r = npy_file_open(l->step, in_step_var(l, index), dirfd, &o->file, e);
 	else if (in_step_is_text(l, index))
 		r = text_make(&l->texts, l->step, dirfd, in_step_text(l, index), &o->text, e);
 	else
@@ -97,7 +98,7 @@ struct how {
 static int open_base(struct view *v, struct opened *o, struct base_file *b, bool *stable,
 		     struct err *e)
 {
-	int r = draft_open_base(v, o->draft, o->item, &b->base, &o->text, stable, e);
+	int r = in_draft_open_base(v, o->draft, o->item, &b->base, &o->text, stable, e);
 
 	if (r < 0 || !b->base.file) {
 		free(b);
@@ -135,9 +136,9 @@ static int open_in_step(struct view *v, struct node *n, uint32_t index, const st
 	int r = 0;
 
 	if (how->writing)
-		r = draft_need(v, n, &o->draft, e);
+		r = view_draft_need(v, n, &o->draft, e);
 	else
-		o->draft = draft_of(v, n);
+		o->draft = view_draft_of(v, n);
 	if (r < 0)
 		return r;
 	return o->draft ? open_in_draft(v, index, how, o, stable, e)
@@ -315,7 +316,7 @@ static int64_t read_opened(const struct opened *o, uint64_t off, size_t len, uin
 	if (o->item && !draft_item_is_text(o->draft, o->item))
 		return draft_read(o->draft, o->item, base_of(o), off, len, dst, e);
 	if (o->file)
-		return file_read(o->file, off, len, dst, e);
+		return npy_file_read(o->file, off, len, dst, e);
 	if (o->fd < 0)
 		return read_text(&o->text, off, len, dst);
 	n = pread(o->fd, dst, len, (off_t)off);
@@ -434,7 +435,7 @@ int open_getattr(struct view *v, struct node *n, uint64_t id, struct view_entry 
 			o = hold(f);
 	pthread_mutex_unlock(&v->lock);
 	if (o && o->item)
-		r = draft_getattr_open(v, n, o->draft, o->item, out, e);
+		r = in_draft_getattr_open(v, n, o->draft, o->item, out, e);
 	out->id = id;
 	opened_unref(o);
 	return r;
@@ -492,7 +493,7 @@ static bool source_of(struct view *v, const struct node *n, const struct opened 
 					    : index - tree_text_index(t, 0),
 				     from->text.n};
 	if (is_var)
-		out->size = file_size(out->step, &out->step->vars[out->number], out->dirfd);
+		out->size = npy_file_size(out->step, &out->step->vars[out->number], out->dirfd);
 	return true;
 }
 

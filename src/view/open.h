@@ -16,7 +16,7 @@ struct opened {
 	struct draft_item *item;
 	struct base_file *_Atomic base; /* of the item, as a variable; or NULL */
 	struct loaded *loaded; /* what a file or text without a draft is of */
-	struct file *file; /* a variable's, without a draft */
+	struct npy_file *file; /* a variable's, without a draft */
 	struct buf text; /* a text's */
 	int fd; /* of the state file */
 };

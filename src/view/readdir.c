@@ -1,9 +1,10 @@
 /* src/view/readdir.c: open folders. */
 #include "base/cleanup.h"
-#include "view/draft_view.h"
+#include "view/drafts.h"
 #include "view/folder.h"
 #include "view/in_step.h"
 #include "view/lookup.h"
+#include "view/snapshot.h"
 #include "view/steps.h"
 
 struct view_dir {
@@ -12,8 +13,7 @@ struct view_dir {
 	struct snapshot *snapshot; /* what was in it, or */
 	struct loaded *loaded; /* of a step, and */
 	uint32_t dir; /* in its tree, or */
-	struct buf items,
-		names; /* of a draft: struct draft_name; of a folder: the new steps in it */
+	struct buf items, names; /* of a draft: struct dir_name; of a folder: the new steps in it */
 	bool drafted;
 	uint64_t parent; /* then: of the folder */
 	const struct listed *item; /* what was given last, or */
@@ -33,7 +33,7 @@ static int list_new_steps(struct view *v, const struct node *n, const struct sna
 	pthread_mutex_lock(&v->lock);
 	for (uint32_t i = 0; i < v->nodes.n_slots && r == 0 && n->drafts; i++) {
 		const struct node *step = v->nodes.slots[i];
-		struct draft_name name = {NODE_ROOT_ID, S_IFDIR, names->n};
+		struct dir_name name = {NODE_ROOT_ID, S_IFDIR, names->n};
 
 		if (!step || step->parent != n || !step->draft || step->detached ||
 		    listing_find(&s->listing, LISTED_STEP, step->place->name))
@@ -68,10 +68,10 @@ static int open_in_step(struct view *v, struct node *n, uint64_t id, struct view
 	int r = 0;
 
 	d->parent = id;
-	while (draft_ask(&a, v, n, r)) {
+	while (view_draft_ask(&a, v, n, r)) {
 		d->drafted = a.draft;
 		d->items.n = d->names.n = 0;
-		r = a.draft ? draft_list(a.draft, node_index(n, id), &d->items, &d->names)
+		r = a.draft ? in_draft_list(a.draft, node_index(n, id), &d->items, &d->names)
 			    : open_in_base(v, n, node_index(n, id), d, e);
 	}
 	return r;
@@ -79,10 +79,8 @@ static int open_in_step(struct view *v, struct node *n, uint64_t id, struct view
 
 static int open_folder(struct view *v, struct node *n, struct view_dir *d, struct err *e)
 {
-	int r = folder_snapshot(v, n, &d->snapshot, e);
+	int r = snapshot_get(v, n, &d->fd, &d->snapshot, e);
 
-	if (r == 0 && (d->fd = folder_open(v, n, e)) < 0)
-		r = d->fd;
 	return r == 0 ? list_new_steps(v, n, d->snapshot, &d->items, &d->names) : r;
 }
 
@@ -192,7 +190,7 @@ static int next_child(struct view_dir *d, uint32_t *pos)
 /* What is not in a listing or a tree: NUMBER of d->items. */
 static int next_named(struct view_dir *d, uint32_t number)
 {
-	const struct draft_name *item = (const struct draft_name *)d->items.p + number;
+	const struct dir_name *item = (const struct dir_name *)d->items.p + number;
 
 	if (number >= d->items.n / sizeof *item)
 		return 0;
@@ -243,8 +241,8 @@ int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *ou
 				   (char *)d->name.p, out, e);
 	/* Where the link leads is in the listing, which may be old; all else is looked at on disk. */
 	if (!d->loaded && d->item->kind == LISTED_LATEST &&
-	    !folder_is_current(v, d->node, d->snapshot))
-		return view_lookup_in_folder(v, d->node, d->item->place.name, out, e);
+	    !snapshot_is_current(v, d->node, d->snapshot))
+		return lookup_in_folder(v, d->node, d->item->place.name, out, e);
 	if (!d->loaded)
 		return lookup_item(v, d->node, d->fd, d->snapshot, d->item, out, e);
 	in_step_entry(v, d->node, d->loaded, d->index, out);

@@ -1,10 +1,15 @@
 #include "view/step_folder.h"
 #include "base/cleanup.h"
+#include "directory/latest.h"
 #include "directory/state_update.h"
 #include "directory/step_files.h"
-#include "view/commits.h"
-#include "view/draft_view.h"
+#include "draft/draft_state.h"
+#include "view/drafts.h"
+#include "view/drafts_end.h"
 #include "view/folder.h"
+#include "view/in_step.h"
+#include "view/lookup.h"
+#include "view/snapshot.h"
 #include "view/steps.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -33,45 +38,15 @@ static int step_name(const char *name, struct buf *out, struct err *e)
 	return r;
 }
 
-/* Makes the node of a step that is not there yet. */
-struct node *step_folder_node(struct view *v, struct node *parent, const char *name)
+int step_folder_mkdir(struct view *v, struct node *folder, const char *name,
+		      const struct draft_owner *maker, struct view_entry *out, struct err *e)
 {
-	CLEANUP(buf_release) struct buf file = {0};
-	struct step_place place = {.name = (char *)name, .format = STEP_V2};
-	struct node *n = NULL;
-
-	if (buf_printf(&file, "%s.index", name) < 0 || buf_add_byte(&file, 0) < 0)
-		return NULL;
-	place.file = (char *)file.p;
-	pthread_mutex_lock(&v->lock);
-	n = node_find(&v->nodes, parent, NODE_STEP, name);
-	if (n)
-		node_detach(&v->nodes, n);
-	n = node_new(&v->nodes, parent, NODE_STEP, &place);
-	if (n) {
-		n->unborn = true;
-		n->lookups++;
-	}
-	pthread_mutex_unlock(&v->lock);
-	return n;
-}
-
-int view_mkdir(struct view *v, uint64_t parent, const char *name, const struct view_owner *owner,
-	       struct view_entry *out, struct err *e)
-{
-	const struct draft_owner maker = {owner->uid, owner->gid, owner->mode};
 	CLEANUP(buf_release) struct buf prefix = {0};
-	struct node *folder = view_node(v, parent), *n;
 	struct draft *d;
+	struct node *n;
 	int r;
 
-	if (folder && folder->kind == NODE_STEP)
-		return write_mkdir(v, parent, name, out, e);
-	if (!folder || folder->kind != NODE_FOLDER)
-		return folder ? -ENOTDIR : -ESTALE;
-	if (!v->writable)
-		return -EROFS;
-	r = view_lookup_in_folder(v, folder, name, out, e);
+	r = lookup_in_folder(v, folder, name, out, e);
 	if (r == 0)
 		view_forget(v, out->id, 1);
 	if (r != -ENOENT)
@@ -79,14 +54,14 @@ int view_mkdir(struct view *v, uint64_t parent, const char *name, const struct v
 	r = step_name(name, &prefix, e);
 	if (r < 0)
 		return r;
-	n = step_folder_node(v, folder, (char *)prefix.p);
+	n = view_draft_node(v, folder, (char *)prefix.p);
 	if (!n)
 		return err_set(e, -ENOMEM, "no memory");
-	r = draft_need_new(v, n, &maker, &d, e);
+	r = view_draft_need_new(v, n, maker, &d, e);
 	if (r == 0) {
-		r = draft_getattr(v, n, d, NODE_ROOT_ID, out, e);
+		r = in_draft_getattr(v, n, d, NODE_ROOT_ID, out, e);
 		if (r < 0)
-			commits_end(v, n, d, NULL, NULL);
+			view_draft_discard(v, n, d, NULL, NULL);
 		draft_unref(d);
 	}
 	if (r < 0) { /* the kernel has no reference */
@@ -101,7 +76,7 @@ static int find_step(struct view *v, struct node *folder, const char *name, stru
 		     struct err *e)
 {
 	struct view_entry entry;
-	int r = view_lookup_in_folder(v, folder, name, &entry, e);
+	int r = lookup_in_folder(v, folder, name, &entry, e);
 
 	if (r < 0)
 		return r;
@@ -128,15 +103,15 @@ static int remove_files(struct view *v, struct node *n, struct draft *d, int top
 			struct buf *changes, struct err *e)
 {
 	struct step_files files = files_of(v, top);
-	bool saved = !view_is_unborn(v, n);
+	bool saved = !n->unborn;
 	int r;
 
 	pthread_mutex_lock(&v->committing);
 	r = saved ? step_remove(&files, n->place, e) : 0;
 	if (r == 0)
-		r = commits_end(v, n, d, changes, e);
+		r = view_draft_discard(v, n, d, changes, e);
 	if (r == 0 && saved)
-		step_removed(&files);
+		step_remove_end(&files);
 	pthread_mutex_unlock(&v->committing);
 	return r;
 }
@@ -146,12 +121,12 @@ static int remove_step(struct view *v, struct node *n, struct draft *d, struct b
 		       struct err *e)
 {
 	CLEANUP(closep) int top = folder_open_parent(v, n, e);
-	int r = top < 0 ? top : draft_lock_folder(v, n->parent, top, e);
+	int r = top < 0 ? top : view_draft_lock_folder(v, n->parent, top, e);
 
 	if (r < 0)
 		return r;
 	r = remove_files(v, n, d, top, changes, e);
-	draft_unlock_folder(v, n->parent, top);
+	view_draft_unlock_folder(v, n->parent, top);
 	if (r == 0)
 		steps_detach(v, n);
 	return r;
@@ -166,7 +141,7 @@ int step_folder_rmdir(struct view *v, struct node *folder, const char *name, str
 
 	if (r < 0)
 		return r;
-	d = draft_of(v, n);
+	d = view_draft_of(v, n);
 	if (!d || !is_emptied(d))
 		r = -ENOTEMPTY;
 	else
@@ -178,32 +153,21 @@ int step_folder_rmdir(struct view *v, struct node *folder, const char *name, str
 
 /* --- links ------------------------------------------------------------------------------------------------- */
 
-struct node *view_pending_link(struct view *v, const struct node *n, const char *name)
-{
-	struct node *link;
-
-	pthread_mutex_lock(&v->lock);
-	link = node_find(&v->nodes, n, NODE_LATEST, name);
-	if (link && !link->pending)
-		link = NULL;
-	pthread_mutex_unlock(&v->lock);
-	return link;
-}
-
 /* Calls the step PREFIX of the folder the latest. */
 static int point(struct view *v, struct node *folder, const char *prefix, struct err *e)
 {
-	CLEANUP(closep) int top = folder_open(v, folder, e);
+	CLEANUP(closep) int top = -1;
 	const struct listed *item;
 	struct snapshot *s;
-	int r = top < 0 ? top : folder_snapshot(v, folder, &s, e);
+	int r = snapshot_get(v, folder, &top, &s, e);
 
 	if (r < 0)
 		return r;
 	item = listing_find(&s->listing, LISTED_STEP, prefix);
 	pthread_mutex_lock(&v->committing);
 	r = item ? state_point(top, v->state_name, &item->place, e)
-		 : err_set(e, -EINVAL, "latest -> %s: expected a step of this folder", prefix);
+		 : err_set(e, -EINVAL, LATEST_NAME " -> %s: expected a step of this folder",
+			   prefix);
 	pthread_mutex_unlock(&v->committing);
 	snapshot_unref(s);
 	return r;
@@ -222,7 +186,8 @@ static int target_step(const char *target, struct buf *out, struct err *e)
 	if (!strncmp(target, "./", 2))
 		memmove(copy, copy + 2, strlen(copy) - 1);
 	if (strchr(copy, '/'))
-		return err_set(e, -EINVAL, "latest -> %s: expected a step of this folder", target);
+		return err_set(e, -EINVAL, LATEST_NAME " -> %s: expected a step of this folder",
+			       target);
 	return step_name(copy, out, e);
 }
 
@@ -240,15 +205,15 @@ int view_symlink(struct view *v, uint64_t parent, const char *name, const char *
 	if (!v->writable)
 		return -EROFS;
 	r = target_step(target, &prefix, e);
-	if (r == 0 && (r = view_lookup_in_folder(v, folder, (char *)prefix.p, &entry, e)) == 0)
+	if (r == 0 && (r = lookup_in_folder(v, folder, (char *)prefix.p, &entry, e)) == 0)
 		view_forget(v, entry.id, 1);
 	if (r < 0)
-		return r == -ENOENT
-			       ? err_set(e, -EINVAL, "latest -> %s: there is no such step", target)
-			       : r;
-	if (!strcmp(name, "latest")) {
+		return r == -ENOENT ? err_set(e, -EINVAL,
+					      LATEST_NAME " -> %s: there is no such step", target)
+				    : r;
+	if (!strcmp(name, LATEST_NAME)) {
 		r = point(v, folder, (char *)prefix.p, e);
-		return r < 0 ? r : view_lookup_in_folder(v, folder, name, out, e);
+		return r < 0 ? r : lookup_in_folder(v, folder, name, out, e);
 	}
 	place.file = (char *)prefix.p;
 	pthread_mutex_lock(&v->lock);
@@ -260,7 +225,7 @@ int view_symlink(struct view *v, uint64_t parent, const char *name, const char *
 	pthread_mutex_unlock(&v->lock);
 	if (!n)
 		return err_set(e, -ENOMEM, "no memory");
-	r = view_lookup_in_folder(v, folder, name, out, e);
+	r = lookup_in_folder(v, folder, name, out, e);
 	view_forget(v, node_id(n, NODE_ROOT_ID), 1);
 	return r;
 }
@@ -276,7 +241,7 @@ static int rename_unborn(struct view *v, struct node *n, struct draft *d, const 
 	const struct step_place *before = n->place;
 	int r;
 
-	if (buf_printf(&file, "%s.index", to) < 0 || buf_add_byte(&file, 0) < 0)
+	if (name_of_index(to, &file) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	place.file = (char *)file.p;
 	pthread_mutex_lock(&v->lock);
@@ -302,15 +267,15 @@ static int rename_saved(struct view *v, struct node *n, struct draft *d, const c
 	int r = top < 0 ? top : 0;
 
 	if (r == 0 && d)
-		r = commits_node(v, n, d, changes, e);
+		r = view_draft_commit(v, n, d, changes, e);
 	if (r == 0)
-		r = draft_lock_folder(v, n->parent, top, e); /* which makes .ckptfs */
+		r = view_draft_lock_folder(v, n->parent, top, e); /* which makes .ckptfs */
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&v->committing);
 	r = step_rename(&files, n->place, to, e);
 	pthread_mutex_unlock(&v->committing);
-	draft_unlock_folder(v, n->parent, top);
+	view_draft_unlock_folder(v, n->parent, top);
 	if (r == 0)
 		steps_detach(v, n); /* its files are others by name: it is read afresh */
 	return r;
@@ -323,7 +288,7 @@ static int rename_step(struct view *v, struct node *folder, const char *from, co
 	struct view_entry there;
 	struct draft *d;
 	struct node *n;
-	int r = view_lookup_in_folder(v, folder, to, &there, e);
+	int r = lookup_in_folder(v, folder, to, &there, e);
 
 	if (r == 0)
 		view_forget(v, there.id, 1);
@@ -337,8 +302,8 @@ static int rename_step(struct view *v, struct node *folder, const char *from, co
 		r = find_step(v, folder, from, &n, e);
 	if (r < 0)
 		return r;
-	d = draft_of(v, n);
-	if (d && view_is_unborn(v, n))
+	d = view_draft_of(v, n);
+	if (d && n->unborn)
 		r = rename_unborn(v, n, d, (char *)prefix.p, e);
 	else
 		r = rename_saved(v, n, d, (char *)prefix.p, changes, e);
@@ -352,7 +317,7 @@ static int rename_step(struct view *v, struct node *folder, const char *from, co
 int step_folder_rename(struct view *v, struct node *a, const char *from, struct node *b,
 		       const char *to, unsigned flags, struct buf *changes, struct err *e)
 {
-	struct node *link = view_pending_link(v, a, from);
+	struct node *link = lookup_pending_link(v, a, from);
 	int r;
 
 	if (!v->writable)
@@ -363,7 +328,7 @@ int step_folder_rename(struct view *v, struct node *a, const char *from, struct 
 		return flags & ~(unsigned)RENAME_NOREPLACE
 			       ? -EINVAL
 			       : rename_step(v, a, from, to, changes, e);
-	if (strcmp(to, "latest") != 0 || flags & RENAME_EXCHANGE)
+	if (strcmp(to, LATEST_NAME) != 0 || flags & RENAME_EXCHANGE)
 		return -EPERM;
 	if (buf_reserve(changes, sizeof(struct view_change)) < 0)
 		return err_set(e, -ENOMEM, "no memory");

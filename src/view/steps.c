@@ -1,6 +1,5 @@
 #include "view/steps.h"
 #include "base/cleanup.h"
-#include "view/draft_view.h"
 #include "view/folder.h"
 
 enum { LOADED_BUDGET = 64 << 20 }; /* bytes of parsed steps that are kept without being in use */
@@ -140,9 +139,9 @@ int steps_get(struct view *v, struct node *n, struct loaded **out, struct err *e
 
 	if ((*out = use_loaded(v, n)))
 		return 0;
-	if (view_is_unborn(v, n))
+	if (n->unborn)
 		return err_set(e, -ENOENT, "%s: has no variables yet", n->place->name);
-	pthread_mutex_lock(&v->loading);
+	view_take_turn(v, &n->parsing);
 	*out = use_loaded(v, n);
 	if (!*out && n->failure.code) {
 		if (e)
@@ -161,6 +160,6 @@ int steps_get(struct view *v, struct node *n, struct loaded **out, struct err *e
 		if (r < 0 && e)
 			*e = why;
 	}
-	pthread_mutex_unlock(&v->loading);
+	view_end_turn(v, &n->parsing);
 	return r;
 }

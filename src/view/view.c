@@ -1,17 +1,7 @@
 #include "view/view.h"
 #include "base/cleanup.h"
-#include "view/attr.h"
-#include "view/draft_view.h"
-#include "view/folder.h"
-#include "view/in_step.h"
-#include "view/kept_steps.h"
-#include "view/lookup.h"
-#include "view/open.h"
-#include "view/steps.h"
-#include <fcntl.h>
-#include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
-#include <time.h>
 
 int view_init(struct view *v, int root_fd, const struct view_config *c, struct err *e)
 {
@@ -24,11 +14,9 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 			   .warn_arg = c->warn_arg,
 			   .commit_ms = c->commit_ms,
 			   .root_lock = {-1, -1}};
-	pthread_mutex_init(&v->recovering, NULL);
 	pthread_mutex_init(&v->committing, NULL);
-	pthread_mutex_init(&v->loading, NULL);
 	pthread_mutex_init(&v->lock, NULL);
-	pthread_cond_init(&v->left, NULL);
+	pthread_cond_init(&v->done, NULL);
 	if (fstat(root_fd, &v->root) < 0)
 		return err_sys(e, -errno, "fstat");
 	v->state_name = strdup(c->state_name);
@@ -45,7 +33,9 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 
 void view_release(struct view *v)
 {
-	kept_steps_release(v);
+	for (size_t i = 0; i < v->rescued.n / sizeof(struct rescued_step); i++)
+		rescue_release(&((struct rescued_step *)v->rescued.p)[i].rescue);
+	buf_release(&v->rescued);
 	node_table_release(&v->nodes);
 	lock_release(&v->root_lock, v->root_fd);
 	free(v->who);
@@ -53,11 +43,9 @@ void view_release(struct view *v)
 	free(v->meta_suffix);
 	free(v->family);
 	closep(&v->root_fd);
-	pthread_cond_destroy(&v->left);
+	pthread_cond_destroy(&v->done);
 	pthread_mutex_destroy(&v->lock);
-	pthread_mutex_destroy(&v->loading);
 	pthread_mutex_destroy(&v->committing);
-	pthread_mutex_destroy(&v->recovering);
 }
 
 int view_add_change(struct buf *changes, uint64_t id, const char *name)
@@ -79,271 +67,24 @@ struct node *view_node(struct view *v, uint64_t id)
 	return n;
 }
 
-uint64_t view_step_ino(struct view *v, const struct node *n)
+int view_list_drafted(struct view *v, const struct node *folder, struct buf *out)
 {
-	uint64_t ino;
-
-	pthread_mutex_lock(&v->lock);
-	ino = n->ino;
-	pthread_mutex_unlock(&v->lock);
-	return ino;
-}
-
-bool view_is_unborn(struct view *v, const struct node *n)
-{
-	bool unborn;
-
-	pthread_mutex_lock(&v->lock);
-	unborn = n->unborn;
-	pthread_mutex_unlock(&v->lock);
-	return unborn;
-}
-
-/* --- lookup ------------------------------------------------------------------------------------------------ */
-
-static int lookup_in_base(struct view *v, struct node *n, uint32_t index, const char *name,
-			  struct view_entry *out, struct err *e)
-{
-	struct loaded *l;
-	uint32_t found;
-	int r;
-
-	if (!index || index >= DRAFT_DYNAMIC)
-		return -ESTALE;
-	r = steps_get(v, n, &l, e);
-	if (r < 0)
-		return r;
-	if (in_step_is_file(l, index) || in_step_is_text(l, index))
-		r = -ENOTDIR;
-	else if (!(found = in_step_find(l, index, name)))
-		r = -ENOENT;
-	else
-		in_step_entry(v, n, l, found, out);
-	loaded_unref(l);
-	if (r == 0)
-		view_hold(v, n);
-	return r;
-}
-
-static int lookup_in_step(struct view *v, struct node *n, uint32_t index, const char *name,
-			  struct view_entry *out, struct err *e)
-{
-	struct asking a = {0};
 	int r = 0;
 
-	while (draft_ask(&a, v, n, r))
-		r = a.draft ? draft_lookup(v, n, a.draft, index, name, out, e)
-			    : lookup_in_base(v, n, index, name, out, e);
-	return r;
-}
-
-/* The attributes of a node, of which ST is on disk. -ENOMEM. */
-static int entry_of_node(struct view *v, const struct node *n, const struct stat *st,
-			 struct view_entry *out, struct err *e)
-{
-	CLEANUP(buf_release) struct buf target = {0};
-	int r = 0;
-
-	out->id = node_id(n, NODE_ROOT_ID);
 	pthread_mutex_lock(&v->lock);
-	out->stable = n->parent && n->parent->watch;
-	pthread_mutex_unlock(&v->lock);
-	if (n->kind == NODE_STEP) {
-		attr_of_step(st, &out->st);
-		out->st.st_ino = view_step_ino(v, n);
-	} else if (n->kind == NODE_LATEST) {
-		r = name_from_entry(bytes_str(n->place->file), false, &target);
-		attr_of_link(st, target.n, &out->st);
-		out->fleeting = v->writable; /* what is written through it must reach the latest */
-	} else {
-		attr_of_disk(st, &out->st);
+	for (uint32_t i = 0; i < v->nodes.n_slots && r == 0; i++) {
+		struct node *n = v->nodes.slots[i];
+		const struct node *p = n ? n->parent : NULL;
+
+		while (p && folder && p != folder)
+			p = p->parent;
+		if (!n || !n->draft || !p)
+			continue;
+		r = buf_add(out, &n, sizeof n);
+		n->lookups += r == 0;
 	}
-	return r < 0 ? err_set(e, r, "no memory") : 0;
-}
-
-/* The node for an item of PARENT, made if need be; a step whose file is another than it was, and a
- * link that leads elsewhere, get a new one.
- * The kernel has one reference more on it. */
-static int look_up_node(struct view *v, struct node *parent, const struct listed *item,
-			const struct stat *st, const struct file_id *meta, struct node **out)
-{
-	struct file_id id = file_id_of(st);
-	struct node *n;
-
-	pthread_mutex_lock(&v->lock);
-	n = node_find(&v->nodes, parent, folder_node_kind(item->kind), item->place.name);
-	if (n && !n->draft && folder_is_replaced(n, item, &id, meta)) {
-		node_detach(&v->nodes, n);
-		n = NULL;
-	}
-	if (!n && (n = node_new(&v->nodes, parent, folder_node_kind(item->kind), &item->place)))
-		n->meta = *meta;
-	if (n && (n->kind != NODE_STEP || !n->id.ino)) /* a step's tells which one it is */
-		n->id = id;
-	if (n && !n->ino)
-		n->ino = attr_step_ino(st);
-	if (n)
-		n->lookups++;
 	pthread_mutex_unlock(&v->lock);
-	*out = n;
-	return n ? 0 : -ENOMEM;
-}
-
-/* Of a change that is heard of before the node is there the kernel is not told: what was looked up in a
- * listing that is older must not be kept. */
-int lookup_item(struct view *v, struct node *parent, int dirfd, const struct snapshot *s,
-		const struct listed *item, struct view_entry *out, struct err *e)
-{
-	struct node *n = NULL;
-	struct file_id meta = {0};
-	struct stat st;
-	int r = folder_stat(v, dirfd, folder_node_kind(item->kind), item->place.file, &st, e);
-
-	if (r < 0)
-		return r;
-	if (item->kind == LISTED_STEP)
-		meta = folder_meta_id(v, dirfd, &item->place);
-	if (look_up_node(v, parent, item, &st, &meta, &n) < 0)
-		return err_set(e, -ENOMEM, "no memory");
-	r = entry_of_node(v, n, &st, out, e);
-	if (r < 0)
-		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
-	out->stable = out->stable && folder_is_current(v, parent, s);
 	return r;
-}
-
-/* An entry of a folder as it is shown, and what that stands for, with its NUL. */
-struct shown {
-	struct buf name;
-	bool clash;
-};
-
-/* -ENOENT: nothing can be called that. */
-static int read_shown(const char *name, struct shown *out, struct err *e)
-{
-	int r = name_to_entry(bytes_str(name), &out->name, &out->clash);
-
-	if (r == 0)
-		r = buf_add_byte(&out->name, 0);
-	return r < 0 && r != -ENOENT ? err_set(e, r, "no memory") : r;
-}
-
-/* The item that is shown so. Steps come before subfolders, and both before the state file and `latest`. */
-static const struct listed *find_item(const struct listing *l, const struct shown *shown)
-{
-	const char *name = (char *)shown->name.p;
-	const struct listed *item = listing_find(l, LISTED_STEP, name);
-
-	if (shown->clash)
-		return item ? listing_find(l, LISTED_FOLDER, name) : NULL;
-	if (!item)
-		item = listing_find(l, LISTED_FOLDER, name);
-	if (!item)
-		item = listing_find(l, LISTED_STATE, name);
-	return item ? item : listing_find(l, LISTED_LATEST, name);
-}
-
-/* The node in N that is there whatever is on disk: a step with a draft, or a link that waits for its name. The
- * kernel has one reference more on it. */
-static struct node *find_held(struct view *v, const struct node *n, const struct shown *shown)
-{
-	const char *name = (char *)shown->name.p;
-	struct node *found;
-
-	if (shown->clash)
-		return NULL;
-	pthread_mutex_lock(&v->lock);
-	found = node_find(&v->nodes, n, NODE_STEP, name);
-	if (!found || !found->draft)
-		found = node_find(&v->nodes, n, NODE_LATEST, name);
-	if (found && !found->draft && !found->pending)
-		found = NULL;
-	if (found)
-		found->lookups++;
-	pthread_mutex_unlock(&v->lock);
-	return found;
-}
-
-/* The attributes of such a node; -ENOENT: it is held no more. */
-static int entry_of_held(struct view *v, struct node *n, struct view_entry *out, struct err *e)
-{
-	struct draft *d = draft_of(v, n);
-	struct stat st = {.st_mode = 0777};
-	int r = 0;
-
-	if (n->kind == NODE_LATEST) {
-		r = entry_of_node(v, n, &st, out, e);
-	} else if (d) {
-		r = draft_getattr(v, n, d, NODE_ROOT_ID, out, e);
-		if (r < 0 && d->ended)
-			r = -ENOENT;
-		draft_unref(d);
-	} else {
-		r = -ENOENT;
-	}
-	return r;
-}
-
-static int look_up_on_disk(struct view *v, struct node *n, const struct shown *shown,
-			   struct view_entry *out, struct err *e)
-{
-	CLEANUP(closep) int fd = -1;
-	const struct listed *item;
-	struct snapshot *s;
-	int r = folder_snapshot(v, n, &s, e);
-
-	if (r < 0)
-		return r;
-	item = find_item(&s->listing, shown);
-	r = item ? fd = folder_open(v, n, e) : -ENOENT;
-	if (r >= 0)
-		r = lookup_item(v, n, fd, s, item, out, e);
-	if (!item && s->no_latest.code && !strcmp((char *)shown->name.p, "latest"))
-		r = err_set(e, s->no_latest.code, "%s", s->no_latest.text);
-	snapshot_unref(s);
-	return r;
-}
-
-static int look_up_shown(struct view *v, struct node *n, const struct shown *shown,
-			 struct view_entry *out, struct err *e)
-{
-	struct node *held = find_held(v, n, shown);
-	int r = held ? entry_of_held(v, held, out, e) : -ENOENT;
-
-	if (held && r < 0)
-		view_forget(v, node_id(held, NODE_ROOT_ID), 1);
-	return r == -ENOENT ? look_up_on_disk(v, n, shown, out, e) : r;
-}
-
-int view_lookup_in_folder(struct view *v, struct node *n, const char *name, struct view_entry *out,
-			  struct err *e)
-{
-	struct shown shown = {0};
-	int r = read_shown(name, &shown, e);
-
-	if (r == 0)
-		r = look_up_shown(v, n, &shown, out, e);
-	buf_release(&shown.name);
-	return r;
-}
-
-int view_lookup(struct view *v, uint64_t parent, const char *name, struct view_entry *out,
-		struct err *e)
-{
-	struct node *n = view_node(v, parent);
-
-	if (!n)
-		return -ESTALE;
-	if (strlen(name) > NAME_MAX)
-		return -ENAMETOOLONG;
-	if (n->kind == NODE_STEP)
-		return lookup_in_step(v, n, node_index(n, parent), name, out, e);
-	return n->kind == NODE_FOLDER ? view_lookup_in_folder(v, n, name, out, e) : -ENOTDIR;
-}
-
-void view_look(struct view *v)
-{
-	folder_recover(v, view_node(v, NODE_ROOT_ID));
 }
 
 void view_hold(struct view *v, struct node *n)
@@ -364,87 +105,37 @@ void view_forget(struct view *v, uint64_t id, uint64_t count)
 	pthread_mutex_unlock(&v->lock);
 }
 
-/* What N is like; -ENOENT: it has no draft, and does not wait for its name. */
-static int entry_of_held_node(struct view *v, struct node *n, struct view_entry *out, struct err *e)
+void view_tell(struct view *v, const char *fmt, ...)
 {
-	bool held;
+	struct err text;
+	va_list ap;
 
+	va_start(ap, fmt);
+	vsnprintf(text.text, sizeof text.text, fmt, ap);
+	va_end(ap);
+	if (v->tell)
+		v->tell(v->warn_arg, text.text);
+}
+
+void view_warn(struct view *v, const struct err *e)
+{
+	if (v->warn)
+		v->warn(v->warn_arg, e);
+}
+
+void view_take_turn(struct view *v, bool *turn)
+{
 	pthread_mutex_lock(&v->lock);
-	held = n->draft || n->pending;
+	while (*turn)
+		pthread_cond_wait(&v->done, &v->lock);
+	*turn = true;
 	pthread_mutex_unlock(&v->lock);
-	return held ? entry_of_held(v, n, out, e) : -ENOENT;
 }
 
-static int stat_node(struct view *v, struct node *n, struct view_entry *out, struct err *e)
+void view_end_turn(struct view *v, bool *turn)
 {
-	CLEANUP(closep) int fd = -1;
-	struct stat st;
-	int r = -ENOENT;
-
-	if (n->kind == NODE_STEP || n->kind == NODE_LATEST)
-		r = entry_of_held_node(v, n, out, e);
-	if (r != -ENOENT)
-		return r;
-	fd = folder_open_parent(v, n, e);
-	r = fd < 0 ? fd : folder_stat(v, fd, n->kind, n->parent ? n->place->file : ".", &st, e);
-
-	if (r < 0)
-		return r == -ENOENT ? -ESTALE : r;
-	if (n->kind != NODE_STEP) { /* a step's tells which one it is */
-		pthread_mutex_lock(&v->lock);
-		n->id = file_id_of(&st);
-		pthread_mutex_unlock(&v->lock);
-	}
-	return entry_of_node(v, n, &st, out, e);
-}
-
-static int getattr_in_base(struct view *v, struct node *n, uint32_t index, struct view_entry *out,
-			   struct err *e)
-{
-	struct loaded *l;
-	int r = !index || index >= DRAFT_DYNAMIC ? -ESTALE : steps_get(v, n, &l, e);
-
-	if (r < 0)
-		return r;
-	in_step_entry(v, n, l, index, out);
-	loaded_unref(l);
-	return 0;
-}
-
-static int getattr_in_step(struct view *v, struct node *n, uint32_t index, struct view_entry *out,
-			   struct err *e)
-{
-	struct asking a = {0};
-	int r = 0;
-
-	while (draft_ask(&a, v, n, r))
-		r = a.draft ? draft_getattr(v, n, a.draft, index, out, e)
-			    : getattr_in_base(v, n, index, out, e);
-	return r;
-}
-
-int view_getattr(struct view *v, uint64_t id, struct view_entry *out, struct err *e)
-{
-	struct node *n = view_node(v, id);
-	int r;
-
-	if (!n)
-		return -ESTALE;
-	if (node_number(id) == NODE_ROOT_ID)
-		return stat_node(v, n, out, e);
-	r = getattr_in_step(v, n, node_index(n, id), out, e);
-	return r == -ESTALE ? open_getattr(v, n, id, out, e) : r;
-}
-
-/* --- the link `latest` ------------------------------------------------------------------------------------- */
-
-int view_readlink(struct view *v, uint64_t id, struct buf *out, struct err *e)
-{
-	const struct node *n = view_node(v, id);
-
-	if (!n || n->kind != NODE_LATEST)
-		return -EINVAL;
-	return name_from_entry(bytes_str(n->place->file), false, out) < 0
-		       ? err_set(e, -ENOMEM, "no memory")
-		       : 0;
+	pthread_mutex_lock(&v->lock);
+	*turn = false;
+	pthread_cond_broadcast(&v->done);
+	pthread_mutex_unlock(&v->lock);
 }

@@ -4,14 +4,23 @@
  * from many threads. A step is parsed when something in it is first asked for, and dropped again when what is
  * parsed would take more than a budget and nobody has it open.
  *
- * Locks, in the order in which they are taken: `recovering`, `committing`, `loading`, `lock`. `lock` guards
- * the node table and everything that hangs on nodes, and is held only to look or to change, never while a file
- * is read. `loading` is taken before it, by the one thread that parses a step. */
+ * `lock` guards the node table and everything that hangs on nodes, and is held only to look or to change, never while
+ * a file is read. What takes longer, and only one thread may do, is done by turns (view_take_turn): a step is
+ * parsed, a folder is recovered, a draft begins or ends in a folder. Who wants that of another node does not wait.
+ * docs/ARCHITECTURE.md has a table of all locks. */
 #pragma once
 #include "commit/commit.h"
 #include "step/npy_file.h"
 #include "step/stats.h"
 #include "view/node.h"
+
+/* A step that was committed through this view (view/rescued_steps.h). */
+struct rescued_step {
+	struct rescue rescue;
+	struct node *folder; /* with a reference that keeps it */
+	bool looked; /* when the folder was as AT says, nothing had happened to the step */
+	uint32_t at; /* folder->changes */
+};
 
 struct view {
 	int root_fd;
@@ -22,22 +31,20 @@ struct view {
 	enum verify_mode verify;
 	void (*warn)(void *, const struct err *);
 	void *warn_arg;
-	int inotify; /* -1: nothing is watched; view/watch.h */
+	int inotify; /* -1: nothing is watched; view/changes.h */
 	pthread_mutex_t
 		watching; /* between inotify's answer and node->watch nobody looks for either; with inotify */
-	pthread_mutex_t recovering; /* guards what node->recovered says */
 	pthread_mutex_t
 		committing; /* one at a time changes which steps there are, and the state file */
-	pthread_mutex_t loading;
 	pthread_mutex_t lock;
-	pthread_cond_t left; /* with `lock`: a node has let a draft go */
+	pthread_cond_t done; /* with `lock`: a turn has ended, or a node has let a draft go */
 	struct node_table nodes;
 	bool writable;
 	int64_t commit_ms; /* how long a draft is quiet before it is committed; -1: only when asked for */
 	struct commit_config commit;
 	struct lock root_lock;
 	char *who; /* for others who want to write */
-	struct buf kept; /* what was committed (view/kept_steps.c); under loading */
+	struct buf rescued; /* struct rescued_step; under committing */
 	uint32_t drafts; /* how many there are; under lock */
 	void (*tell)(void *, const char *);
 	void (*begun)(void *); /* a first draft: see view_commit_due */
@@ -101,20 +108,14 @@ int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *ou
 
 struct view_file;
 
-/* -EISDIR, or of file_open. STABLE: the kernel may keep the pages that it has. */
+/* -EISDIR, or of npy_file_open. STABLE: the kernel may keep the pages that it has. */
 int view_open(struct view *v, uint64_t id, struct view_file **out, bool *stable, struct err *e);
 void view_close(struct view_file *f);
 int64_t view_read(struct view_file *f, uint64_t off, size_t len, uint8_t *dst, struct err *e);
 
-struct view_owner {
-	uid_t uid;
-	gid_t gid;
-	mode_t mode; /* less the caller's umask */
-};
-
 int view_open_to_write(struct view *v, uint64_t id, bool truncate, struct view_file **out,
 		       struct err *e);
-int view_create(struct view *v, uint64_t parent, const char *name, const struct view_owner *owner,
+int view_create(struct view *v, uint64_t parent, const char *name, const struct draft_owner *owner,
 		struct view_entry *entry, struct view_file **out, struct err *e);
 int view_write(struct view_file *f, struct bytes b, uint64_t off, struct err *e);
 int view_allocate(struct view_file *f, int mode, uint64_t off, uint64_t len, struct err *e);
@@ -129,7 +130,7 @@ int64_t view_copy_range(struct view_file *from, uint64_t from_off, struct view_f
 
 /* --- changing what there is --- */
 
-int view_mkdir(struct view *v, uint64_t parent, const char *name, const struct view_owner *owner,
+int view_mkdir(struct view *v, uint64_t parent, const char *name, const struct draft_owner *owner,
 	       struct view_entry *out, struct err *e);
 int view_unlink(struct view *v, uint64_t parent, const char *name, struct err *e);
 int view_rmdir(struct view *v, uint64_t parent, const char *name, struct buf *changes,
@@ -185,10 +186,28 @@ void view_commit_all(struct view *v);
 /* Where the link `latest` leads, into OUT, without a NUL. -EINVAL if ID is no link. */
 int view_readlink(struct view *v, uint64_t id, struct buf *out, struct err *e);
 
-/* What the step or folder N says of its drafts: NAME is "draft" or "error". -ENODATA: nothing. */
-int view_draft_xattr(struct view *v, struct node *n, struct bytes name, struct buf *out);
-
 /* NAME is the whole one. -ENODATA if there is none; -EINTR: STOP, which may be NULL, said so. */
 int view_getxattr(struct view *v, uint64_t id, const char *name, const struct stop *stop,
 		  struct buf *out, struct err *e);
 int view_listxattr(struct view *v, uint64_t id, struct buf *out, struct err *e);
+
+/* --- for view/ alone --- */
+
+/* The node of ID; NULL: none. */
+struct node *view_node(struct view *v, uint64_t id);
+
+/* One reference more on N, as the kernel has them: view_forget takes it back. */
+void view_hold(struct view *v, struct node *n);
+
+/* The nodes that have drafts, each with a reference: an array of struct node *. Below FOLDER, or with NULL all.
+ * -ENOMEM: some are missing. */
+int view_list_drafted(struct view *v, const struct node *folder, struct buf *out);
+
+/* Says what was done unasked, and what concerns nobody's request. */
+void view_tell(struct view *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void view_warn(struct view *v, const struct err *e);
+
+/* Waits for its turn at what only one thread may do at a time: TURN is one of a node's. Others wait until it is
+ * given back, but no lock is held meanwhile. */
+void view_take_turn(struct view *v, bool *turn);
+void view_end_turn(struct view *v, bool *turn);

@@ -1,8 +1,9 @@
 /* src/view/write.c: the calls of view.h that change what is in a step; its draft is begun by the first. */
 #include "base/cleanup.h"
 #include "draft/items.h"
-#include "view/commits.h"
-#include "view/draft_view.h"
+#include "view/drafts.h"
+#include "view/in_step.h"
+#include "view/lookup.h"
 #include "view/open.h"
 #include "view/step_folder.h"
 #include "view/steps.h"
@@ -21,7 +22,7 @@ static int step_of(struct view *v, uint64_t id, struct node **n, struct draft **
 		return -EPERM;
 	if (!v->writable)
 		return -EROFS;
-	return draft_need(v, *n, d, e);
+	return view_draft_need(v, *n, d, e);
 }
 
 /* A change in the step of a folder: made once, and anew where the draft was committed just before.
@@ -57,8 +58,8 @@ static int enter_item(struct view *v, struct node *n, struct draft *d, struct dr
 	int r;
 
 	pthread_mutex_lock(&d->lock);
-	r = draft_entry(v, n, d, i, out, e);
-	draft_item_put(d, i);
+	r = in_draft_entry(v, n, d, i, out, e);
+	draft_item_unref(d, i);
 	pthread_mutex_unlock(&d->lock);
 	if (r == 0)
 		view_hold(v, n);
@@ -89,16 +90,15 @@ static int create(struct view *v, const struct attempt *a, uint64_t parent, cons
 	return r < 0 ? r : err_set(e, opened, "no memory");
 }
 
-int view_create(struct view *v, uint64_t parent, const char *name, const struct view_owner *owner,
+int view_create(struct view *v, uint64_t parent, const char *name, const struct draft_owner *owner,
 		struct view_entry *entry, struct view_file **out, struct err *e)
 {
-	struct draft_owner own = {owner->uid, owner->gid, owner->mode};
 	struct node *n = view_node(v, parent);
 	struct attempt a = {0};
 	int r;
 
 	while (is_to_be_tried(&a, v, parent, &r, e))
-		r = create(v, &a, parent, name, &own, entry, out, e);
+		r = create(v, &a, parent, name, owner, entry, out, e);
 	return r == -EPERM && n && n->kind != NODE_STEP
 		       ? err_set(e, r, "%s: files are made in the folders of steps", name)
 		       : r;
@@ -106,8 +106,8 @@ int view_create(struct view *v, uint64_t parent, const char *name, const struct 
 
 /* --- in a step --------------------------------------------------------------------------------------------- */
 
-int write_mkdir(struct view *v, uint64_t parent, const char *name, struct view_entry *out,
-		struct err *e)
+static int make_dir(struct view *v, uint64_t parent, const char *name, struct view_entry *out,
+		    struct err *e)
 {
 	struct attempt a = {0};
 	struct draft_item *i;
@@ -124,6 +124,20 @@ int write_mkdir(struct view *v, uint64_t parent, const char *name, struct view_e
 	return r;
 }
 
+int view_mkdir(struct view *v, uint64_t parent, const char *name, const struct draft_owner *owner,
+	       struct view_entry *out, struct err *e)
+{
+	struct node *n = view_node(v, parent);
+
+	if (!n)
+		return -ESTALE;
+	if (n->kind == NODE_STEP)
+		return make_dir(v, parent, name, out, e);
+	if (n->kind != NODE_FOLDER)
+		return -ENOTDIR;
+	return v->writable ? step_folder_mkdir(v, n, name, owner, out, e) : -EROFS;
+}
+
 int view_unlink(struct view *v, uint64_t parent, const char *name, struct err *e)
 {
 	struct node *n = view_node(v, parent);
@@ -131,7 +145,7 @@ int view_unlink(struct view *v, uint64_t parent, const char *name, struct err *e
 	int r;
 
 	if (n && n->kind == NODE_FOLDER) {
-		struct node *link = view_pending_link(v, n, name);
+		struct node *link = lookup_pending_link(v, n, name);
 
 		if (!link)
 			return v->writable ? -EPERM : -EROFS;
@@ -222,7 +236,7 @@ static int set_size(struct view *v, uint64_t id, struct view_file *f, uint64_t s
 static int set_others(struct view *v, struct node *n, uint32_t index, unsigned valid,
 		      const struct stat *st, struct err *e)
 {
-	struct draft *d = draft_of(v, n);
+	struct draft *d = view_draft_of(v, n);
 	int r = 0;
 
 	if (d)

@@ -1,113 +1,38 @@
-#include "view/xattr.h"
+/* src/view/xattr.c: the extended attributes user.ckptfs.*. Of a variable:
+ *
+ *   key, dtype, shape, crc32c, shard   what the index says of it (step/var_field.h)
+ *   collections                        those of the meta graph that hold it, with commas between
+ *   full_name                          what the object graph calls it
+ * and, worked out when asked for and not listed:
+ *   stats                              count, mean, std, min, max, norm, zeros, nans, infs
+ *   error                              why it can't be read
+ *
+ * Of a step error, and of a step or folder draft: how many variables differ in its drafts. */
 #include "base/cleanup.h"
+#include "draft/draft_state.h"
 #include "format/dtype.h"
+#include "step/name.h"
 #include "step/stats.h"
+#include "step/var_field.h"
+#include "view/drafts.h"
+#include "view/drafts_end.h"
+#include "view/folder.h"
+#include "view/in_step.h"
+#include "view/steps.h"
+#include <fcntl.h>
 #include <inttypes.h>
 
-static int put_key(const struct step *s, const struct var *v, struct buf *out)
-{
-	struct bytes key = var_key(s, v);
+#define PREFIX "user.ckptfs."
 
-	return buf_add(out, key.p, key.n);
-}
+/* What a variable that was written has, as listxattr(2) wants it. */
+#define LISTED PREFIX "key\0" PREFIX "dtype\0" PREFIX "shape\0"
 
-static int put_dtype(const struct step *s, const struct var *v, struct buf *out)
-{
-	const struct dtype_info *type = dtype_info(v->dtype);
-
-	(void)s;
-	return type ? buf_add_str(out, type->name) : -ENODATA;
-}
-
-static int put_shape(const struct step *s, const struct var *v, struct buf *out)
-{
-	const int64_t *dims = var_dims(s, v);
-	int r = 0;
-
-	for (unsigned i = 0; i < v->rank && r == 0; i++)
-		r = buf_printf(out, i ? ",%" PRId64 : "%" PRId64, dims[i]);
-	return r;
-}
-
-/* A partitioned variable has one for each slice, in the order in which they are listed. */
-static int put_parts(const struct step *s, const struct var *v, struct buf *out,
-		     int (*put)(const struct step *, const struct var *, struct buf *))
-{
-	int r = 0;
-
-	if (v->kind == VAR_BAD)
-		return -ENODATA;
-	if (v->kind != VAR_SLICED)
-		return put(s, v, out);
-	for (uint32_t i = 0; i < v->n_parts && r == 0; i++) {
-		r = i ? buf_add_byte(out, ',') : 0;
-		if (r == 0)
-			r = put(s, &s->vars[s->parts[v->aux + i].var], out);
-	}
-	return r;
-}
-
-static int put_one_crc(const struct step *s, const struct var *v, struct buf *out)
-{
-	return s->place.format == STEP_V2 ? buf_printf(out, "%08" PRIx32, v->crc) : -ENODATA;
-}
-
-static int put_crc(const struct step *s, const struct var *v, struct buf *out)
-{
-	return put_parts(s, v, out, put_one_crc);
-}
-
-static int put_one_shard(const struct step *s, const struct var *v, struct buf *out)
-{
-	CLEANUP(buf_release) struct buf file = {0};
-
-	step_shard_file(s, v->shard, &file);
-	return buf_add(out, file.p, file.n);
-}
-
-static int put_shard(const struct step *s, const struct var *v, struct buf *out)
-{
-	return put_parts(s, v, out, put_one_shard);
-}
-
-static const struct {
-	const char *name;
-	int (*put)(const struct step *, const struct var *, struct buf *);
-} indexed[] = {
-	{"key", put_key},    {"dtype", put_dtype}, {"shape", put_shape},
-	{"crc32c", put_crc}, {"shard", put_shard},
-};
-
-enum { N_INDEXED = sizeof indexed / sizeof *indexed };
-
-int xattr_of_var(const struct step *s, const struct var *v, struct bytes name, struct buf *out)
-{
-	for (size_t i = 0; i < N_INDEXED; i++)
-		if (bytes_eq(name, bytes_str(indexed[i].name)))
-			return indexed[i].put(s, v, out);
-	return -ENODATA;
-}
-
-/* Listed too, though it takes more to know them. */
+/* Listed besides the fields of the index, though it takes more to know them. */
 static const char *const others[] = {"collections", "full_name"};
 
-bool xattr_is_derived(const char *name)
-{
-	static const char prefix[] = "user.ckptfs.";
+enum { N_OTHERS = sizeof others / sizeof *others };
 
-	if (strncmp(name, prefix, strlen(prefix)) != 0)
-		return false;
-	name += strlen(prefix);
-	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-		if (!strcmp(name, others[i]))
-			return true;
-	for (size_t i = 0; i < N_INDEXED; i++)
-		if (!strcmp(name, indexed[i].name))
-			return true;
-	return false;
-}
-
-/* --- what takes more than the index ------------------------------------------------------------------------ */
+/* --- of a variable ------------------------------------------------------------------------------------------ */
 
 static int print_stats(const struct stats *n, struct buf *out)
 {
@@ -139,9 +64,14 @@ static int put_error(struct step *s, const struct var *v, int dirfd, struct buf 
 	return -ENODATA;
 }
 
-int xattr_get(struct step *s, const struct var *v, struct texts *texts, int dirfd,
-	      struct bytes name, const struct stop *stop, struct buf *out, struct err *e)
+/* Appends the value of NAME, less PREFIX. -ENODATA if V has none; or of reading. DIRFD: the step's. */
+static int get_of_var(struct step *s, const struct var *v, struct texts *texts, int dirfd,
+		      struct bytes name, const struct stop *stop, struct buf *out, struct err *e)
 {
+	enum var_field field = var_field_of(name);
+
+	if (field < N_VAR_FIELDS)
+		return var_field_put(s, v, field, out);
 	if (bytes_eq(name, bytes_str("collections")))
 		return text_collections(texts, s, dirfd, var_key(s, v), out, e);
 	if (bytes_eq(name, bytes_str("full_name")))
@@ -150,27 +80,31 @@ int xattr_get(struct step *s, const struct var *v, struct texts *texts, int dirf
 		return put_stats(s, v, dirfd, stop, out, e);
 	if (bytes_eq(name, bytes_str("error")))
 		return put_error(s, v, dirfd, out);
-	return xattr_of_var(s, v, name, out);
+	return -ENODATA;
 }
 
-int xattr_list(struct step *s, const struct var *v, struct texts *texts, int dirfd, struct buf *out)
+/* Appends the names of those that V has and that are listed, each with its NUL. */
+static int list_of_var(struct step *s, const struct var *v, struct texts *texts, int dirfd,
+		       struct buf *out)
 {
 	CLEANUP(buf_release) struct buf value = {0};
 	int r = 0;
 
-	for (size_t i = 0; i < N_INDEXED && r == 0; i++)
-		if (indexed[i].put(s, v, &value) == 0)
-			r = buf_printf(out, "user.ckptfs.%s%c", indexed[i].name, 0);
-	for (size_t i = 0; i < sizeof others / sizeof *others && r == 0; i++)
-		if (xattr_get(s, v, texts, dirfd, bytes_str(others[i]), NULL, &value, NULL) == 0)
-			r = buf_printf(out, "user.ckptfs.%s%c", others[i], 0);
+	for (unsigned i = 0; i < N_VAR_FIELDS + N_OTHERS && r == 0; i++) {
+		const char *name = i < N_VAR_FIELDS ? var_field_name(i) : others[i - N_VAR_FIELDS];
+
+		if (get_of_var(s, v, texts, dirfd, bytes_str(name), NULL, &value, NULL) == 0)
+			r = buf_printf(out, PREFIX "%s%c", name, 0);
+	}
 	return r;
 }
 
-/* --- of a file that was written ---------------------------------------------------------------------------- */
+/* --- in a draft ------------------------------------------------------------------------------------------- */
 
-int xattr_of_file(const struct source *src, struct bytes key, struct bytes name,
-		  const struct stop *stop, struct buf *out, struct err *e)
+/* Appends key, dtype, shape or stats of a variable that was written and is not committed yet: the .npy file
+ * SRC. -ENODATA. */
+static int get_of_file(const struct source *src, struct bytes key, struct bytes name,
+		       const struct stop *stop, struct buf *out, struct err *e)
 {
 	CLEANUP(freep) struct npy *npy = malloc(sizeof *npy);
 	struct stats n;
@@ -193,5 +127,292 @@ int xattr_of_file(const struct source *src, struct bytes key, struct bytes name,
 	r = 0;
 	for (unsigned k = 0; k < npy->rank && r == 0; k++)
 		r = buf_printf(out, "%s%" PRId64, k ? "," : "", npy->dims[k]);
+	return r;
+}
+
+/* What an item of a draft is: taken with the draft's lock held, and looked at without. */
+struct subject {
+	struct step *step; /* a variable of it, or */
+	uint32_t number;
+	int dir; /* where its files are */
+	struct texts *texts; /* or NULL */
+	int fd; /* a file of the draft's own, and */
+	struct buf key;
+	bool is_variable;
+	struct err refusal;
+};
+
+static void subject_release(struct subject *s)
+{
+	step_unref(s->step);
+	closep(&s->dir);
+	closep(&s->fd);
+	buf_release(&s->key);
+}
+
+static int take_staged(struct draft *d, struct draft_item *i, struct subject *out, struct err *e)
+{
+	CLEANUP(buf_release) struct buf path = {0};
+	int r;
+
+	out->refusal = i->staged->refusal;
+	out->is_variable = draft_is_variable(i);
+	if (!out->is_variable || i->gone)
+		return 0;
+	r = draft_path(i, &path);
+	if (r == 0)
+		r = name_from_path(d->object_based ? NAME_OBJECT : NAME_PLAIN,
+				   bytes_of(path.p, path.n - strlen(".npy")), &out->key);
+	if (r == 0)
+		r = draft_item_open(d, i, e);
+	if (r < 0)
+		return r;
+	out->fd = fcntl(i->staged->fd, F_DUPFD_CLOEXEC, 0);
+	r = out->fd < 0 ? err_sys(e, -errno, "%s", i->name) : 0;
+	if (!i->opens)
+		closep(&i->staged->fd);
+	return r;
+}
+
+static int take_var(struct draft *d, const struct draft_item *i, struct subject *out, struct err *e)
+{
+	struct pin *p = &d->pins[i->pin];
+	struct loaded *base = in_draft_base(d);
+
+	out->step = step_ref(p->step);
+	out->number = i->number;
+	out->texts = base && i->pin == 0 ? &base->texts : NULL;
+	out->dir = draft_pin_dir(d, p, e);
+	return out->dir < 0 ? out->dir : 0;
+}
+
+static int take_subject(struct draft *d, uint32_t index, struct subject *out, struct err *e)
+{
+	struct draft_item *i;
+	int r = -ENODATA;
+
+	*out = (struct subject){.dir = -1, .fd = -1};
+	pthread_mutex_lock(&d->lock);
+	i = draft_item(d, index);
+	if (i && i->what == DRAFT_STAGED)
+		r = take_staged(d, i, out, e);
+	else if (i && i->what == DRAFT_VAR)
+		r = take_var(d, i, out, e);
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+static int of_staged(const struct subject *s, struct bytes name, const struct stop *stop,
+		     struct buf *out, struct err *e)
+{
+	struct source src;
+	int r;
+
+	if (name.p && bytes_eq(name, bytes_str("error")))
+		return s->refusal.code ? buf_add_str(out, s->refusal.text) : -ENODATA;
+	if (!s->is_variable || s->fd < 0)
+		return -ENODATA;
+	if (!name.p)
+		return buf_add(out, LISTED, sizeof LISTED - 1);
+	r = source_of_fd(s->fd, &src, e);
+	return r < 0 ? r : get_of_file(&src, buf_bytes(&s->key), name, stop, out, e);
+}
+
+static int of_var(const struct draft *d, const struct subject *s, struct bytes name,
+		  const struct stop *stop, struct buf *out, struct err *e)
+{
+	const struct var *v = &s->step->vars[s->number];
+	struct texts own = {0}, *t = s->texts ? s->texts : &own;
+	int r = t == &own ? texts_init(&own, s->step, s->dir, d->meta) : 0;
+
+	if (r < 0)
+		return err_sys(e, r, "what is beside %s", s->step->place.file);
+	r = name.p ? get_of_var(s->step, v, t, s->dir, name, stop, out, e)
+		   : list_of_var(s->step, v, t, s->dir, out);
+	if (t == &own)
+		texts_release(&own);
+	return r;
+}
+
+/* The value of NAME, or with NAME.p NULL the names. */
+static int xattr_in_draft(struct draft *d, uint32_t index, struct bytes name,
+			  const struct stop *stop, struct buf *out, struct err *e)
+{
+	CLEANUP(subject_release) struct subject s;
+	int r = take_subject(d, index, &s, e);
+
+	if (r == 0)
+		r = s.step ? of_var(d, &s, name, stop, out, e) : of_staged(&s, name, stop, out, e);
+	return r;
+}
+
+/* --- in a saved step --------------------------------------------------------------------------------------- */
+
+/* A step that can't be parsed has the one attribute `error`. */
+static int error_of_step(struct view *v, struct node *n, struct bytes name, struct buf *out)
+{
+	struct err why = {0};
+	struct loaded *l;
+
+	if (!bytes_eq(name, bytes_str("error")) || n->unborn)
+		return -ENODATA;
+	if (steps_get(v, n, &l, &why) < 0)
+		return buf_add_str(out, why.text);
+	loaded_unref(l);
+	return -ENODATA;
+}
+
+static int xattr_in_base(struct view *v, struct node *n, uint32_t index, struct bytes name,
+			 const struct stop *stop, struct buf *out, struct err *e)
+{
+	CLEANUP(closep) int fd = folder_open_parent(v, n, e);
+	struct loaded *l;
+	int r = fd < 0 ? fd : steps_get(v, n, &l, e);
+
+	if (r < 0)
+		return r;
+	if (!in_step_is_file(l, index))
+		r = -ENODATA;
+	else if (name.p)
+		r = get_of_var(l->step, in_step_var(l, index), &l->texts, fd, name, stop, out, e);
+	else
+		r = list_of_var(l->step, in_step_var(l, index), &l->texts, fd, out);
+	loaded_unref(l);
+	return r;
+}
+
+static int xattr_in_step(struct view *v, struct node *n, uint32_t index, struct bytes name,
+			 const struct stop *stop, struct buf *out, struct err *e)
+{
+	struct asking a = {0};
+	int r = 0;
+
+	while (view_draft_ask(&a, v, n, r)) {
+		out->n = 0;
+		r = a.draft ? xattr_in_draft(a.draft, index, name, stop, out, e)
+			    : xattr_in_base(v, n, index, name, stop, out, e);
+	}
+	return r;
+}
+
+/* --- of a step or folder ------------------------------------------------------------------------------------ */
+
+static int add_why(struct view *v, struct node *n, struct buf *out)
+{
+	struct draft *d = view_draft_of(v, n);
+	CLEANUP(buf_release) struct buf why = {0};
+	int r = d ? draft_why(d, &why) : 0;
+
+	if (r == 0 && why.n)
+		r = buf_printf(out, "%s%s: %.*s", out->n ? "\n" : "", n->place->name, (int)why.n,
+			       (char *)why.p);
+	draft_unref(d);
+	return r;
+}
+
+static int xattr_of_drafts(struct view *v, struct node *n, struct bytes name, struct buf *out)
+{
+	CLEANUP(buf_release) struct buf nodes = {0};
+	bool error = bytes_eq(name, bytes_str("error"));
+	struct draft *d = view_draft_of(v, n);
+	uint32_t count = d ? draft_count(d) : 0;
+	int r = 0;
+
+	if (!error && !bytes_eq(name, bytes_str("draft"))) {
+		draft_unref(d);
+		return -ENODATA;
+	}
+	if (n->kind == NODE_FOLDER)
+		r = view_list_drafted(v, n, &nodes);
+	for (size_t i = 0; i < nodes.n / sizeof(struct node *); i++) {
+		struct node *step = ((struct node **)nodes.p)[i];
+		struct draft *own = view_draft_of(v, step);
+
+		count += own && !error ? draft_count(own) : 0;
+		if (r == 0 && error)
+			r = add_why(v, step, out);
+		draft_unref(own);
+		view_forget(v, node_id(step, NODE_ROOT_ID), 1);
+	}
+	if (r == 0 && d && error)
+		r = draft_why(d, out);
+	draft_unref(d);
+	if (r == 0 && !error)
+		r = buf_printf(out, "%u", count);
+	return r == 0 && !out->n ? -ENODATA : r;
+}
+
+/* --- all ---------------------------------------------------------------------------------------------------- */
+
+int view_getxattr(struct view *v, uint64_t id, const char *name, const struct stop *stop,
+		  struct buf *out, struct err *e)
+{
+	struct bytes full = bytes_str(name), ours = bytes_str(PREFIX), rest;
+	struct node *n;
+	int r;
+
+	/* `ls -l` asks every file for security and ACL attributes: answered before anything is looked up. */
+	if (!bytes_starts(full, ours))
+		return -ENODATA;
+	rest = bytes_of(full.p + ours.n, full.n - ours.n);
+	n = view_node(v, id);
+	if (!n || (n->kind != NODE_STEP && n->kind != NODE_FOLDER))
+		return -ENODATA;
+	if (node_number(id) != NODE_ROOT_ID)
+		return xattr_in_step(v, n, node_index(n, id), rest, stop, out, e);
+	r = xattr_of_drafts(v, n, rest, out);
+	return r == -ENODATA && n->kind == NODE_STEP ? error_of_step(v, n, rest, out) : r;
+}
+
+int view_listxattr(struct view *v, uint64_t id, struct buf *out, struct err *e)
+{
+	struct node *n = view_node(v, id);
+	int r;
+
+	if (!n || n->kind != NODE_STEP || node_number(id) == NODE_ROOT_ID)
+		return 0;
+	r = xattr_in_step(v, n, node_index(n, id), bytes_of(NULL, 0), NULL, out, e);
+	return r == -ENODATA ? 0 : r;
+}
+
+/* Whether NAME is that of a listed one, which cp -a and rsync -X bring along. */
+static bool is_derived(const char *name)
+{
+	if (strncmp(name, PREFIX, strlen(PREFIX)) != 0)
+		return false;
+	name += strlen(PREFIX);
+	for (size_t i = 0; i < N_OTHERS; i++)
+		if (!strcmp(name, others[i]))
+			return true;
+	return var_field_of(bytes_str(name)) < N_VAR_FIELDS;
+}
+
+int view_setxattr(struct view *v, uint64_t id, const char *name, struct bytes value,
+		  struct buf *changes, struct err *e)
+{
+	struct node *n = view_node(v, id);
+	struct draft *d;
+	int r;
+
+	if (!n)
+		return -ESTALE;
+	if (!v->writable)
+		return -EROFS;
+	if (strcmp(name, PREFIX "draft") != 0 || n->kind != NODE_STEP ||
+	    node_number(id) != NODE_ROOT_ID)
+		return is_derived(name) ? 0 : -EOPNOTSUPP;
+	if (bytes_eq(value, bytes_str("commit")))
+		return view_sync(v, id, NULL, changes, e);
+	if (!bytes_eq(value, bytes_str("discard")))
+		return err_set(e, -EINVAL, "%s: expected commit or discard", name);
+	d = view_draft_of(v, n);
+	r = d ? view_draft_discard(v, n, d, changes, e) : 0;
+	if (d && d->ended && n->unborn) {
+		steps_detach(v, n);
+		if (r == 0)
+			r = view_add_change(changes, node_id(n->parent, NODE_ROOT_ID),
+					    n->place->name);
+	}
+	draft_unref(d);
 	return r;
 }

@@ -8,6 +8,7 @@
  *
  *   check_faults [SCENARIO...] */
 #include "base/cleanup.h"
+#include "draft/draft_state.h"
 #include "faults/scenarios.h"
 #include <stdio.h>
 

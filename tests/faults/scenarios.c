@@ -31,7 +31,7 @@ static int act_create(struct trial *t, struct err *e)
 	int r = draft_create(t->d, item(t, "hidden")->index, "new.npy", &owner, false, &i, e);
 
 	if (r == 0)
-		draft_item_put(t->d, i);
+		draft_item_unref(t->d, i);
 	return r;
 }
 
@@ -68,11 +68,12 @@ static int act_truncate(struct trial *t, struct err *e)
 static int act_refer(struct trial *t, struct err *e)
 {
 	const struct draft_item *w = item(t, "hidden/weights.npy");
-	const struct draft_source from = {.step = t->base,
-					  .dirfd = t->top,
-					  .what = DRAFT_VAR,
-					  .number = w->number,
-					  .size = file_size(t->base, draft_var(t->d, w), t->top)};
+	const struct draft_source from = {
+		.step = t->base,
+		.dirfd = t->top,
+		.what = DRAFT_VAR,
+		.number = w->number,
+		.size = npy_file_size(t->base, draft_var(t->d, w), t->top)};
 	int64_t n = draft_refer(t->d, item(t, "hidden/new.npy"), &from, 0, from.size, e);
 
 	return n < 0 ? (int)n : n == (int64_t)from.size ? 0 : -EAGAIN;
@@ -131,7 +132,7 @@ static int act_mkdir(struct trial *t, struct err *e)
 	int r = draft_mkdir(t->d, item(t, "hidden")->index, "deeper", &i, e);
 
 	if (r == 0)
-		draft_item_put(t->d, i);
+		draft_item_unref(t->d, i);
 	return r;
 }
 
@@ -238,7 +239,7 @@ static int act_step_remove(struct trial *t, struct err *e)
 	int r = step_remove(&f, &base_place, e);
 
 	if (r == 0)
-		step_removed(&f);
+		step_remove_end(&f);
 	return r;
 }
 
@@ -266,7 +267,7 @@ static void overwritten(struct trial *t)
 
 static int act_restore(struct trial *t, struct err *e)
 {
-	int r = kept_restore(&t->kept, t->top, "meta", e);
+	int r = rescue_restore(&t->rescue, t->top, "meta", e);
 
 	return r < 0 ? r : 0;
 }

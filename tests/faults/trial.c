@@ -95,7 +95,7 @@ void trial_end(struct trial *t)
 	if (t->open)
 		draft_close(t->d, t->open, true);
 	draft_unref(t->d);
-	kept_release(&t->kept);
+	rescue_release(&t->rescue);
 	tree_release(&t->tree);
 	step_unref(t->base);
 	close(t->top);
@@ -143,8 +143,8 @@ int trial_commit(struct trial *t, struct err *e)
 	struct commit_done done = {.result = COMMIT_NOTHING};
 	int r = commit(t->d, &commit_config, &done, e);
 
-	kept_release(&t->kept);
-	t->kept = done.kept;
+	rescue_release(&t->rescue);
+	t->rescue = done.rescue;
 	buf_release(&done.name);
 	return r;
 }
@@ -225,7 +225,7 @@ int create_file(struct trial *t, const char *dir, const char *name, struct bytes
 		return r;
 	r = write_item(t, i, b, 0, false, e);
 	pthread_mutex_lock(&t->d->lock);
-	draft_item_put(t->d, i);
+	draft_item_unref(t->d, i);
 	pthread_mutex_unlock(&t->d->lock);
 	return r;
 }

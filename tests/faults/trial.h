@@ -12,7 +12,7 @@ struct trial {
 	struct step *base;
 	struct tree tree;
 	struct draft *d; /* or NULL */
-	struct kept kept;
+	struct rescue rescue;
 	struct draft_item *open; /* for writing, or NULL */
 	bool own; /* what is written is large enough to become a shard of its own */
 };

@@ -20,7 +20,7 @@ extern const unsigned n_view_reads, n_view_writes, n_view_commits;
 
 /* --- for all three of them --- */
 
-extern const struct view_owner owner;
+extern const struct draft_owner owner;
 
 void nothing(struct mounted *m);
 

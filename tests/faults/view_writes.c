@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-const struct view_owner owner = {0, 0, 0644};
+const struct draft_owner owner = {0, 0, 0644};
 
 /* --- writing ------------------------------------------------------------------------------------------- */
 

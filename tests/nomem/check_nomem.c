@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/crc32c.h"
 #include "base/io.h"
+#include "directory/family.h"
 #include "directory/latest.h"
 #include "directory/listing.h"
 #include "directory/locate.h"

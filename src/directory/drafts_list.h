@@ -1,0 +1,42 @@
+/* src/directory/drafts_list.h: which drafts a checkpoint directory has, as the names in .ckptfs/drafts tell.
+ *
+ * A draft is a folder there, with the name of its step's folder (step/name.h). What is in it: draft/draft.h. */
+#pragma once
+#include "base/buf.h"
+#include "base/error.h"
+
+/* A draft that has ended gets this name and a number, and is then removed. No step's folder has such a name. */
+#define DRAFT_OLD "%old."
+
+/* A draft that is being made has this name until it is whole. */
+#define DRAFT_NEW "%new"
+
+/* The name of the draft's folder, from the step's prefix, and the other way round. It is appended to OUT, with its
+ * NUL. As name_from_entry and name_to_entry. */
+int drafts_folder_name(const char *prefix, struct buf *out);
+int drafts_prefix(const char *folder, struct buf *out);
+
+/* A descriptor of .ckptfs/drafts in the checkpoint directory TOP. -ENOENT: there are no drafts; or what the calls
+ * return. */
+int drafts_open(int top);
+
+/* The names of the drafts' folders, each with its NUL, without those that have ended or are not whole. 0 also if
+ * there are none; or what reading returns. */
+int drafts_list(int top, struct buf *names, struct err *e);
+
+/* How many these are; 0 also if that can't be known. */
+uint32_t drafts_count(int top);
+
+/* Removes the draft of the step PREFIX, if there is one. Nobody may be at work on it. */
+int drafts_remove(int top, const char *prefix, struct err *e);
+
+/* Removes what a crash left of drafts that had ended or were not whole. */
+int drafts_remove_old(int top, struct err *e);
+
+enum { DRAFTS_OLD_SIZE = 32 };
+
+/* Renames the draft's folder FOLDER to an old one's name, OLD: by that the draft has ended. As io_move_new. */
+int drafts_retire(int top, const char *folder, char old[DRAFTS_OLD_SIZE], struct err *e);
+
+/* Removes OLD, and .ckptfs/drafts if it is empty then. The next mount removes what stays. */
+int drafts_sweep(int top, const char *old, struct err *e);

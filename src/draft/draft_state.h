@@ -1,0 +1,136 @@
+/* src/draft/draft_state.h: what a draft is in memory (draft/draft.h says what it is on disk). For src/draft and src/commit;
+ * src/view reads fields too.
+ *
+ * A draft:
+ *
+ *      draft_begin, draft_take_up
+ *                 │
+ *                 ▼
+ *     ┌────────▶ OPEN ────────────────────────────────────────────────────────────────────┐
+ *     │           │ commit(): the new step's index is in the directory                    │ draft_discard;
+ *     │           ▼                                                                       │ commit(): nothing differs
+ *     │       PUBLISHED: nothing can be changed; the state file is to be written          │ from the base
+ *     │           │       (again with each commit() if that fails)                        │
+ *     │           │ commit(): the state file names the new step                           │
+ *     │           ├─────────────────────────────────────────────────────────────────────▶ │
+ *     │           │ and files are open for writing                                        ▼
+ *     └───────────┘ draft_go_on                                                         ENDED
+ *                   draft_go_on failed: what was to stay is lost ──────────────────────▶
+ *
+ *     OPEN       !ended, no `published`    all calls
+ *     PUBLISHED  !ended, `published`       those that change it fail with -EBUSY
+ *     ENDED      `ended`                   those that change it fail with -ESTALE; open files see enum draft_where
+ *                                          (draft/file.h). Whoever ended it makes the owner let it go
+ *
+ * draft_take_up gives a PUBLISHED draft where a crash, or an error, came between the index and the state file
+ * (commit/recover.c sets `published`).
+ *
+ * An item that has a name:
+ *
+ *              the base's, or a link                         a new file
+ *                      │                                         │ draft_create
+ *                      ▼       written: draft_need_bytes         ▼
+ *                 VAR, TEXT ───────────────────────────────▶ STAGED
+ *                      ▲       cut to nothing: draft_cut         │
+ *                      └─────────────────────────────────────────┘
+ *                        all of a variable or text was copied: draft_refer
+ *
+ * An item whose name was removed is `gone`: it lives on in the files that have it open. */
+#pragma once
+#include "draft/draft.h"
+#include "draft/pin.h"
+
+/* What a file of the draft's own has besides. */
+struct staged {
+	int fd; /* -1: nobody has it open, or it is not on disk yet */
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+	struct timespec mtime; /* of one that is not on disk */
+	uint64_t version; /* counts changes of its bytes */
+	uint64_t committed; /* the version that a commit has copied while it was open; 0: none */
+	/* The checksum of what was written one behind the other from the start on, under seq_lock. */
+	pthread_mutex_t seq_lock;
+	bool seq;
+	uint32_t seq_crc;
+	uint64_t seq_end;
+	/* Being copied from a variable, in pieces: nothing of it is on disk. */
+	uint32_t ref_pin, ref_number; /* or DRAFT_NONE */
+	enum draft_what ref_what;
+	uint64_t ref_bytes;
+	struct err refusal; /* why it can't be committed; code 0: not known to be so */
+};
+
+struct draft_item {
+	uint32_t index;
+	uint32_t refs; /* the tree's, and those of open files */
+	uint32_t opens, writers;
+	enum draft_what what;
+	bool gone; /* its name was removed; some have it open */
+	bool left; /* the draft went on without it after a commit; some have it open */
+	bool lost; /* it was to stay when the draft went on, and could not */
+	bool committed; /* VAR: that stayed then, and is in the commit as it is */
+	bool on_disk; /* in `tree`; a VAR or TEXT that is not shows through from the base */
+	bool under; /* the base shows something at this place, which is this or is hidden by it */
+	bool own_name; /* VAR: of the variable that it is; only asked where the name begins with a dot */
+	bool opened; /* VAR: since its step was parsed */
+	uint32_t pin, number; /* VAR, TEXT */
+	uint32_t expect_pin, expect_var; /* over which variable it lies; or DRAFT_NONE */
+	char *name;
+	struct timespec
+		entered; /* DIR: when its entries last changed; 0: they are as in the base */
+	struct draft_item *parent; /* NULL: the root */
+	struct draft_item *first, *last, *before, *after; /* children and siblings */
+	struct draft_item *chain; /* in its bucket */
+	struct staged *staged;
+};
+
+/* A descriptor of the checkpoint directory, which the drafts in it share. */
+struct draft_top {
+	atomic_uint refs;
+	int fd;
+};
+
+struct draft {
+	atomic_uint refs;
+	pthread_mutex_t lock;
+	struct draft_top *shared;
+	int top; /* its descriptor */
+	int fd; /* .ckptfs/drafts/NAME */
+	char *name; /* prefix of the step in whose folder the draft is */
+	char *folder; /* the draft's own name in .ckptfs/drafts */
+	char *meta; /* suffix of the meta graph */
+	enum verify_mode mode;
+	struct pin *pins; /* the base is the first */
+	uint32_t n_pins;
+	bool has_base;
+	bool object_based; /* of the base; names are made accordingly */
+	struct draft_item *root;
+	struct draft_item **fixed, **dynamic; /* by index */
+	uint32_t n_fixed, n_dynamic, cap_dynamic, first_dynamic;
+	struct draft_item **buckets;
+	uint32_t n_buckets, n_items;
+	uint32_t base_files; /* variables that the base shows */
+	bool base_meta; /* and whether it has a meta graph */
+	uint32_t writers;
+	uint32_t in_flight; /* writes that are under way, without the lock */
+	pthread_cond_t quiet; /* there are none, or no writers */
+	uint64_t changes; /* counts them */
+	int64_t changed_at; /* ms of CLOCK_MONOTONIC */
+	atomic_bool
+		ended; /* committed or discarded: nothing is written any more. Set with the lock held */
+	bool born; /* a new step, and committed: what is in it is in the step of that name */
+	char *published; /* the step that it has become, where only the state file does not say so yet; or NULL */
+	struct err failure; /* of the last commit; code 0: none, or it was changed since */
+	uint64_t failed_at; /* `changes` then */
+	int64_t retry_at; /* ms of CLOCK_MONOTONIC: not to be tried again unasked before */
+	unsigned failures; /* in a row */
+	struct err told; /* the last that was told unasked */
+	void *owner; /* what whoever began it keeps with it, for as long as there is a reference */
+	void (*owner_release)(void *owner);
+};
+
+static inline const struct var *draft_var(const struct draft *d, const struct draft_item *i)
+{
+	return &d->pins[i->pin].step->vars[i->number];
+}

@@ -1,0 +1,278 @@
+#include "step/text.h"
+#include "base/cleanup.h"
+#include "format/dtype.h"
+#include "message/object_graph.h"
+#include "step/var_field.h"
+#include <inttypes.h>
+
+/* What a text may have: indentation can make a hundred bytes of two. */
+static const size_t TEXT_MAX = (size_t)4 << 30;
+
+static int find_file(struct texts *t, const struct step *s, int dirfd, enum text_kind kind,
+		     const char *suffix)
+{
+	CLEANUP(buf_release) struct buf name = {0};
+	int r = sidecar_name(&s->place, suffix, &name);
+
+	if (r < 0)
+		return r;
+	if (fstatat(dirfd, (char *)name.p, &t->st[kind], 0) < 0)
+		return errno == EIO || errno == ENOMEM ? -errno : 0;
+	t->there[kind] = S_ISREG(t->st[kind].st_mode);
+	return 0;
+}
+
+int texts_init(struct texts *t, const struct step *s, int dirfd, const char *meta_suffix)
+{
+	int r;
+
+	*t = (struct texts){.meta_suffix = meta_suffix};
+	pthread_mutex_init(&t->lock, NULL);
+	t->there[TEXT_VARIABLES] = true;
+	t->st[TEXT_VARIABLES] = s->index;
+	t->there[TEXT_OBJECT_GRAPH] = s->object_based;
+	t->st[TEXT_OBJECT_GRAPH] = s->index;
+	r = find_file(t, s, dirfd, TEXT_META_GRAPH, meta_suffix);
+	return r < 0 ? r : find_file(t, s, dirfd, TEXT_DEBUG_INFO, "debug");
+}
+
+void texts_release(struct texts *t)
+{
+	memberships_release(&t->memberships);
+	object_names_release(&t->names);
+	pthread_mutex_destroy(&t->lock);
+}
+
+/* What was read and is wrong stays so. */
+static bool is_final(int r)
+{
+	return r == -EUCLEAN || r == -EBADMSG || r == -EFBIG;
+}
+
+/* --- collections ------------------------------------------------------------------------------------------- */
+
+/* Under t->lock. A meta graph that is damaged has no collections; its own text says why. */
+static int load_memberships(struct texts *t, const struct step *s, int dirfd, struct err *e)
+{
+	CLEANUP(meta_graph_release) struct meta_graph m = {0};
+	int r = 0;
+
+	if (t->has_memberships)
+		return 0;
+	if (t->there[TEXT_META_GRAPH])
+		r = sidecar_meta(dirfd, &s->place, t->meta_suffix, &m, e);
+	if (t->there[TEXT_META_GRAPH] && r == 0)
+		r = meta_graph_memberships(&m, &t->memberships);
+	t->has_memberships = r != -EIO && r != -ENOMEM && r != -EMFILE && r != -ENFILE;
+	return t->has_memberships ? 0 : r;
+}
+
+int text_collections(struct texts *t, const struct step *s, int dirfd, struct bytes key,
+		     struct buf *out, struct err *e)
+{
+	size_t from, n = 0;
+	int r;
+
+	pthread_mutex_lock(&t->lock);
+	r = load_memberships(t, s, dirfd, e);
+	if (r == 0)
+		n = memberships_find(&t->memberships, key, &from);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		r = i ? buf_add_byte(out, ',') : 0;
+		if (r == 0)
+			r = buf_add_str(out, t->memberships.items[from + i].collection);
+	}
+	pthread_mutex_unlock(&t->lock);
+	return r < 0 || n ? r : -ENODATA;
+}
+
+/* --- full names -------------------------------------------------------------------------------------------- */
+
+/* Under t->lock. */
+static int load_names(struct texts *t, struct step *s, int dirfd, struct err *e)
+{
+	CLEANUP(buf_release) struct buf graph = {0};
+	struct err why = {0};
+	int r = t->no_names.code;
+
+	if (!t->has_names && r == 0) {
+		r = sidecar_object_graph(s, dirfd, &graph, &why);
+		if (r == 0)
+			r = object_names_read(buf_bytes(&graph), &t->names, &why);
+		t->has_names = r == 0;
+		if (is_final(r))
+			t->no_names = why;
+	} else {
+		why = t->no_names;
+	}
+	if (r < 0 && e)
+		*e = why;
+	return r;
+}
+
+int text_full_name(struct texts *t, struct step *s, int dirfd, struct bytes key, struct buf *out,
+		   struct err *e)
+{
+	const char *name = NULL;
+	int r;
+
+	if (!s->object_based)
+		return -ENODATA;
+	pthread_mutex_lock(&t->lock);
+	r = load_names(t, s, dirfd, e);
+	if (r == 0)
+		name = object_names_find(&t->names, key);
+	pthread_mutex_unlock(&t->lock);
+	if (r < 0)
+		return r;
+	return name ? buf_add_str(out, name) : -ENODATA;
+}
+
+/* --- variables.tsv ----------------------------------------------------------------------------------------- */
+
+static int add_name(struct buf *out, struct bytes name)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < name.n && r == 0; i++) {
+		uint8_t c = name.p[i];
+
+		if (c == '\t' || c == '\n' || c == '\\')
+			r = buf_printf(out, "\\%c", c == '\t' ? 't' : c == '\n' ? 'n' : '\\');
+		else if (c < 0x20 || c == 0x7f)
+			r = buf_printf(out, "\\x%02x", c);
+		else
+			r = buf_add_byte(out, c);
+	}
+	return r;
+}
+
+/* A tab, and the field's value or "-". */
+static int add_field(struct buf *out, const struct step *s, const struct var *v,
+		     enum var_field field)
+{
+	int r = buf_add_byte(out, '\t');
+
+	if (r == 0)
+		r = var_field_put(s, v, field, out);
+	return r == -ENODATA ? buf_add_byte(out, '-') : r;
+}
+
+static int add_line(struct buf *out, struct texts *t, const struct step *s, int dirfd,
+		    const struct var *v)
+{
+	int r = add_name(out, var_key(s, v));
+
+	if (r == 0)
+		r = add_field(out, s, v, VAR_DTYPE);
+	if (r == 0)
+		r = buf_add_str(out, "\t[");
+	if (r == 0)
+		r = var_field_put(s, v, VAR_SHAPE, out);
+	if (r == 0)
+		r = buf_printf(out, "]\t%" PRIu64, v->size);
+	if (r == 0)
+		r = add_field(out, s, v, VAR_CRC);
+	if (r == 0)
+		r = buf_add_byte(out, '\t');
+	if (r == 0)
+		r = text_collections(t, s, dirfd, var_key(s, v), out, NULL);
+	if (r == -ENODATA)
+		r = buf_add_byte(out, '-');
+	return r == 0 ? buf_add_byte(out, '\n') : r;
+}
+
+static int make_variables(struct texts *t, const struct step *s, int dirfd, struct buf *out)
+{
+	int r = buf_add_str(out, "name\tdtype\tshape\tbytes\tcrc32c\tcollections\n");
+
+	for (uint32_t i = 0; i < s->n_vars && r == 0; i++)
+		if (s->vars[i].kind != VAR_PART)
+			r = add_line(out, t, s, dirfd, &s->vars[i]);
+	return r;
+}
+
+/* --- the others -------------------------------------------------------------------------------------------- */
+
+static int make_meta_graph(const struct texts *t, const struct step *s, int dirfd, struct buf *out,
+			   struct err *e)
+{
+	CLEANUP(meta_graph_release) struct meta_graph m = {0};
+	int r = sidecar_meta(dirfd, &s->place, t->meta_suffix, &m, e);
+
+	return r < 0 ? r : meta_graph_print(&m, out, e);
+}
+
+static int make_object_graph(struct step *s, int dirfd, struct buf *out, struct err *e)
+{
+	CLEANUP(buf_release) struct buf graph = {0};
+	int r = sidecar_object_graph(s, dirfd, &graph, e);
+
+	if (r < 0)
+		return r;
+	r = object_graph_print(buf_bytes(&graph), out, e);
+	return r < 0 ? err_wrap(e, r, "%s: " OBJECT_GRAPH_KEY, s->place.name) : 0;
+}
+
+static int make_debug_info(const struct step *s, int dirfd, struct buf *out, struct err *e)
+{
+	CLEANUP(buf_release) struct buf raw = {0};
+	int r = sidecar_read(dirfd, &s->place, "debug", &raw, e);
+
+	if (r < 0)
+		return r;
+	r = debug_info_print(buf_bytes(&raw), out, e);
+	return r < 0 ? err_wrap(e, r, "%s.debug", s->place.name) : 0;
+}
+
+int text_make(struct texts *t, struct step *s, int dirfd, enum text_kind kind, struct buf *out,
+	      struct err *e)
+{
+	int r = -EINVAL;
+
+	out->max = TEXT_MAX;
+	switch (kind) {
+	case TEXT_VARIABLES:
+		r = make_variables(t, s, dirfd, out);
+		if (r < 0)
+			err_sys(e, r, "%s", text_name(kind));
+		break;
+	case TEXT_META_GRAPH:
+		r = make_meta_graph(t, s, dirfd, out, e);
+		break;
+	case TEXT_OBJECT_GRAPH:
+		r = make_object_graph(s, dirfd, out, e);
+		break;
+	case TEXT_DEBUG_INFO:
+		r = make_debug_info(s, dirfd, out, e);
+		break;
+	case N_TEXTS:
+		break;
+	}
+	return r == -E2BIG ? err_set(e, -EFBIG, "%s: too large", text_name(kind)) : r;
+}
+
+uint64_t text_size(struct texts *t, struct step *s, int dirfd, enum text_kind kind)
+{
+	CLEANUP(buf_release) struct buf text = {0};
+	uint64_t size;
+	bool known;
+	int r;
+
+	pthread_mutex_lock(&t->lock);
+	known = t->known[kind];
+	size = t->size[kind];
+	pthread_mutex_unlock(&t->lock);
+	if (known)
+		return size;
+	size = (uint64_t)t->st[kind].st_size;
+	size = size ? size : 1;
+	r = text_make(t, s, dirfd, kind, &text, NULL);
+	if (r == 0)
+		size = text.n;
+	pthread_mutex_lock(&t->lock);
+	t->known[kind] = r == 0 || is_final(r);
+	t->size[kind] = size;
+	pthread_mutex_unlock(&t->lock);
+	return size;
+}

@@ -1,0 +1,98 @@
+#include "step/var_field.h"
+#include "base/cleanup.h"
+#include "format/dtype.h"
+#include <inttypes.h>
+
+static int put_key(const struct step *s, const struct var *v, struct buf *out)
+{
+	struct bytes key = var_key(s, v);
+
+	return buf_add(out, key.p, key.n);
+}
+
+static int put_dtype(const struct step *s, const struct var *v, struct buf *out)
+{
+	const struct dtype_info *type = dtype_info(v->dtype);
+
+	(void)s;
+	return type ? buf_add_str(out, type->name) : -ENODATA;
+}
+
+static int put_shape(const struct step *s, const struct var *v, struct buf *out)
+{
+	const int64_t *dims = var_dims(s, v);
+	int r = 0;
+
+	for (unsigned i = 0; i < v->rank && r == 0; i++)
+		r = buf_printf(out, i ? ",%" PRId64 : "%" PRId64, dims[i]);
+	return r;
+}
+
+/* A partitioned variable has one for each slice, in the order in which they are listed. */
+static int put_parts(const struct step *s, const struct var *v, struct buf *out,
+		     int (*put)(const struct step *, const struct var *, struct buf *))
+{
+	int r = 0;
+
+	if (v->kind == VAR_BAD)
+		return -ENODATA;
+	if (v->kind != VAR_SLICED)
+		return put(s, v, out);
+	for (uint32_t i = 0; i < v->n_parts && r == 0; i++) {
+		r = i ? buf_add_byte(out, ',') : 0;
+		if (r == 0)
+			r = put(s, &s->vars[s->parts[v->aux + i].var], out);
+	}
+	return r;
+}
+
+static int put_one_crc(const struct step *s, const struct var *v, struct buf *out)
+{
+	return s->place.format == STEP_V2 ? buf_printf(out, "%08" PRIx32, v->crc) : -ENODATA;
+}
+
+static int put_crc(const struct step *s, const struct var *v, struct buf *out)
+{
+	return put_parts(s, v, out, put_one_crc);
+}
+
+static int put_one_shard(const struct step *s, const struct var *v, struct buf *out)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+
+	step_shard_file(s, v->shard, &file);
+	return buf_add(out, file.p, file.n);
+}
+
+static int put_shard(const struct step *s, const struct var *v, struct buf *out)
+{
+	return put_parts(s, v, out, put_one_shard);
+}
+
+static const struct {
+	const char *name;
+	int (*put)(const struct step *, const struct var *, struct buf *);
+} fields[N_VAR_FIELDS] = {
+	[VAR_KEY] = {"key", put_key},       [VAR_DTYPE] = {"dtype", put_dtype},
+	[VAR_SHAPE] = {"shape", put_shape}, [VAR_CRC] = {"crc32c", put_crc},
+	[VAR_SHARD] = {"shard", put_shard},
+};
+
+const char *var_field_name(enum var_field field)
+{
+	return fields[field].name;
+}
+
+enum var_field var_field_of(struct bytes name)
+{
+	enum var_field field = 0;
+
+	while (field < N_VAR_FIELDS && !bytes_eq(name, bytes_str(fields[field].name)))
+		field++;
+	return field;
+}
+
+int var_field_put(const struct step *s, const struct var *v, enum var_field field, struct buf *out)
+{
+	return fields[field].put(s, v, out);
+}

@@ -1,0 +1,250 @@
+#include "view/drafts.h"
+#include "base/cleanup.h"
+#include "draft/draft_state.h"
+#include "view/attr.h"
+#include "view/folder.h"
+#include "view/steps.h"
+#include <fcntl.h>
+
+/* --- which draft ------------------------------------------------------------------------------------------- */
+
+static void release_base(void *base)
+{
+	loaded_unref(base);
+}
+
+struct draft *view_draft_of(struct view *v, const struct node *n)
+{
+	struct draft *d;
+
+	pthread_mutex_lock(&v->lock);
+	while (n->draft && n->draft->ended) /* whoever has ended it is about to let it go */
+		pthread_cond_wait(&v->done, &v->lock);
+	d = n->draft ? draft_ref(n->draft) : NULL;
+	pthread_mutex_unlock(&v->lock);
+	return d;
+}
+
+bool view_draft_ask(struct asking *a, struct view *v, const struct node *n, int r)
+{
+	bool again = !a->begun || (a->draft && r < 0 && a->draft->ended);
+
+	draft_unref(TAKE(a->draft, NULL));
+	if (again)
+		a->draft = view_draft_of(v, n);
+	a->begun = true;
+	return again;
+}
+
+/* The same for those who have a turn at drafting, which is needed to let it go: it may have ended. */
+static struct draft *current_draft(struct view *v, const struct node *n)
+{
+	struct draft *d;
+
+	pthread_mutex_lock(&v->lock);
+	d = n->draft ? draft_ref(n->draft) : NULL;
+	pthread_mutex_unlock(&v->lock);
+	return d;
+}
+
+/* --- the node of a new step ---------------------------------------------------------------------------------- */
+
+struct node *view_draft_node(struct view *v, struct node *parent, const char *name)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+	struct step_place place = {.name = (char *)name, .format = STEP_V2};
+	struct node *n = NULL;
+
+	if (name_of_index(name, &file) < 0)
+		return NULL;
+	place.file = (char *)file.p;
+	pthread_mutex_lock(&v->lock);
+	n = node_find(&v->nodes, parent, NODE_STEP, name);
+	if (n)
+		node_detach(&v->nodes, n);
+	n = node_new(&v->nodes, parent, NODE_STEP, &place);
+	if (n) {
+		n->unborn = true;
+		n->lookups++;
+	}
+	pthread_mutex_unlock(&v->lock);
+	return n;
+}
+
+/* --- beginning and ending ---------------------------------------------------------------------------------- */
+
+/* With a turn at drafting, as all that changes `lock` and `drafts` of a folder. */
+static int lock_folder(struct view *v, struct node *folder, int top, struct err *e)
+{
+	struct lock *lock = folder->lock ? folder->lock : malloc(sizeof *lock);
+
+	if (!lock)
+		return err_set(e, -ENOMEM, "no memory");
+	if (!folder->lock)
+		*lock = (struct lock){-1, -1};
+	folder->lock = lock;
+	return lock_for_drafts(lock, top, v->who, e);
+}
+
+void view_draft_attach(struct view *v, struct node *n, struct draft *d, struct loaded *base)
+{
+	struct stat st;
+	bool first;
+
+	d->owner = base;
+	d->owner_release = release_base;
+	if (!base && fstat(d->fd, &st) < 0)
+		st = (struct stat){.st_ino = n->slot};
+	pthread_mutex_lock(&v->lock);
+	n->draft = draft_ref(d);
+	n->ino = n->ino ? n->ino : attr_step_ino(base ? &base->step->index : &st);
+	n->lookups++;
+	n->parent->drafts++;
+	first = v->drafts++ == 0;
+	pthread_mutex_unlock(&v->lock);
+	if (first && v->begun)
+		v->begun(v->warn_arg);
+}
+
+int view_draft_lock_folder(struct view *v, struct node *folder, int top, struct err *e)
+{
+	int r;
+
+	view_take_turn(v, &folder->drafting);
+	r = lock_folder(v, folder, top, e);
+	folder->lockers += r == 0;
+	view_end_turn(v, &folder->drafting);
+	return r;
+}
+
+/* With a turn at drafting. */
+static void unlock_if_idle(struct node *folder, int top)
+{
+	if (!folder->drafts && !folder->lockers && folder->lock && top >= 0)
+		lock_end_drafts(folder->lock, top);
+}
+
+void view_draft_unlock_folder(struct view *v, struct node *folder, int top)
+{
+	view_take_turn(v, &folder->drafting);
+	folder->lockers--;
+	unlock_if_idle(folder, top);
+	view_end_turn(v, &folder->drafting);
+}
+
+/* A draft of another step in N's folder; the caller unrefs it. */
+static struct draft *draft_beside(struct view *v, const struct node *n)
+{
+	struct draft *d = NULL;
+
+	pthread_mutex_lock(&v->lock);
+	for (uint32_t i = 0; i < v->nodes.n_slots && n->parent->drafts && !d; i++) {
+		const struct node *other = v->nodes.slots[i];
+
+		if (other && other->parent == n->parent && other->draft)
+			d = draft_ref(other->draft);
+	}
+	pthread_mutex_unlock(&v->lock);
+	return d;
+}
+
+/* With a turn at drafting in the folder. BASE, whose reference the draft takes over, or MAKER of a new step. */
+static int begin_draft(struct view *v, struct node *n, struct loaded *base,
+		       const struct draft_owner *maker, struct draft **out, struct err *e)
+{
+	CLEANUP(closep) int top = folder_open_parent(v, n, e);
+	struct draft *beside = draft_beside(v, n);
+	const struct draft_config c = {.top = top,
+				       .beside = beside,
+				       .name = n->place->name,
+				       .meta = v->meta_suffix,
+				       .mode = v->verify,
+				       .first_dynamic = n->next_dynamic,
+				       .maker = maker};
+	int r = top < 0 ? top : lock_folder(v, n->parent, top, e);
+
+	if (r == 0)
+		r = draft_begin(&c, base ? base->step : NULL, base ? &base->tree : NULL, top, out,
+				e);
+	draft_unref(beside);
+	if (r < 0) {
+		unlock_if_idle(n->parent, top);
+		return r;
+	}
+	view_draft_attach(v, n, *out, base);
+	return 0;
+}
+
+/* As view_draft_need, once: the draft may have ended. */
+static int need_once(struct view *v, struct node *n, struct draft **out, struct err *e)
+{
+	struct loaded *base;
+	int r = steps_get(v, n, &base, e);
+
+	if (r < 0)
+		return r;
+	view_take_turn(v, &n->parent->drafting);
+	*out = current_draft(v, n);
+	if (!*out && !step_is_known(base->step))
+		r = err_set(e, -EIO, "%s: what it is made of can't be found out", n->place->name);
+	if (!*out && r == 0) {
+		r = begin_draft(v, n, base, NULL, out, e);
+		base = r < 0 ? base : NULL;
+	}
+	view_end_turn(v, &n->parent->drafting);
+	loaded_unref(base);
+	return r;
+}
+
+int view_draft_need(struct view *v, struct node *n, struct draft **out, struct err *e)
+{
+	if (!v->writable)
+		return -EROFS;
+	for (;;) {
+		int r = 0;
+
+		*out = view_draft_of(v, n);
+		if (!*out)
+			r = need_once(v, n, out, e);
+		if (r < 0 || !(*out)->ended)
+			return r;
+		draft_unref(*out);
+	}
+}
+
+int view_draft_need_new(struct view *v, struct node *n, const struct draft_owner *maker,
+			struct draft **out, struct err *e)
+{
+	int r;
+
+	view_take_turn(v, &n->parent->drafting);
+	r = begin_draft(v, n, NULL, maker, out, e);
+	view_end_turn(v, &n->parent->drafting);
+	return r;
+}
+
+void view_draft_leave(struct view *v, struct node *n, struct draft *d)
+{
+	CLEANUP(closep) int top = folder_open_parent(v, n, NULL);
+
+	view_take_turn(v, &n->parent->drafting);
+	pthread_mutex_lock(&v->lock);
+	n->draft = NULL;
+	n->next_dynamic = d->first_dynamic + d->n_dynamic;
+	v->drafts--;
+	n->parent->drafts--;
+	pthread_cond_broadcast(&v->done);
+	pthread_mutex_unlock(&v->lock);
+	unlock_if_idle(n->parent, top);
+	view_end_turn(v, &n->parent->drafting);
+	draft_unref(d); /* the node's */
+	view_forget(v, node_id(n, NODE_ROOT_ID), 1);
+}
+
+void view_draft_await(struct view *v, const struct node *n, const struct draft *d)
+{
+	pthread_mutex_lock(&v->lock);
+	while (n->draft == d)
+		pthread_cond_wait(&v->done, &v->lock);
+	pthread_mutex_unlock(&v->lock);
+}

@@ -1,0 +1,372 @@
+#include "view/drafts_end.h"
+#include "base/cleanup.h"
+#include "draft/items.h"
+#include "view/drafts.h"
+#include "view/folder.h"
+#include "view/in_step.h"
+#include "view/open.h"
+#include "view/rescued_steps.h"
+#include "view/steps.h"
+#include <fcntl.h>
+
+/* --- what the kernel must forget ----------------------------------------------------------------------------- */
+
+/* What the kernel must forget when the draft ends. The draft's lock is held. */
+static int list_forgotten(const struct node *n, struct draft *d, struct buf *changes)
+{
+	int r = 0;
+
+	for (struct draft_item *i = d->root; r == 0 && i && (i = items_next(d->root, i));) {
+		if (in_draft_is_of_base(d, i))
+			continue;
+		r = view_add_change(changes, node_id(n, i->parent->index), i->name);
+		if (r == 0 && i->index < d->n_fixed)
+			r = view_add_change(changes, node_id(n, i->index), NULL);
+	}
+	/* What is gone had other bytes before, maybe. */
+	for (uint32_t k = TREE_FIRST; r == 0 && k < d->n_fixed; k++)
+		if (!d->fixed[k] || d->fixed[k]->gone)
+			r = view_add_change(changes, node_id(n, k), NULL);
+	/* Folders' times, and what is listed in them. */
+	for (struct draft_item *i = d->root; r == 0 && i; i = items_next(d->root, i))
+		if (i->what == DRAFT_DIR && i->index < d->n_fixed)
+			r = view_add_change(changes, node_id(n, i->index), NULL);
+	return r;
+}
+
+/* Of the files in CHANGES, as they were in the draft, the kernel may have pages: when they are next opened, it is
+ * not to keep them. It is told so besides, but a little later, from another thread. */
+static void drop_pages(const struct node *n, const struct draft *d, const struct buf *changes)
+{
+	const struct view_change *c = (const struct view_change *)changes->p;
+	struct loaded *base = in_draft_base(d);
+
+	for (size_t k = 0; base && k < changes->n / sizeof *c; k++) {
+		uint32_t file = node_index(n, c[k].id) - TREE_FIRST;
+
+		if (!*c[k].name && file < base->tree.n_files)
+			atomic_store(&base->opened[file], 0);
+	}
+}
+
+/* --- one draft --------------------------------------------------------------------------------------------- */
+
+int view_draft_discard(struct view *v, struct node *n, struct draft *d, struct buf *changes,
+		       struct err *e)
+{
+	CLEANUP(buf_release) struct buf own = {0};
+	bool ended, ours;
+	int r = 0;
+
+	pthread_mutex_lock(&d->lock);
+	ours = !d->ended;
+	if (ours) {
+		open_number_orphans(v, n, d);
+		list_forgotten(n, d, &own);
+		r = draft_discard(d, e);
+	}
+	ended = d->ended;
+	pthread_mutex_unlock(&d->lock);
+	if (!ended)
+		return r;
+	if (!ours) {
+		view_draft_await(v, n, d);
+		return 0;
+	}
+	drop_pages(n, d, &own);
+	view_draft_leave(v, n, d);
+	if (changes)
+		buf_add(changes, own.p, own.n);
+	return r;
+}
+
+/* --- a new step is saved ------------------------------------------------------------------------------------- */
+
+/* N stands for the step that is on disk now; not if that had to get another name. */
+static bool stands_for_saved(struct view *v, struct node *n, const char *name)
+{
+	CLEANUP(closep) int fd = folder_open_parent(v, n, NULL);
+	struct file_id meta = {0};
+	struct stat st;
+	bool saved = name && !strcmp(name, n->place->name) && fd >= 0 &&
+		     fstatat(fd, n->place->file, &st, 0) == 0;
+
+	if (saved)
+		meta = folder_meta_id(v, fd, n->place);
+	pthread_mutex_lock(&v->lock);
+	if (saved) {
+		n->id = file_id_of(&st);
+		n->meta = meta;
+		n->unborn = false;
+	} else {
+		node_detach(&v->nodes, n);
+	}
+	pthread_mutex_unlock(&v->lock);
+	return saved;
+}
+
+/* What is in the draft, by the numbers that it has in the step. */
+struct mapping {
+	struct node *node;
+	const struct loaded *step;
+	struct buf numbers; /* struct number */
+	struct buf changes;
+	int failed;
+};
+
+/* What the step does not have is gone. */
+static void map_item(struct mapping *m, const struct draft_item *i, uint32_t dir)
+{
+	struct number is = {i->index, in_step_find(m->step, dir, i->name)};
+
+	if (!is.index)
+		m->failed =
+			view_add_change(&m->changes, node_id(m->node, i->parent->index), i->name);
+	else if ((m->failed = buf_add(&m->numbers, &is, sizeof is)) == 0)
+		m->failed = view_add_change(&m->changes, node_id(m->node, i->index), NULL);
+	for (const struct draft_item *k = i->first; is.index && k && !m->failed; k = k->after)
+		map_item(m, k, is.index);
+}
+
+static void map_all(struct mapping *m, struct draft *d)
+{
+	pthread_mutex_lock(&d->lock);
+	for (const struct draft_item *i = d->root ? d->root->first : NULL; i && !m->failed;
+	     i = i->after)
+		map_item(m, i, TREE_ROOT);
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* After the draft D of N was committed as the step NAME and has ended, before it is let go. Of a step that was
+ * committed for the first time all that is in it keeps the numbers that the kernel has, and CHANGES is what
+ * the kernel must forget; of others nothing is done. */
+static void keep_numbers(struct view *v, struct node *n, struct draft *d, const char *name,
+			 struct buf *changes)
+{
+	struct mapping m = {.node = n};
+	struct loaded *l;
+
+	if (!n->unborn || !stands_for_saved(v, n, name) || steps_get(v, n, &l, NULL) < 0)
+		return;
+	m.step = l;
+	map_all(&m, d);
+	pthread_mutex_lock(&v->lock);
+	if (!m.failed)
+		m.failed = node_add_numbers(n, (struct number *)m.numbers.p,
+					    m.numbers.n / sizeof(struct number));
+	pthread_mutex_unlock(&v->lock);
+	if (!m.failed) /* else the names are forgotten, and found again */
+		buf_swap(changes, &m.changes);
+	buf_release(&m.numbers);
+	buf_release(&m.changes);
+	loaded_unref(l);
+}
+
+/* --- commits ----------------------------------------------------------------------------------------------- */
+
+enum { MAX_OTHERS = 64 };
+
+/* The steps of N's folder that somebody has looked into, each with a reference. */
+static size_t list_others(struct view *v, const struct node *n, int dirfd, struct commit_other *out)
+{
+	size_t count = 0;
+
+	pthread_mutex_lock(&v->lock);
+	for (uint32_t i = 0; i < v->nodes.n_slots && count < MAX_OTHERS; i++) {
+		const struct node *other = v->nodes.slots[i];
+
+		if (other && other != n && other->parent == n->parent && other->loaded &&
+		    !other->detached)
+			out[count++] = (struct commit_other){step_ref(other->loaded->step), dirfd};
+	}
+	pthread_mutex_unlock(&v->lock);
+	return count;
+}
+
+/* What the kernel must forget when the draft has ended. */
+struct ending {
+	struct view *view;
+	struct node *node;
+	struct buf changes;
+};
+
+static void note_changes(void *arg, struct draft *d)
+{
+	struct ending *ending = arg;
+
+	open_number_orphans(ending->view, ending->node, d);
+	list_forgotten(ending->node, d, &ending->changes);
+}
+
+static int commit_beside_others(struct view *v, struct node *n, struct draft *d,
+				struct ending *ending, struct commit_done *done, struct err *e)
+{
+	CLEANUP(closep) int dirfd = folder_open_parent(v, n, NULL);
+	struct commit_other others[MAX_OTHERS];
+	struct commit_config c = v->commit;
+	int r;
+
+	c.ending = note_changes;
+	c.arg = ending;
+	c.others = others;
+	c.n_others = dirfd < 0 ? 0 : list_others(v, n, dirfd, others);
+	pthread_mutex_lock(&v->committing);
+	r = commit(d, &c, done, e);
+	if (done->rescue.name)
+		rescued_steps_add(v, n, &done->rescue);
+	pthread_mutex_unlock(&v->committing);
+	for (size_t i = 0; i < c.n_others; i++)
+		step_unref(others[i].step);
+	return r;
+}
+
+/* The view is told what a commit of N's draft D has done. */
+static void after_commit(struct view *v, struct node *n, struct draft *d, struct ending *ending,
+			 const struct commit_done *done, uint32_t count)
+{
+	drop_pages(n, d, &ending->changes);
+	if (done->ended) {
+		keep_numbers(v, n, d, (char *)done->name.p, &ending->changes);
+		view_draft_leave(v, n, d);
+	}
+	if (done->result != COMMIT_DONE)
+		return;
+	view_tell(v, "%s: committed, changes: %u", (char *)done->name.p, count);
+}
+
+int view_draft_commit(struct view *v, struct node *n, struct draft *d, struct buf *changes,
+		      struct err *e)
+{
+	struct ending ending = {.view = v, .node = n};
+	struct commit_done done = {.result = COMMIT_NOTHING};
+	uint32_t count = draft_count(d);
+	int r = commit_beside_others(v, n, d, &ending, &done, e);
+
+	if (r < 0)
+		folder_wrap(n->parent, err_wrap(e, r, "%s", n->place->name), e);
+	if (done.result == COMMIT_LATE) {
+		view_draft_await(v, n, d);
+	} else if (done.ended || (done.result == COMMIT_DONE && r == 0)) {
+		after_commit(v, n, d, &ending, &done, count);
+		if (changes)
+			buf_add(changes, ending.changes.p, ending.changes.n);
+	}
+	buf_release(&ending.changes);
+	buf_release(&done.name);
+	return r;
+}
+
+/* What is left of N's draft after its commit, for files that are still open, is what was committed. */
+static void end_rest(struct view *v, struct node *n, struct draft *d)
+{
+	bool rest;
+
+	pthread_mutex_lock(&d->lock);
+	rest = !d->ended && d->writers && !d->failure.code;
+	pthread_mutex_unlock(&d->lock);
+	if (rest)
+		view_draft_discard(v, n, d, NULL, NULL);
+}
+
+/* Commits the draft of N, if it has one. */
+static int sync_step(struct view *v, struct node *n, const struct view_asker *who,
+		     struct buf *changes, struct err *e)
+{
+	struct draft *d = view_draft_of(v, n);
+	struct view_entry entry;
+	int r = 0;
+
+	if (d && who) {
+		r = in_draft_getattr(v, n, d, NODE_ROOT_ID, &entry, e);
+		if (r == 0 && !who->may_write(who->arg, &entry.st))
+			r = -EACCES;
+		if (r < 0 && d->ended) /* by somebody else, so all is in a commit */
+			r = 0;
+	}
+	if (d && r == 0)
+		r = view_draft_commit(v, n, d, changes, e);
+	draft_unref(d);
+	return r;
+}
+
+static int sync_folder(struct view *v, const struct node *folder, const struct view_asker *who,
+		       struct buf *changes, struct err *e)
+{
+	CLEANUP(buf_release) struct buf nodes = {0};
+	int r = view_list_drafted(v, folder, &nodes);
+
+	if (r < 0)
+		err_set(e, r, "no memory");
+	for (size_t i = 0; i < nodes.n / sizeof(struct node *); i++) {
+		struct node *n = ((struct node **)nodes.p)[i];
+		int own = sync_step(v, n, who, changes, r < 0 ? NULL : e);
+
+		r = r < 0 ? r : own;
+		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
+	}
+	return r;
+}
+
+int view_sync(struct view *v, uint64_t id, const struct view_asker *who, struct buf *changes,
+	      struct err *e)
+{
+	struct node *n = view_node(v, id);
+
+	if (!n)
+		return -ESTALE;
+	return n->kind == NODE_FOLDER ? sync_folder(v, n, who, changes, e)
+				      : sync_step(v, n, who, changes, e);
+}
+
+enum { LOOK_AGAIN_MS = 1000 }; /* for drafts that wait for a change */
+
+int64_t view_commit_due(struct view *v, struct buf *changes)
+{
+	CLEANUP(buf_release) struct buf nodes = {0};
+	int64_t next = -1;
+
+	rescued_steps_restore(v, false);
+	if (v->commit_ms >= 0 && view_list_drafted(v, NULL, &nodes) < 0)
+		next = LOOK_AGAIN_MS; /* there may be more */
+	for (size_t i = 0; i < nodes.n / sizeof(struct node *); i++) {
+		struct node *n = ((struct node **)nodes.p)[i];
+		struct draft *d = view_draft_of(v, n);
+		struct err e = {0};
+		int64_t wait = -1;
+
+		if (d && draft_is_due(d, v->commit_ms, &wait)) {
+			if (view_draft_commit(v, n, d, changes, &e) < 0 && draft_is_news(d, &e))
+				view_warn(v, &e);
+			wait = v->commit_ms;
+		}
+		wait = wait < 0 || wait > LOOK_AGAIN_MS ? LOOK_AGAIN_MS : wait;
+		next = next < 0 || wait < next ? wait : next;
+		draft_unref(d);
+		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
+	}
+	return next;
+}
+
+void view_commit_all(struct view *v)
+{
+	CLEANUP(buf_release) struct buf nodes = {0};
+	struct err why;
+
+	rescued_steps_restore(v, true);
+	if (view_list_drafted(v, NULL, &nodes) < 0 && v->warn) {
+		err_set(&why, -ENOMEM, "no memory to commit all drafts; some may stay");
+		v->warn(v->warn_arg, &why);
+	}
+	for (size_t i = 0; i < nodes.n / sizeof(struct node *); i++) {
+		struct node *n = ((struct node **)nodes.p)[i];
+		struct draft *d = view_draft_of(v, n);
+		struct err e = {0};
+
+		if (d && view_draft_commit(v, n, d, NULL, &e) < 0 && v->warn)
+			v->warn(v->warn_arg, &e);
+		else if (d)
+			end_rest(v, n, d);
+		draft_unref(d);
+		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
+	}
+}

@@ -1,0 +1,147 @@
+#include "view/recovery.h"
+#include "base/cleanup.h"
+#include "commit/recover.h"
+#include "directory/drafts_list.h"
+#include "draft/draft_state.h"
+#include "view/drafts.h"
+#include "view/folder.h"
+#include "view/steps.h"
+#include <fcntl.h>
+
+struct recovering {
+	struct view *v;
+	struct draft **drafts;
+	size_t n;
+};
+
+/* D could not be taken up, for R: nothing is lost, but it is not shown. */
+static void waits(struct view *v, const struct draft *d, int r)
+{
+	view_tell(v, "%s: its draft can't be taken up, and stays as it is until the next mount: %s",
+		  d->name, strerror(-r));
+}
+
+static void found(void *arg, struct draft *d)
+{
+	struct recovering *r = arg;
+	struct draft **more = realloc(r->drafts, (r->n + 1) * sizeof(*more));
+
+	if (!more) {
+		waits(r->v, d, -ENOMEM);
+		draft_unref(d);
+		return;
+	}
+	r->drafts = more;
+	r->drafts[r->n++] = d;
+}
+
+static void tell_of(void *arg, const char *text)
+{
+	const struct recovering *r = arg;
+
+	view_tell(r->v, "%s", text);
+}
+
+/* N, which was made for the draft D, stands for the step that D is over. BASE gets that, parsed. */
+static int attach_base(struct view *v, struct node *folder, struct node *n, const struct draft *d,
+		       struct loaded **base)
+{
+	struct pin *p = &d->pins[0];
+	CLEANUP(closep) int dir = draft_pin_dir(d, p, NULL);
+	CLEANUP(closep) int fd = folder_open(v, folder, NULL);
+	struct file_id meta = {0};
+	int r;
+
+	if (dir < 0)
+		return dir;
+	if (fd >= 0)
+		meta = folder_meta_id(v, fd, &p->step->place);
+	pthread_mutex_lock(&v->lock);
+	r = node_rename(&v->nodes, n, &p->step->place);
+	n->unborn = false;
+	n->id = p->step->id;
+	n->meta = meta;
+	pthread_mutex_unlock(&v->lock);
+	return r < 0 ? r : steps_adopt(v, n, p->step, dir, base, NULL);
+}
+
+/* Gives the draft its node. */
+static void attach(struct view *v, struct node *folder, struct draft *d)
+{
+	struct loaded *base = NULL;
+	struct node *n = view_draft_node(v, folder, d->name);
+	int r = n ? 0 : -ENOMEM;
+
+	if (r == 0 && d->has_base)
+		r = attach_base(v, folder, n, d, &base);
+	if (r < 0) {
+		waits(v, d, r);
+		if (n)
+			steps_detach(v, n);
+	} else {
+		view_take_turn(v, &folder->drafting);
+		view_draft_attach(v, n, d, base);
+		view_end_turn(v, &folder->drafting);
+	}
+	if (n)
+		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
+}
+
+static void take_up(struct view *v, struct node *folder)
+{
+	struct err e = {0};
+	CLEANUP(closep) int top = folder_open(v, folder, &e);
+	struct recovering r = {.v = v};
+	const struct recovery rec = {found, tell_of, &r};
+	const struct draft_config c = {.top = top,
+				       .name = "",
+				       .meta = v->meta_suffix,
+				       .mode = v->verify,
+				       .first_dynamic = DRAFT_DYNAMIC};
+	uint32_t waiting = top < 0 ? 0 : drafts_count(top);
+	struct stat st;
+	bool locked;
+
+	if (top >= 0 && fstatat(top, ".ckptfs", &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (errno == ENOENT)
+			return;
+		err_sys(&e, -errno, ".ckptfs");
+	}
+	if (e.code) {
+		view_warn(v, &e);
+		return;
+	}
+	if (!v->writable) {
+		if (!waiting)
+			return;
+		view_tell(v, "%u drafts wait in .ckptfs for a mount that may write", waiting);
+		return;
+	}
+	/* Without a draft there can still be the rest of one, or a lock that is no one's. */
+	locked = view_draft_lock_folder(v, folder, top, &e) == 0;
+	if (!locked || recover(&c, &v->commit, &rec, &e) < 0)
+		view_warn(v, &e);
+	for (size_t i = 0; i < r.n; i++) {
+		attach(v, folder, r.drafts[i]);
+		draft_unref(r.drafts[i]);
+	}
+	free(r.drafts);
+	if (locked)
+		view_draft_unlock_folder(v, folder, top);
+}
+
+void recover_folder(struct view *v, struct node *n)
+{
+	if (n->recovered)
+		return;
+	view_take_turn(v, &n->recovering); /* nobody else looks into it before */
+	if (!n->recovered)
+		take_up(v, n);
+	n->recovered = true;
+	view_end_turn(v, &n->recovering);
+}
+
+void view_look(struct view *v)
+{
+	recover_folder(v, view_node(v, NODE_ROOT_ID));
+}
