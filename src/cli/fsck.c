@@ -14,6 +14,7 @@
 #include "directory/locate.h"
 #include "directory/lock.h"
 #include "directory/step_files.h"
+#include "message/state.h"
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -30,8 +31,6 @@ enum {
 
 /* A temporary file that is younger may be a save that is under way. */
 enum { TEMPORARY_AGE = 3600 };
-
-#define STATE_NAME "checkpoint"
 
 enum repair {
 	REPAIR_NOTHING, /* -n */

@@ -11,6 +11,7 @@
 #include "config.h"
 #include "directory/locate.h"
 #include "fuse/daemon.h"
+#include "message/state.h"
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -397,7 +398,7 @@ int main(int argc, char **argv)
 	status = parse_arguments(argc, argv, &a);
 	if (status >= 0)
 		return status;
-	if (locate(a.source, a.options.latest_filename ? a.options.latest_filename : "checkpoint",
+	if (locate(a.source, a.options.latest_filename ? a.options.latest_filename : STATE_NAME,
 		   &where, &e) < 0)
 		return complain(EXIT_MOUNT, &e);
 	if (check_mountpoint(a.mountpoint, where.dirfd, &mountpoint, &e) < 0)

@@ -11,6 +11,7 @@
 #include "draft/disk.h"
 #include "draft/items.h"
 #include "draft/staged.h"
+#include "message/state.h"
 #include <fcntl.h>
 #include <stdio.h>
 
@@ -339,7 +340,7 @@ static int publish(struct plan *p, const char *name, struct err *e)
 
 	free(p->name);
 	p->name = strdup(name);
-	if (!p->name || buf_printf(&file, "%s.index", name) < 0 || buf_add_byte(&file, 0) < 0)
+	if (!p->name || step_index_name(name, &file) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	k.to.file = (char *)file.p;
 	if (r == 0)
@@ -366,7 +367,7 @@ static int next_name(const struct draft *d, unsigned attempt, struct buf *name, 
 				       ? err_set(e, -ENOMEM, "no memory")
 				       : 0;
 	}
-	r = listing_read(d->top, "checkpoint", &l, e);
+	r = listing_read(d->top, STATE_NAME, &l, e);
 	return r < 0 ? r : step_next_free(d->top, &l, d->name, name, e);
 }
 

@@ -5,6 +5,7 @@
 #include "base/source.h"
 #include "directory/listing.h"
 #include "directory/placed.h"
+#include "message/state.h"
 #include "step/sidecar.h"
 #include <fcntl.h>
 
@@ -178,10 +179,8 @@ static int place_index(const struct kept *k, int top, const char *to, struct pla
 	CLEANUP(buf_release) struct buf name = {0}, bytes = {0};
 	struct source src;
 	struct stat st;
-	int r = buf_printf(&name, "%s.index", to);
+	int r = step_index_name(to, &name);
 
-	if (r == 0)
-		r = buf_add_byte(&name, 0);
 	if (r == 0)
 		r = placed_reserve(p, (char *)name.p);
 	if (r < 0)
@@ -210,10 +209,8 @@ static int take_over(struct kept *k, int top, const char *to, const char *meta,
 	CLEANUP(buf_release) struct buf file = {0};
 	CLEANUP(closep) int fd = -1;
 	struct kept now = {0};
-	int r = buf_printf(&file, "%s.index", to);
+	int r = step_index_name(to, &file);
 
-	if (r == 0)
-		r = buf_add_byte(&file, 0);
 	if (r < 0)
 		return err_set(e, r, "no memory");
 	r = fd = placed_open(top, (char *)file.p, index, e);
@@ -252,7 +249,7 @@ int kept_restore(struct kept *k, int top, const char *meta, struct err *e)
 	struct stat st;
 	int r;
 
-	if (buf_printf(&index, "%s.index", k->name) < 0 || buf_add_byte(&index, 0) < 0)
+	if (step_index_name(k->name, &index) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	if (fstatat(top, (char *)index.p, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? -ENOENT : err_sys(e, -errno, "%s", (char *)index.p);
@@ -264,7 +261,7 @@ int kept_restore(struct kept *k, int top, const char *meta, struct err *e)
 		CLEANUP(listing_release) struct listing l = {0};
 		CLEANUP(buf_release) struct buf to = {0};
 
-		r = listing_read(top, "checkpoint", &l, e);
+		r = listing_read(top, STATE_NAME, &l, e);
 		if (r == 0)
 			r = step_next_free(top, &l, k->name, &to, e);
 		if (r == 0)

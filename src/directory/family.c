@@ -190,10 +190,8 @@ static int is_free(int dirfd, const char *name)
 {
 	CLEANUP(buf_release) struct buf index = {0}, meta = {0};
 	const struct step_place place = {.name = (char *)name};
-	int r = buf_printf(&index, "%s.index", name);
+	int r = step_index_name(name, &index);
 
-	if (r == 0)
-		r = buf_add_byte(&index, 0);
 	if (r == 0)
 		r = sidecar_name(&place, "meta", &meta);
 	if (r == 0)

@@ -271,7 +271,7 @@ static int place_of(const char *name, const struct listed *item, struct step_pla
 	CLEANUP(buf_release) struct buf file = {0};
 	struct step_place place = {.name = (char *)name, .format = STEP_V2};
 
-	if (buf_printf(&file, "%s.index", name) < 0 || buf_add_byte(&file, 0) < 0)
+	if (step_index_name(name, &file) < 0)
 		return -ENOMEM;
 	place.file = (char *)file.p;
 	if (item) {

@@ -3,6 +3,7 @@
 #include "base/io.h"
 #include "directory/file_stamp.h"
 #include "directory/listing.h"
+#include "message/state.h"
 #include "step/name.h"
 #include "step/sidecar.h"
 #include <fcntl.h>
@@ -339,7 +340,7 @@ int pin_open(int steps_fd, const char *name, const char *meta, enum verify_mode 
 	bool loose = is_link(steps_fd, name);
 	const struct listed *item;
 	struct step *step;
-	int r = fd < 0 ? fd : listing_read(fd, "checkpoint", &l, e);
+	int r = fd < 0 ? fd : listing_read(fd, STATE_NAME, &l, e);
 
 	if (r < 0)
 		return r;

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "fuse/ckptfs.h"
 #include "fuse/reply.h"
+#include "message/state.h"
 #include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
@@ -258,7 +259,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 	char who[300], host[100] = "";
 	const struct view_config config = {
 		.state_name =
-			c->options->latest_filename ? c->options->latest_filename : "checkpoint",
+			c->options->latest_filename ? c->options->latest_filename : STATE_NAME,
 		.meta_suffix =
 			c->options->meta_graph_suffix ? c->options->meta_graph_suffix : "meta",
 		.family = c->family,

@@ -43,6 +43,15 @@ void step_place_release(struct step_place *p)
 	*p = (struct step_place){0};
 }
 
+int step_index_name(const char *prefix, struct buf *out)
+{
+	int r;
+
+	out->n = 0;
+	r = buf_printf(out, "%s.index", prefix);
+	return r < 0 ? r : buf_add_byte(out, 0);
+}
+
 int step_shard_name(const struct step_place *p, uint32_t number, uint32_t of, struct buf *out)
 {
 	int r;

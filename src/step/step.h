@@ -37,6 +37,9 @@ struct step_place {
 int step_place_copy(const struct step_place *from, struct step_place *to); /* -ENOMEM */
 void step_place_release(struct step_place *p);
 
+/* Puts the name of a V2 step's index, "PREFIX.index" with its NUL, into OUT. -ENOMEM. */
+int step_index_name(const char *prefix, struct buf *out);
+
 /* Puts the name of a shard, with its NUL, into OUT. OF: the number of shards that a V2 header tells. */
 int step_shard_name(const struct step_place *p, uint32_t number, uint32_t of, struct buf *out);
 

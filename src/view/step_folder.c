@@ -40,7 +40,7 @@ struct node *step_folder_node(struct view *v, struct node *parent, const char *n
 	struct step_place place = {.name = (char *)name, .format = STEP_V2};
 	struct node *n = NULL;
 
-	if (buf_printf(&file, "%s.index", name) < 0 || buf_add_byte(&file, 0) < 0)
+	if (step_index_name(name, &file) < 0)
 		return NULL;
 	place.file = (char *)file.p;
 	pthread_mutex_lock(&v->lock);
@@ -276,7 +276,7 @@ static int rename_unborn(struct view *v, struct node *n, struct draft *d, const 
 	const struct step_place *before = n->place;
 	int r;
 
-	if (buf_printf(&file, "%s.index", to) < 0 || buf_add_byte(&file, 0) < 0)
+	if (step_index_name(to, &file) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	place.file = (char *)file.p;
 	pthread_mutex_lock(&v->lock);
