@@ -69,12 +69,13 @@ static int read_old_meta(struct plan *p, struct buf *out, struct err *e)
 		return err_set(e, r, "no memory");
 	if (!base->loose)
 		return sidecar_read(plan_dir(p, 0, e), &base->step->place, suffix, out, e);
-	r = fd = placed_open(plan_dir(p, 0, e), (char *)name.p, pin_sidecar(base, suffix), e);
+	r = fd =
+		placed_open(plan_dir(p, 0, e), (char *)name.p, &base->sidecars[TEXT_META_GRAPH], e);
 	if (r >= 0)
 		r = source_of_fd(fd, &src, e);
 	if (r == 0)
 		r = source_read(&src, 0, src.size, out, e);
-	return r < 0 ? r : placed_check(fd, (char *)name.p, pin_sidecar(base, suffix), e);
+	return r < 0 ? r : placed_check(fd, (char *)name.p, &base->sidecars[TEXT_META_GRAPH], e);
 }
 
 /* The text that was written in place of the meta graph's; one that says the same changes nothing. */
@@ -246,17 +247,17 @@ static int place_own_shards(struct placing *k, struct err *e)
 }
 
 /* A sidecar of the step that TEXT is of. */
-static int place_sidecar(struct placing *k, const struct draft_item *text, const char *suffix,
+static int place_sidecar(struct placing *k, const struct draft_item *text, enum text_kind kind,
 			 struct err *e)
 {
 	CLEANUP(buf_release) struct buf from = {0}, to = {0};
 	const struct pin *pin = &k->p->d->pins[text->pin];
+	const char *suffix = text_sidecar(kind, k->p->d->meta);
 
 	if (sidecar_name(&pin->step->place, suffix, &from) < 0 ||
 	    sidecar_name(&k->to, suffix, &to) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	return place_pinned(k, text->pin, (char *)from.p, pin_sidecar(pin, suffix), (char *)to.p,
-			    e);
+	return place_pinned(k, text->pin, (char *)from.p, &pin->sidecars[kind], (char *)to.p, e);
 }
 
 static int place_meta(struct placing *k, struct err *e)
@@ -268,9 +269,9 @@ static int place_meta(struct placing *k, struct err *e)
 	if (!p->meta)
 		return 0;
 	if (p->meta->what == DRAFT_TEXT)
-		return place_sidecar(k, p->meta, p->d->meta, e);
+		return place_sidecar(k, p->meta, TEXT_META_GRAPH, e);
 	if (!p->new_meta)
-		return place_sidecar(k, &base, p->d->meta, e);
+		return place_sidecar(k, &base, TEXT_META_GRAPH, e);
 	if (sidecar_name(&k->to, p->d->meta, &to) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	return place(k, p->fd, "meta", (char *)to.p, e);
@@ -290,7 +291,7 @@ static int place_all(struct placing *k, struct err *e)
 	if (r == 0)
 		r = place_meta(k, e);
 	if (r == 0 && p->debug)
-		r = place_sidecar(k, p->debug, "debug", e);
+		r = place_sidecar(k, p->debug, TEXT_DEBUG_INFO, e);
 	return r == 0 ? io_sync(p->d->top, "the checkpoint directory", e) : r;
 }
 

@@ -193,7 +193,7 @@ static int is_free(int dirfd, const char *name)
 	int r = step_index_name(name, &index);
 
 	if (r == 0)
-		r = sidecar_name(&place, "meta", &meta);
+		r = sidecar_name(&place, META_SUFFIX, &meta);
 	if (r == 0)
 		r = exists(dirfd, (char *)index.p);
 	if (r == 0)

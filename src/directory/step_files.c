@@ -41,10 +41,9 @@ static int list_files(const struct step_files *f, const struct step_place *p, st
 	}
 	if (r == 0 && p->format == STEP_V2)
 		r = buf_add(out, p->file, strlen(p->file) + 1);
-	if (r == 0)
-		r = sidecar_name(p, f->meta, out);
-	if (r == 0)
-		r = sidecar_name(p, "debug", out);
+	for (enum text_kind kind = 0; kind < N_TEXTS && r == 0; kind++)
+		if (text_sidecar(kind, f->meta))
+			r = sidecar_name(p, text_sidecar(kind, f->meta), out);
 	return r < 0 ? err_set(e, r, "no memory") : 0;
 }
 

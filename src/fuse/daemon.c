@@ -3,6 +3,7 @@
 #include "fuse/ckptfs.h"
 #include "fuse/reply.h"
 #include "message/state.h"
+#include "step/text_kind.h"
 #include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
@@ -260,8 +261,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 	const struct view_config config = {
 		.state_name =
 			c->options->latest_filename ? c->options->latest_filename : STATE_NAME,
-		.meta_suffix =
-			c->options->meta_graph_suffix ? c->options->meta_graph_suffix : "meta",
+		.meta_suffix = text_sidecar(TEXT_META_GRAPH, c->options->meta_graph_suffix),
 		.family = c->family,
 		.verify = c->options->verify,
 		.writable = is_writable(c),

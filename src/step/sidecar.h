@@ -5,17 +5,10 @@
 #pragma once
 #include "message/meta_graph.h"
 #include "step/tensor.h"
+#include "step/text_kind.h"
 
 /* The largest sidecar that is read: protobuf has no larger messages. */
 static const uint64_t SIDECAR_MAX = (uint64_t)2 << 30;
-
-/* What a step shows as text beside its variables. */
-enum text_kind { TEXT_VARIABLES, TEXT_META_GRAPH, TEXT_OBJECT_GRAPH, TEXT_DEBUG_INFO, N_TEXTS };
-
-const char *text_name(enum text_kind kind);
-
-/* The kind that is called NAME; N_TEXTS if none. */
-enum text_kind text_kind_of(const char *name);
 
 /* How much of NAME its sidecars' names begin with: all but "-1-of-5" or "-?????-of-00005" at its end. */
 size_t sidecar_stem(const char *name);

@@ -1,25 +1,26 @@
 #include "step/tree.h"
 #include "base/cleanup.h"
+#include "step/text_kind.h"
 
-static const char suffix[] = ".npy";
-enum { SUFFIX = sizeof suffix - 1 };
+static const char ending[] = VAR_ENDING;
+enum { ENDING = sizeof ending - 1 };
 
 /* --- comparing: a stem has ".npy" behind it that is nowhere in memory -------------------------------------- */
 
-static int path_byte(struct bytes s, size_t n_suffix, size_t i)
+static int path_byte(struct bytes s, size_t n_ending, size_t i)
 {
 	if (i < s.n)
 		return s.p[i];
-	return i < s.n + n_suffix ? suffix[i - s.n] : -1;
+	return i < s.n + n_ending ? ending[i - s.n] : -1;
 }
 
-static int compare(struct bytes a, size_t a_suffix, struct bytes b, size_t b_suffix)
+static int compare(struct bytes a, size_t a_ending, struct bytes b, size_t b_ending)
 {
 	size_t i = a.n < b.n ? a.n : b.n;
 	int c = i ? memcmp(a.p, b.p, i) : 0;
 
-	for (; c == 0 && (i < a.n + a_suffix || i < b.n + b_suffix); i++)
-		c = path_byte(a, a_suffix, i) - path_byte(b, b_suffix, i);
+	for (; c == 0 && (i < a.n + a_ending || i < b.n + b_ending); i++)
+		c = path_byte(a, a_ending, i) - path_byte(b, b_ending, i);
 	return c;
 }
 
@@ -27,7 +28,7 @@ static int compare_files(const void *a, const void *b)
 {
 	const struct tree_file *x = a, *y = b;
 
-	return compare(bytes_of(x->stem, x->n), SUFFIX, bytes_of(y->stem, y->n), SUFFIX);
+	return compare(bytes_of(x->stem, x->n), ENDING, bytes_of(y->stem, y->n), ENDING);
 }
 
 /* --- building -------------------------------------------------------------------------------------------- */
@@ -222,7 +223,7 @@ static uint32_t lower_bound(const struct tree *t, uint32_t dir, struct bytes pat
 
 		struct bytes rest = bytes_of(f->stem + d->prefix, f->n - d->prefix);
 
-		if (compare(rest, SUFFIX, path, 0) < 0)
+		if (compare(rest, ENDING, path, 0) < 0)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -246,10 +247,10 @@ bool tree_lookup(const struct tree *t, uint32_t dir, struct bytes name, struct t
 	if (memchr(name.p, '/', name.n) ||
 	    name.n >= sizeof below) /* step/name.h: 255 bytes at most */
 		return false;
-	if (bytes_ends(name, bytes_of(suffix, SUFFIX))) { /* no folder's name ends so */
+	if (bytes_ends(name, bytes_of(ending, ENDING))) { /* no folder's name ends so */
 		uint32_t at = lower_bound(t, dir, name);
 
-		name.n -= SUFFIX;
+		name.n -= ENDING;
 		return is_named(t, dir, at, false, name, out);
 	}
 	memcpy(below, name.p, name.n);
