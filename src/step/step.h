@@ -8,6 +8,7 @@
 #pragma once
 #include "base/buf.h"
 #include "base/error.h"
+#include "step/verify.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
@@ -84,14 +85,6 @@ struct string_info {
 	bool ends_in_nul;
 	uint64_t longest;
 };
-
-enum verify_mode {
-	VERIFY_READ, /* as data passes */
-	VERIFY_OPEN, /* all of a variable before its first byte is given out */
-	VERIFY_OFF,
-};
-
-struct verify;
 
 struct step {
 	atomic_uint refs;

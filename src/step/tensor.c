@@ -229,7 +229,7 @@ static int shape_strings(const struct step *s, const struct var *v, const struct
 
 /* --- shapes -------------------------------------------------------------------------------------------- */
 
-static int shape_of(const struct step *s, const struct var *v, struct tensor_shape *out)
+static void shape_of(const struct step *s, const struct var *v, struct tensor_shape *out)
 {
 	const struct dtype_info *type = dtype_info(v->dtype);
 
@@ -240,7 +240,6 @@ static int shape_of(const struct step *s, const struct var *v, struct tensor_sha
 	} else if (v->kind == VAR_SLICED) {
 		out->size = var_count(s, v) * type->item; /* known to fit: bundle_next saw to it */
 	}
-	return 0;
 }
 
 int tensor_shape(struct step *s, const struct var *v, int dirfd, struct tensor_shape *out,
@@ -253,8 +252,10 @@ int tensor_shape(struct step *s, const struct var *v, int dirfd, struct tensor_s
 	if (v->kind == VAR_BAD)
 		return step_check(s, v, dirfd, e);
 	*out = (struct tensor_shape){0};
-	if (v->dtype != DTYPE_STRING)
-		return shape_of(s, v, out);
+	if (v->dtype != DTYPE_STRING) {
+		shape_of(s, v, out);
+		return 0;
+	}
 	pthread_mutex_lock(&s->lock);
 	info = *string_info(s, v);
 	pthread_mutex_unlock(&s->lock);
@@ -284,6 +285,35 @@ static int open_strings(struct tensor *t, struct err *e)
 	return 0;
 }
 
+/* --- verifying ----------------------------------------------------------------------------------------- */
+
+static struct stored stored_of(const struct step *s, const struct var *v)
+{
+	return (struct stored){
+		.number = (uint32_t)(v - s->vars), .crc = v->crc, .off = v->off, .size = v->size};
+}
+
+/* R is what verify.h says of V. Damage is told with the names of the shard and of V. */
+static int with_names(const struct step *s, const struct var *v, int r, struct err *e)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+	struct bytes key = var_key(s, v);
+
+	if (r != -EBADMSG)
+		return r;
+	step_shard_file(s, v->shard, &file);
+	return err_wrap(e, r, "%.*s: %.*s", (int)file.n, (char *)file.p, (int)key.n,
+			(const char *)key.p);
+}
+
+int tensor_verify(const struct step *s, const struct var *v, const struct source *src,
+		  struct err *e)
+{
+	struct stored stored = stored_of(s, v);
+
+	return with_names(s, v, verify_all(s->verify, &stored, src, e), e);
+}
+
 /* The checksum of variants is not one of their bytes as stored, so it can't be followed as they are read. */
 static int verify_variants(const struct tensor *t, const struct piece *p, struct err *e)
 {
@@ -304,6 +334,7 @@ static int verify_variants(const struct tensor *t, const struct piece *p, struct
 /* Strings were verified when they were read. */
 static int verify_pieces(const struct tensor *t, struct err *e)
 {
+	const struct step *s = t->step;
 	int r = 0;
 
 	if (!has_checksum(t) || t->var->dtype == DTYPE_STRING)
@@ -311,14 +342,14 @@ static int verify_pieces(const struct tensor *t, struct err *e)
 	for (uint32_t i = 0; i < t->n_pieces && r == 0; i++) {
 		const struct piece *p = &t->pieces[i];
 
-		if (t->var->dtype == DTYPE_VARIANT) {
+		if (t->var->dtype == DTYPE_VARIANT)
 			r = verify_variants(t, p, e);
-			continue;
-		}
-		/* Nothing will ever be read of an empty one, but its checksum can be wrong. */
-		r = t->step->mode == VERIFY_OPEN || !p->var->size
-			    ? verify_all(t->step, p->var, &p->src, e)
-			    : verify_check(t->step, p->var, e);
+		else if (s->mode == VERIFY_OPEN ||
+			 !p->var->size) /* of an empty one nothing is ever read */
+			r = tensor_verify(s, p->var, &p->src, e);
+		else
+			r = with_names(s, p->var,
+				       verify_check(s->verify, stored_of(s, p->var).number, e), e);
 	}
 	return r;
 }
@@ -335,8 +366,10 @@ int tensor_open(struct step *s, const struct var *v, int dirfd, struct tensor **
 	r = open_pieces(t, dirfd, e);
 	if (r == 0)
 		r = verify_pieces(t, e);
-	if (r == 0)
-		r = v->dtype == DTYPE_STRING ? open_strings(t, e) : shape_of(s, v, &t->shape);
+	if (r == 0 && v->dtype == DTYPE_STRING)
+		r = open_strings(t, e);
+	else if (r == 0)
+		shape_of(s, v, &t->shape);
 	if (r < 0)
 		tensor_close(t);
 	else
@@ -366,13 +399,15 @@ static void read_ahead(struct piece *p, uint64_t off, uint64_t n)
 static int read_stored(const struct tensor *t, struct piece *p, uint64_t off, uint64_t n,
 		       uint8_t *dst, struct err *e)
 {
+	struct stored stored = stored_of(t->step, p->var);
 	int r;
 
 	read_ahead(p, off, n);
 	r = source_read_into(&p->src, p->var->off + off, dst, n, e);
-	return r < 0 || !has_checksum(t) || t->var->dtype == DTYPE_VARIANT
-		       ? r
-		       : verify_saw(t->step, p->var, off, dst, n, e);
+	if (r < 0 || !has_checksum(t) || t->var->dtype == DTYPE_VARIANT)
+		return r;
+	r = verify_saw(t->step->verify, &stored, off, dst, n, e);
+	return with_names(t->step, p->var, r, e);
 }
 
 /* Reads what of a slice falls into COUNT elements from FIRST on, into its places in DST. */

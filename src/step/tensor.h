@@ -7,7 +7,7 @@
  *
  * Memory: one descriptor for each shard used, 24 bytes a string, and at most what one call asks for. */
 #pragma once
-#include "step/verify.h"
+#include "step/step.h"
 
 /* How a variable looks as an array. */
 struct tensor_shape {
@@ -28,6 +28,11 @@ struct tensor;
  * -ESTALE, -ENOMEM, or of opening. S is held until the close. */
 int tensor_open(struct step *s, const struct var *v, int dirfd, struct tensor **out, struct err *e);
 void tensor_close(struct tensor *t);
+
+/* Reads all of V's stored bytes from SRC, its shard, unless they are known to be good or damaged. V is no partitioned one.
+ * -EBADMSG if they are damaged, or of reading. */
+int tensor_verify(const struct step *s, const struct var *v, const struct source *src,
+		  struct err *e);
 
 /* Reads LEN bytes at OFF, all of which must lie in the array, into DST. Safe from many threads. -EIO if a shard
  * has become shorter, -EBADMSG if what was read is damaged (verify.h), or of pread. */
