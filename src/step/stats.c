@@ -110,8 +110,7 @@ static int read_pieces(struct reading *rd, uint8_t *piece, struct sums *sums, ui
 		if (r == 0 && codes)
 			count_codes(a, piece, n, codes);
 		else if (r == 0)
-			sums_add_elements(sums, a->dtype, item_of(a), a->big_endian, piece,
-					  n / item_of(a));
+			sums_add_elements(sums, a->dtype, a->big_endian, piece, n / item_of(a));
 	}
 	return r;
 }
@@ -173,8 +172,7 @@ static int read_values(const struct values *a, const struct stop *stop, struct s
 		return rd.status;
 	for (size_t i = 0; i < n_codes(a); i++)
 		if (codes[i])
-			sums_add_value(s,
-				       sums_value(a->dtype, item_of(a), a->big_endian, (uint16_t)i),
+			sums_add_value(s, sums_value(a->dtype, a->big_endian, (uint16_t)i),
 				       codes[i]);
 	*out = (struct stats){
 		.count = s->count,
@@ -190,14 +188,12 @@ static int read_values(const struct values *a, const struct stop *stop, struct s
 	return 0;
 }
 
-/* Not strings, variants, complex numbers. */
+/* Strings, variants and complex numbers are none. */
 static int check_numbers(int dtype, struct err *e)
 {
-	const struct dtype_info *type = dtype_info(dtype);
-
-	return type->item && type->item == type->word
+	return sums_has_numbers(dtype)
 		       ? 0
-		       : err_set(e, -ENODATA, "%s has no real numbers", type->name);
+		       : err_set(e, -ENODATA, "%s has no real numbers", dtype_info(dtype)->name);
 }
 
 int stats_of(struct step *s, const struct var *v, int dirfd, const struct stop *stop,
