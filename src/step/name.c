@@ -6,14 +6,13 @@
 
 enum { COMPONENT_MAX = 255, PIECE_MAX = 200, ENDING_LEN = sizeof VAR_ENDING - 1 };
 
-#define OBJECT_GRAPH "_CHECKPOINTABLE_OBJECT_GRAPH"
-#define ATTRIBUTES   "/.ATTRIBUTES/"
-#define VALUE        "/.ATTRIBUTES/VARIABLE_VALUE"
-#define CLASH        "%2F" /* rule 2 never makes it: an entry holds no '/' */
+#define ATTRIBUTES "/.ATTRIBUTES/"
+#define VALUE      "/.ATTRIBUTES/VARIABLE_VALUE"
+#define CLASH      "%2F" /* rule 2 never makes it: an entry holds no '/' */
 
 /* --- rule 6 ------------------------------------------------------------------------------------------- */
 
-/* What rules 1 to 5 are applied to. */
+/* The name that rules 1 to 5 are applied to. */
 struct shown {
 	struct bytes name;
 	bool marker;
@@ -21,7 +20,7 @@ struct shown {
 
 static bool is_shown_in_full(struct bytes name)
 {
-	return bytes_eq(name, bytes_str(OBJECT_GRAPH)) ||
+	return bytes_eq(name, bytes_str(OBJECT_GRAPH_KEY)) ||
 	       (name.n && memmem(name.p, name.n, ATTRIBUTES, strlen(ATTRIBUTES)));
 }
 
@@ -40,7 +39,7 @@ static struct shown shown_of(enum name_flavour f, struct bytes key)
 
 /* --- components --------------------------------------------------------------------------------------- */
 
-/* Cuts the first component off REST; true if it is a folder, false if it is the last one. */
+/* C becomes the first component of REST. True if it is a folder, and cut off REST; false if it is the last one. */
 static bool next_component(struct bytes *rest, struct bytes *c)
 {
 	const uint8_t *slash = rest->n ? memchr(rest->p, '/', rest->n) : NULL;
@@ -59,8 +58,8 @@ static bool is_special(uint8_t c)
 	return c < 0x20 || c == 0x7f || c == '%';
 }
 
-/* In steps of eight bytes. (w - 0x20..) & ~w has the top bit of some byte set just if some byte of w is
- * below 0x20; likewise for the bytes of w ^ 0x7f.. and w ^ '%'.. that are below 1. */
+/* Looks at eight bytes at a time. (w - 0x20..) & ~w has the top bit of some byte set if and only if some byte of w is
+ * below 0x20. In the same way a byte of w ^ 0x7f.. or w ^ '%'.. is found that is 0. */
 static bool has_special(struct bytes b)
 {
 	const uint64_t ones = UINT64_MAX / 255;
@@ -83,7 +82,7 @@ static bool has_special(struct bytes b)
 	return false;
 }
 
-/* Rules 3 and 4: how many dots of TEXT, in a row from *AT on, are escaped. */
+/* Rules 3 and 4: how many dots of TEXT are escaped. They are in a row, the first of them at *AT. */
 static size_t dots_to_escape(struct bytes text, bool folder, size_t *at)
 {
 	size_t ending = folder ? file_ending(text) : 0;
@@ -130,7 +129,7 @@ static int escape_dots(struct buf *out, size_t start, bool folder)
 	return 0;
 }
 
-/* Rules 2 to 5 for one component, of which CUT says whether it is to be cut. */
+/* Rules 2 to 5 for one component. CUT: it is cut by rule 5. */
 static int add_component(struct buf *path, struct bytes c, bool folder, bool cut)
 {
 	size_t start = path->n;
@@ -192,7 +191,7 @@ static int add_unescaped_component(struct buf *out, struct bytes c)
 	return is_empty_component(c) ? 0 : add_unescaped(out, c);
 }
 
-/* Takes the '%' off that says a piece goes on, or that is a marker; false if there is none. */
+/* Takes a lone '%' off the end of C: that of a cut piece, or the marker. False if there is none. */
 static bool take_percent(struct bytes *c)
 {
 	bool there = c->n > 1 && c->p[c->n - 1] == '%';

@@ -109,9 +109,9 @@ uint64_t var_count(const struct step *s, const struct var *v)
 	return n;
 }
 
-/* What the classes of OWNER may do with SHARD. Where the shard has another owner or group, one of the class
- * may be that, or be none of them: what all of these may counts. Of a shard that is not there nothing can be
- * read; it stands in with the index's. */
+/* The mode that OWNER's file may have for SHARD's sake. Where the shard has another owner or group, it may put users
+ * of one class of OWNER's into several classes of its own: then only what all of those may do is allowed. A missing
+ * shard has the index's owner and mode (build_shard). */
 static mode_t allowed(const struct var_owner *owner, const struct shard *shard)
 {
 	mode_t u = shard->mode >> 6 & 7, g = shard->mode >> 3 & 7, o = shard->mode & 7;
@@ -123,7 +123,7 @@ static mode_t allowed(const struct var_owner *owner, const struct shard *shard)
 	return as_owner << 6 | as_group << 3 | as_other;
 }
 
-/* What the shards of V let OWNER's classes do. */
+/* The mode that all shards of V allow. */
 static mode_t allowed_by_all(const struct step *s, const struct var *v,
 			     const struct var_owner *owner)
 {
@@ -141,7 +141,7 @@ struct var_owner var_owner(const struct step *s, const struct var *v, const stru
 
 	if (v->kind == VAR_BAD || !s->n_shards)
 		return owner;
-	if (maker) { /* writing does not change a shard */
+	if (maker) { /* writing to V does not change a shard */
 		owner.mode &= allowed_by_all(s, v, &owner) | 0222;
 		return owner;
 	}
@@ -182,7 +182,7 @@ bool step_is_known(const struct step *s)
 	return true;
 }
 
-/* Whether SHARD, with which something is wrong, is now another file, or one that can be opened. */
+/* Something was wrong with SHARD. Is it another file by now, or one that can be opened? */
 static bool shard_changed(const struct step *s, int dirfd, const struct shard *shard)
 {
 	CLEANUP(buf_release) struct buf file = {0};
@@ -203,15 +203,15 @@ static int check_place(const struct step *s, const struct var *v, int dirfd, str
 
 	if (shard->status == 0 && v->off <= shard->id.size && v->size <= shard->id.size - v->off)
 		return 0;
-	if (shard->status == 0 && s->place.format == STEP_V1) /* its values are found by key */
-		return 0;
+	if (shard->status == 0 && s->place.format == STEP_V1)
+		return 0; /* its values are found by key, not by offset */
 	step_shard_file(s, v->shard, &file);
 	if (shard_changed(s, dirfd, shard))
 		return err_set(e, -ESTALE, "%.*s: is not the file that it was", (int)file.n,
 			       (char *)file.p);
 	if (shard->status < 0) {
 		err_sys(e, shard->status, "%.*s", (int)file.n, (char *)file.p);
-		return -EIO; /* a program that asks for the variable would take ENOENT for an answer */
+		return -EIO; /* ENOENT would tell a program that there is no such variable */
 	}
 	return err_set(e, -EUCLEAN, "%.*s: has %" PRIu64 " bytes, expected %" PRIu64 " at %" PRIu64,
 		       (int)file.n, (char *)file.p, shard->id.size, v->size, v->off);

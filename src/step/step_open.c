@@ -1,9 +1,10 @@
 /* src/step/step_open.c: a step is read from its directory. */
 #include "base/cleanup.h"
+#include "step/name.h"
 #include "step/step_build.h"
 
-/* Hands over a buffer's memory, cut to what is used. */
-static void *take(struct buf *b, size_t *memory)
+/* Takes B's memory from it, cut to what is used. */
+static void *take_memory(struct buf *b, size_t *memory)
 {
 	void *p = realloc(b->p, b->n ? b->n : 1);
 
@@ -13,24 +14,24 @@ static void *take(struct buf *b, size_t *memory)
 	return p;
 }
 
-static void take_all(struct step *s, struct builder *b)
+static void take_arrays(struct step *s, struct builder *b)
 {
 	s->big_endian = b->big_endian;
 	s->num_shards = (uint32_t)b->num_shards;
 	s->n_vars = builder_n_vars(b);
 	s->n_parts = (uint32_t)(b->parts.n / sizeof(struct part));
 	s->n_shards = (uint32_t)(b->shards.n / sizeof(struct shard));
-	s->vars = take(&b->vars, &s->memory);
-	s->parts = take(&b->parts, &s->memory);
-	s->shards = take(&b->shards, &s->memory);
-	s->dims = take(&b->dims, &s->memory);
-	s->names = take(&b->names, &s->memory);
-	s->texts = take(&b->texts, &s->memory);
-	s->strings = take(&b->strings, &s->memory);
+	s->vars = take_memory(&b->vars, &s->memory);
+	s->parts = take_memory(&b->parts, &s->memory);
+	s->shards = take_memory(&b->shards, &s->memory);
+	s->dims = take_memory(&b->dims, &s->memory);
+	s->names = take_memory(&b->names, &s->memory);
+	s->texts = take_memory(&b->texts, &s->memory);
+	s->strings = take_memory(&b->strings, &s->memory);
 }
 
-static int finish(struct builder *b, const struct step_place *where, const struct stat *index,
-		  struct step **out)
+static int make_step(struct builder *b, const struct step_place *where, const struct stat *index,
+		     struct step **out)
 {
 	struct step *s = calloc(1, sizeof *s);
 
@@ -46,7 +47,7 @@ static int finish(struct builder *b, const struct step_place *where, const struc
 	s->id = file_id_of(index);
 	s->index = *index;
 	s->memory = sizeof *s;
-	take_all(s, b);
+	take_arrays(s, b);
 	s->object_based = step_find(s, bytes_str(OBJECT_GRAPH_KEY)) != NULL;
 	*out = s;
 	return 0;
@@ -80,7 +81,7 @@ int step_open(int dirfd, const struct step_place *where, enum verify_mode mode, 
 		return err_wrap(e, r, "%s", where->file);
 	if (where->format == STEP_V1)
 		r = build_v1(&b, dirfd, where, &st, e);
-	if (r >= 0 && (r = finish(&b, where, &st, out)) < 0)
+	if (r >= 0 && (r = make_step(&b, where, &st, out)) < 0)
 		err_set(e, r, "%s: no memory", where->file);
 	if (r < 0)
 		return r;

@@ -20,8 +20,9 @@ enum specials {
 /* How an element's bits are a number. */
 struct number {
 	enum kind kind;
-	int bits; /* the low ones of the element, which may have more */
-	int exponent, mantissa, bias; /* of a float; bits */
+	int bits; /* how many low bits count; the element may have more */
+	int exponent, mantissa; /* of a float: their bits */
+	int bias;
 	enum specials specials;
 };
 
@@ -29,7 +30,7 @@ struct number {
 #define REAL(exponent, mantissa, bias, specials)                                                   \
 	((struct number){FLOAT, 1 + (exponent) + (mantissa), exponent, mantissa, bias, specials})
 
-/* Every type stands here. */
+/* There is no default: the compiler asks for each new type. */
 static struct number number_of(enum dtype dtype)
 {
 	switch (dtype) {
@@ -162,8 +163,8 @@ static void add_finite(struct sums *s, const struct sums *more)
 	if (!more->n)
 		return;
 	if (!s->n) {
-		s->mean =
-			more->mean; /* exactly, and m2 without a difference that may be too large to square */
+		/* The mean is exact, and m2 has no difference that may be too large to square. */
+		s->mean = more->mean;
 		s->min = more->min;
 		s->max = more->max;
 		delta = 0;
@@ -197,10 +198,12 @@ void sums_add_value(struct sums *s, double v, uint64_t n)
 		add_finite(s, &one);
 }
 
-enum { BLOCK = 2048 }; /* doubles that are looked at together, */
-enum { LANES = 2 }; /* of them side by side */
+enum {
+	BLOCK = 2048, /* how many doubles are summed at a time */
+	LANES = 2, /* how many of them in one vector */
+};
 
-/* The compiler makes of these what registers there are. */
+/* The compiler puts these into vector registers. */
 typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
 typedef int64_t lanes_mask __attribute__((vector_size(LANES * sizeof(int64_t))));
 
@@ -209,11 +212,11 @@ static bool are_finite(const lanes *v, size_t n)
 	lanes sum = {0};
 
 	for (size_t i = 0; i < n; i++)
-		sum += v[i] - v[i]; /* NaN for one that is not */
+		sum += v[i] - v[i]; /* 0, or NaN if it is not finite */
 	return sum[0] + sum[1] == 0;
 }
 
-/* Takes those of N doubles out that are not finite, and counts them. */
+/* Takes out and counts those of N doubles that are not finite. How many are left. */
 static size_t keep_finite(double *v, size_t n, struct sums *s)
 {
 	size_t kept = 0;
@@ -227,12 +230,12 @@ static size_t keep_finite(double *v, size_t n, struct sums *s)
 	return kept;
 }
 
-/* What N times LANES finite doubles add up to. */
+/* Sums N vectors of finite doubles into S, which has summed none yet. */
 static void sum_lanes(const lanes *v, size_t n, struct sums *s)
 {
-	double from = v[0][0]; /* differences from it lose nothing to large numbers */
+	double from = v[0][0]; /* differences from it are small, so their sum is exact enough */
 	lanes min = v[0], max = v[0], sum = {0}, m2 = {0}, squares = {0};
-	lanes_mask zeros = {0}; /* what holds is -1 */
+	lanes_mask zeros = {0}; /* a comparison that holds is -1 */
 
 	for (size_t i = 0; i < n; i++) {
 		lanes_mask less = v[i]<min, more = v[i]> max;
@@ -257,7 +260,7 @@ static void sum_lanes(const lanes *v, size_t n, struct sums *s)
 	}
 }
 
-/* Adds N values, at most a BLOCK, which it changes. */
+/* Adds N values, at most BLOCK. They are changed. */
 static void add_block(struct sums *s, lanes *block, size_t n)
 {
 	struct sums of_block = {0};
@@ -268,7 +271,8 @@ static void add_block(struct sums *s, lanes *block, size_t n)
 		kept = keep_finite(v, n, &of_block);
 	if (kept >= LANES)
 		sum_lanes(block, kept / LANES, &of_block);
-	if (!isfinite(of_block.mean)) /* differences are too large for a double: one at a time */
+	/* A difference was too large for a double: values are added one at a time. */
+	if (!isfinite(of_block.mean))
 		of_block.n = of_block.zeros = 0;
 	done = of_block.n;
 	of_block.count = n - kept + done;
@@ -279,7 +283,7 @@ static void add_block(struct sums *s, lanes *block, size_t n)
 
 /* --- elements ---------------------------------------------------------------------------------------------- */
 
-/* Turns N elements of 4 or 8 bytes around. */
+/* Swaps the bytes of N elements of 4 or 8 bytes. */
 static void swap_bytes(uint8_t *p, size_t n, size_t item)
 {
 	uint32_t half;

@@ -24,6 +24,6 @@ bool sums_has_numbers(int dtype);
 /* Adds N elements of DTYPE, which has real numbers of 4 or 8 bytes. The bytes at P are changed. */
 void sums_add_elements(struct sums *s, int dtype, bool big_endian, uint8_t *p, size_t n);
 
-/* The value of an element of DTYPE, which has real numbers of 1 or 2 bytes. CODE is its bytes: one is the low byte, two are as
- * they lie in memory. There are so few values that it is faster to count each code. */
+/* The value of an element of DTYPE, which has real numbers of 1 or 2 bytes. CODE is its bytes: one is the low byte,
+ * two are as they lie in memory. There are so few values that it is faster to count each code. */
 double sums_value(int dtype, bool big_endian, uint16_t code);

@@ -1,7 +1,7 @@
-/* src/step/text_kind.h: the files of a step's folder that are not variables, and what the names of all its files end in.
+/* src/step/text_kind.h: the texts in a step's folder, and the endings of all names of files in it.
  *
- * This is the one list of them. A text is made of the step itself, or of a sidecar: a file that lies beside the step's
- * own (step/sidecar.h). What it says is made in view/text.c. */
+ * This is the one list of them. A text is made of the step itself, or of a sidecar: a file that lies beside the
+ * step's own (step/sidecar.h). What it says is made in view/text.c. */
 #pragma once
 #include "base/bytes.h"
 
@@ -16,8 +16,8 @@ const char *text_name(enum text_kind kind);
 /* The kind that is called NAME; N_TEXTS if none is. */
 enum text_kind text_kind_of(const char *name);
 
-/* The suffix of the sidecar that the text is made of: "debug"; NULL if it is made of the step itself. META is the suffix
- * of meta graphs that the user has given; NULL if none. */
+/* The suffix of the sidecar that the text is made of: "debug"; NULL if it is made of the step itself. META is the
+ * suffix of meta graphs that the user has given; NULL if none. */
 const char *text_sidecar(enum text_kind kind, const char *meta);
 
 /* What a variable's name ends in. */

@@ -5,8 +5,9 @@
 static const char ending[] = VAR_ENDING;
 enum { ENDING = sizeof ending - 1 };
 
-/* --- comparing: a stem has ".npy" behind it that is nowhere in memory -------------------------------------- */
+/* --- comparing --------------------------------------------------------------------------------------------- */
 
+/* Byte I of a path: a stem, and N_ENDING bytes of ".npy", which is nowhere in memory behind it. -1 behind the end. */
 static int path_byte(struct bytes s, size_t n_ending, size_t i)
 {
 	if (i < s.n)
@@ -33,7 +34,8 @@ static int compare_files(const void *a, const void *b)
 
 /* --- building -------------------------------------------------------------------------------------------- */
 
-/* Gives each file its stem: a part of its key, or an offset into ESCAPED, told by stem == NULL. */
+/* Makes the files. Their stems are bytes of their keys. One with something escaped is added to ESCAPED, its offset to
+ * OFFSETS, and is NULL in the file. */
 static int make_stems(struct tree *t, const struct step *s, struct buf *escaped,
 		      struct buf *offsets)
 {
@@ -66,6 +68,7 @@ static void point_at_escaped(struct tree *t, const size_t *offsets)
 			t->files[i].stem = t->escaped + *offsets++;
 }
 
+/* Adds the folders of STEM that are below TOP, which FILE is the first in. TOP becomes the last of them. */
 static int open_dirs(struct buf *dirs, uint32_t file, struct bytes stem, uint32_t *top)
 {
 	struct tree_dir d = {.lo = file, .parent = *top};
@@ -93,7 +96,8 @@ static bool is_below(const struct tree_file *f, const struct tree_file *first,
 	return f->n >= d->prefix && !memcmp(f->stem, first->stem, d->prefix);
 }
 
-/* Walks the sorted files, with the chain of folders that the last one was in. */
+/* Makes the folders in one walk over the sorted files. TOP is the folder that the last file was in; its parents are not
+ * ended either. */
 static int make_dirs(struct tree *t, struct buf *dirs)
 {
 	struct tree_dir root = {0};
@@ -166,7 +170,7 @@ struct bytes tree_dir_path(const struct tree *t, uint32_t dir)
 	return d->prefix ? bytes_of(t->files[d->lo].stem, d->prefix) : bytes_of(NULL, 0);
 }
 
-/* The child of DIR that file POS is below, of which it is known that there is one. */
+/* The child of DIR that file POS is below. There is one. */
 static uint32_t child_dir(const struct tree *t, uint32_t dir, uint32_t pos)
 {
 	uint32_t lo = dir + 1, hi = t->n_dirs;
@@ -179,8 +183,8 @@ static uint32_t child_dir(const struct tree *t, uint32_t dir, uint32_t pos)
 		else
 			hi = mid;
 	}
-	for (lo--; t->dirs[lo].parent !=
-		   dir;) /* the last that starts by POS is the child or lies in it */
+	lo--; /* the last folder that begins at POS or before it: the child, or one in the child */
+	while (t->dirs[lo].parent != dir)
 		lo = t->dirs[lo].parent;
 	return lo;
 }
@@ -211,7 +215,7 @@ bool tree_next(const struct tree *t, uint32_t dir, uint32_t *pos, struct tree_ch
 	return true;
 }
 
-/* The first file below DIR whose path from there on is not less than PATH. */
+/* The first file below DIR whose path, without DIR's, is not less than PATH. */
 static uint32_t lower_bound(const struct tree *t, uint32_t dir, struct bytes path)
 {
 	const struct tree_dir *d = &t->dirs[dir];
@@ -244,10 +248,9 @@ bool tree_lookup(const struct tree *t, uint32_t dir, struct bytes name, struct t
 {
 	uint8_t below[256];
 
-	if (memchr(name.p, '/', name.n) ||
-	    name.n >= sizeof below) /* step/name.h: 255 bytes at most */
+	if (memchr(name.p, '/', name.n) || name.n >= sizeof below) /* no name is longer than 255 */
 		return false;
-	if (bytes_ends(name, bytes_of(ending, ENDING))) { /* no folder's name ends so */
+	if (bytes_ends(name, bytes_of(ending, ENDING))) { /* no folder has that ending */
 		uint32_t at = lower_bound(t, dir, name);
 
 		name.n -= ENDING;

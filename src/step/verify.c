@@ -7,11 +7,9 @@
 
 enum {
 	CHUNK = 1 << 20,
-	MAX_INTERVALS =
-		1024, /* of a chunk: four for each page; what does not fit is not remembered */
+	MAX_INTERVALS = 1024, /* of a chunk: four for each page; others are not remembered */
+	N_BUCKETS = 64,
 };
-
-enum { N_BUCKETS = 64 };
 
 enum { UNKNOWN, GOOD, BAD };
 
@@ -20,9 +18,8 @@ struct interval {
 	uint32_t crc;
 };
 
-/* done: `crc` is that of the whole chunk, and there are no intervals. */
 struct chunk {
-	bool done;
+	bool done; /* seen whole: CRC is its checksum, and there are no intervals */
 	uint16_t n, cap;
 	uint32_t crc;
 	struct interval *intervals; /* sorted, neither overlapping nor touching */
@@ -32,7 +29,7 @@ struct chunk {
 struct progress {
 	struct progress *next;
 	uint32_t number;
-	uint32_t users; /* under verify->lock */
+	uint32_t users; /* how many threads have it; under verify->lock */
 	pthread_mutex_t lock;
 	uint32_t n_chunks, n_done;
 	struct chunk chunks[];
@@ -40,8 +37,8 @@ struct progress {
 
 struct verify {
 	pthread_mutex_t lock;
-	struct progress *buckets[N_BUCKETS]; /* by number */
-	_Atomic uint8_t known[];
+	struct progress *buckets[N_BUCKETS]; /* by number; under lock */
+	_Atomic uint8_t known[]; /* UNKNOWN, GOOD, BAD */
 };
 
 struct verify *verify_new(uint32_t n)
@@ -76,7 +73,7 @@ void verify_free(struct verify *v)
 
 /* --- a chunk ----------------------------------------------------------------------------------------------- */
 
-/* The first interval that ends at or behind START. */
+/* The first interval that ends at START or behind it. */
 static unsigned find_interval(const struct chunk *c, uint32_t start)
 {
 	unsigned lo = 0, hi = c->n;
@@ -123,8 +120,8 @@ static void join_with_next(struct chunk *c, unsigned at)
 	memmove(b, b + 1, (c->n - at - 1u) * sizeof *b);
 }
 
-/* Notes [start, end), none of which was seen before and whose bytes are at P, in front of or as part of interval AT.
- * The number of the interval behind it. */
+/* Notes [start, end), with its bytes at P. None of it was seen before, and its place is in front of interval AT.
+ * Returns the number of the interval behind it. */
 static unsigned add_gap(struct chunk *c, unsigned at, uint32_t start, uint32_t end,
 			const uint8_t *p)
 {
@@ -147,7 +144,7 @@ static void chunk_saw(struct chunk *c, uint32_t start, uint32_t end, const uint8
 	unsigned at = find_interval(c, start);
 	uint32_t pos = start;
 
-	/* One that ends just where we start is the one to extend. */
+	/* An interval that ends at START is the one that add_gap extends. */
 	if (at < c->n && c->intervals[at].end == start)
 		at++;
 	while (pos < end) {
@@ -157,8 +154,8 @@ static void chunk_saw(struct chunk *c, uint32_t start, uint32_t end, const uint8
 		if (pos < gap_end) {
 			at = add_gap(c, at, pos, gap_end, p + (pos - start));
 			pos = gap_end;
-			if (at > 0 &&
-			    c->intervals[at - 1].end > pos) /* joined with the one behind it */
+			/* It may have been joined with the interval behind it, which was seen before. */
+			if (at > 0 && c->intervals[at - 1].end > pos)
 				pos = c->intervals[at - 1].end;
 		} else {
 			pos = c->intervals[at++].end;
@@ -187,7 +184,7 @@ static void finish_chunk(struct progress *p, struct chunk *c, uint32_t len)
 	p->n_done++;
 }
 
-/* Under p->lock. */
+/* The caller has p->lock. */
 static void progress_saw(struct progress *p, uint64_t size, uint64_t off, const uint8_t *bytes,
 			 size_t len)
 {
