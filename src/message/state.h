@@ -7,6 +7,9 @@
 #include "base/buf.h"
 #include "base/error.h"
 
+/* What the file is called where nobody has given it another name. */
+#define STATE_NAME "checkpoint"
+
 struct state {
 	void *message; /* owns what the pointers below lead to */
 	const char *latest; /* not empty */
