@@ -1,6 +1,13 @@
 #!/usr/bin/env bash
 # Builds and tests everything, from a fresh Debian 12 on: tests/run.sh
 #
+# tests/run.sh NAME[:PART]... runs the named tests alone, in the build directory $CKPTFS_BUILD (build/ unless it is set), which
+# is made if it is not there. NAME is a script without tests/ and .sh, or a test program; PART one function of the script, or
+# one test case of the program:
+#
+#     tests/run.sh mount/write check_step
+#     tests/run.sh mount/write:mv_of_a_scope check_step:name
+#
 # The last line is `N passed, N failed`, or with `, N skipped`: of all test programs, and of the steps
 # that are none (a build without warnings, distcheck, ...). With CI=true nothing that tests/setup.sh
 # provides may be missing: such a skip is a failure.
@@ -144,6 +151,75 @@ scripts_checked() {
     done | xargs -0 shellcheck
 }
 
+run_everything() {
+  if step "autoreconf" autoreconf -fi; then
+    test_step "make check with gcc" "$work/gcc" check_gcc
+    test_step "make check with sanitizers" "$work/sanitizers" check_sanitizers
+    test_step "make check-threads with ThreadSanitizer" "$work/tsan" check_threads
+    counted_step "build with clang" build_clang
+    counted_step "make distcheck" distcheck
+  else
+    failed=$((failed + 1))
+  fi
+  counted_step "clang-format" formatted
+  counted_step "shellcheck" scripts_checked
+}
+
+# --- named tests ----------------------------------------------------------------------------------------
+
+build_once() {
+  [ -e configure ] || autoreconf -fi || return
+  mkdir -p "$build" && cd "$build" || return
+  [ -e Makefile ] || "$source_dir/configure" -q || return
+  make_in . check TESTS=
+}
+
+run_named() {
+  local test
+  build=$(realpath -m "${CKPTFS_BUILD:-build}")
+  if ! step "build in $build" build_once; then
+    failed=1
+    return
+  fi
+  for test; do
+    one_test "$test"
+  done
+}
+
+# one_test NAME[:PART]: runs it, and counts it.
+one_test() {
+  local result=0 start=$SECONDS
+  (run_test "$1") </dev/null || result=$?
+  if [ "$result" = 0 ]; then
+    passed=$((passed + 1))
+    printf 'ok    %s (%d s)\n' "$1" $((SECONDS - start))
+  elif [ "$result" = 77 ]; then
+    skipped=$((skipped + 1))
+    printf 'skipped: %s\n' "$1"
+  else
+    failed=$((failed + 1))
+    printf 'FAIL  %s (%d s)\n' "$1" $((SECONDS - start))
+  fi
+}
+
+run_test() {
+  local name=${1%%:*} part=
+  [[ $1 != *:* ]] || part=${1#*:}
+  name=${name#tests/}
+  name=${name%.sh}
+  export srcdir=$source_dir builddir=$build
+  cd "$build" || return
+  if [ -e "$srcdir/tests/$name.sh" ]; then
+    timeout -k 30 600 bash "$srcdir/tests/$name.sh" ${part:+"$part"}
+  elif [[ $name = check_* || $name = replay_* ]] && [ -x "$name" ]; then
+    [ -z "$part" ] || export CK_RUN_CASE=$part
+    "./$name" ${part:+"$part"}
+  else
+    echo "there is neither tests/$name.sh nor a test program $name"
+    return 1
+  fi
+}
+
 # --- the run --------------------------------------------------------------------------------------------
 
 tests/setup.sh test || {
@@ -158,17 +234,11 @@ if [ -c /dev/fuse ] && [ "$(id -u)" = 0 ] && [ "$(stat -c %a /dev/fuse)" != 666 
   chmod 666 /dev/fuse
 fi
 
-if step "autoreconf" autoreconf -fi; then
-  test_step "make check with gcc" "$work/gcc" check_gcc
-  test_step "make check with sanitizers" "$work/sanitizers" check_sanitizers
-  test_step "make check-threads with ThreadSanitizer" "$work/tsan" check_threads
-  counted_step "build with clang" build_clang
-  counted_step "make distcheck" distcheck
+if [ "$#" = 0 ]; then
+  run_everything
 else
-  failed=$((failed + 1))
+  run_named "$@"
 fi
-counted_step "clang-format" formatted
-counted_step "shellcheck" scripts_checked
 
 if [ "$skipped" = 0 ]; then
   echo "$passed passed, $failed failed"

@@ -23,6 +23,22 @@ bool bytes_ends(struct bytes a, struct bytes suffix)
 	return a.n >= suffix.n && (!suffix.n || !memcmp(a.p + a.n - suffix.n, suffix.p, suffix.n));
 }
 
+size_t bytes_search(const void *items, size_t n, size_t size, struct bytes key)
+{
+	size_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		const struct bytes *item = (const void *)((const char *)items + mid * size);
+
+		if (bytes_cmp(*item, key) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
 bool cursor_take(struct cursor *c, uint64_t n, struct bytes *out)
 {
 	if (n > cursor_left(c))
@@ -38,15 +54,6 @@ bool cursor_u8(struct cursor *c, uint8_t *out)
 	if (c->p == c->end)
 		return false;
 	*out = *c->p++;
-	return true;
-}
-
-bool cursor_le32(struct cursor *c, uint32_t *out)
-{
-	if (cursor_left(c) < 4)
-		return false;
-	*out = get_le32(c->p);
-	c->p += 4;
 	return true;
 }
 

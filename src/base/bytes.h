@@ -28,6 +28,9 @@ bool bytes_eq(struct bytes a, struct bytes b);
 bool bytes_starts(struct bytes a, struct bytes prefix);
 bool bytes_ends(struct bytes a, struct bytes suffix);
 
+/* ITEMS: N items of SIZE bytes, each of which begins with a struct bytes, sorted by that. How many are less than KEY. */
+size_t bytes_search(const void *items, size_t n, size_t size, struct bytes key);
+
 /* Reads forward through bytes and cannot pass their end. Each call returns false, and leaves the cursor
  * where it was, if what is left does not hold the thing. */
 struct cursor {
@@ -46,7 +49,6 @@ static inline size_t cursor_left(const struct cursor *c)
 
 bool cursor_take(struct cursor *c, uint64_t n, struct bytes *out);
 bool cursor_u8(struct cursor *c, uint8_t *out);
-bool cursor_le32(struct cursor *c, uint32_t *out);
 bool cursor_varint(struct cursor *c, uint64_t *out); /* at most 10 bytes; no bits beyond 64 */
 bool cursor_varint32(struct cursor *c, uint32_t *out); /* the same, and its value fits */
 

@@ -27,8 +27,7 @@ int source_of_fd(int fd, struct source *out, struct err *e)
 	return 0;
 }
 
-/* What leads to no file is seen before it is opened: that alone can do something to what is behind a device. */
-int source_open_fd(int dirfd, const char *name, struct err *e)
+static int open_file(int dirfd, const char *name, struct err *e)
 {
 	struct stat st;
 	int fd, r = fstatat(dirfd, name, &st, 0) < 0 ? err_sys(e, -errno, "open")
@@ -42,7 +41,7 @@ int source_open_fd(int dirfd, const char *name, struct err *e)
 
 int source_open(int dirfd, const char *name, struct source *out, struct err *e)
 {
-	CLEANUP(closep) int fd = source_open_fd(dirfd, name, e);
+	CLEANUP(closep) int fd = open_file(dirfd, name, e);
 	int r;
 
 	if (fd < 0)

@@ -17,11 +17,9 @@ struct source source_of_memory(struct bytes b);
 /* A source over the regular file that FD has open. -EISDIR, -EINVAL (neither file nor folder), or of fstat. */
 int source_of_fd(int fd, struct source *out, struct err *e);
 
-/* A descriptor of the regular file NAME in the directory DIRFD, to read. FIFOs and devices are not opened:
- * that alone can do something to what is behind a device. As source_of_fd, or of opening. */
-int source_open_fd(int dirfd, const char *name, struct err *e);
-
-/* The same, and makes OUT a source over it: the descriptor, which the caller closes. */
+/* Opens the regular file NAME in the directory DIRFD, and makes OUT a source over it. Returns the descriptor, which the
+ * caller closes. FIFOs and devices are not opened, for that alone can set a device going. As source_of_fd, or of
+ * opening. */
 int source_open(int dirfd, const char *name, struct source *out, struct err *e);
 
 /* LEN bytes at OFF into DST. -EUCLEAN if they lie beyond the size, -EIO if the file has become shorter, or

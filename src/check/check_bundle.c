@@ -1,11 +1,11 @@
 /* src/check/check_bundle.c: the stored bytes of a V2 step against their checksums.
  *
- * Variables may share bytes, and a hostile index may have a million entries over the same gigabytes. So the bytes that any
- * entry covers are cut where some entry starts or ends, and at 1 MiB: the ranges. Each is read once; the checksum of an entry
- * is made from those of the ranges that it is made of:
- *     crc(A B) = combine(crc A, crc B), which is linear, hence crc B = combine(crc A, crc(A B)).
- * So with the checksum of all ranges up to each, that of any run of them takes one step.
- * Strings and variants have checksums that are not those of their bytes, and are read by themselves. */
+ * Entries may share bytes, and a hostile index may have a million entries over the same gigabytes. So that each
+ * byte is read once, all that entries cover is cut into ranges: at each place where an entry starts or ends, and at
+ * 1 MiB at the latest. An entry is one range, or several that follow on each other. Its checksum is then made from
+ * two of the running ones, which go from the first range to the one before the entry, and to the entry's last:
+ *     crc(A B) = combine(crc A, crc B, length of B). That is linear, so crc B = combine(crc A, crc(A B), length of B).
+ * The checksums of strings and variants are not those of their bytes. They are read one by one. */
 #include "base/cleanup.h"
 #include "base/crc32c.h"
 #include "check/check_job.h"
@@ -16,41 +16,28 @@
 #include <inttypes.h>
 
 enum {
-	UNIT = 1 << 20, /* what is read at once */
+	UNIT = 1 << 20, /* the most that is read at once */
 	AHEAD = 16 << 20, /* how far the kernel reads ahead of us */
-	MAX_OVERLAP = 4, /* strings may cover a shard that many times */
+	MAX_OVERLAP = 4, /* strings and variants may cover a shard that many times */
 };
 
 struct range {
 	uint64_t off;
-	uint32_t len, shard, crc;
+	uint32_t len, shard;
 	int status; /* 0, or why it could not be read */
-};
-
-/* Ranges that are read at once. */
-struct unit {
-	uint32_t first, n;
-};
-
-/* The ranges before one. */
-struct sum {
-	uint32_t crc, failed;
+	uint32_t crc;
+	uint32_t running; /* the checksum of all ranges up to its end, once `is_summed` */
+	uint32_t failed; /* the first range from it on that could not be read, once all are read */
 };
 
 struct data {
-	struct buf ranges, units; /* sorted by shard and place */
-	struct buf others; /* uint32_t: strings and variants, so too */
-	struct sum *sums; /* [n_ranges + 1], once there is need of them */
-	_Atomic uint32_t next_unit, next_other;
+	struct buf ranges; /* struct range, sorted by shard and place */
+	struct buf others; /* uint32_t: the strings and variants, sorted in the same way */
+	bool is_summed;
+	pthread_mutex_t lock;
+	uint32_t next_range; /* to be read; under lock */
+	_Atomic uint32_t next_other;
 };
-
-static void data_release(struct data *d)
-{
-	buf_release(&d->ranges);
-	buf_release(&d->units);
-	buf_release(&d->others);
-	free(d->sums);
-}
 
 static struct range *ranges_of(const struct data *d, uint32_t *n)
 {
@@ -61,6 +48,16 @@ static struct range *ranges_of(const struct data *d, uint32_t *n)
 static bool is_raw(const struct var *v)
 {
 	return v->dtype != DTYPE_STRING && v->dtype != DTYPE_VARIANT;
+}
+
+/* Fails VAR with WHY, which is said of its shard. */
+static void fail_var(struct job *j, uint32_t var, struct err *why)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+
+	step_shard_file(j->s, j->s->vars[var].shard, &file);
+	err_wrap(why, why->code, "%.*s", (int)file.n, (char *)file.p);
+	job_fail(j, var, why);
 }
 
 /* --- cutting ----------------------------------------------------------------------------------------------- */
@@ -132,142 +129,130 @@ static int cut_ranges(struct job *j, struct data *d)
 	return r;
 }
 
-static int gather_units(struct data *d)
-{
-	struct unit unit = {0};
-	uint32_t n, len = 0;
-	const struct range *ranges = ranges_of(d, &n);
-	int r = 0;
-
-	for (uint32_t i = 0; i < n && r == 0; i++) {
-		bool joins = unit.n && ranges[i].shard == ranges[i - 1].shard &&
-			     ranges[i].off == ranges[i - 1].off + ranges[i - 1].len &&
-			     len + ranges[i].len <= UNIT;
-
-		if (!joins && unit.n)
-			r = buf_add(&d->units, &unit, sizeof unit);
-		if (!joins) {
-			unit = (struct unit){i, 0};
-			len = 0;
-		}
-		unit.n++;
-		len += ranges[i].len;
-	}
-	return r == 0 && unit.n ? buf_add(&d->units, &unit, sizeof unit) : r;
-}
-
 /* --- reading ----------------------------------------------------------------------------------------------- */
 
-/* A thread's own. */
+/* What each thread has. */
 struct worker {
 	struct job *j;
 	uint8_t *buffer; /* [UNIT] */
 	int fd;
-	uint32_t shard; /* that fd has open */
+	uint32_t shard; /* the one that FD is */
 	struct source src;
 };
 
-/* Makes SRC the shard. */
-static bool open_shard(struct worker *r, uint32_t shard)
+/* Has W read SHARD. */
+static bool open_shard(struct worker *w, uint32_t shard)
 {
 	struct err e = {0};
 
-	if (r->fd >= 0 && r->shard == shard)
+	if (w->fd >= 0 && w->shard == shard)
 		return true;
-	closep(&r->fd);
-	r->fd = step_open_shard(r->j->s, r->j->dirfd, shard, &e);
-	if (r->fd < 0) {
-		job_stop(r->j, &e);
+	closep(&w->fd);
+	w->fd = step_open_shard(w->j->s, w->j->dirfd, shard, &e);
+	if (w->fd < 0) {
+		job_stop(w->j, &e);
 		return false;
 	}
-	r->shard = shard;
-	r->src = (struct source){.fd = r->fd, .size = r->j->s->shards[shard].id.size};
+	w->shard = shard;
+	w->src = (struct source){.fd = w->fd, .size = w->j->s->shards[shard].id.size};
 	return true;
 }
 
-static void read_unit(struct worker *r, struct range *ranges, const struct unit *unit)
+/* Takes the next ranges to be read: from FROM to before TO, which follow on each other and have UNIT bytes at most.
+ * False: all are taken. */
+static bool take_unit(struct data *d, uint32_t *from, uint32_t *to)
 {
-	struct range *first = &ranges[unit->first], *last = first + unit->n - 1;
+	uint32_t n, i, len = 0;
+	const struct range *at = ranges_of(d, &n);
+
+	pthread_mutex_lock(&d->lock);
+	*from = i = d->next_range;
+	while (i < n && len + at[i].len <= UNIT &&
+	       (i == *from ||
+		(at[i].shard == at[i - 1].shard && at[i].off == at[i - 1].off + at[i - 1].len)))
+		len += at[i++].len;
+	*to = d->next_range = i;
+	pthread_mutex_unlock(&d->lock);
+	return *from < *to;
+}
+
+static void read_unit(struct worker *w, struct range *first, const struct range *last)
+{
 	uint64_t len = last->off + last->len - first->off;
-	int err = source_read_into(&r->src, first->off, r->buffer, len, NULL);
+	int r = source_read_into(&w->src, first->off, w->buffer, len, NULL);
 
 	for (struct range *at = first; at <= last; at++) {
-		uint8_t *p = r->buffer + (at->off - first->off);
+		uint8_t *p = w->buffer + (at->off - first->off);
 
-		if (err < 0) /* which of them is it? */
-			at->status = source_read_into(&r->src, at->off, p, at->len, NULL);
+		if (r < 0) /* which of them is it? */
+			at->status = source_read_into(&w->src, at->off, p, at->len, NULL);
 		if (at->status == 0)
 			at->crc = crc32c(p, at->len);
-		job_saw(r->j, at->len);
+		job_saw(w->j, at->len);
 	}
 }
 
-static void read_units(struct worker *r, struct data *d)
+static void read_units(struct worker *w, struct data *d)
 {
-	uint32_t n, n_units = (uint32_t)(d->units.n / sizeof(struct unit));
-	const struct unit *units = (struct unit *)d->units.p;
+	uint32_t n, from, to;
 	struct range *ranges = ranges_of(d, &n);
 
-	for (uint32_t i; (i = d->next_unit++) < n_units && !job_stopped(r->j);) {
-		const struct range *first = &ranges[units[i].first];
-		bool new = r->fd < 0 || r->shard != first->shard;
+	while (!job_stopped(w->j) && take_unit(d, &from, &to)) {
+		const struct range *first = &ranges[from];
+		bool new = w->fd < 0 || w->shard != first->shard;
 
-		if (!open_shard(r, first->shard))
+		if (!open_shard(w, first->shard))
 			return;
-		posix_fadvise(r->fd, (off_t)first->off + (new ? 0 : AHEAD),
+		posix_fadvise(w->fd, (off_t)first->off + (new ? 0 : AHEAD),
 			      new ? AHEAD + UNIT : UNIT, POSIX_FADV_WILLNEED);
-		read_unit(r, ranges, &units[i]);
+		read_unit(w, &ranges[from], &ranges[to - 1]);
 	}
 }
 
-static void check_other(struct worker *r, uint32_t var)
+static void check_other(struct worker *w, uint32_t var)
 {
-	const struct var *v = &r->j->s->vars[var];
+	const struct var *v = &w->j->s->vars[var];
 	struct strings_place at = {
 		.off = v->off,
 		.size = v->size,
-		.n = var_count(r->j->s, v),
-		.big_endian = r->j->s->big_endian,
+		.n = var_count(w->j->s, v),
+		.big_endian = w->j->s->big_endian,
 		.check = true,
 		.crc = v->crc,
 	};
 	struct variants_place variants = {at.off, at.size, at.n, at.big_endian, at.crc};
 	struct err why = {0};
-	int err = v->dtype == DTYPE_STRING ? strings_check(&r->src, &at, &why)
-					   : variants_check(&r->src, &variants, &why);
+	int r = v->dtype == DTYPE_STRING ? strings_check(&w->src, &at, &why)
+					 : variants_check(&w->src, &variants, &why);
 
-	if (err == -ENOMEM) {
-		job_stop(r->j, &why);
-	} else if (err < 0) {
-		CLEANUP(buf_release) struct buf file = {0};
-
-		step_shard_file(r->j->s, v->shard, &file);
-		err_wrap(&why, err, "%.*s: %" PRIu64 " bytes at %" PRIu64, (int)file.n,
-			 (char *)file.p, v->size, v->off);
-		job_fail(r->j, var, &why);
+	if (r == -ENOMEM) {
+		job_stop(w->j, &why);
+	} else if (r < 0) {
+		err_wrap(&why, r, "%" PRIu64 " bytes at %" PRIu64, v->size, v->off);
+		fail_var(w->j, var, &why);
 	}
-	job_saw(r->j, v->size);
+	job_saw(w->j, v->size);
 }
 
 static void read_data(struct job *j, void *arg)
 {
 	struct data *d = arg;
-	struct worker r = {.j = j, .buffer = malloc(UNIT), .fd = -1};
+	struct worker w = {.j = j, .buffer = malloc(UNIT), .fd = -1};
 	const uint32_t *others = (uint32_t *)d->others.p;
 	uint32_t n_others = (uint32_t)(d->others.n / sizeof *others);
 	struct err e = {0};
 
-	if (!r.buffer) {
+	if (!w.buffer) {
 		err_set(&e, -ENOMEM, "no memory for %d bytes", UNIT);
 		job_stop(j, &e);
 		return;
 	}
-	read_units(&r, d);
+	read_units(&w, d);
 	for (uint32_t i; (i = d->next_other++) < n_others && !job_stopped(j);)
-		if (open_shard(&r, j->s->vars[others[i]].shard))
-			check_other(&r, others[i]);
-	closep(&r.fd);
-	free(r.buffer);
+		if (open_shard(&w, j->s->vars[others[i]].shard))
+			check_other(&w, others[i]);
+	closep(&w.fd);
+	free(w.buffer);
 }
 
 /* --- strings and variants ---------------------------------------------------------------------------------- */
@@ -282,7 +267,7 @@ static int compare_places(const void *a, const void *b, void *step)
 	return (x->off > y->off) - (x->off < y->off);
 }
 
-/* Fails those that would have a shard read more than MAX_OVERLAP times, and drops them. */
+/* Fails those variables, and drops them, for which a shard would be read more than MAX_OVERLAP times. */
 static void limit_overlap(struct job *j, struct data *d)
 {
 	uint32_t *others = (uint32_t *)d->others.p, shard = 0;
@@ -325,16 +310,17 @@ static int gather_others(struct job *j, struct data *d)
 
 /* --- comparing --------------------------------------------------------------------------------------------- */
 
-/* The range that starts at V's first byte. */
-static uint32_t find_range(const struct range *ranges, uint32_t n, const struct var *v)
+/* The first range at or behind POS of SHARD; that may be one of a later shard, or be behind the last. */
+static uint32_t find_range(const struct data *d, uint32_t shard, uint64_t pos)
 {
-	uint32_t lo = 0, hi = n;
+	uint32_t lo = 0, hi;
+	const struct range *ranges = ranges_of(d, &hi);
 
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
 
-		if (ranges[mid].shard < v->shard ||
-		    (ranges[mid].shard == v->shard && ranges[mid].off < v->off))
+		if (ranges[mid].shard < shard ||
+		    (ranges[mid].shard == shard && ranges[mid].off < pos))
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -342,98 +328,65 @@ static uint32_t find_range(const struct range *ranges, uint32_t n, const struct 
 	return lo;
 }
 
-static bool make_sums(struct data *d)
+static void find_failed(struct data *d)
+{
+	uint32_t n;
+	struct range *ranges = ranges_of(d, &n);
+
+	for (uint32_t i = n; i-- > 0;)
+		ranges[i].failed = ranges[i].status < 0 ? i : i + 1 < n ? ranges[i + 1].failed : n;
+}
+
+/* Not done without need: most steps have only entries of one range, and to combine a million checksums takes
+ * seconds. */
+static void sum_up(struct data *d)
+{
+	uint32_t n, crc = 0;
+	struct range *ranges = ranges_of(d, &n);
+
+	for (uint32_t i = 0; i < n && !d->is_summed; i++)
+		ranges[i].running = crc = crc32c_combine(crc, ranges[i].crc, ranges[i].len);
+	d->is_summed = true;
+}
+
+/* The checksum of V, which is the ranges FROM to before TO. */
+static uint32_t crc_of(struct data *d, const struct var *v, uint32_t from, uint32_t to)
 {
 	uint32_t n;
 	const struct range *ranges = ranges_of(d, &n);
-	struct sum *sums = calloc((size_t)n + 1, sizeof *sums);
 
-	for (uint32_t i = 0; sums && i < n; i++) {
-		sums[i + 1].crc = crc32c_combine(sums[i].crc, ranges[i].crc, ranges[i].len);
-		sums[i + 1].failed = sums[i].failed + (ranges[i].status < 0);
-	}
-	d->sums = sums;
-	return sums != NULL;
-}
-
-/* The range behind the last of V's, whose first is FROM. */
-static uint32_t find_end(const struct range *ranges, uint32_t n, uint32_t from, const struct var *v)
-{
-	uint32_t lo = from, hi = n;
-
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (ranges[mid].shard == v->shard && ranges[mid].off < v->off + v->size)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
-/* The first range from FROM on that could not be read. */
-static uint32_t find_failed(const struct sum *sums, uint32_t from, uint32_t to)
-{
-	uint32_t lo = from, hi = to;
-
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (sums[mid + 1].failed > sums[from].failed)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return lo;
-}
-
-static void compare(struct job *j, uint32_t var, uint32_t have, const struct range *failed)
-{
-	CLEANUP(buf_release) struct buf file = {0};
-	const struct var *v = &j->s->vars[var];
-	struct err why;
-
-	if (!failed && have == v->crc)
-		return;
-	step_shard_file(j->s, v->shard, &file);
-	if (failed)
-		err_sys(&why, failed->status, "%.*s: reading %" PRIu32 " bytes at %" PRIu64,
-			(int)file.n, (char *)file.p, failed->len, failed->off);
-	else
-		err_set(&why, -EBADMSG,
-			"%.*s: crc32c of %" PRIu64 " bytes at %" PRIu64 " is %08" PRIx32
-			", recorded %08" PRIx32,
-			(int)file.n, (char *)file.p, v->size, v->off, have, v->crc);
-	job_fail(j, var, &why);
+	if (from == to)
+		return 0;
+	if (to - from == 1)
+		return ranges[from].crc;
+	sum_up(d);
+	return crc32c_combine(from ? ranges[from - 1].running : 0, ranges[to - 1].running, v->size);
 }
 
 static void compare_var(struct job *j, struct data *d, uint32_t var)
 {
 	const struct var *v = &j->s->vars[var];
-	uint32_t n, from, to, bad;
+	uint32_t n, from = find_range(d, v->shard, v->off);
+	uint32_t to = v->size ? find_range(d, v->shard, v->off + v->size) : from;
 	const struct range *ranges = ranges_of(d, &n);
+	struct err why;
+	uint32_t crc;
 
-	if (!v->size) {
-		compare(j, var, 0, NULL); /* nothing is to be read, but its checksum can be wrong */
-		return;
-	}
-	from = find_range(ranges, n, v);
-	if (ranges[from].len == v->size) {
-		compare(j, var, ranges[from].crc, ranges[from].status ? &ranges[from] : NULL);
-		return;
-	}
-	if (!d->sums && !make_sums(d)) {
-		struct err e = {0};
+	if (from < to && ranges[from].failed < to) {
+		const struct range *bad = &ranges[ranges[from].failed];
 
-		err_set(&e, -ENOMEM, "no memory for %" PRIu32 " checksums", n);
-		job_stop(j, &e);
+		err_sys(&why, bad->status, "reading %" PRIu32 " bytes at %" PRIu64, bad->len,
+			bad->off);
+		fail_var(j, var, &why);
 		return;
 	}
-	to = find_end(ranges, n, from, v);
-	bad = find_failed(d->sums, from, to);
-	compare(j, var, crc32c_combine(d->sums[from].crc, d->sums[to].crc, v->size),
-		bad < to ? &ranges[bad] : NULL);
+	crc = crc_of(d, v, from, to);
+	if (crc == v->crc)
+		return;
+	err_set(&why, -EBADMSG,
+		"crc32c of %" PRIu64 " bytes at %" PRIu64 " is %08" PRIx32 ", recorded %08" PRIx32,
+		v->size, v->off, crc, v->crc);
+	fail_var(j, var, &why);
 }
 
 static uint64_t count_bytes(const struct job *j, const struct data *d)
@@ -450,24 +403,30 @@ static uint64_t count_bytes(const struct job *j, const struct data *d)
 	return sum;
 }
 
+static int gather(struct job *j, struct data *d)
+{
+	int r = cut_ranges(j, d);
+
+	return r < 0 ? r : gather_others(j, d);
+}
+
 void check_bundle_data(struct job *j)
 {
-	CLEANUP(data_release) struct data d = {0};
+	struct data d = {.lock = PTHREAD_MUTEX_INITIALIZER};
 	struct err e = {0};
-	int r = cut_ranges(j, &d);
+	int r = gather(j, &d);
 
-	if (r == 0)
-		r = gather_units(&d);
-	if (r == 0)
-		r = gather_others(j, &d);
 	if (r < 0) {
 		err_sys(&e, r, "%" PRIu32 " variables", j->s->n_vars);
 		job_stop(j, &e);
-		return;
+	} else {
+		job_run(j, read_data, &d);
+		find_failed(&d);
+		for (uint32_t i = 0; i < j->s->n_vars && !job_stopped(j); i++)
+			if (is_raw(&j->s->vars[i]) && job_can_read(j, &j->s->vars[i]))
+				compare_var(j, &d, i);
+		j->out->bytes += count_bytes(j, &d);
 	}
-	job_run(j, read_data, &d);
-	for (uint32_t i = 0; i < j->s->n_vars && !job_stopped(j); i++)
-		if (is_raw(&j->s->vars[i]) && job_can_read(j, &j->s->vars[i]))
-			compare_var(j, &d, i);
-	j->out->bytes += count_bytes(j, &d);
+	buf_release(&d.ranges);
+	buf_release(&d.others);
 }

@@ -1,13 +1,16 @@
-/* src/check/check_job.h: one check_step in progress. For check*.c alone. */
+/* src/check/check_job.h: one check_step that is under way. For check*.c alone. */
 #pragma once
 #include "check/check.h"
 
-enum { CHECK_MAX_FAILURES = 10000 }; /* of one step; more are counted, but not told */
+/* So many findings of one kind are told of a step at most. */
+enum { CHECK_MAX_TOLD = 10000 };
 
-/* What a slice is a slice of. */
+#define NO_KEY ((struct bytes){NULL, 0}) /* for what is found of the step, and of no variable */
+
+/* The variable that a slice belongs to. */
 struct origin {
-	uint32_t var; /* the partitioned variable; or itself */
-	uint32_t part; /* 1 + its place in step->parts; 0: no slice */
+	uint32_t var; /* of a variable that is no slice: itself */
+	uint32_t part; /* 1 + its place in step->parts; 0: no slice, or of a variable that is bad */
 };
 
 struct failure {
@@ -21,33 +24,52 @@ struct job {
 	int dirfd;
 	struct checked *out;
 	struct origin *origins; /* [s->n_vars] */
-	uint32_t problems;
+	uint32_t problems; /* that were told */
 	pthread_mutex_t lock;
 	struct buf failures; /* struct failure; under lock */
-	uint64_t n_failures; /* under lock; those that were not kept too */
-	struct err stopped; /* under lock; code 0, or why the job can't go on */
+	uint64_t n_failures; /* under lock; counts those too that were not kept */
+	struct err stopped; /* under lock; why the job can't go on; code 0: it can */
 };
 
-/* All below are safe from many threads. */
+/* --- from any thread --------------------------------------------------------------------------------------- */
 
-/* V can't be read; the sentence is WHY's. */
+/* Notes that variable VAR can't be read, and WHY. */
 void job_fail(struct job *j, uint32_t var, const struct err *why);
 
-/* Ends the job with WHY, unless another error has done so. */
+/* Ends the job with WHY. The first reason counts. */
 void job_stop(struct job *j, const struct err *why);
+
+/* Has it been ended, here or by c->stop? */
 bool job_stopped(struct job *j);
 
+/* Counts bytes that were read. */
 static inline void job_saw(struct job *j, uint64_t bytes)
 {
 	atomic_fetch_add(j->c->seen, bytes);
 }
 
+/* Does V have bytes that can be read: does its shard hold them, and is it no slice of a variable that is bad? */
+bool job_can_read(const struct job *j, const struct var *v);
+
+/* --- from the thread that called check_step ---------------------------------------------------------------- */
+
 /* Calls WORK in up to c->threads threads at once, and waits for all. */
 void job_run(struct job *j, void (*work)(struct job *j, void *arg), void *arg);
 
-/* Whether V's bytes are where they should be, so that they can be verified. */
-bool job_can_read(const struct job *j, const struct var *v);
+/* Tells a problem of the variable KEY, or with NO_KEY of the step. */
+void job_found(struct job *j, struct bytes key, const char *text);
 
-/* The readers: they fail what is damaged. */
+/* Tells a FOUND_NOTE of the step. */
+void job_note(struct job *j, const char *text);
+
+/* Tells all that job_fail noted, in the order of the variables. */
+void job_tell_failures(struct job *j);
+
+/* --- the parts of a check ---------------------------------------------------------------------------------- */
+
+/* These read all bytes of the variables, and note which are damaged. */
 void check_bundle_data(struct job *j);
 void check_v1_data(struct job *j);
+
+/* Compares the meta graph and the object graph with what is stored, and tells what differs. -ENOMEM, or of reading. */
+int check_graphs(struct job *j);

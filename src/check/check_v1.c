@@ -1,7 +1,7 @@
-/* src/check/check_v1.c: the records of a V1 step, each decoded.
+/* src/check/check_v1.c: decodes each record of a V1 step.
  *
- * V1 has no checksum but those of blocks. A shard is walked once from its start; a block that fails takes with it the slices
- * whose keys would lie in it. */
+ * V1 has checksums of its blocks, and no others. Each shard is read once from its start. If a block is damaged, the
+ * slices whose keys would lie in it fail. */
 #include "base/cleanup.h"
 #include "check/check_job.h"
 #include "format/v1.h"
@@ -12,15 +12,15 @@ static const size_t MAX_DECODED = (size_t)4
 
 struct shards {
 	_Atomic uint32_t next;
-	_Atomic uint8_t *met; /* [n_vars]: the slice was found, or has failed */
+	_Atomic uint8_t *met; /* [n_vars]: whether the slice was found, or has failed */
 };
 
-/* The slices of one shard, which are sorted by key as all variables are. */
+/* The reading of one shard. Its records are sorted by key, as the step's variables are. */
 struct walk {
 	struct job *j;
 	struct shards *shards;
 	uint32_t shard;
-	uint32_t next; /* variables before it have been passed */
+	uint32_t next; /* the variables before it were passed */
 };
 
 static void fail(struct walk *w, uint32_t var, struct err *why)
@@ -33,7 +33,8 @@ static void fail(struct walk *w, uint32_t var, struct err *why)
 	w->shards->met[var] = true;
 }
 
-/* Fails the shard's slices that were not met up to UPTO, which is not of the walk's memory; NULL: all that are left. */
+/* Passes the variables up to the key UPTO; NULL: all that are left. Those of them that are slices of this shard and
+ * were not met fail with WHY. */
 static void pass_slices(struct walk *w, const struct bytes *upto, const struct err *why)
 {
 	const struct step *s = w->j->s;
@@ -69,7 +70,7 @@ static void check_record(struct walk *w, struct bytes key, struct bytes value)
 	pass_slices(w, &key, &missing);
 }
 
-/* Notes that the walk can't go on in its block, or at all. */
+/* Passes the variables of the damaged block in which IT is, and goes on behind it. False: IT can't. */
 static bool pass_block(struct walk *w, struct sstable_iter *it, const struct err *why)
 {
 	struct bytes last;

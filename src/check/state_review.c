@@ -1,43 +1,34 @@
 #include "check/state_review.h"
 #include "base/cleanup.h"
-#include "base/io.h"
 #include "directory/latest.h"
-#include "message/state.h"
 #include <fcntl.h>
 #include <stdio.h>
 
 /* What becomes of a path. */
 enum fate {
-	KEPT, /* TensorFlow finds it, in another folder */
-	RELATIVE, /* the step is here, and is named by its last component */
-	DROPPED,
+	KEPT, /* TensorFlow finds something there that is no step of this folder */
+	RELATIVE, /* its step is in this folder, and gets a relative path */
+	DROPPED, /* its step is gone */
 };
 
 struct review {
 	int dirfd;
 	const struct listing *l;
-	struct state old;
-	struct state new;
-	struct state_list list; /* what `new` points to */
+	struct state_edit edit;
 	struct state_review *out;
 };
 
-static void review_release(struct review *r)
-{
-	state_list_release(&r->list);
-	state_release(&r->old);
-}
-
 void state_review_release(struct state_review *r)
 {
-	buf_release(&r->raw);
+	state_text_release(&r->was);
 	buf_release(&r->faults);
 	buf_release(&r->notes);
 	buf_release(&r->mended);
 	*r = (struct state_review){0};
 }
 
-static int say(struct buf *to, const char *before, const char *path, const char *behind)
+/* Adds the sentence BEFORE PATH BEHIND, with its NUL. */
+static int add_sentence(struct buf *to, const char *before, const char *path, const char *behind)
 {
 	struct err text;
 
@@ -47,7 +38,7 @@ static int say(struct buf *to, const char *before, const char *path, const char 
 
 /* --- where TensorFlow looks -------------------------------------------------------------------------------- */
 
-/* The first file of the V1 set that PATH, which ends in "-?????-of-00002", stands for. */
+/* Finds a file of the V1 set for which PATH stands, if it ends in "-?????-of-00002". */
 static bool find_shard(int dirfd, const char *path, struct stat *st)
 {
 	size_t n = strlen(path), cut = state_step(path, false).n;
@@ -66,16 +57,18 @@ static bool find_shard(int dirfd, const char *path, struct stat *st)
 	return false;
 }
 
+/* Would TensorFlow find PATH? ST is the file that it finds. */
 static bool finds(int dirfd, const char *path, struct stat *st)
 {
 	CLEANUP(buf_release) struct buf index = {0};
 
-	if (buf_printf(&index, "%s.index", path) < 0 || buf_add_byte(&index, 0) < 0)
+	if (name_of_index(path, &index) < 0)
 		return false;
 	return fstatat(dirfd, (char *)index.p, st, 0) == 0 || fstatat(dirfd, path, st, 0) == 0 ||
 	       find_shard(dirfd, path, st);
 }
 
+/* ITEM: the step of this folder that PATH names; or NULL. */
 static enum fate fate_of(const struct review *r, const char *path, const struct listed **item)
 {
 	struct stat st, here;
@@ -100,41 +93,6 @@ static char *relative_path(const struct step_place *p)
 
 /* --- the new text ------------------------------------------------------------------------------------------ */
 
-static int add_path(struct review *r, char *path, const double *time)
-{
-	int err = state_list_add(&r->list, path, time);
-
-	state_list_put(&r->list, &r->new);
-	return err;
-}
-
-static double mtime_of(const struct review *r, const struct step_place *p)
-{
-	struct stat st;
-
-	if (fstatat(r->dirfd, p->file, &st, 0) < 0)
-		return 0;
-	return (double)st.st_mtim.tv_sec + (double)st.st_mtim.tv_nsec / 1e9;
-}
-
-/* The step whose file is newest; of several that with the last name. */
-static const struct listed *newest(const struct review *r)
-{
-	const struct listed *best = NULL;
-	double at = 0, t;
-
-	for (uint32_t i = 0; i < r->l->n; i++) {
-		if (r->l->items[i].kind != LISTED_STEP)
-			continue;
-		t = mtime_of(r, &r->l->items[i].place);
-		if (!best || t >= at) {
-			best = &r->l->items[i];
-			at = t;
-		}
-	}
-	return best;
-}
-
 /* What TensorFlow finds, and is no step of this folder. */
 static const char *whereabouts(const char *path)
 {
@@ -145,78 +103,21 @@ static int carry_path(struct review *r, const char *path, size_t i)
 {
 	const struct listed *item;
 	enum fate fate = fate_of(r, path, &item);
-	const double *time = state_is_timed(&r->old) ? &r->old.timestamps[i] : NULL;
+	const double *time = state_edit_time(&r->edit, i);
 	struct stat st;
 	int err = 0;
 
 	if (fate == DROPPED)
-		return say(&r->out->faults, "lists ", path, ", which is gone");
+		return add_sentence(&r->out->faults, "lists ", path, ", which is gone");
 	if (fate == RELATIVE && !finds(r->dirfd, path, &st))
-		err = say(&r->out->faults, "lists ", path,
-			  ", where TensorFlow does not find it; it is in this folder");
+		err = add_sentence(&r->out->faults, "lists ", path,
+				   ", where TensorFlow does not find it; it is in this folder");
 	else if (fate == KEPT)
-		err = say(&r->out->notes, "lists ", path, whereabouts(path));
+		err = add_sentence(&r->out->notes, "lists ", path, whereabouts(path));
 	if (err == 0)
-		err = add_path(r, fate == KEPT ? strdup(path) : relative_path(&item->place), time);
+		err = state_edit_add(
+			&r->edit, fate == KEPT ? strdup(path) : relative_path(&item->place), time);
 	return err;
-}
-
-/* Lists the newest step when none is left. */
-static int list_newest(struct review *r)
-{
-	const struct listed *item = newest(r);
-	double time;
-
-	if (!item)
-		return 0;
-	time = mtime_of(r, &item->place);
-	return add_path(r, relative_path(&item->place), state_is_timed(&r->old) ? &time : NULL);
-}
-
-static int choose_latest(struct review *r, char **kept)
-{
-	const char *path = r->old.latest;
-	const struct listed *item;
-	enum fate fate = fate_of(r, path, &item);
-	struct stat st;
-	int err = 0;
-
-	if (fate == RELATIVE && !finds(r->dirfd, path, &st))
-		err = say(&r->out->faults, "calls ", path,
-			  " the latest, where TensorFlow does not find it; it is in this folder");
-	else if (fate == KEPT)
-		err = say(&r->out->notes, "calls the latest ", path, whereabouts(path));
-	else if (fate == DROPPED)
-		err = say(&r->out->faults, "calls ", path, " the latest, which is gone");
-	if (err == 0 && fate != DROPPED) {
-		*kept = fate == KEPT ? strdup(path) : relative_path(&item->place);
-		r->new.latest = *kept;
-		return *kept ? 0 : -ENOMEM;
-	}
-	if (err == 0 && !r->new.n_paths)
-		err = list_newest(r);
-	r->new.latest = r->new.n_paths ? r->new.paths[r->new.n_paths - 1] : NULL;
-	return err;
-}
-
-/* --- all of it --------------------------------------------------------------------------------------------- */
-
-static int review_parsed(struct review *r, struct err *e)
-{
-	CLEANUP(freep) char *latest = NULL;
-	int err = 0;
-
-	r->new = (struct state){.last_preserved = r->old.last_preserved, .unknown = r->old.unknown};
-	for (size_t i = 0; i < r->old.n_paths && err == 0; i++)
-		err = carry_path(r, r->old.paths[i], i);
-	if (err == 0)
-		err = choose_latest(r, &latest);
-	if (err == 0 && r->old.unknown.n)
-		err = say(&r->out->notes, "has fields that TensorFlow may refuse", "", "");
-	if (err < 0 || !r->new.latest || !r->out->faults.n)
-		return err;
-	err = state_print(&r->new, &r->out->mended, e);
-	return err == -ENOMEM ? err : 0; /* what can't be printed is not mended */
 }
 
 struct aged {
@@ -233,49 +134,122 @@ static int compare_ages(const void *a, const void *b)
 	return strcmp(x->place->name, y->place->name);
 }
 
-/* All steps, oldest first, when it can't be known what was listed. */
-static int list_all(struct review *r, struct err *e)
+/* All steps into OUT, by the time and then by the name. How many; OUT is NULL if there was no memory. */
+static uint32_t sort_by_age(const struct review *r, struct aged **out)
 {
-	CLEANUP(freep) struct aged *steps = calloc(r->l->n + (size_t)1, sizeof *steps);
+	struct aged *steps = calloc(r->l->n + (size_t)1, sizeof *steps);
 	uint32_t n = 0;
-	int err = steps ? 0 : -ENOMEM;
 
-	for (uint32_t i = 0; steps && i < r->l->n; i++)
-		if (r->l->items[i].kind == LISTED_STEP) {
-			const struct step_place *p = &r->l->items[i].place;
+	for (uint32_t i = 0; steps && i < r->l->n; i++) {
+		const struct step_place *p = &r->l->items[i].place;
+		struct stat st;
 
-			steps[n++] = (struct aged){mtime_of(r, p), p};
-		}
+		if (r->l->items[i].kind != LISTED_STEP)
+			continue;
+		steps[n].place = p;
+		if (fstatat(r->dirfd, p->file, &st, 0) == 0)
+			steps[n].mtime =
+				(double)st.st_mtim.tv_sec + (double)st.st_mtim.tv_nsec / 1e9;
+		n++;
+	}
 	if (n)
 		qsort(steps, n, sizeof *steps, compare_ages);
-	for (uint32_t i = 0; i < n && err == 0; i++)
-		err = add_path(r, relative_path(steps[i].place), NULL);
-	if (err < 0 || !n)
-		return err;
-	r->new.latest = r->new.paths[n - 1];
-	return state_print(&r->new, &r->out->mended, e) == -ENOMEM ? -ENOMEM : 0;
+	*out = steps;
+	return n;
 }
 
-static int review_text(struct review *r, struct err *e)
+/* Lists all steps, oldest first, or only the newest. */
+static int list_steps(struct review *r, bool only_newest)
 {
-	struct err why;
-	int err = state_parse(buf_bytes(&r->out->raw), &r->old, &why);
+	CLEANUP(freep) struct aged *steps = NULL;
+	uint32_t n = sort_by_age(r, &steps);
+	int err = steps ? 0 : -ENOMEM;
 
-	if (err == 0) {
-		r->out->parsed = true;
-		return review_parsed(r, e);
+	for (uint32_t i = only_newest && n ? n - 1 : 0; i < n && err == 0; i++)
+		err = state_edit_add(&r->edit, relative_path(steps[i].place),
+				     state_is_timed(&r->edit.old) ? &steps[i].mtime : NULL);
+	return err;
+}
+
+static const char *last_listed(const struct state *s)
+{
+	return s->n_paths ? s->paths[s->n_paths - 1] : NULL;
+}
+
+static int choose_latest(struct review *r, char **kept)
+{
+	const char *path = r->edit.old.latest;
+	const struct listed *item;
+	enum fate fate = fate_of(r, path, &item);
+	struct stat st;
+	int err = 0;
+
+	if (fate == RELATIVE && !finds(r->dirfd, path, &st))
+		err = add_sentence(
+			&r->out->faults, "calls ", path,
+			" the latest, where TensorFlow does not find it; it is in this folder");
+	else if (fate == KEPT)
+		err = add_sentence(&r->out->notes, "calls the latest ", path, whereabouts(path));
+	else if (fate == DROPPED)
+		err = add_sentence(&r->out->faults, "calls ", path, " the latest, which is gone");
+	if (err == 0 && fate != DROPPED) {
+		*kept = fate == KEPT ? strdup(path) : relative_path(&item->place);
+		r->edit.new.latest = *kept;
+		return *kept ? 0 : -ENOMEM;
 	}
+	if (err == 0 && !r->edit.new.n_paths)
+		err = list_steps(r, true);
+	r->edit.new.latest = last_listed(&r->edit.new);
+	return err;
+}
+
+/* --- all of it --------------------------------------------------------------------------------------------- */
+
+/* LATEST: for the caller to free when the new text is made. */
+static int review_parsed(struct review *r, char **latest)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < r->edit.old.n_paths && err == 0; i++)
+		err = carry_path(r, r->edit.old.paths[i], i);
+	if (err == 0)
+		err = choose_latest(r, latest);
+	if (err == 0 && r->edit.old.unknown.n)
+		err = add_sentence(&r->out->notes, "has fields that TensorFlow may refuse", "", "");
+	return err;
+}
+
+/* WHY: the text can't be parsed. Nobody knows which steps it listed: all are. */
+static int review_unparsed(struct review *r, const struct err *why)
+{
+	int err = add_sentence(&r->out->faults, "is no state file: ", why->text, "");
+
+	if (err == 0)
+		err = list_steps(r, false);
+	r->edit.new.latest = last_listed(&r->edit.new);
+	return err;
+}
+
+static int review_text(struct review *r)
+{
+	CLEANUP(freep) char *latest = NULL;
+	struct err why;
+	int err = state_edit_begin(&r->edit, buf_bytes(&r->out->was.text), &why);
+
 	if (err == -ENOMEM)
 		return err;
-	err = say(&r->out->faults, "is no state file: ", why.text, "");
-	return err < 0 ? err : list_all(r, e);
+	r->out->parsed = err == 0;
+	err = err == 0 ? review_parsed(r, &latest) : review_unparsed(r, &why);
+	if (err == 0 && r->edit.new.latest && r->out->faults.n)
+		err = state_print(&r->edit.new, &r->out->mended, NULL);
+	return err == -ENOMEM ? err : 0; /* what can't be printed is not mended */
 }
 
 int state_review(int dirfd, const char *name, const struct listing *l, struct state_review *out,
 		 struct err *e)
 {
-	CLEANUP(state_review_release) struct state_review new = {.exists = true};
-	CLEANUP(review_release) struct review r = {.dirfd = dirfd, .l = l, .out = &new};
+	CLEANUP(state_review_release) struct state_review new = {0};
+	struct review r = {.dirfd = dirfd, .l = l, .out = &new};
 	struct err why = {0};
 	struct stat st;
 	int err;
@@ -283,16 +257,16 @@ int state_review(int dirfd, const char *name, const struct listing *l, struct st
 	*out = (struct state_review){0};
 	if (!listing_find(l, LISTED_STATE, name) || fstatat(dirfd, name, &st, 0) < 0)
 		return 0;
-	new.mode = st.st_mode;
-	err = state_file_read(dirfd, name, &new.raw, &why);
-	if (err == -ENOENT)
+	err = state_text_read(dirfd, name, &new.was, &why);
+	if (err == 0 && !new.was.exists)
 		return 0;
-	if (err == -EINVAL) /* neither a file nor of its size: to be looked at by a person */
-		err = say(&new.faults, "is no state file: ", why.text, "");
+	if (err == -EINVAL) /* it is no file, or too large: a person has to look at it */
+		err = add_sentence(&new.faults, "is no state file: ", why.text, "");
 	else if (err < 0)
 		return err_set(e, err, "%s: %s", name, why.text);
 	else
-		err = review_text(&r, &why);
+		err = review_text(&r);
+	state_edit_release(&r.edit);
 	if (err < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	*out = TAKE(new, (struct state_review){0});
@@ -301,12 +275,7 @@ int state_review(int dirfd, const char *name, const struct listing *l, struct st
 
 int state_mend(int dirfd, const char *name, const struct state_review *r, struct err *e)
 {
-	CLEANUP(buf_release) struct buf now = {0};
-	int err = state_file_read(dirfd, name, &now, e);
+	int changed = state_text_replace(&r->was, dirfd, dirfd, name, buf_bytes(&r->mended), e);
 
-	if (err < 0)
-		return err;
-	if (!bytes_eq(buf_bytes(&now), buf_bytes(&r->raw)))
-		return err_set(e, -ESTALE, "was written meanwhile");
-	return io_replace_file(dirfd, name, buf_bytes(&r->mended), r->mode, e);
+	return changed > 0 ? err_set(e, -ESTALE, "was written meanwhile") : changed;
 }

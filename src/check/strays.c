@@ -16,11 +16,11 @@ void strays_release(struct strays *s)
 	*s = (struct strays){0};
 }
 
-/* What the names are compared with. */
+/* The names that belong to steps. */
 struct known {
 	const struct listing *l;
 	const uint32_t *num_shards;
-	char **metas; /* of the steps, sorted */
+	char **metas; /* the names of the steps' meta graphs, sorted */
 	size_t n_metas;
 };
 
@@ -56,7 +56,7 @@ static int gather_metas(struct known *k)
 
 /* --- kinds ------------------------------------------------------------------------------------------------- */
 
-/* Whether NAME, a shard of COUNT, is of no step, and how. */
+/* Is NAME, a V2 shard, one of COUNT, of no step? OUT then says which kind of stray it is. */
 static bool is_stray_data(const struct known *k, const char *name, size_t prefix_n, uint32_t count,
 			  struct stray *out)
 {
@@ -114,7 +114,7 @@ static bool is_stray_file(int dirfd, const struct known *k, const char *name, st
 	return is_damaged_table(dirfd, k, name);
 }
 
-/* How many parts are in the folder; LATEST becomes the latest time of change of what is there. */
+/* How many parts are in the folder NAME. LATEST becomes the time when one last changed, if that is later. */
 static size_t count_parts(int parent, const char *name, time_t *latest)
 {
 	CLEANUP(dir_closep) DIR *d = dir_open(parent, name);
@@ -216,7 +216,7 @@ int stray_why(int dirfd, const struct stray *s, struct err *e)
 	return r == -ENOENT ? 0 : r;
 }
 
-/* Removes what is in the folder, which is only parts: else removing the folder fails, and says so. */
+/* Removes the parts. If something else is in the folder, it can't be removed afterwards. */
 static int remove_parts(int parent, const char *name, struct err *e)
 {
 	CLEANUP(dir_closep) DIR *d = dir_open(parent, name);

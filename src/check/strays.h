@@ -9,15 +9,15 @@ enum stray_kind {
 	STRAY_DATA, /* PREFIX.data-?????-of-?????, and there is no PREFIX.index */
 	STRAY_SHARD, /* the same, but there is one, and it has another number of shards */
 	STRAY_META, /* PREFIX.meta of no step */
-	STRAY_TABLE, /* a V1 checkpoint so damaged that it is none: it ends as a table, or has a meta graph beside it */
-	STRAY_DRAFTS, /* .ckptfs */
+	STRAY_TABLE, /* a damaged V1 checkpoint, which can't be read as one: it ends as a table, or has a meta graph */
+	STRAY_DRAFTS, /* .ckptfs, the mount's own folder */
 };
 
 struct stray {
 	enum stray_kind kind;
 	char *name;
-	size_t prefix_n; /* of data and shards: what of the name is PREFIX */
-	time_t changed; /* of a folder the latest of itself and what is in it */
+	size_t prefix_n; /* DATA, SHARD: the length of PREFIX in the name */
+	time_t changed; /* of a folder: when it or a part in it last changed */
 };
 
 struct strays {
@@ -25,14 +25,14 @@ struct strays {
 	size_t n;
 };
 
-/* L: of the same directory; NUM_SHARDS: of each item of L that is a V2 step, 0 where it is not known. -ENOMEM, or of
- * reading. */
+/* L lists the same directory. NUM_SHARDS: [L->n], the number of shards of each V2 step; 0: it is not known.
+ * -ENOMEM, or what reading returns. */
 int strays_read(int dirfd, const struct listing *l, const uint32_t *num_shards, struct strays *out,
 		struct err *e);
 void strays_release(struct strays *s);
 
-/* Why a STRAY_TABLE is no step. 0 if it is one by now, or is gone. */
+/* Why a STRAY_TABLE is no step: a negative errno, and E. 0: it is one by now, or is gone. */
 int stray_why(int dirfd, const struct stray *s, struct err *e);
 
-/* Removes a temporary file, or folder with its parts. -ENOENT if it is gone; of the calls that failed. */
+/* Removes a STRAY_TEMPORARY, or a STRAY_FOLDER with its parts. -ENOENT: it is gone; or what the calls return. */
 int stray_remove(int dirfd, const struct stray *s, struct err *e);

@@ -1,19 +1,18 @@
 /* src/cli/mount.c: mount.ckptfs, called by a person or by mount(8).
  *
- * Everything that can be checked is checked before anything is mounted. The parent process ends when the mount
- * serves, which a pipe tells: daemon(3), and libfuse's like it, would report success before that is known. The
- * daemon keeps nothing of what the caller had open. Exit codes are those of mount(8): 1 wrong usage, 2 system
- * error, 32 the mount failed. */
+ * Everything that can be checked is checked before anything is mounted. The parent process waits until the mount serves: the
+ * daemon tells it through a pipe. (daemon(3) and fuse_daemonize(3) would report success before that is known.) The daemon
+ * keeps nothing open that its caller had open. Exit codes are those of mount(8): 1 wrong usage, 2 system error, 32 the mount
+ * failed. */
 #include "base/cleanup.h"
 #include "base/dir.h"
+#include "cli/args.h"
 #include "cli/mounts.h"
 #include "cli/run.h"
-#include "config.h"
 #include "directory/listing.h"
 #include "directory/locate.h"
 #include "fuse/daemon.h"
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -23,12 +22,15 @@ enum { EXIT_USAGE = 1, EXIT_SYSTEM = 2, EXIT_MOUNT = 32 };
 
 struct arguments {
 	const char *source, *mountpoint;
+	/* What each -o said, in order. It is parsed at the end, when it is known whether -s was given. */
+	struct buf texts;
 	struct options options;
 	bool sloppy, fake, verbose, foreground, debug;
 };
 
 static void arguments_release(struct arguments *a)
 {
+	buf_release(&a->texts);
 	options_release(&a->options);
 }
 
@@ -55,23 +57,24 @@ static int complain(int status, const struct err *e)
 
 /* --- the command line ------------------------------------------------------------------------------------- */
 
-enum { OPT_FOREGROUND = 256, OPT_DEBUG, OPT_HELP, OPT_VERSION };
+enum { OPT_FOREGROUND = ARGS_FIRST, OPT_DEBUG };
 
-static const struct option long_options[] = {
+static const struct option long_switches[] = {
 	{"foreground", no_argument, NULL, OPT_FOREGROUND},
 	{"debug", no_argument, NULL, OPT_DEBUG},
-	{"help", no_argument, NULL, OPT_HELP},
-	{"version", no_argument, NULL, OPT_VERSION},
-	{NULL, 0, NULL, 0},
+	ARGS_COMMON,
+	{0},
 };
 
-/* What -o said, in order; read when it is known whether -s was given. */
-static int take_switch(struct arguments *a, int c, struct buf *texts)
+static int take_switch(void *to, int code, const char *value)
 {
-	switch (c) {
+	struct arguments *a = to;
+
+	switch (code) {
 	case 'o':
-		return buf_add_str(texts, optarg) < 0 || buf_add_byte(texts, ',') < 0 ? EXIT_SYSTEM
-										      : -1;
+		if (buf_add_str(&a->texts, value) < 0 || buf_add_byte(&a->texts, ',') < 0)
+			return EXIT_SYSTEM;
+		return -1;
 	case 's':
 		a->sloppy = true;
 		return -1;
@@ -81,10 +84,6 @@ static int take_switch(struct arguments *a, int c, struct buf *texts)
 	case 'v':
 		a->verbose = true;
 		return -1;
-	case 'n': /* no /etc/mtab: nothing here writes one */
-	case 't': /* the type, as mount(8) passes it */
-	case 'N':
-		return -1;
 	case OPT_DEBUG:
 		a->debug = true;
 		a->foreground = true;
@@ -92,51 +91,44 @@ static int take_switch(struct arguments *a, int c, struct buf *texts)
 	case OPT_FOREGROUND:
 		a->foreground = true;
 		return -1;
-	case OPT_HELP:
-		fputs(usage, stdout);
-		return 0;
-	case OPT_VERSION:
-		puts(PACKAGE_STRING);
-		return 0;
-	default:
-		fputs("Try 'mount.ckptfs --help'.\n", stderr);
-		return EXIT_USAGE;
+	default: /* -n: no /etc/mtab is written here; -t: the type, as mount(8) passes it; -N */
+		return -1;
 	}
 }
+
+static const struct args args = {
+	.program = "mount.ckptfs",
+	.usage = usage,
+	.switches = "o:sfnvt:N:",
+	.long_switches = long_switches,
+	.needed = "a source and a mountpoint are needed",
+	.min = 2,
+	.max = 2,
+	.exit_usage = EXIT_USAGE,
+	.take = take_switch,
+};
 
 /* -1 to go on, or the exit status. */
 static int parse_arguments(int argc, char **argv, struct arguments *a)
 {
-	CLEANUP(buf_release) struct buf texts = {0};
-	static char name[] = "mount.ckptfs";
+	char **operands = NULL;
 	struct err e = {0};
-	int c, status;
+	int status = args_parse(&args, argc, argv, a, &operands);
 
-	argv[0] = name; /* getopt's messages begin with it */
-	while ((c = getopt_long(argc, argv, "o:sfnvt:N:", long_options, NULL)) != -1) {
-		status = take_switch(a, c, &texts);
-		if (status >= 0)
-			return status;
-	}
-	if (argc - optind != 2) {
-		fprintf(stderr, "mount.ckptfs: %s\n%s",
-			argc - optind < 2 ? "a source and a mountpoint are needed"
-					  : "too many arguments",
-			usage);
-		return EXIT_USAGE;
-	}
-	a->source = argv[optind];
-	a->mountpoint = argv[optind + 1];
-	if (buf_add_byte(&texts, 0) < 0)
+	if (status >= 0)
+		return status;
+	a->source = operands[0];
+	a->mountpoint = operands[1];
+	if (buf_add_byte(&a->texts, 0) < 0)
 		return EXIT_SYSTEM;
-	if (options_parse(&a->options, (char *)texts.p, a->sloppy, &e) < 0)
+	if (options_parse(&a->options, (char *)a->texts.p, a->sloppy, &e) < 0)
 		return complain(EXIT_USAGE, &e);
 	return -1;
 }
 
 /* --- checks before the mount ------------------------------------------------------------------------------ */
 
-/* Whether a ckptfs mount is on top at PATH; M is then that. */
+/* Whether the topmost mount at PATH is one of ckptfs. M is then that mount. */
 static bool is_mounted(const char *path, struct mount *m)
 {
 	CLEANUP(closep) int fd = open(path, O_PATH | O_CLOEXEC);
@@ -150,8 +142,8 @@ static bool is_same(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Whether the directory PATH lies below the one that DIRFD is. It may be that one: what is below is then hidden from
- * others, but open to us. */
+/* Whether the directory PATH lies below the directory DIRFD. False if it is that directory itself: a mount there hides the
+ * checkpoints from others, but the daemon has them open. */
 static bool lies_below(const char *path, int dirfd)
 {
 	CLEANUP(freep) char *p = strdup(path);
@@ -168,7 +160,7 @@ static bool lies_below(const char *path, int dirfd)
 	return stat("/", &st) == 0 && is_same(&st, &source);
 }
 
-/* Whether the daemon of what is mounted at PATH has died. The kernel may remember attributes, but it can't open. */
+/* Whether the daemon of the mount at PATH has died. stat(2) may still work, from the kernel's memory, but open(2) does not. */
 static bool is_dead(const char *path)
 {
 	CLEANUP(closep)
@@ -204,7 +196,7 @@ static int check_mountpoint(const char *mountpoint, int dirfd, char **absolute, 
 
 /* --- the daemon ------------------------------------------------------------------------------------------- */
 
-/* A file must not get a number below 3: what is printed would be written into it. */
+/* Opens /dev/null as 0, 1 and 2 where they are closed. A file that got such a number later would have messages written to it. */
 static void hold_standard_numbers(void)
 {
 	int fd;
@@ -215,8 +207,8 @@ static void hold_standard_numbers(void)
 	closep(&fd);
 }
 
-/* Closes all that was inherited but 0, 1, 2 and KEEP: a pipe or a lock of the caller's would be held until the
- * unmount. */
+/* Closes what was inherited, but 0, 1, 2 and the N descriptors KEEP. Else a pipe or a lock of the caller's would be held until
+ * the unmount. */
 static void close_inherited(const int *keep, size_t n)
 {
 	CLEANUP(dir_closep) DIR *d = dir_open(AT_FDCWD, "/proc/self/fd");
@@ -247,9 +239,8 @@ static void leave_terminal(int said)
 	dup2(said, STDERR_FILENO);
 }
 
-/* Serves until the end. What fails before the mount serves is said on SAID, from where the parent process
- * passes it on: programs that stay with the mount, fusermount3 of auto_unmount, do not have the caller's
- * stderr either. */
+/* The daemon: serves until the end. Its stderr is SAID, a pipe to the parent process, which passes on what fails before the
+ * mount serves. So programs that it starts and that stay (fusermount3 with auto_unmount) do not hold the caller's stderr. */
 static int run_child(struct daemon_config *c, int said)
 {
 	const int keep[] = {c->root_fd, said};
@@ -262,11 +253,11 @@ static int run_child(struct daemon_config *c, int said)
 	c->to_syslog = true;
 	if (daemon_run(c, &e) == 0)
 		return 0;
-	syslog(LOG_ERR, "%s", e.text); /* once it serves nobody reads the other */
+	syslog(LOG_ERR, "%s", e.text); /* if it has served, nobody reads the pipe any more */
 	return complain(EXIT_MOUNT, &e);
 }
 
-/* The first answer to a request proves that the mount works; only a daemon that has ended gives none. */
+/* Whether the mount answers a first request, with an error or not. Only a daemon that has ended gives no answer. */
 static bool serves(const char *mountpoint)
 {
 	struct stat st;
@@ -274,7 +265,7 @@ static bool serves(const char *mountpoint)
 	return stat(mountpoint, &st) == 0 || (errno != ENOTCONN && errno != ECONNABORTED);
 }
 
-/* Passes on what is said, until a byte of zero, which tells that the mount is there. False: FD has ended before. */
+/* Copies to stderr what the daemon says, until a zero byte tells that the mount is there. False: FD ended before that. */
 static bool pass_on(int fd)
 {
 	char text[512], *zero = NULL;
@@ -298,10 +289,10 @@ static int wait_until_ready(const struct daemon_config *c, pid_t child, int fd)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_MOUNT;
 }
 
-/* Of root's mount umount(8) asks no more than statfs(2), which does not tell fuse.ckptfs from fuse, unless
- * there is a note of it in /run/mount, which then names the program to call. mount(8) writes such notes, and
- * umount(8) removes them: first the one of a mount that ended otherwise. Without, umount(8) unmounts itself:
- * nothing is lost, only nobody waits. */
+/* Has umount(8) call umount.ckptfs when root unmounts. For root it asks only statfs(2) for the type, which says fuse and not
+ * fuse.ckptfs, unless a note in /run/mount names a helper. mount(8) can write such a note, and umount(8) can remove it; one that
+ * an earlier mount has left there is removed first. Without the note umount(8) unmounts by itself: nothing is lost, but
+ * nobody waits for the commit. */
 static void name_umount_helper(const char *source, const char *mountpoint)
 {
 	const char *const forget[] = {"umount", "--fake", "-i", "-c", "--", mountpoint, NULL};
@@ -311,7 +302,7 @@ static void name_umount_helper(const char *source, const char *mountpoint)
 	const struct run how = {.quiet = true, .ns_fd = -1};
 
 	if (geteuid() != 0)
-		return; /* mounted by fusermount3; of users' mounts umount(8) asks more */
+		return; /* fusermount3 mounts for users, and umount(8) finds the type of such a mount */
 	run_program(forget, how);
 	run_program(note, how);
 }
@@ -345,7 +336,7 @@ static int run_foreground(struct daemon_config *c)
 	return daemon_run(c, &e) < 0 ? complain(EXIT_MOUNT, &e) : 0;
 }
 
-/* The source as the list of mounts shows it: absolute, also where it is a prefix and no file. The caller frees it. */
+/* The absolute path of SOURCE, for the list of mounts. SOURCE may be a prefix, and no file. The caller frees it. NULL: none. */
 static char *absolute_source(const char *source)
 {
 	CLEANUP(freep) char *copy = strdup(source);

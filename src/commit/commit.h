@@ -56,9 +56,3 @@ struct commit_done {
  * -EINVAL: something in it was refused; or of the calls that failed: then the draft is as it was, and why is
  * noted in it. */
 int commit(struct draft *d, const struct commit_config *c, struct commit_done *done, struct err *e);
-
-/* Removes what a commit that did not come to its end has left in the draft's folder FD. */
-int commit_forget(int fd, struct err *e);
-
-/* What is left to do when the index of the new step P is there: 5 and 6. If 5 fails, 6 is not done. */
-int commit_finish(struct draft *d, const struct commit_config *c, const char *name, struct err *e);

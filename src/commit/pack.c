@@ -1,175 +1,101 @@
+#include "commit/pack.h"
 #include "base/cleanup.h"
-#include "base/crc32c.h"
 #include "base/io.h"
-#include "commit/plan.h"
+#include "commit/content.h"
+#include "commit/same.h"
 #include "directory/placed.h"
+#include "draft/draft_state.h"
 #include "draft/staged.h"
 #include "format/dtype.h"
-#include "format/elements.h"
 #include "format/ordered_code.h"
-#include "format/slice.h"
-#include "format/string_tensor.h"
+#include "message/object_graph.h"
+#include "step/sidecar.h"
 #include <fcntl.h>
-#include <inttypes.h>
+#include <sys/stat.h>
 
-enum {
-	BUDGET = 4 << 20, /* memory for elements that are turned */
-	PIECE = 1 << 20, /* bytes that are read at once */
-	IN_MEMORY = 64 << 20, /* what is converted is kept there up to this size, else in a file */
-	GATHER = 8 << 20, /* bytes of a whole that slices are taken out of at once */
-};
+/* --- files of the new step --------------------------------------------------------------------------------- */
 
-/* --- what a variable's bytes come from --------------------------------------------------------------------- */
-
-struct content {
-	struct source src;
-	struct npy npy;
-	struct draft_item *item; /* the written file that SRC is over, or */
-	struct buf memory; /* what it is over, or */
-	int fd; /* a file without a name */
-};
-
-void want_close(struct draft_item *i)
+/* New files belong to whom the base's belong; those of a new step, to whoever made it. They allow no more than
+ * ALLOWS. */
+static int give_to_owner(const struct draft *d, int fd, mode_t allows, struct err *e)
 {
-	if (!i->opens)
-		closep(&i->staged->fd);
+	struct stat now, st;
+
+	if (fstat(fd, &now) < 0)
+		return err_sys(e, -errno, "fstat");
+	if (geteuid() == 0 && draft_stat_step(d, &st) == 0 && fchown(fd, st.st_uid, st.st_gid) == 0)
+		now.st_mode = st.st_mode;
+	return fchmod(fd, now.st_mode & 0666 & allows) < 0 ? err_sys(e, -errno, "fchmod") : 0;
 }
 
-static void content_release(struct content *c)
+/* Its descriptor. */
+static int write_file(const struct plan *p, const char *name, struct bytes b, struct err *e)
 {
-	if (c->item)
-		want_close(c->item);
-	c->item = NULL;
-	buf_release(&c->memory);
-	closep(&c->fd);
-}
+	CLEANUP(closep) int fd = io_create(p->fd, name, 0644, e);
+	int r = fd < 0 ? fd : io_write_at(fd, b, 0, e);
 
-static int put_memory(void *to, struct bytes b, struct err *e)
-{
-	return buf_add(to, b.p, b.n) < 0 ? err_set(e, -ENOMEM, "no memory") : 0;
-}
-
-struct file_end {
-	int fd;
-	uint64_t at;
-};
-
-static int put_file(void *to, struct bytes b, struct err *e)
-{
-	struct file_end *f = to;
-	int r = io_write_at(f->fd, b, f->at, e);
-
-	f->at += b.n;
-	return r;
-}
-
-/* A file beside the packed one that has no name any more. */
-static int nameless_file(const struct plan *p, struct err *e)
-{
-	CLEANUP(closep) int fd = io_create(p->fd, "converted", 0600, e);
-	int r = fd < 0 ? fd : io_remove_file(p->fd, "converted", e);
-
+	if (r == 0)
+		r = give_to_owner(p->d, fd, 0666, e);
+	if (r == 0)
+		r = io_sync(fd, name, e);
 	return r < 0 ? r : TAKE(fd, -1);
 }
 
-/* Has FILL put SIZE bytes where they can be read again: in memory, or a file. */
-static int spill(const struct plan *p, struct content *c, uint64_t size,
-		 int (*fill)(void *arg, struct sink out, struct err *e), void *arg, struct err *e)
+static int write_index(struct plan *p, struct err *e)
 {
-	struct file_end end = {.fd = -1};
-	int r;
+	CLEANUP(buf_release) struct buf b = {0};
+	int r = bundle_writer_finish(&p->index, sink_of_buf(&b), e);
 
-	if (size <= IN_MEMORY) {
-		r = buf_reserve(&c->memory, size + 1) < 0 ? err_set(e, -ENOMEM, "no memory") : 0;
-		if (r == 0)
-			r = fill(arg, (struct sink){put_memory, &c->memory}, e);
-		c->src = source_of_memory(buf_bytes(&c->memory));
-		return r;
-	}
-	r = c->fd = end.fd = nameless_file(p, e);
+	if (r == 0)
+		r = p->index_fd = write_file(p, "index", buf_bytes(&b), e);
+	return r < 0 ? r : 0;
+}
+
+/* --- the meta graph ---------------------------------------------------------------------------------------- */
+
+/* The meta graph of the base. Of one that could not be held another may be there by now. */
+static int read_old_meta(struct plan *p, struct buf *out, struct err *e)
+{
+	const struct pin *base = &p->d->pins[0];
+	const char *suffix = p->d->meta;
+	CLEANUP(buf_release) struct buf name = {0};
+	CLEANUP(closep) int fd = -1;
+	struct source src;
+	int r = sidecar_name(&base->step->place, suffix, &name);
+
+	if (r < 0)
+		return err_set(e, r, "no memory");
+	if (!base->loose)
+		return sidecar_read(plan_dir(p, 0, e), &base->step->place, suffix, out, e);
+	r = fd = placed_open(plan_dir(p, 0, e), (char *)name.p, pin_sidecar(base, suffix), e);
 	if (r >= 0)
-		r = fill(arg, (struct sink){put_file, &end}, e);
-	return r < 0 ? r : source_of_fd(c->fd, &c->src, e);
+		r = source_of_fd(fd, &src, e);
+	if (r == 0)
+		r = source_read(&src, 0, src.size, out, e);
+	return r < 0 ? r : placed_check(fd, (char *)name.p, pin_sidecar(base, suffix), e);
 }
 
-static int fill_with_file(void *arg, struct sink out, struct err *e)
+/* The text that was written in place of the meta graph's; one that says the same changes nothing. */
+int pack_meta(struct plan *p, struct err *e)
 {
-	CLEANUP(freep) uint8_t *piece = malloc(PIECE);
-	struct npy_file *f = arg;
-	uint64_t off = 0;
-	int64_t n = 1;
-	int r = piece ? 0 : err_set(e, -ENOMEM, "no memory");
-
-	while (r == 0 && (n = npy_file_read(f, off, PIECE, piece, e)) > 0) {
-		r = sink_put(&out, piece, (size_t)n, e);
-		off += (uint64_t)n;
-	}
-	return n < 0 ? (int)n : r;
-}
-
-static int fill_with_elements(void *arg, struct sink out, struct err *e)
-{
-	const struct content *c = arg;
-	struct elements el = {.off = c->npy.data,
-			      .rank = c->npy.rank,
-			      .dims = c->npy.dims,
-			      .item = c->npy.item,
-			      .word = 1,
-			      .fortran = true};
-
-	return elements_put(&c->src, &el, BUDGET, out, e);
-}
-
-/* The file of the variable that W's item is, as NumPy would have it. */
-static int open_reference(struct plan *p, const struct want *w, struct content *c, struct err *e)
-{
-	struct pin *pin = &p->d->pins[w->item->pin];
-	const struct var *v = draft_var(p->d, w->item);
-	struct npy_file *f;
-	int dir = plan_dir(p, w->item->pin, e);
-	int r = dir < 0 ? dir : npy_file_open(pin->step, v, dir, &f, e);
-
-	if (r < 0)
-		return r;
-	r = spill(p, c, npy_file_size(pin->step, v, dir), fill_with_file, f, e);
-	npy_file_close(f);
-	return r < 0 ? r : npy_parse(&c->src, 0, &c->npy, e);
-}
-
-static int open_content(struct plan *p, const struct want *w, struct content *c, struct err *e)
-{
+	CLEANUP(buf_release) struct buf meta = {0}, old = {0};
+	CLEANUP(closep) int fd = -1;
+	struct draft *d = p->d;
 	int r;
 
-	c->fd = -1;
-	if (!w->written)
-		return open_reference(p, w, c, e);
-	r = draft_item_open(p->d, w->item, e);
-	if (r < 0)
-		return r;
-	c->item = w->item;
-	r = source_of_fd(w->item->staged->fd, &c->src, e);
-	return r < 0 ? r : staged_parse(p->d, w->item, &c->npy, e);
-}
-
-/* Slices are taken out of an array in C order. */
-static int make_c_order(const struct plan *p, struct content *c, struct err *e)
-{
-	struct content turned = {.fd = -1};
-	int r;
-
-	if (!c->npy.fortran || c->npy.rank < 2 || !c->npy.item)
+	if (!p->meta || p->meta->what != DRAFT_STAGED)
 		return 0;
-	r = spill(p, &turned, c->npy.size, fill_with_elements, c, e);
-	if (r < 0) {
-		content_release(&turned);
+	r = draft_item_open(d, p->meta, e);
+	if (r == 0)
+		r = staged_meta(p->meta, &meta, e);
+	plan_close_item(p->meta);
+	if (r < 0)
 		return r;
-	}
-	turned.npy = c->npy;
-	turned.npy.fortran = false;
-	turned.npy.data = 0;
-	content_release(c);
-	*c = turned;
-	return 0;
+	p->new_meta = !d->has_base || read_old_meta(p, &old, NULL) < 0 ||
+		      !bytes_eq(buf_bytes(&old), buf_bytes(&meta));
+	if (p->new_meta)
+		r = fd = write_file(p, "meta", buf_bytes(&meta), e);
+	return r < 0 ? r : 0;
 }
 
 /* --- the packed shard -------------------------------------------------------------------------------------- */
@@ -180,7 +106,10 @@ struct packer {
 	struct buf gathered;
 };
 
-enum { GATHERED = 1 << 20 };
+enum {
+	GATHERED = 1 << 20,
+	BUDGET = 4 << 20, /* memory for elements that are turned */
+};
 
 static int flush_packer(struct packer *k, struct err *e)
 {
@@ -228,70 +157,14 @@ static int pack(struct plan *p, const struct source *src, const struct npy *npy,
 	return r;
 }
 
-/* A slice of an array that is in C order. */
-struct cut {
-	const struct content *whole;
-	const int64_t *extents;
-	uint64_t count; /* its elements */
-};
-
-/* They keep their order, so that those of each window follow those of the last one. */
-static int fill_with_slice(void *arg, struct sink out, struct err *e)
-{
-	CLEANUP(buf_release) struct buf window = {0}, piece = {0};
-	const struct cut *cut = arg;
-	const struct npy *npy = &cut->whole->npy;
-	uint64_t step = GATHER / npy->item ? GATHER / npy->item : 1, len, first = 0, end = 0;
-	int r = 0;
-
-	if (cut->count) { /* nothing is read that lies before its first element, or behind its last */
-		first = slice_run(npy->rank, npy->dims, cut->extents, 0, &len);
-		end = slice_run(npy->rank, npy->dims, cut->extents, cut->count - 1, &len) + 1;
-	}
-	for (; first < end && r == 0; first += step) {
-		uint64_t n = end - first < step ? end - first : step;
-		uint64_t from = slice_before(npy->rank, npy->dims, cut->extents, first);
-		uint64_t to = slice_before(npy->rank, npy->dims, cut->extents, first + n);
-		size_t bytes = (to - from) * npy->item;
-
-		if (from == to)
-			continue;
-		r = source_read(&cut->whole->src, npy->data + first * npy->item, n * npy->item,
-				&window, e);
-		if (r == 0 && buf_reserve(&piece, bytes) < 0)
-			r = err_set(e, -ENOMEM, "no memory for %zu bytes", bytes);
-		if (r < 0)
-			break;
-		slice_gather(npy->rank, npy->dims, cut->extents, npy->item, from, to - from,
-			     window.p, piece.p, first);
-		r = sink_put(&out, piece.p, bytes, e);
-	}
-	return r;
-}
-
 /* Writes the slice at EXTENTS of the array; ENTRY gets where. */
 static int pack_slice(struct plan *p, const struct content *c, const int64_t *extents,
 		      struct bundle_entry *entry, struct err *e)
 {
-	CLEANUP(content_release) struct content slice = {.npy = c->npy, .fd = -1};
-	struct npy *npy = &slice.npy;
-	struct cut cut = {.whole = c, .extents = extents};
-	int r = 0;
+	CLEANUP(content_release) struct content slice = {.fd = -1};
+	int r = content_of_slice(p, c, extents, &slice, e);
 
-	npy->count = 1;
-	for (unsigned k = 0; k < npy->rank; k++) {
-		npy->dims[k] = extents[2 * k + 1];
-		npy->count *= (uint64_t)npy->dims[k];
-	}
-	cut.count = npy->count;
-	npy->size = npy->stored = npy->count * npy->item;
-	npy->data = 0;
-	npy->fortran = false;
-	if (npy->item)
-		r = spill(p, &slice, npy->size, fill_with_slice, &cut, e);
-	else
-		slice.src = source_of_memory(bytes_of(NULL, 0));
-	return r < 0 ? r : pack(p, &slice.src, npy, entry, e);
+	return r < 0 ? r : pack(p, &slice.src, &slice.npy, entry, e);
 }
 
 /* --- entries of variables that are stored whole ------------------------------------------------------------ */
@@ -314,7 +187,7 @@ static int store_whole(struct plan *p, struct want *w, struct err *e)
 {
 	CLEANUP(content_release) struct content c = {.fd = -1};
 	struct bundle_entry entry = {.key = want_key(p, w)};
-	int r = open_content(p, w, &c, e);
+	int r = content_open(p, w, &c, e);
 
 	if (r == 0)
 		r = w->own ? store_own(p, w, &c, &entry, e) : pack(p, &c.src, &c.npy, &entry, e);
@@ -353,8 +226,8 @@ static int store_graph(struct plan *p, struct want *w, struct err *e)
 /* --- entries of variables that are kept -------------------------------------------------------------------- */
 
 /* Where the stored bytes of V, of pin PIN, are in the new step; they are copied if their shard is left behind. */
-static int place_kept(struct plan *p, uint32_t pin, const struct var *v, struct bundle_entry *entry,
-		      struct err *e)
+static int locate_kept(struct plan *p, uint32_t pin, const struct var *v,
+		       struct bundle_entry *entry, struct err *e)
 {
 	struct old_shard *o = &p->old[pin].shards[v->shard];
 	CLEANUP(closep) int fd = -1;
@@ -396,7 +269,7 @@ static int keep_entry(struct plan *p, uint32_t pin, const struct want *w, const 
 	if (r == 0 && v->kind == VAR_SLICED)
 		entry.shard = 0;
 	else if (r == 0)
-		r = place_kept(p, pin, v, &entry, e);
+		r = locate_kept(p, pin, v, &entry, e);
 	return r < 0 ? r : bundle_writer_copy(&p->index, &entry, e);
 }
 
@@ -445,16 +318,16 @@ static int slicer_open(struct plan *p, const struct want *w, struct slicer *s, s
 	if (s->w == w)
 		return 0;
 	slicer_release(s);
-	r = open_content(p, w, &s->c, e);
+	r = content_open(p, w, &s->c, e);
 	if (r == 0)
-		r = make_c_order(p, &s->c, e);
+		r = content_make_c_order(p, &s->c, e);
 	s->w = r == 0 ? w : NULL;
 	return r;
 }
 
 /* Entry NUMBER of the index of pin PIN, for all that want it. */
-static int emit_entry(struct plan *p, uint32_t pin, uint32_t number, const struct bundle_entry *old,
-		      struct slicer *slicer, struct err *e)
+static int add_old_entry(struct plan *p, uint32_t pin, uint32_t number,
+			 const struct bundle_entry *old, struct slicer *slicer, struct err *e)
 {
 	const struct var *v = &p->d->pins[pin].step->vars[number];
 	uint32_t from = v->kind == VAR_PART ? p->old[pin].whole[number] : number;
@@ -485,7 +358,7 @@ static bool is_wanted(const struct plan *p, uint32_t pin)
 }
 
 /* The entries of a V2 step stand in its index in the order of its variables. */
-static int emit_bundle(struct plan *p, uint32_t pin, struct err *e)
+static int add_old_entries(struct plan *p, uint32_t pin, struct err *e)
 {
 	const struct pin *from = &p->d->pins[pin];
 	const struct step *s = from->step;
@@ -503,7 +376,7 @@ static int emit_bundle(struct plan *p, uint32_t pin, struct err *e)
 	if (r < 0)
 		return err_wrap(e, r, "%s", s->place.file);
 	while ((r = bundle_next(&bundle, &entry, e)) > 0 && number < s->n_vars) {
-		r = emit_entry(p, pin, number++, &entry, &slicer, e);
+		r = add_old_entry(p, pin, number++, &entry, &slicer, e);
 		if (r < 0)
 			return r;
 	}
@@ -511,7 +384,7 @@ static int emit_bundle(struct plan *p, uint32_t pin, struct err *e)
 }
 
 /* V1 has no index: the slices of a variable that is written again are listed from what was parsed. */
-static int emit_v1(struct plan *p, struct want *w, struct err *e)
+static int store_v1(struct plan *p, struct want *w, struct err *e)
 {
 	CLEANUP(content_release) struct content c = {.fd = -1};
 	CLEANUP(buf_release) struct buf slices = {0};
@@ -519,10 +392,10 @@ static int emit_v1(struct plan *p, struct want *w, struct err *e)
 	const struct var *v = want_layout(p, w, &s);
 	struct bundle_entry whole = {.key = want_key(p, w), .dtype = v->dtype, .rank = v->rank};
 	size_t pairs = 2 * (size_t)v->rank;
-	int r = open_content(p, w, &c, e);
+	int r = content_open(p, w, &c, e);
 
 	if (r == 0)
-		r = make_c_order(p, &c, e);
+		r = content_make_c_order(p, &c, e);
 	for (uint32_t i = 0; i < v->n_parts && r == 0; i++) {
 		const int64_t *extents = s->dims + s->parts[v->aux + i].extents;
 		struct bundle_entry entry = {.dtype = v->dtype, .rank = v->rank};
@@ -548,7 +421,7 @@ static int emit_v1(struct plan *p, struct want *w, struct err *e)
 
 /* --- all of it --------------------------------------------------------------------------------------------- */
 
-static int store_new(struct plan *p, struct err *e)
+static int store_written(struct plan *p, struct err *e)
 {
 	int r = 0;
 
@@ -563,12 +436,12 @@ static int store_new(struct plan *p, struct err *e)
 		else if (!want_layout(p, w, &s))
 			r = store_whole(p, w, e);
 		else if (s->place.format == STEP_V1)
-			r = emit_v1(p, w, e);
+			r = store_v1(p, w, e);
 	}
 	return r;
 }
 
-int plan_store(struct plan *p, struct err *e)
+static int store_all(struct plan *p, struct err *e)
 {
 	int r = 0;
 
@@ -578,11 +451,20 @@ int plan_store(struct plan *p, struct err *e)
 		if (r < 0)
 			return r;
 	}
-	r = store_new(p, e);
+	r = store_written(p, e);
 	for (uint32_t pin = 0; pin < p->d->n_pins && r == 0; pin++)
 		if (p->d->pins[pin].step->place.format == STEP_V2 && is_wanted(p, pin))
-			r = emit_bundle(p, pin, e);
+			r = add_old_entries(p, pin, e);
 	if (r == 0 && p->packed >= 0)
 		r = io_sync(p->packed, "packed", e);
 	return r;
+}
+
+int pack_step(struct plan *p, struct err *e)
+{
+	int r = store_all(p, e);
+
+	if (r == 0 && p->packed >= 0)
+		r = give_to_owner(p->d, p->packed, p->packed_mode, e);
+	return r < 0 ? r : write_index(p, e);
 }

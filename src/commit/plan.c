@@ -1,5 +1,6 @@
 #include "commit/plan.h"
 #include "base/cleanup.h"
+#include "commit/same.h"
 #include "draft/items.h"
 #include "draft/staged.h"
 #include "format/dtype.h"
@@ -39,14 +40,18 @@ int plan_dir(struct plan *p, uint32_t pin, struct err *e)
 	return p->dir = draft_pin_dir(p->d, &p->d->pins[pin], e);
 }
 
+void plan_close_item(struct draft_item *i)
+{
+	if (!i->opens)
+		closep(&i->staged->fd);
+}
+
 /* --- what is wanted ---------------------------------------------------------------------------------------- */
 
-static int find_graph(struct plan *p)
+static void find_graph(struct plan *p)
 {
-	const struct draft_item *graph = draft_find(p->d, p->d->root, OBJECT_GRAPH_KEY ".npy");
-
-	p->object_based = graph ? true : p->d->object_based;
-	return 0;
+	p->object_based =
+		p->d->object_based || draft_find(p->d, p->d->root, OBJECT_GRAPH_KEY ".npy") != NULL;
 }
 
 static int add_key(struct plan *p, const struct draft_item *i, struct want *w, struct err *e)
@@ -114,7 +119,7 @@ const struct var *want_layout(const struct plan *p, const struct want *w, const 
 }
 
 /* A reference whose bytes can't be used as they are stored is written anew. */
-static void settle_kept(const struct plan *p, struct want *w)
+static void decide_reference(const struct plan *p, struct want *w)
 {
 	const struct draft_item *i = w->item;
 	const struct step *s = p->d->pins[w->pin].step, *o;
@@ -133,8 +138,8 @@ static void settle_kept(const struct plan *p, struct want *w)
 }
 
 /* Whether what was written is what S has under that name; then it is kept from there. */
-static int settle_as(struct plan *p, struct want *w, const struct npy *npy, struct step *s,
-		     int dirfd, struct err *e)
+static int find_in_step(struct plan *p, struct want *w, const struct npy *npy, struct step *s,
+			int dirfd, struct err *e)
 {
 	const struct var *v = step_find(s, want_key(p, w));
 	int r, pin;
@@ -149,25 +154,25 @@ static int settle_as(struct plan *p, struct want *w, const struct npy *npy, stru
 	w->store = false;
 	w->pin = (uint32_t)pin;
 	w->var = (uint32_t)(v - s->vars);
-	settle_kept(p, w);
+	decide_reference(p, w);
 	return w->store ? 0 : 1;
 }
 
 /* Rsync and editors copy bytes: what they have copied is found again in the base, or in another step. */
-static int settle_stored(struct plan *p, struct want *w, const struct npy *npy, struct err *e)
+static int find_stored(struct plan *p, struct want *w, const struct npy *npy, struct err *e)
 {
 	const uint32_t pin = w->pin, var = w->var;
 	int r = 0;
 
 	if (p->d->has_base)
-		r = settle_as(p, w, npy, p->d->pins[0].step, plan_dir(p, 0, e), e);
+		r = find_in_step(p, w, npy, p->d->pins[0].step, plan_dir(p, 0, e), e);
 	for (size_t i = 0; i <= p->c->n_others && r == 0; i++) {
 		w->store = true; /* as it was written */
 		w->pin = pin;
 		w->var = var;
 		if (i == p->c->n_others)
 			break;
-		r = settle_as(p, w, npy, p->c->others[i].step, p->c->others[i].dirfd, NULL);
+		r = find_in_step(p, w, npy, p->c->others[i].step, p->c->others[i].dirfd, NULL);
 		r = r == 1 ? 1 : 0; /* what can't be read there is no help */
 	}
 	return r < 0 ? r : 0;
@@ -195,7 +200,7 @@ static bool is_canonical(const struct plan *p, const struct npy *npy)
 
 /* W is a file of the draft's own. REFUSED: another one was, so nothing will be committed, and this one is only
  * checked. */
-static int settle_written(struct plan *p, struct want *w, bool refused, struct err *e)
+static int plan_written(struct plan *p, struct want *w, bool refused, struct err *e)
 {
 	struct npy npy;
 	int r = draft_item_open(p->d, w->item, e);
@@ -211,8 +216,8 @@ static int settle_written(struct plan *p, struct want *w, bool refused, struct e
 		w->size = npy.size;
 	}
 	if (r == 0 && !refused)
-		r = settle_stored(p, w, &npy, e);
-	want_close(w->item);
+		r = find_stored(p, w, &npy, e);
+	plan_close_item(w->item);
 	return r;
 }
 
@@ -222,11 +227,11 @@ static int add_want(struct plan *p, struct draft_item *i, bool refused, struct e
 	int r = add_key(p, i, &w, e);
 
 	if (r == 0 && i->what == DRAFT_STAGED) {
-		r = settle_written(p, &w, refused, e);
+		r = plan_written(p, &w, refused, e);
 	} else if (r == 0) {
 		r = check_kept(p, &w, e);
 		if (r == 0)
-			settle_kept(p, &w);
+			decide_reference(p, &w);
 	}
 	if (r == 0 && buf_add(&p->wants, &w, sizeof w) < 0)
 		r = err_set(e, -ENOMEM, "no memory");
@@ -255,80 +260,6 @@ static int add_wants(struct plan *p, struct err *e)
 			break;
 	}
 	return r;
-}
-
-/* --- the object graph -------------------------------------------------------------------------------------- */
-
-static int compare_changes(const void *a, const void *b)
-{
-	return bytes_cmp(((const struct key_change *)a)->from,
-			 ((const struct key_change *)b)->from);
-}
-
-static int compare_keys(const void *a, const void *b)
-{
-	return bytes_cmp(*(const struct bytes *)a, *(const struct bytes *)b);
-}
-
-/* What becomes of each variable of S: under which key it is wanted now, if at all. KEYS: all that are, sorted. */
-static size_t list_changes(const struct plan *p, uint32_t pin, const struct bytes *keys, size_t n,
-			   struct key_change *out)
-{
-	const struct step *s = p->d->pins[pin].step;
-	size_t n_out = 0;
-
-	for (uint32_t v = 0; v < s->n_vars; v++) {
-		struct key_change c = {.from = var_key(s, &s->vars[v])};
-		const struct want *w = NULL;
-
-		if (s->vars[v].kind == VAR_PART)
-			continue;
-		if (n && bsearch(&c.from, keys, n, sizeof *keys, compare_keys))
-			c.to = c.from;
-		else if (p->old[pin].first[v])
-			w = &plan_wants(p)[p->old[pin].first[v] - 1];
-		if (w)
-			c.to = want_key(p, w);
-		out[n_out++] = c;
-	}
-	qsort(out, n_out, sizeof *out, compare_changes);
-	return n_out;
-}
-
-static int edit_graph(struct plan *p, const struct want *graph, struct err *e)
-{
-	struct pin *pin = &p->d->pins[graph->pin];
-	CLEANUP(freep) struct bytes *keys = calloc(plan_n(p) + 1, sizeof *keys);
-	CLEANUP(freep)
-	struct key_change *changes = calloc(pin->step->n_vars + (size_t)1, sizeof *changes);
-	CLEANUP(buf_release) struct buf old = {0};
-	int r;
-
-	if (!keys || !changes)
-		return err_set(e, -ENOMEM, "no memory");
-	for (uint32_t i = 0; i < plan_n(p); i++)
-		keys[i] = want_key(p, &plan_wants(p)[i]);
-	qsort(keys, plan_n(p), sizeof *keys, compare_keys);
-	r = sidecar_object_graph(pin->step, plan_dir(p, graph->pin, e), &old, e);
-	if (r == 0)
-		r = object_graph_edit(buf_bytes(&old), changes,
-				      list_changes(p, graph->pin, keys, plan_n(p), changes),
-				      &p->graph, &p->new_graph, e);
-	/* One that can't be understood is carried as it is. */
-	return r == -EUCLEAN || r == -ENOENT ? 0 : r;
-}
-
-/* A graph that is kept, and names what is renamed or gone, is made anew. */
-static int settle_graph(struct plan *p, struct err *e)
-{
-	for (uint32_t i = 0; i < plan_n(p) && p->object_based; i++) {
-		struct want *w = &plan_wants(p)[i];
-
-		if (!bytes_eq(want_key(p, w), bytes_str(OBJECT_GRAPH_KEY)))
-			continue;
-		return w->store && w->written ? 0 : edit_graph(p, w, e);
-	}
-	return 0;
 }
 
 /* --- texts ------------------------------------------------------------------------------------------------- */
@@ -395,7 +326,7 @@ int plan_make(struct plan *p, struct err *e)
 	if (r < 0)
 		return r;
 	chain_wants(p);
-	return settle_graph(p, e);
+	return 0;
 }
 
 /* Whether a commit has copied it already, when it was open. */

@@ -1,4 +1,4 @@
-/* src/commit/plan.h: what a new step is made of. For commit*.c alone; the draft's lock is held. */
+/* src/commit/plan.h: what a new step is made of. For src/commit alone; the draft's lock is held. */
 #pragma once
 #include "commit/commit.h"
 #include "draft/draft_state.h"
@@ -93,25 +93,9 @@ int plan_make(struct plan *p, struct err *e);
 /* Whether that is the base, unchanged. */
 bool plan_is_base(const struct plan *p);
 
-/* Which shards are kept, and how they are numbered. */
-void plan_shards(struct plan *p);
-
-/* Writes the bytes and fills P->index. */
-int plan_store(struct plan *p, struct err *e);
-
-/* Are the bytes of W, whose file is open and has the header NPY, those that variable V of S, in DIRFD, has? 1,
- * 0, or of reading. */
-int content_is_same(const struct plan *p, struct want *w, const struct npy *npy, struct step *s,
-		    const struct var *v, int dirfd, struct err *e);
-
-/* Finds out the checksum and size of what is stored of W, of which SRC is the file and NPY the header: once,
- * however many steps there are to compare with. Mostly it is known. Of reading. */
-int want_crc(const struct plan *p, struct want *w, const struct npy *npy, const struct source *src,
-	     struct err *e);
-
 /* A step may have any number of written files: each is open only while it is looked at, unless somebody else
  * has it open. */
-void want_close(struct draft_item *i);
+void plan_close_item(struct draft_item *i);
 
 /* The variable whose slices W gets, and its step; NULL: it is stored whole. */
 const struct var *want_layout(const struct plan *p, const struct want *w, const struct step **of);

@@ -11,6 +11,3 @@ struct recovery {
 };
 int recover(const struct draft_config *c, const struct commit_config *commit,
 	    const struct recovery *r, struct err *e);
-
-/* Removes the links in TOP that a commit of the draft in DRAFT has made and did not get to finish: how many, or of the calls. */
-int recover_links(int top, int draft, struct err *e);

@@ -179,10 +179,8 @@ static int place_index(const struct rescue *k, int top, const char *to, struct p
 	CLEANUP(buf_release) struct buf name = {0}, bytes = {0};
 	struct source src;
 	struct stat st;
-	int r = buf_printf(&name, "%s.index", to);
+	int r = name_of_index(to, &name);
 
-	if (r == 0)
-		r = buf_add_byte(&name, 0);
 	if (r == 0)
 		r = placed_reserve(p, (char *)name.p);
 	if (r < 0)
@@ -211,10 +209,8 @@ static int take_over(struct rescue *k, int top, const char *to, const char *meta
 	CLEANUP(buf_release) struct buf file = {0};
 	CLEANUP(closep) int fd = -1;
 	struct rescue now = {0};
-	int r = buf_printf(&file, "%s.index", to);
+	int r = name_of_index(to, &file);
 
-	if (r == 0)
-		r = buf_add_byte(&file, 0);
 	if (r < 0)
 		return err_set(e, r, "no memory");
 	r = fd = placed_open(top, (char *)file.p, index, e);
@@ -253,7 +249,7 @@ int rescue_restore(struct rescue *k, int top, const char *meta, struct err *e)
 	struct stat st;
 	int r;
 
-	if (buf_printf(&index, "%s.index", k->name) < 0 || buf_add_byte(&index, 0) < 0)
+	if (name_of_index(k->name, &index) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	if (fstatat(top, (char *)index.p, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? -ENOENT : err_sys(e, -errno, "%s", (char *)index.p);

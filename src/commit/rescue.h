@@ -23,7 +23,7 @@ void rescue_release(struct rescue *k);
 /* Notes the step NAME of TOP, whose index is open as INDEX, which becomes K's. META: suffix of the meta graph. K is
  * empty. -ENOMEM, or of fstat. */
 int rescue_note(struct rescue *k, int top, const char *name, uint32_t num_shards, const char *meta,
-	      int index, struct err *e);
+		int index, struct err *e);
 
 /* 0: it is there; -ENOENT: it was removed; 1: it was overwritten, and is there again, now as K's name says. Of
  * publishing it again; -ESTALE: its shards are gone too. */

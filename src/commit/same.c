@@ -1,7 +1,6 @@
-/* src/commit/same.c: is what was written what is stored already? */
+#include "commit/same.h"
 #include "base/cleanup.h"
 #include "base/crc32c.h"
-#include "commit/plan.h"
 #include "draft/staged.h"
 #include "format/dtype.h"
 #include "format/elements.h"
@@ -137,8 +136,8 @@ static int has_head(struct want *w, const struct npy *npy, const struct source *
 		    const struct step *s, const struct var *v, struct err *e)
 {
 	CLEANUP(freep) uint8_t *piece = NULL;
-	uint32_t want, crc = 0;
-	uint64_t n = head_of(s, v, &want), off = 0;
+	uint32_t expected, crc = 0;
+	uint64_t n = head_of(s, v, &expected), off = 0;
 	int r = 0;
 
 	if (!n || n > npy->size || !w->canonical)
@@ -154,7 +153,7 @@ static int has_head(struct want *w, const struct npy *npy, const struct source *
 		w->head = r == 0 ? n : 0;
 		w->head_crc = crc;
 	}
-	return r < 0 ? r : w->head_crc == want;
+	return r < 0 ? r : w->head_crc == expected;
 }
 
 int content_is_same(const struct plan *p, struct want *w, const struct npy *npy, struct step *s,

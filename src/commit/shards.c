@@ -1,6 +1,4 @@
-/* src/commit/shards.c: which shards of pinned steps the new one keeps, which written files become
- * shards, and what is packed. */
-#include "commit/plan.h"
+#include "commit/shards.h"
 #include <stdlib.h>
 
 enum {
@@ -161,7 +159,7 @@ static void find_packed_mode(struct plan *p)
 				p->packed_mode &= p->d->pins[pin].step->shards[i].mode;
 }
 
-void plan_shards(struct plan *p)
+void shards_choose(struct plan *p)
 {
 	for (uint32_t i = 0; i < plan_n(p); i++) {
 		const struct want *w = &plan_wants(p)[i];

@@ -3,6 +3,7 @@
 #include "base/dir.h"
 #include "base/io.h"
 #include "step/name.h"
+#include <stdio.h>
 #include <string.h>
 
 #define DRAFTS ".ckptfs/drafts"
@@ -89,5 +90,27 @@ int drafts_remove_old(int top, struct err *e)
 	for (const char *n = (char *)names.p; r == 0 && n && n < (char *)names.p + names.n;
 	     n += strlen(n) + 1)
 		r = io_remove_all(drafts, n, e);
+	return r;
+}
+
+/* What has such a name is only to be removed, so another one will do as well. */
+int drafts_retire(int top, const char *folder, char old[DRAFTS_OLD_SIZE], struct err *e)
+{
+	CLEANUP(closep) int drafts = drafts_open(top);
+	int r = drafts < 0 ? err_sys(e, drafts, DRAFTS) : -EEXIST;
+
+	for (unsigned i = 0; r == -EEXIST; i++) {
+		snprintf(old, DRAFTS_OLD_SIZE, "%s%u", DRAFT_OLD, i);
+		r = io_move_new(drafts, folder, drafts, old, e);
+	}
+	return r;
+}
+
+int drafts_sweep(int top, const char *old, struct err *e)
+{
+	CLEANUP(closep) int drafts = drafts_open(top);
+	int r = drafts < 0 ? err_sys(e, drafts, DRAFTS) : io_remove_all(drafts, old, e);
+
+	io_remove_folder(top, DRAFTS, NULL); /* if it is empty */
 	return r;
 }

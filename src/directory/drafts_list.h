@@ -11,16 +11,17 @@
 /* A draft that is being made has this name until it is whole. */
 #define DRAFT_NEW "%new"
 
-/* The name of the draft's folder, from the step's prefix, and the other way round. It is appended to OUT, with its NUL. As
- * name_from_entry and name_to_entry. */
+/* The name of the draft's folder, from the step's prefix, and the other way round. It is appended to OUT, with its
+ * NUL. As name_from_entry and name_to_entry. */
 int drafts_folder_name(const char *prefix, struct buf *out);
 int drafts_prefix(const char *folder, struct buf *out);
 
-/* A descriptor of .ckptfs/drafts in the checkpoint directory TOP. -ENOENT: there are no drafts; or what the calls return. */
+/* A descriptor of .ckptfs/drafts in the checkpoint directory TOP. -ENOENT: there are no drafts; or what the calls
+ * return. */
 int drafts_open(int top);
 
-/* The names of the drafts' folders, each with its NUL, without those that have ended or are not whole. 0 also if there are
- * none; or what reading returns. */
+/* The names of the drafts' folders, each with its NUL, without those that have ended or are not whole. 0 also if
+ * there are none; or what reading returns. */
 int drafts_list(int top, struct buf *names, struct err *e);
 
 /* How many these are; 0 also if that can't be known. */
@@ -31,3 +32,11 @@ int drafts_remove(int top, const char *prefix, struct err *e);
 
 /* Removes what a crash left of drafts that had ended or were not whole. */
 int drafts_remove_old(int top, struct err *e);
+
+enum { DRAFTS_OLD_SIZE = 32 };
+
+/* Renames the draft's folder FOLDER to an old one's name, OLD: by that the draft has ended. As io_move_new. */
+int drafts_retire(int top, const char *folder, char old[DRAFTS_OLD_SIZE], struct err *e);
+
+/* Removes OLD, and .ckptfs/drafts if it is empty then. The next mount removes what stays. */
+int drafts_sweep(int top, const char *old, struct err *e);

@@ -22,8 +22,8 @@ struct numbered {
 	size_t width; /* of the number: its characters, with the sign */
 };
 
-/* Splits NAME at its digits, which are from START to END and have a '-' before them. One more '-' is the number's sign, as
- * TensorFlow prints it by "%d". False: it is too large. */
+/* Splits NAME at its digits, which are from START to END and have a '-' before them. One more '-' is the number's
+ * sign, as TensorFlow prints it by "%d". False: it is too large. */
 static bool split_at(const char *name, size_t start, size_t end, struct numbered *out)
 {
 	bool negative = start > 1 && name[start - 2] == '-';
@@ -169,10 +169,8 @@ static int is_free(int dirfd, const char *name)
 {
 	CLEANUP(buf_release) struct buf index = {0}, meta = {0};
 	const struct step_place place = {.name = (char *)name};
-	int r = buf_printf(&index, "%s.index", name);
+	int r = name_of_index(name, &index);
 
-	if (r == 0)
-		r = buf_add_byte(&index, 0);
 	if (r == 0)
 		r = sidecar_name(&place, "meta", &meta);
 	if (r == 0)

@@ -1,25 +1,25 @@
 /* src/directory/family.h: steps of one name and several numbers, and the name of the next one.
  *
  * The family of a step is its prefix without the number: "my-model-1000" and "my-model-0" are of one family, as are
- * "model-7.cptk" and "model-8.cptk", "my_net.ckpt" and "my_net.ckpt-1", "m--3" (step -3) and "m-0". What a prefix of the form
- * X-1-of-5 ends in is no number.
+ * "model-7.cptk" and "model-8.cptk", "my_net.ckpt" and "my_net.ckpt-1", "m--3" (step -3) and "m-0". What a prefix
+ * of the form X-1-of-5 ends in is no number.
  *
- * TensorFlow counts steps in an int64 (global_step, save_counter). Here a number has up to 38 digits, not counting zeros
- * before them; what is longer is no number but a part of the name. */
+ * TensorFlow counts steps in an int64 (global_step, save_counter). Here a number has up to 38 digits, not counting
+ * zeros before them; what is longer is no number but a part of the name. */
 #pragma once
 #include "directory/listing.h"
 
 bool same_family(const char *a, const char *b);
 
-/* Appends, with its NUL, the prefix of the step after the last of NAME's family that L lists: its number is one higher. If the
- * family's numbers are padded with zeros it has as many digits. -ENOMEM. */
+/* Appends, with its NUL, the prefix of the step after the last of NAME's family that L lists: its number is one
+ * higher. If the family's numbers are padded with zeros it has as many digits. -ENOMEM. */
 int step_next_name(const struct listing *l, const char *name, struct buf *out);
 
-/* The same, but the first such prefix that is free. -EEXIST: the next 1000 are taken; -ENAMETOOLONG, -ENOMEM, or what looking
- * returns. */
+/* The same, but the first such prefix that is free. -EEXIST: the next 1000 are taken; -ENAMETOOLONG, -ENOMEM, or
+ * what looking returns. */
 int step_next_free(int dirfd, const struct listing *l, const char *name, struct buf *out,
 		   struct err *e);
 
-/* 1: in the directory is nothing that a step NAME would have, or hide: NAME, its index, meta graph and data; 0: there is; or
- * why that can't be known. */
+/* 1: in the directory is nothing that a step NAME would have, or hide: NAME, its index, meta graph and data; 0:
+ * there is; or why that can't be known. */
 int step_name_is_free(int dirfd, const char *name, struct err *e);

@@ -6,10 +6,10 @@
 #include "base/error.h"
 #include <stdbool.h>
 
-/* Makes the stamp NAME in the folder STAMPS, of the file FILE in DIRFD. -ENOENT: there is no such file; or what the calls
- * return. */
+/* Makes the stamp NAME in the folder STAMPS, of the file FILE in DIRFD. -ENOENT: there is no such file; or what the
+ * calls return. */
 int file_stamp_make(int dirfd, const char *file, int stamps, const char *name, struct err *e);
 
-/* Is FILE in DIRFD the file that the stamp NAME was made of? 1; 0: it is not, or one of the two is missing; an error if that
- * can't be found out. */
+/* Is FILE in DIRFD the file that the stamp NAME was made of? 1; 0: it is not, or one of the two is missing; an
+ * error if that can't be found out. */
 int file_stamp_fits(int stamps, const char *name, int dirfd, const char *file, struct err *e);

@@ -3,7 +3,7 @@
 #include "base/source.h"
 #include <inttypes.h>
 
-/* Some thousand steps; nobody keeps that many in one. */
+/* Room for tens of thousands of steps. */
 enum { MAX_STATE = 4 << 20 };
 
 const struct listed *latest_resolve(const struct listing *l, const char *path)

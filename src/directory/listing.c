@@ -77,6 +77,13 @@ bool name_is_temporary(const char *name)
 				       strspn(name + n - 32, "0123456789abcdef") == 32);
 }
 
+int name_of_index(const char *prefix, struct buf *out)
+{
+	int r = buf_printf(out, "%s.index", prefix);
+
+	return r < 0 ? r : buf_add_byte(out, 0);
+}
+
 size_t name_without_shard(const char *name, uint32_t *of)
 {
 	size_t n = strlen(name);
@@ -106,7 +113,7 @@ bool name_is_data(const char *name, size_t *prefix_n, uint32_t *of)
 	return false;
 }
 
-/* 1, 0 or -ENOMEM; what can't be read is none. */
+/* 1, 0 or -ENOMEM. A file that can't be read is no table. */
 static int is_v1(int dirfd, const char *name)
 {
 	CLEANUP(closep) int fd = -1;
@@ -118,8 +125,7 @@ static int is_v1(int dirfd, const char *name)
 	return fd >= 0 ? v1_probe(src) : 0;
 }
 
-/* What a file of the directory stands for. 1; 0: for nothing that is listed; -ENOMEM. N: the length of its
- * name there. */
+/* Sets what the file NAME stands for, and N, how much of NAME is to be listed. 1; 0: it is not listed; -ENOMEM. */
 static int classify_file(int dirfd, const char *name, const char *state_name, struct listed *out,
 			 size_t *n)
 {
@@ -141,6 +147,7 @@ static int classify_file(int dirfd, const char *name, const char *state_name, st
 	return r;
 }
 
+/* The same, for any entry of the directory. */
 static int classify(int dirfd, const struct dirent *de, const char *state_name, struct listed *out,
 		    size_t *n)
 {
@@ -189,7 +196,8 @@ static int read_items(int dirfd, const char *state_name, struct buf *items)
 	return r == 0 ? -errno : r;
 }
 
-/* By name and kind, then as TensorFlow prefers: V2, a single file, the larger set; of a set its first shard. */
+/* By name and kind, then in the order in which TensorFlow prefers them: V2, a single file, the larger set; of a set
+ * the first shard comes first. */
 static int compare_all(const void *a, const void *b)
 {
 	const struct listed *x = a, *y = b;
@@ -203,8 +211,8 @@ static int compare_all(const void *a, const void *b)
 	return c ? c : strcmp(x->place.file, y->place.file);
 }
 
-/* Sorts, and keeps the first of each. */
-static void settle(struct listing *l)
+/* Sorts, and keeps the one that TensorFlow prefers of those with the same name and kind. */
+static void keep_preferred(struct listing *l)
 {
 	uint32_t kept = 0;
 
@@ -229,7 +237,7 @@ int listing_read(int dirfd, const char *state_name, struct listing *out, struct 
 		listing_release(&l);
 		return err_sys(e, r, "reading the directory");
 	}
-	settle(&l);
+	keep_preferred(&l);
 	*out = l;
 	return 0;
 }

@@ -1,10 +1,10 @@
 /* src/directory/listing.h: what a checkpoint directory holds, as its names tell.
  *
- * Steps are the prefixes of *.index files (V2), files that are V1 tables, and sets of those
- * (NAME-00000-of-00002 …); where a prefix is both, V2 counts, as in TensorFlow. Folders are subfolders; the
- * state file is the one that `latest_filename` names. Nothing is opened but files that may be V1 tables, and
- * of these a few blocks. Not listed: .ckptfs, temporary folders of a save that is under way (NAME_temp,
- * NAME_temp_HEX, with nothing but part-* in them), and every other file. */
+ * Steps are the prefixes of *.index files (V2), files that are V1 tables, and sets of those (NAME-00000-of-00002
+ * …). Where a prefix is both, V2 counts, as in TensorFlow. Folders are subfolders. The state file is the one that
+ * `latest_filename` names. No file is opened but those that may be V1 tables, of which a few blocks are read. Not
+ * listed are .ckptfs, every other file, and the temporary folder of a save that is under way (NAME_temp,
+ * NAME_temp_HEX, with nothing but part-* in it). */
 #pragma once
 #include "step/step.h"
 
@@ -23,27 +23,31 @@ struct listing {
 	uint32_t n;
 };
 
-/* Lists the directory DIRFD (not consumed; its position does not matter). -ENOMEM, or of reading it. */
+/* Lists the directory DIRFD, wherever its position is. -ENOMEM, or what reading it returns. */
 int listing_read(int dirfd, const char *state_name, struct listing *out, struct err *e);
 void listing_release(struct listing *l);
 
-/* Adds the link NAME to the step TARGET, which is its `file`. -ENOMEM. */
+/* Adds the link NAME, which leads to the step TARGET: its `file`. -ENOMEM. */
 int listing_add_link(struct listing *l, const char *name, const char *target);
 
-/* NULL if there is none. */
+/* NULL: there is none. */
 const struct listed *listing_find(const struct listing *l, enum listed_kind kind, const char *name);
 
-/* Is it the name of a file that is written to be renamed when it is whole: NAME.tempstateNUMBER, or NAME.tmp
- * and 32 hex digits? */
-bool name_is_temporary(const char *name);
+/* --- names of files ---------------------------------------------------------------------------------------- */
 
-/* The length of NAME without "-00000-of-00002", which a shard of a V1 set ends in, and OF that set; 0, and all
- * of it, if it does not. */
-size_t name_without_shard(const char *name, uint32_t *of);
+/* Appends "PREFIX.index", with its NUL. -ENOMEM. */
+int name_of_index(const char *prefix, struct buf *out);
 
-/* Is it that of a V2 shard, PREFIX.data-NUMBER-of-COUNT, both of five digits or more? PREFIX_N and OF then
- * tell which. */
+/* Is NAME a V2 shard's, PREFIX.data-NUMBER-of-COUNT, with five digits or more in both? Then PREFIX_N is the length
+ * of PREFIX, and OF is COUNT. */
 bool name_is_data(const char *name, size_t *prefix_n, uint32_t *of);
 
-/* Is it the temporary folder of a save? */
+/* The length of NAME without the "-00000-of-00002" in which a shard of a V1 set ends; OF is then the number of
+ * shards. Else all of NAME, and OF is 0. */
+size_t name_without_shard(const char *name, uint32_t *of);
+
+/* Is NAME that of a file which is renamed when it is whole: NAME.tempstateNUMBER, or NAME.tmp and 32 hex digits? */
+bool name_is_temporary(const char *name);
+
+/* Is the folder NAME in DIRFD the temporary one of a save? */
 bool folder_is_temporary(int dirfd, const char *name);

@@ -15,33 +15,21 @@ static int open_dir(const char *path, struct location *out, struct err *e)
 	return 0;
 }
 
-/* Where ".data-00000-of-00001" begins in NAME, or NULL. */
-static const char *find_data_suffix(const char *name)
-{
-	for (const char *p = name; (p = strstr(p, ".data-")); p++) {
-		size_t number = strspn(p + 6, "0123456789");
-		const char *of = p + 6 + number;
-
-		if (number >= 5 && !strncmp(of, "-of-", 4) && strspn(of + 4, "0123456789") >= 5 &&
-		    !of[4 + strspn(of + 4, "0123456789")])
-			return p;
-	}
-	return NULL;
-}
-
-/* The prefix that NAME belongs to as a file of a step; all of NAME if it does not look like one. */
+/* How much of NAME, the file of a step, is its prefix; all of NAME if it does not look like such a file. */
 static size_t prefix_length(const char *name)
 {
 	struct bytes n = bytes_str(name);
-	const char *data = find_data_suffix(name);
+	size_t prefix_n;
+	uint32_t of;
 
 	if (bytes_ends(n, bytes_str(".index")))
 		return n.n - strlen(".index");
 	if (bytes_ends(n, bytes_str(".meta")))
 		return n.n - strlen(".meta");
-	return data ? (size_t)(data - name) : n.n;
+	return name_is_data(name, &prefix_n, &of) ? prefix_n : n.n;
 }
 
+/* The step whose prefix is the first N bytes of NAME. */
 static const struct listed *find_cut(const struct listing *l, const char *name, size_t n)
 {
 	CLEANUP(freep) char *prefix = strndup(name, n);
@@ -49,7 +37,7 @@ static const struct listed *find_cut(const struct listing *l, const char *name, 
 	return prefix ? listing_find(l, LISTED_STEP, prefix) : NULL;
 }
 
-/* The step that NAME is the prefix, the pattern or a file of. */
+/* The step of which NAME is the prefix, the pattern or a file; NULL: there is none. */
 static const struct listed *find_step(const struct listing *l, const char *name)
 {
 	const struct listed *item = find_cut(l, name, strlen(name));
@@ -62,7 +50,7 @@ static const struct listed *find_step(const struct listing *l, const char *name)
 	return item ? item : find_cut(l, name, state_step(name, false).n);
 }
 
-/* Why SOURCE, whose directory is there, is no checkpoint. */
+/* Says why SOURCE, the file NAME in DIRFD, is no checkpoint. */
 static int refuse(const char *source, int dirfd, const char *name, struct err *e)
 {
 	struct stat st;

@@ -1,14 +1,15 @@
-/* src/directory/locate.h: from what a person calls a checkpoint to its directory.
+/* src/directory/locate.h: finds the directory, and the step, of a checkpoint that a person names.
  *
- * Taken for a checkpoint: a directory; a prefix; any file of a step (.index, .meta, .data-…, a V1 file or shard); a V1
- * set's pattern (NAME-?????-of-00002); a state file. */
+ * A person may name a directory, a prefix, any file of a step (.index, .meta, .data-…, a V1 file or shard), the
+ * pattern of a V1 set (NAME-?????-of-00002), or a state file. */
 #pragma once
 #include "base/error.h"
 
 struct location {
 	int dirfd; /* the caller closes it */
-	char *step; /* the prefix that was named, without its directory; NULL: all of them. The caller frees it. */
+	char *step; /* the prefix without its directory, which the caller frees; NULL: no single step was named */
 };
 
-/* -ENOENT, -ENOTDIR, -EINVAL (it is nothing of the kind), or of opening; E says what was found and expected. */
+/* -ENOENT, -ENOTDIR, -EINVAL: SOURCE is nothing of that; or what opening returns. E says what is there, and what
+ * was expected. */
 int locate(const char *source, const char *state_name, struct location *out, struct err *e);

@@ -17,7 +17,7 @@ static struct flock whole_file(void)
 	return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
 }
 
-/* What the holder of the file has written into it. */
+/* The line that the lock's holder has written into its file. */
 static void read_holder(int fd, char *out, size_t size)
 {
 	ssize_t n = pread(fd, out, size - 1, 0);
@@ -34,7 +34,7 @@ static int busy(const char *holder, struct err *e)
 		*holder ? ", by " : "", holder);
 }
 
-/* The process that has the directory locked, out of /proc/locks. */
+/* Which process has locked the directory DIR, from /proc/locks. */
 static void find_holder(int dir, char *out, size_t size)
 {
 	FILE *f = fopen("/proc/locks", "re");
@@ -57,7 +57,7 @@ static void find_holder(int dir, char *out, size_t size)
 		fclose(f);
 }
 
-/* Whether somebody on whatever machine holds .ckptfs/lock. */
+/* -EBUSY: a process on whatever machine has locked .ckptfs/lock. */
 static int check_file(int top, struct err *e)
 {
 	CLEANUP(closep) int fd = openat(top, LOCK, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -75,7 +75,7 @@ bool lock_is_held(int top, struct err *e)
 	return check_file(top, e) < 0;
 }
 
-/* umount(8) does not wait for the daemon, which then needs a moment to end. */
+/* umount(8) does not wait for the daemon, which needs a moment to end. */
 enum { PATIENCE_MS = 1000, STEP_MS = 10 };
 
 static int lock_patiently(int fd)
@@ -100,17 +100,17 @@ int lock_directory(struct lock *l, int top, struct err *e)
 	if (fd < 0)
 		return err_sys(e, -errno, "the checkpoint directory");
 	if (lock_patiently(fd) == 0) {
-		r = check_file(top, e); /* that of another machine */
+		r = check_file(top, e); /* another machine may have it */
 		l->dir = r < 0 ? -1 : TAKE(fd, -1);
 		return r;
 	}
 	if (errno != EWOULDBLOCK)
-		return 0; /* a filesystem without: the file will tell */
+		return 0; /* the filesystem has no flock(2): .ckptfs/lock must do */
 	find_holder(fd, holder, sizeof holder);
 	return busy(holder, e);
 }
 
-/* Opens the file, and sees to it that what is locked is still the one of that name. */
+/* A descriptor of .ckptfs/lock, locked. If its last holder has removed it meanwhile, it is made once more. */
 static int take_file(int top, struct err *e)
 {
 	for (;;) {

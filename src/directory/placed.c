@@ -21,7 +21,7 @@ int placed_is(const void *arg, int dirfd, const char *name, struct err *e)
 	return file_id_eq(&now, arg);
 }
 
-/* The folder for what is looked at; -1 where none can be made, as on a full disk. MADE: .ckptfs was not there. */
+/* A descriptor of .ckptfs/aside; negative if it can't be made, as on a full disk. MADE: .ckptfs was made, too. */
 static int open_aside(int top, bool *made)
 {
 	int fd = dir_fd(top, ASIDE, NULL);
@@ -44,9 +44,9 @@ static void close_aside(int top, int aside, bool made)
 		io_remove_folder(top, OWN, NULL);
 }
 
-/* NAME is in ASIDE: whose is it? What is not removed gets its name back, unless somebody has that by now: then
- * it would have been replaced where it was. */
-static int settle_aside(int top, int aside, const char *name, placed_fn is_ours, const void *arg,
+/* Removes NAME, which was moved to ASIDE, if it is ours. Else it gets its name back; unless another file has that
+ * by now, which would have replaced it where it was. Returns as placed_remove_if. */
+static int remove_aside(int top, int aside, const char *name, placed_fn is_ours, const void *arg,
 			struct err *e)
 {
 	int ours = is_ours(arg, aside, name, e);
@@ -69,8 +69,8 @@ int placed_remove_if(int top, const char *name, placed_fn is_ours, const void *a
 		return r;
 	aside = open_aside(top, &made);
 	if (aside >= 0 && io_move_new(top, name, aside, name, NULL) == 0) {
-		r = settle_aside(top, aside, name, is_ours, arg, e);
-	} else { /* with the moment in between, then */
+		r = remove_aside(top, aside, name, is_ours, arg, e);
+	} else { /* then it is removed where it is, although it could be replaced right before that */
 		r = is_ours(arg, top, name, e);
 		if (r == 1) {
 			int removed = io_remove_file(top, name, e);
@@ -130,7 +130,7 @@ void placed_take_back(struct placed *p, int top)
 	const struct file_id *ids = (const struct file_id *)p->ids.p;
 	size_t left = p->ids.n / sizeof *ids;
 
-	while (left) { /* the last one first: it may be an index, which is found while it is there */
+	while (left) { /* the last may be an index: while that is there, so is the step */
 		const char *name = (char *)p->names.p, *end = name + p->names.n - 1;
 
 		while (end > name && end[-1])

@@ -1,8 +1,7 @@
 #include "directory/state_update.h"
 #include "base/cleanup.h"
-#include "base/io.h"
 #include "directory/latest.h"
-#include "message/state.h"
+#include "directory/state_edit.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -13,30 +12,25 @@ enum kind { ADD, POINT, DROP, RENAME };
 struct change {
 	enum kind kind;
 	const struct step_place *step;
-	const struct step_place *as; /* how it is to be listed; of all kinds but RENAME the same */
+	const struct step_place *as; /* RENAME: what it becomes; else the same */
 };
 
-/* The change of a file as it was read once. */
+/* One try: a change of the file as it was read once. */
 struct update {
 	int made_in, dirfd;
 	const char *file;
 	const struct change *change;
-	bool exists;
-	mode_t mode;
-	struct buf text;
-	struct state old; /* `latest` is NULL where there is none, or nothing can be made of it */
-	struct bytes folder; /* of a new path; in `old` */
-	bool listed, is_latest; /* the step, in `old` */
-	struct state_list list; /* what `new` lists */
-	char *latest; /* if it is none of those */
-	struct state new; /* `latest` is NULL: no file */
+	struct state_text was;
+	struct state_edit edit;
+	struct bytes folder; /* of a new path; it points into edit.old */
+	bool listed, is_latest; /* whether edit.old lists the step, or calls it the latest */
+	char *latest; /* owns edit.new.latest if that is not listed */
 };
 
 static void update_release(struct update *u)
 {
-	state_list_release(&u->list);
-	state_release(&u->old);
-	buf_release(&u->text);
+	state_edit_release(&u->edit);
+	state_text_release(&u->was);
 	freep(&u->latest);
 }
 
@@ -47,8 +41,8 @@ static struct bytes folder_of(const char *path)
 	return bytes_of(path, (size_t)((const char *)state_step(path, false).p - path));
 }
 
-/* Is it the one that the state file is in? No server is asked, nothing mounted and no daemon waited for, which might be
- * the one that this runs in. */
+/* Is FOLDER the one that the state file is in? It may be the mount that this process serves: so nothing is asked
+ * that could wait for a daemon or a server, and nothing is mounted. */
 static bool is_this_folder(int dirfd, struct bytes folder)
 {
 	enum { FLAGS = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT };
@@ -75,7 +69,8 @@ static bool is_file(int dirfd, struct bytes name, const char *suffix)
 	return n > 0 && n <= NAME_MAX && faccessat(dirfd, file, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* Does PATH stand for the step? As in latest_resolve a '\' ends a folder only where no step has it in its name. */
+/* Does PATH stand for the step? As in latest_resolve, '\' ends a folder only if there is no step with all of that
+ * name. */
 static bool names(int dirfd, const char *path, const struct step_place *step)
 {
 	struct bytes name = bytes_str(step->name), last = state_step(path, false);
@@ -85,15 +80,16 @@ static bool names(int dirfd, const char *path, const struct step_place *step)
 		!is_file(dirfd, last, ""));
 }
 
-/* Where the paths lie, if they are absolute and it is this folder. */
+/* The folder of the paths, if all are absolute and lead to this folder; else it is empty. */
 static struct bytes absolute_folder(const struct update *u)
 {
 	struct bytes folder = {0};
 
-	if (!u->old.latest)
+	if (!u->edit.old.latest)
 		return folder;
-	for (size_t i = 0; i <= u->old.n_paths; i++) {
-		const char *path = i < u->old.n_paths ? u->old.paths[i] : u->old.latest;
+	for (size_t i = 0; i <= u->edit.old.n_paths; i++) {
+		const char *path =
+			i < u->edit.old.n_paths ? u->edit.old.paths[i] : u->edit.old.latest;
 
 		folder = folder_of(path);
 		if (*path != '/' || !is_this_folder(u->dirfd, folder))
@@ -102,8 +98,8 @@ static struct bytes absolute_folder(const struct update *u)
 	return folder;
 }
 
-/* The step as it is to be listed where PATH stands for it. A folder that leads here is kept as it is written; from
- * another one, or one of Windows, TensorFlow would not come to the step. */
+/* The path that takes the place of PATH, which stands for the step. If its folder leads here it is kept as it is
+ * written; by another, or by one of Windows, TensorFlow would not find the step. */
 static char *respell(const struct update *u, const char *path)
 {
 	struct bytes folder = folder_of(path);
@@ -126,59 +122,49 @@ static int check_name(const struct step_place *step, const char *file, struct er
 
 /* --- the old text ------------------------------------------------------------------------------------------ */
 
-static int read_text(const struct update *u, struct buf *text, bool *exists, struct err *e)
-{
-	struct err why;
-	int r = state_file_read(u->dirfd, u->file, text, &why);
-
-	*exists = r == 0;
-	return r < 0 && r != -ENOENT ? err_set(e, r, "%s: %s", u->file, why.text) : 0;
-}
-
 static int read_old(struct update *u, struct err *e)
 {
-	struct stat st;
-	int r = read_text(u, &u->text, &u->exists, e);
+	int r = state_text_read(u->dirfd, u->file, &u->was, e);
 
-	if (r < 0 || !u->exists)
-		return r;
-	if (fstatat(u->dirfd, u->file, &st, 0) == 0)
-		u->mode = st.st_mode;
-	if (state_parse(buf_bytes(&u->text), &u->old, NULL) == -ENOMEM)
+	if (r < 0)
+		return err_wrap(e, r, "%s", u->file);
+	if (!u->was.exists)
+		return 0;
+	if (state_edit_begin(&u->edit, buf_bytes(&u->was.text), NULL) == -ENOMEM)
 		return err_set(e, -ENOMEM, "%s: no memory", u->file);
 	u->folder = absolute_folder(u);
-	for (size_t i = 0; i < u->old.n_paths && !u->listed; i++)
-		u->listed = names(u->dirfd, u->old.paths[i], u->change->step);
-	u->is_latest = u->old.latest && names(u->dirfd, u->old.latest, u->change->step);
+	for (size_t i = 0; i < u->edit.old.n_paths && !u->listed; i++)
+		u->listed = names(u->dirfd, u->edit.old.paths[i], u->change->step);
+	u->is_latest = u->edit.old.latest && names(u->dirfd, u->edit.old.latest, u->change->step);
 	return 0;
 }
 
 /* --- the new one ------------------------------------------------------------------------------------------- */
 
-/* What becomes of the path I of the list. */
+/* Lists what becomes of the path I, if it stays. */
 static int carry_path(struct update *u, size_t i)
 {
 	const struct change *c = u->change;
-	const char *path = u->old.paths[i];
-	const double *at = state_is_timed(&u->old) ? &u->old.timestamps[i] : NULL;
+	const char *path = u->edit.old.paths[i];
+	const double *at = state_edit_time(&u->edit, i);
 
 	if (!names(u->dirfd, path, c->step)) {
 		if (c->kind == RENAME && u->listed && names(u->dirfd, path, c->as))
 			return 0;
-		return state_list_add(&u->list, strdup(path), at);
+		return state_edit_add(&u->edit, strdup(path), at);
 	}
 	if (c->kind == ADD || c->kind == DROP)
 		return 0;
-	return state_list_add(&u->list, respell(u, path), at);
+	return state_edit_add(&u->edit, respell(u, path), at);
 }
 
-/* The last path that stood for the step. */
+/* The last path that stood for the step; NULL: none did. */
 static const char *old_path(const struct update *u)
 {
-	for (size_t i = u->old.n_paths; i-- > 0;)
-		if (names(u->dirfd, u->old.paths[i], u->change->step))
-			return u->old.paths[i];
-	return u->is_latest ? u->old.latest : NULL;
+	for (size_t i = u->edit.old.n_paths; i-- > 0;)
+		if (names(u->dirfd, u->edit.old.paths[i], u->change->step))
+			return u->edit.old.paths[i];
+	return u->is_latest ? u->edit.old.latest : NULL;
 }
 
 static int append(struct update *u)
@@ -189,17 +175,17 @@ static int append(struct update *u)
 
 	clock_gettime(CLOCK_REALTIME, &t);
 	now = (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-	return state_list_add(&u->list,
+	return state_edit_add(&u->edit,
 			      old ? respell(u, old) : state_path(u->folder, u->change->as),
-			      state_is_timed(&u->old) ? &now : NULL);
+			      state_is_timed(&u->edit.old) ? &now : NULL);
 }
 
-/* The last in the new list that is the step; ANY: the last. NULL if there is none. */
+/* The last path of the new list that stands for the step, or with ANY the last of all; NULL: there is none. */
 static const char *last_listed(const struct update *u, bool any)
 {
-	for (size_t i = u->new.n_paths; i-- > 0;)
-		if (any || names(u->dirfd, u->new.paths[i], u->change->as))
-			return u->new.paths[i];
+	for (size_t i = u->edit.new.n_paths; i-- > 0;)
+		if (any || names(u->dirfd, u->edit.new.paths[i], u->change->as))
+			return u->edit.new.paths[i];
 	return NULL;
 }
 
@@ -208,13 +194,13 @@ static int choose_latest(struct update *u)
 	enum kind kind = u->change->kind;
 
 	if (kind == ADD || kind == POINT) {
-		u->new.latest = last_listed(u, false);
+		u->edit.new.latest = last_listed(u, false);
 	} else if (!u->is_latest) {
-		u->new.latest = u->old.latest;
+		u->edit.new.latest = u->edit.old.latest;
 	} else if (kind == DROP) {
-		u->new.latest = last_listed(u, true);
+		u->edit.new.latest = last_listed(u, true);
 	} else {
-		u->new.latest = u->latest = respell(u, u->old.latest);
+		u->edit.new.latest = u->latest = respell(u, u->edit.old.latest);
 		return u->latest ? 0 : -ENOMEM;
 	}
 	return 0;
@@ -225,46 +211,26 @@ static int make_new(struct update *u)
 	enum kind kind = u->change->kind;
 	int r = 0;
 
-	for (size_t i = 0; i < u->old.n_paths && r == 0; i++)
+	for (size_t i = 0; i < u->edit.old.n_paths && r == 0; i++)
 		r = carry_path(u, i);
 	if (r == 0 && (kind == ADD || (kind == POINT && !u->listed)))
 		r = append(u);
-	u->new.last_preserved = u->old.last_preserved;
-	u->new.unknown = u->old.unknown;
-	state_list_put(&u->list, &u->new);
 	return r < 0 ? r : choose_latest(u);
 }
 
-/* --- both of them ------------------------------------------------------------------------------------------ */
+/* --- the change ------------------------------------------------------------------------------------------ */
 
-static int remove_file(const struct update *u, struct err *e)
-{
-	int r = io_remove_file(u->dirfd, u->file, e);
-
-	if (r < 0)
-		return r;
-	return fsync(u->dirfd) < 0 ? err_sys(e, -errno, "%s: syncing its directory", u->file) : 0;
-}
-
-/* 1: another was written meanwhile. There remains the moment between reading it again and replacing it. */
+/* Writes it, if it differs. 1: another was written meanwhile. */
 static int put_new(const struct update *u, struct err *e)
 {
-	CLEANUP(buf_release) struct buf text = {0}, now = {0};
-	bool exists;
-	int r = u->new.latest ? state_print(&u->new, &text, e) : 0;
+	CLEANUP(buf_release) struct buf text = {0};
+	int r = u->edit.new.latest ? state_print(&u->edit.new, &text, e) : 0;
 
 	if (r < 0)
 		return err_wrap(e, r, "%s", u->file);
-	if (u->exists && text.n && bytes_eq(buf_bytes(&text), buf_bytes(&u->text)))
+	if (u->was.exists && text.n && bytes_eq(buf_bytes(&text), buf_bytes(&u->was.text)))
 		return 0;
-	r = read_text(u, &now, &exists, e);
-	if (r < 0)
-		return r;
-	if (exists != u->exists || !bytes_eq(buf_bytes(&now), buf_bytes(&u->text)))
-		return 1;
-	return u->new.latest ? io_replace_file_from(u->made_in, u->dirfd, u->file, buf_bytes(&text),
-						    u->mode, e)
-			     : remove_file(u, e);
+	return state_text_replace(&u->was, u->made_in, u->dirfd, u->file, buf_bytes(&text), e);
 }
 
 static int try(struct update *u, struct err *e)
@@ -288,11 +254,7 @@ static int update(int made_in, int dirfd, const char *file, const struct change 
 
 	for (int i = 0; i < TRIES; i++) {
 		CLEANUP(update_release)
-		struct update u = {.made_in = made_in,
-				   .dirfd = dirfd,
-				   .file = file,
-				   .change = c,
-				   .mode = 0644};
+		struct update u = {.made_in = made_in, .dirfd = dirfd, .file = file, .change = c};
 		int r = try(&u, e);
 
 		if (r <= 0)

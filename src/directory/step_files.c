@@ -13,12 +13,12 @@
 #include <limits.h>
 #include <stdio.h>
 
-/* Where the record is while it is not whole. */
+/* The record while it is made, and while it is removed. */
 #define UNMADE ".ckptfs/leaving.new"
 
 /* --- names ------------------------------------------------------------------------------------------------- */
 
-/* The names of all files that the step may have, each with its NUL. */
+/* Appends the names of all files that the step may have, each with its NUL. */
 static int list_files(const struct step_files *f, const struct step_place *p, struct buf *out,
 		      struct err *e)
 {
@@ -49,7 +49,7 @@ static int list_files(const struct step_files *f, const struct step_place *p, st
 	return r < 0 ? err_set(e, r, "no memory") : 0;
 }
 
-/* What FILE of the step FROM is called as one of TO. */
+/* Appends the name that FILE of the step FROM gets as a file of TO, with its NUL. */
 static int new_name(const char *file, const char *from, const char *to, struct buf *out)
 {
 	size_t n = strlen(from), stem = sidecar_stem(from);
@@ -63,27 +63,30 @@ static int new_name(const char *file, const char *from, const char *to, struct b
 
 /* --- the record -------------------------------------------------------------------------------------------- */
 
-static int record_files(const struct step_files *f, const struct buf *files, int fd, struct err *e)
+/* Makes a stamp of each of FILES, in the folder STAMPS. */
+static int stamp_files(const struct step_files *f, const struct buf *files, int stamps,
+		       struct err *e)
 {
 	int r = 0;
 
 	for (const char *n = (char *)files->p; r == 0 && n < (char *)files->p + files->n;
 	     n += strlen(n) + 1) {
-		r = file_stamp_make(f->top, n, fd, n, e);
-		if (r == -ENOENT) /* it has no such file */
+		r = file_stamp_make(f->top, n, stamps, n, e);
+		if (r == -ENOENT) /* the step has no such file */
 			r = err_set(e, 0, "%s", "");
 	}
-	return r == 0 ? io_sync(fd, UNMADE, e) : r;
+	return r == 0 ? io_sync(stamps, UNMADE, e) : r;
 }
 
+/* The empty prefix is written as ".", which no link can lead to otherwise. */
 static int make_link(const char *step, int fd, const char *name, struct err *e)
 {
 	return io_make_link(*step ? step : ".", fd, name, e);
 }
 
-/* TO is NULL for one that is removed. */
-static int record(const struct step_files *f, const struct step_place *from, const char *to,
-		  struct err *e)
+/* Records that FROM is to be renamed to TO, or with NULL to be removed. */
+static int make_record(const struct step_files *f, const struct step_place *from, const char *to,
+		       struct err *e)
 {
 	CLEANUP(buf_release) struct buf files = {0};
 	CLEANUP(closep) int fd = -1, files_fd = -1;
@@ -104,33 +107,35 @@ static int record(const struct step_files *f, const struct step_place *from, con
 	if (r == 0)
 		r = files_fd = dir_fd(fd, "files", e);
 	if (r >= 0)
-		r = record_files(f, &files, files_fd, e);
+		r = stamp_files(f, &files, files_fd, e);
 	if (r == 0)
 		r = io_sync(fd, UNMADE, e);
 	return r < 0 ? r : io_move_new(f->top, UNMADE, f->top, STEP_LEAVING, e);
 }
 
-/* First what it is found by. */
-static int forget(int top, struct err *e)
+/* Renames the record first: half of one must not be found. */
+static int remove_record(int top, struct err *e)
 {
 	int r = io_move(top, STEP_LEAVING, top, UNMADE, e);
 
 	return r < 0 && r != -ENOENT ? r : io_remove_all(top, UNMADE, e);
 }
 
-/* --- what is to be done ------------------------------------------------------------------------------------ */
+/* --- each file --------------------------------------------------------------------------------------------- */
 
+/* What is under way. */
 struct leaving {
-	int top, files; /* the stamps in the record */
+	int top;
+	int stamps; /* the folder of them in the record */
 	const char *state_name;
 	struct step_place from, to;
-	bool renamed; /* else removed, and `to` is not used */
+	bool renamed; /* false: it is removed, and `to` is not used */
 };
 
-/* Does something with FILE, which is to be called AS. */
-typedef int (*leaving_fn)(const struct leaving *l, const char *file, const char *as, struct err *e);
+/* Does something with FILE of l->from. AS: its name as a file of l->to; NULL: the step is removed. */
+typedef int (*file_fn)(const struct leaving *l, const char *file, const char *as, struct err *e);
 
-static int call(const struct leaving *l, const char *file, leaving_fn f, struct err *e)
+static int call(const struct leaving *l, const char *file, file_fn f, struct err *e)
 {
 	CLEANUP(buf_release) struct buf as = {0};
 
@@ -139,10 +144,11 @@ static int call(const struct leaving *l, const char *file, leaving_fn f, struct 
 	return f(l, file, (char *)as.p, e);
 }
 
-/* For each file that there was: the index, if it was, LAST or else first. Until one is not 0. */
-static int each(const struct leaving *l, bool last, leaving_fn f, struct err *e)
+/* Calls F for each file that has a stamp, until a call returns something else than 0. The index, if the step has
+ * one, comes first, or with INDEX_LAST last. */
+static int for_each_file(const struct leaving *l, bool index_last, file_fn f, struct err *e)
 {
-	CLEANUP(dir_closep) DIR *s = dir_open(l->files, ".");
+	CLEANUP(dir_closep) DIR *s = dir_open(l->stamps, ".");
 	const char *index = l->from.file;
 	const struct dirent *de;
 	bool has_index;
@@ -150,14 +156,15 @@ static int each(const struct leaving *l, bool last, leaving_fn f, struct err *e)
 
 	if (!s)
 		return err_sys(e, -errno, STEP_LEAVING);
-	has_index = faccessat(l->files, index, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-	r = has_index && !last ? call(l, index, f, e) : 0;
+	has_index = faccessat(l->stamps, index, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	r = has_index && !index_last ? call(l, index, f, e) : 0;
 	while (r == 0 && (de = dir_read(s, &r)))
 		if (strcmp(de->d_name, index) != 0)
 			r = call(l, de->d_name, f, e);
-	return r == 0 && has_index && last ? call(l, index, f, e) : r;
+	return r == 0 && has_index && index_last ? call(l, index, f, e) : r;
 }
 
+/* For placed_remove_if: the stamp NAME. */
 struct stamped {
 	int stamps;
 	const char *name;
@@ -170,6 +177,7 @@ static int is_stamped(const void *stamped, int dirfd, const char *file, struct e
 	return file_stamp_fits(t->stamps, t->name, dirfd, file, e);
 }
 
+/* Also if it is what io_move_new keeps a name with. */
 static int is_stamped_or_mark(const void *stamped, int dirfd, const char *file, struct err *e)
 {
 	int r = is_stamped(stamped, dirfd, file, e);
@@ -177,18 +185,18 @@ static int is_stamped_or_mark(const void *stamped, int dirfd, const char *file, 
 	return r == 0 ? io_is_mark(dirfd, file, e) : r;
 }
 
-/* The step's file, or the new name of it, goes; not what has taken its place. */
+/* Removes NAME, an old or new one of FILE, if it is IS_OURS' file. That it is another's is no error. */
 static int remove_ours(const struct leaving *l, const char *file, const char *name,
 		       placed_fn is_ours, struct err *e)
 {
-	const struct stamped t = {l->files, file};
+	const struct stamped t = {l->stamps, file};
 	int r = placed_remove_if(l->top, name, is_ours, &t, e);
 
 	return r < 0 ? r : 0;
 }
 
-/* Where there are no hard links it loses the old name at once. A trainer may have saved under that meanwhile:
- * then there is no step any more that could be renamed. */
+/* Gives FILE its new name. Where there are no hard links it loses the old one at once. -ESTALE: a trainer has saved
+ * under the old name meanwhile, and the step that was to be renamed is gone. */
 static int give_name(const struct leaving *l, const char *file, const char *as, struct err *e)
 {
 	int r = io_link(l->top, file, l->top, as, e);
@@ -199,20 +207,20 @@ static int give_name(const struct leaving *l, const char *file, const char *as, 
 		r = io_move_new(l->top, file, l->top, as, e);
 	if (r < 0)
 		return r;
-	fits = file_stamp_fits(l->files, file, l->top, as, e);
+	fits = file_stamp_fits(l->stamps, file, l->top, as, e);
 	if (fits == 1)
 		return 0;
 	if (moved)
 		io_move_new(l->top, as, l->top, file, NULL);
 	else
-		io_remove_file(l->top, as, NULL); /* which it has not had for long */
+		io_remove_file(l->top, as, NULL);
 	return fits < 0 ? fits : err_set(e, -ESTALE, "%s: was replaced meanwhile", file);
 }
 
-/* A trainer may have saved under the old name meanwhile. */
+/* Gives FILE its old name back, unless a trainer has saved under that meanwhile, and takes the new one away. */
 static int take_name_back(const struct leaving *l, const char *file, const char *as, struct err *e)
 {
-	int r = file_stamp_fits(l->files, file, l->top, as, e);
+	int r = file_stamp_fits(l->stamps, file, l->top, as, e);
 
 	if (r <= 0)
 		return r < 0 ? r : remove_ours(l, file, as, is_stamped_or_mark, e);
@@ -225,10 +233,10 @@ static int take_name_back(const struct leaving *l, const char *file, const char 
 	return r < 0 && r != -EEXIST ? r : remove_ours(l, file, as, is_stamped, e);
 }
 
-/* 1 if it has not. */
-static int has_name(const struct leaving *l, const char *file, const char *as, struct err *e)
+/* 1: FILE does not have its new name. */
+static int lacks_name(const struct leaving *l, const char *file, const char *as, struct err *e)
 {
-	int r = file_stamp_fits(l->files, file, l->top, as, e);
+	int r = file_stamp_fits(l->stamps, file, l->top, as, e);
 
 	return r < 0 ? r : !r;
 }
@@ -239,7 +247,7 @@ static int take_old_name(const struct leaving *l, const char *file, const char *
 	return remove_ours(l, file, file, is_stamped, e);
 }
 
-static int tell_state(const struct leaving *l, struct err *e)
+static int update_state(const struct leaving *l, struct err *e)
 {
 	return l->renamed ? state_rename(l->top, l->state_name, &l->from, &l->to, e)
 			  : state_drop(l->top, l->state_name, &l->from, e);
@@ -251,7 +259,7 @@ static void leaving_release(struct leaving *l)
 {
 	step_place_release(&l->from);
 	step_place_release(&l->to);
-	closep(&l->files);
+	closep(&l->stamps);
 }
 
 static int read_step(int fd, const char *link, char name[NAME_MAX + 1])
@@ -266,13 +274,13 @@ static int read_step(int fd, const char *link, char name[NAME_MAX + 1])
 	return 0;
 }
 
-/* The place of the step NAME, which is of the same kind as ITEM; of V2 without that. */
+/* The place of the step NAME, of the same format as ITEM; NULL: V2. */
 static int place_of(const char *name, const struct listed *item, struct step_place *out)
 {
 	CLEANUP(buf_release) struct buf file = {0};
 	struct step_place place = {.name = (char *)name, .format = STEP_V2};
 
-	if (buf_printf(&file, "%s.index", name) < 0 || buf_add_byte(&file, 0) < 0)
+	if (name_of_index(name, &file) < 0)
 		return -ENOMEM;
 	place.file = (char *)file.p;
 	if (item) {
@@ -282,7 +290,7 @@ static int place_of(const char *name, const struct listed *item, struct step_pla
 	return step_place_copy(&place, out);
 }
 
-/* L is zeroed. -ENOENT: there is no record. */
+/* Reads the record into L, which is zeroed. -ENOENT: there is none; -EUCLEAN: it is not whole. */
 static int read_record(int top, struct leaving *l, struct err *e)
 {
 	CLEANUP(closep) int fd = dir_fd(top, STEP_LEAVING, e);
@@ -294,8 +302,8 @@ static int read_record(int top, struct leaving *l, struct err *e)
 	if (fd < 0 || r < 0)
 		return fd < 0 ? fd : err_sys(e, r == -ENOENT ? -EUCLEAN : r, STEP_LEAVING "/from");
 	l->renamed = read_step(fd, "to", to) == 0;
-	l->files = dir_fd(fd, "files", e);
-	r = l->files < 0 ? l->files : listing_read(top, l->state_name, &list, e);
+	l->stamps = dir_fd(fd, "files", e);
+	r = l->stamps < 0 ? l->stamps : listing_read(top, l->state_name, &list, e);
 	if (r < 0)
 		return r == -ENOENT ? -EUCLEAN : r;
 	item = listing_find(&list, LISTED_STEP, from);
@@ -307,7 +315,7 @@ static int read_record(int top, struct leaving *l, struct err *e)
 	return r < 0 ? err_set(e, r, "no memory") : 0;
 }
 
-static int note(const struct leaving *l, bool whole, struct buf *done)
+static int describe(const struct leaving *l, bool whole, struct buf *done)
 {
 	int r;
 
@@ -320,29 +328,29 @@ static int note(const struct leaving *l, bool whole, struct buf *done)
 	return r == 0 ? buf_add_byte(done, 0) : r;
 }
 
-/* With DRAFTS what a removed step has of these is removed too; without, somebody may be at work on them. */
-static int resume(int top, const char *state_name, bool drafts, struct buf *done, struct err *e)
+/* END_DRAFT: the draft of a step that is removed is removed too. Nobody may be at work on it. */
+static int resume(int top, const char *state_name, bool end_draft, struct buf *done, struct err *e)
 {
 	CLEANUP(leaving_release)
-	struct leaving l = {.top = top, .files = -1, .state_name = state_name};
+	struct leaving l = {.top = top, .stamps = -1, .state_name = state_name};
 	int r = read_record(top, &l, e);
 	bool whole;
 
 	if (r < 0)
 		return r == -ENOENT ? io_remove_all(top, UNMADE, e) : r;
-	r = l.renamed ? each(&l, true, has_name, e) : 0;
+	r = l.renamed ? for_each_file(&l, true, lacks_name, e) : 0;
 	if (r < 0)
 		return r;
 	whole = r == 0;
-	if (r == 0 && drafts && !l.renamed)
+	if (r == 0 && end_draft && !l.renamed)
 		r = drafts_remove(top, l.from.name, e);
 	if (whole && r == 0)
-		r = tell_state(&l, e);
+		r = update_state(&l, e);
 	if (r >= 0)
-		r = each(&l, false, whole ? take_old_name : take_name_back, e);
+		r = for_each_file(&l, false, whole ? take_old_name : take_name_back, e);
 	if (r == 0)
-		r = forget(top, e);
-	if (r == 0 && note(&l, whole, done) < 0)
+		r = remove_record(top, e);
+	if (r == 0 && describe(&l, whole, done) < 0)
 		r = err_set(e, -ENOMEM, "no memory");
 	return r;
 }
@@ -352,44 +360,46 @@ int step_files_resume(int top, const char *state_name, struct buf *done, struct 
 	return resume(top, state_name, true, done, e);
 }
 
-/* --- both of them ------------------------------------------------------------------------------------------ */
+/* --- renaming and removing --------------------------------------------------------------------------------- */
 
-/* Makes the record, when one of something that failed is worked off. TO is NULL for a removal. */
-static int begin(const struct step_files *f, const struct step_place *from, const char *to,
+/* Makes the record, and L of it. What an earlier record says is done first: it is of something that failed. TO: or
+ * NULL. */
+static int start(const struct step_files *f, const struct step_place *from, const char *to,
 		 struct leaving *l, struct err *e)
 {
 	CLEANUP(buf_release) struct buf done = {0};
 	int r = resume(f->top, f->state_name, false, &done, e);
 
 	if (r == 0)
-		r = record(f, from, to, e);
+		r = make_record(f, from, to, e);
 	if (r < 0)
 		return r;
 	*l = (struct leaving){.top = f->top, .state_name = f->state_name, .from = *from};
-	r = l->files = dir_fd(f->top, STEP_LEAVING "/files", e);
-	if (r < 0) /* else it would be done at some later time */
-		forget(f->top, NULL);
+	r = l->stamps = dir_fd(f->top, STEP_LEAVING "/files", e);
+	if (r < 0) /* nothing is done, now or later */
+		remove_record(f->top, NULL);
 	return r < 0 ? r : 0;
 }
 
-/* Nothing has been taken away yet. */
+/* Takes all back. No old name was taken away yet. */
 static void give_up(struct leaving *l)
 {
-	if (l->renamed && each(l, false, take_name_back, NULL) < 0)
+	if (l->renamed && for_each_file(l, false, take_name_back, NULL) < 0)
 		return;
-	forget(l->top, NULL);
+	remove_record(l->top, NULL);
 }
 
-/* What is left to do where R, of what was to be done first, is 0; the record stays. */
+/* If R is 0: changes the state file and takes the old names away. Else, or if the state file can't be changed,
+ * takes all back. */
 static int finish(struct leaving *l, int r, struct err *e)
 {
 	if (r == 0)
-		r = tell_state(l, e);
+		r = update_state(l, e);
 	if (r < 0)
 		give_up(l);
 	else
-		r = each(l, false, take_old_name, e);
-	closep(&l->files);
+		r = for_each_file(l, false, take_old_name, e);
+	closep(&l->stamps);
 	return r;
 }
 
@@ -402,30 +412,30 @@ int step_rename(const struct step_files *f, const struct step_place *from, const
 	r = step_name_is_free(f->top, to, e);
 	if (r <= 0)
 		return r < 0 ? r : err_set(e, -EEXIST, "%s: something of that name is there", to);
-	r = begin(f, from, to, &l, e);
+	r = start(f, from, to, &l, e);
 	if (r < 0)
 		return r;
 	l.renamed = true;
 	l.to = *from;
 	l.to.name = (char *)to;
-	r = each(&l, true, give_name, e);
+	r = for_each_file(&l, true, give_name, e);
 	if (r == 0)
 		r = io_sync(f->top, "the checkpoint directory", e);
 	r = finish(&l, r, e);
-	return r < 0 ? r : forget(f->top, e);
+	return r < 0 ? r : remove_record(f->top, e);
 }
 
 int step_remove(const struct step_files *f, const struct step_place *place, struct err *e)
 {
 	struct leaving l;
-	int r = begin(f, place, NULL, &l, e);
+	int r = start(f, place, NULL, &l, e);
 
 	if (r < 0)
 		return r;
 	return finish(&l, 0, e);
 }
 
-void step_removed(const struct step_files *f)
+void step_remove_end(const struct step_files *f)
 {
-	forget(f->top, NULL);
+	remove_record(f->top, NULL);
 }

@@ -1,33 +1,37 @@
-/* src/directory/step_files.h: a step's files as a whole: renamed, removed.
+/* src/directory/step_files.h: renames and removes a step with all of its files.
  *
- * The index is what makes a step one: it gets its new name last, and goes first. The state file is changed before the old names
- * go, so that TensorFlow is never led to what is not there. What is under way stands in .ckptfs/leaving, by which
- * whoever comes after a crash goes on:
+ * A step is there as long as its index is. So the index gets its new name last, and loses its old one first. The
+ * state file is changed before the old names go, so that it never leads TensorFlow to a step that is not there.
+ *
+ * What is under way is recorded in .ckptfs/leaving. After a crash the next mount goes on from that:
  *
  *     from -> my-model-0
- *     to -> best                 absent: it is removed
+ *     to -> best                 absent: the step is removed
  *     files/my-model-0.index -> "1234 56 1790000000.000000000"
- *                                of each file of it inode, size and time: one that a trainer saved since then is another */
+ *                                a stamp of each file (directory/file_stamp.h), which does not fit a file that a trainer
+ *                                has saved under that name since */
 #pragma once
 #include "step/step.h"
 
 #define STEP_LEAVING ".ckptfs/leaving"
 
 struct step_files {
-	int top; /* the checkpoint directory, in which .ckptfs is */
+	int top; /* the checkpoint directory; .ckptfs is in it */
 	const char *state_name;
 	const char *meta; /* suffix of the meta graph */
 };
 
-/* Gives the step at FROM the prefix TO. -EEXIST: something of that name is there; or of the calls. If it fails all is as it was,
- * or what is left to do stands in .ckptfs/leaving. */
+/* Gives the step at FROM the prefix TO. -EEXIST: something of that name is there; or what the calls return. If it
+ * fails, all is as it was, or the record says what is left to do. */
 int step_rename(const struct step_files *f, const struct step_place *from, const char *to,
 		struct err *e);
 
-/* Removes it; shards that other steps have links to live on there. What is missing already is no error. Its draft has to be
- * ended between these two: a crash before the second ends it. */
+/* Removes the step at PLACE. Its shards live on where other steps have hard links to them. A file that is missing
+ * is no error. If that succeeds, the caller ends the step's draft, and then calls step_remove_end, which forgets
+ * the record: after a crash in between, step_files_resume ends the draft. */
 int step_remove(const struct step_files *f, const struct step_place *place, struct err *e);
-void step_removed(const struct step_files *f);
+void step_remove_end(const struct step_files *f);
 
-/* Finishes or takes back what stands in .ckptfs/leaving. Then DONE is a sentence of that, with its NUL; else it stays as it is. */
+/* Goes on with what the record says, or takes it back. If there was something to do, DONE gets a sentence that says so,
+ * with its NUL. */
 int step_files_resume(int top, const char *state_name, struct buf *done, struct err *e);

@@ -1,9 +1,10 @@
 /* src/draft/change.c: items are made, removed and renamed. */
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "draft/ask.h"
+#include "draft/copy.h"
 #include "draft/disk.h"
-#include "draft/draft.h"
-#include "draft/draft_own.h"
+#include "draft/file.h"
 #include "draft/items.h"
 #include "draft/staged.h"
 #include "step/name.h"
@@ -153,7 +154,7 @@ static int remove_item(struct draft *d, struct draft_item *i, struct err *e)
 
 	/* Who has it open goes on with what was copied so far. That must not keep it from being removed. */
 	if (r == 0 && i->opens && referring)
-		draft_settle(d, i, NULL);
+		draft_copy_referred(d, i, NULL);
 	on_disk = i->on_disk;
 
 	/* A link in whose place a file would come that is not there yet. */
@@ -215,7 +216,7 @@ static int spell_out(struct draft *d, struct draft_item *i, struct err *e)
 		return fd < 0 ? fd : 0;
 	}
 	if (i->what == DRAFT_STAGED) {
-		int r = draft_settle(d, i, e);
+		int r = draft_copy_referred(d, i, e);
 
 		if (r < 0 || i->on_disk)
 			return r;
@@ -226,7 +227,7 @@ static int spell_out(struct draft *d, struct draft_item *i, struct err *e)
 	}
 	if (i->on_disk)
 		return 0;
-	int r = disk_put_link(d, i, e);
+	int r = disk_place_link(d, i, e);
 
 	i->on_disk = r == 0;
 	return r;

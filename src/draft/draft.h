@@ -93,15 +93,15 @@ int draft_pin_dir(const struct draft *d, const struct pin *p, struct err *e);
 
 /* Waits until no write is under way, for a commit must not see half of one; and a moment for files that are
  * being closed. The lock is held, and let go meanwhile. */
-void draft_settle_writes(struct draft *d);
+void draft_await_writes(struct draft *d);
 
 /* After a commit, while files are open for writing: these stay, as what is written over the same base from now
  * on; all else is as in the base again. If that fails the draft ends: the commit has all that was written, and
  * what is written to one of these files later fails. The lock is held. */
-void draft_restart(struct draft *d);
+void draft_go_on(struct draft *d);
 
 /* -EBUSY: a file is open for writing with which that can't be done. The lock is held. */
-int draft_can_restart(const struct draft *d, struct err *e);
+int draft_can_go_on(const struct draft *d, struct err *e);
 
 /* Makes NAME the prefix of the step that a draft without a base is for. -EEXIST: there is a draft of it. */
 int draft_rename_step(struct draft *d, const char *name, struct err *e);
@@ -128,7 +128,7 @@ int draft_why(struct draft *d, struct buf *out);
 struct draft_item *draft_item(const struct draft *d, uint32_t index); /* NULL: none */
 struct draft_item *draft_find(const struct draft *d, const struct draft_item *dir,
 			      const char *name);
-void draft_item_put(struct draft *d, struct draft_item *i);
+void draft_item_unref(struct draft *d, struct draft_item *i);
 
 /* A number that no item has or had. 0: none. */
 uint32_t draft_new_number(struct draft *d);
@@ -179,7 +179,7 @@ int draft_open(struct draft *d, uint32_t index, bool writing, bool truncate,
 void draft_close(struct draft *d, struct draft_item *i, bool writing);
 
 /* The bytes of an open file. BASE is that of what I is or was as a VAR, or NULL. -ESTALE, without a sentence:
- * the draft has ended, or began anew, and I's number stands for what the base has: it is to be opened again. A
+ * the draft has ended, or went on after a commit without I, and I's number stands for what the base has: it is to be opened again. A
  * file whose name was removed has bytes of its own until it is closed. */
 int64_t draft_read(struct draft *d, struct draft_item *i, const struct draft_base *base,
 		   uint64_t off, size_t len, uint8_t *dst, struct err *e);

@@ -67,8 +67,8 @@ struct draft_item {
 	uint32_t opens, writers;
 	enum draft_what what;
 	bool gone; /* its name was removed; some have it open */
-	bool left; /* the draft began anew without it; some have it open */
-	bool lost; /* it was to stay when the draft began anew, and could not */
+	bool left; /* the draft went on without it after a commit; some have it open */
+	bool lost; /* it was to stay when the draft went on, and could not */
 	bool committed; /* VAR: that stayed then, and is in the commit as it is */
 	bool on_disk; /* in `tree`; a VAR or TEXT that is not shows through from the base */
 	bool under; /* the base shows something at this place, which is this or is hidden by it */
@@ -114,7 +114,7 @@ struct draft {
 	bool base_meta; /* and whether it has a meta graph */
 	uint32_t writers;
 	uint32_t in_flight; /* writes that are under way, without the lock */
-	pthread_cond_t settled; /* there are none, or no writers */
+	pthread_cond_t quiet; /* there are none, or no writers */
 	uint64_t changes; /* counts them */
 	int64_t changed_at; /* ms of CLOCK_MONOTONIC */
 	atomic_bool

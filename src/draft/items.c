@@ -1,6 +1,7 @@
 #include "draft/items.h"
 #include "base/cleanup.h"
-#include "draft/draft_own.h"
+#include "draft/pins.h"
+#include "step/name.h"
 #include <fcntl.h>
 #include <time.h>
 
@@ -113,6 +114,21 @@ uint32_t draft_new_number(struct draft *d)
 
 /* --- items ------------------------------------------------------------------------------------------------- */
 
+bool draft_has_own_name(const struct draft *d, const struct draft_item *i)
+{
+	const struct step *s = d->pins[i->pin].step;
+	CLEANUP(buf_release) struct buf path = {0};
+	const uint8_t *name;
+
+	if (name_to_path(s->object_based ? NAME_OBJECT : NAME_PLAIN, var_key(s, draft_var(d, i)),
+			 &path) < 0 ||
+	    buf_add_str(&path, ".npy") < 0)
+		return false;
+	name = memrchr(path.p, '/', path.n);
+	name = name ? name + 1 : path.p;
+	return bytes_eq(bytes_of(name, path.n - (size_t)(name - path.p)), bytes_str(i->name));
+}
+
 struct draft_item *items_add(struct draft *d, struct draft_item *parent, const char *name, size_t n,
 			     enum draft_what what, uint32_t index)
 {
@@ -172,7 +188,7 @@ void items_unstage(struct draft_item *i)
 	i->staged = NULL;
 }
 
-void draft_item_put(struct draft *d, struct draft_item *i)
+void draft_item_unref(struct draft *d, struct draft_item *i)
 {
 	struct draft_item **slot = slot_of(d, i->index);
 
@@ -191,7 +207,7 @@ void items_remove(struct draft *d, struct draft_item *i)
 	d->n_items--;
 	i->parent = NULL;
 	i->gone = true;
-	draft_item_put(d, i);
+	draft_item_unref(d, i);
 }
 
 void items_move(struct draft *d, struct draft_item *i, struct draft_item *parent, char *name)
@@ -219,10 +235,55 @@ void items_entered(struct draft_item *dir)
 	clock_gettime(CLOCK_REALTIME, &dir->entered);
 }
 
+int64_t draft_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 void items_changed(struct draft *d)
 {
 	d->changed_at = draft_now_ms();
 	d->changes++;
+}
+
+/* --- what they are --------------------------------------------------------------------------------------------------- */
+
+/* The components that TensorFlow puts into keys of object-based checkpoints. */
+static bool is_keyword(const char *name)
+{
+	return !strcmp(name, ".ATTRIBUTES") || !strcmp(name, ".OPTIMIZER_SLOT");
+}
+
+/* A tool's temporary folder, or in one; the base's are scopes of its variables. */
+bool draft_is_hidden(const struct draft_item *i)
+{
+	for (; i && i->parent; i = i->parent)
+		if (i->name[0] == '.' && !i->under && !is_keyword(i->name))
+			return true;
+	return false;
+}
+
+bool draft_is_variable(const struct draft_item *i)
+{
+	bool hidden = i->name[0] == '.' || draft_is_hidden(i->parent);
+
+	if (i->what == DRAFT_DIR || i->what == DRAFT_TEXT ||
+	    !bytes_ends(bytes_str(i->name), bytes_str(".npy")))
+		return false;
+	return !hidden ||
+	       (i->what == DRAFT_VAR ? i->own_name : i->under && i->expect_var != DRAFT_NONE);
+}
+
+int draft_path(const struct draft_item *i, struct buf *out)
+{
+	int r = i->parent && i->parent->parent ? draft_path(i->parent, out) : 0;
+
+	if (r == 0 && out->n)
+		r = buf_add_byte(out, '/');
+	return r == 0 ? buf_add_str(out, i->name) : r;
 }
 
 /* --- the base ---------------------------------------------------------------------------------------------- */
@@ -345,7 +406,7 @@ int items_init(struct draft *d, const struct tree *t)
 
 /* --- a fresh start ----------------------------------------------------------------------------------------- */
 
-void items_take_out(struct draft *d, struct draft_item *i)
+void items_detach(struct draft *d, struct draft_item *i)
 {
 	unlink_item(d, i);
 	d->n_items--;
@@ -353,7 +414,7 @@ void items_take_out(struct draft *d, struct draft_item *i)
 	i->left = true;
 }
 
-void items_put_back(struct draft *d, struct draft_item *i, struct draft_item *parent)
+void items_reattach(struct draft *d, struct draft_item *i, struct draft_item *parent)
 {
 	struct draft_item **slot = slot_of(d, i->index), *base = slot ? *slot : NULL;
 
@@ -379,8 +440,8 @@ void items_leave(struct draft *d)
 		i = next;
 		next = i->parent;
 		if (next)
-			items_take_out(d, i);
-		draft_item_put(d, i);
+			items_detach(d, i);
+		draft_item_unref(d, i);
 	}
 	d->root = NULL;
 	free(d->buckets);

@@ -1,4 +1,4 @@
-/* src/draft/items.h: the items of a draft as a tree in memory. For draft*.c and commit*.c alone; the
+/* src/draft/items.h: the items of a draft as a tree in memory. For src/draft and src/commit alone; the
  * draft's lock is held. */
 #pragma once
 #include "draft/draft_state.h"
@@ -20,10 +20,10 @@ void items_remove(struct draft *d, struct draft_item *i);
 void items_move(struct draft *d, struct draft_item *i, struct draft_item *parent, char *name);
 
 /* Takes I out of the tree for a while; the tree's reference becomes the caller's. */
-void items_take_out(struct draft *d, struct draft_item *i);
+void items_detach(struct draft *d, struct draft_item *i);
 
 /* Puts it back below PARENT; in place of the item there that has its index. */
-void items_put_back(struct draft *d, struct draft_item *i, struct draft_item *parent);
+void items_reattach(struct draft *d, struct draft_item *i, struct draft_item *parent);
 
 /* Lets all items go. What is open keeps its item, which has `left` then. */
 void items_leave(struct draft *d);
@@ -40,3 +40,12 @@ void items_entered(struct draft_item *dir);
 
 /* A change was made: commits wait, and what failed may be tried again. */
 void items_changed(struct draft *d);
+
+/* ms of CLOCK_MONOTONIC */
+int64_t draft_now_ms(void);
+
+/* Is the name of I, a VAR, that of the variable in its own step? */
+bool draft_has_own_name(const struct draft *d, const struct draft_item *i);
+
+/* Is the folder I a tool's temporary one, or in one? */
+bool draft_is_hidden(const struct draft_item *i);

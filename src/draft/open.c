@@ -2,23 +2,15 @@
  * docs/ARCHITECTURE.md). */
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "draft/ask.h"
+#include "draft/copy.h"
 #include "draft/disk.h"
-#include "draft/draft.h"
-#include "draft/draft_own.h"
+#include "draft/file.h"
 #include "draft/items.h"
 #include "draft/staged.h"
-#include <fcntl.h>
-#include <time.h>
+#include "draft/write.h"
 
 /* --- opening and closing ----------------------------------------------------------------------------------- */
-
-void draft_count_open(struct draft *d, struct draft_item *i, bool writing)
-{
-	i->refs++;
-	i->opens++;
-	i->writers += writing;
-	d->writers += writing;
-}
 
 int draft_open(struct draft *d, uint32_t index, bool writing, bool truncate,
 	       struct draft_item **out, struct err *e)
@@ -73,12 +65,12 @@ void draft_close(struct draft *d, struct draft_item *i, bool writing)
 	i->writers -= writing;
 	d->writers -= writing;
 	if (!d->writers)
-		pthread_cond_broadcast(&d->settled);
+		pthread_cond_broadcast(&d->quiet);
 	if (writing)
 		d->changed_at = draft_now_ms();
 	if (i->staged && !i->opens)
 		end_file(d, i);
-	draft_item_put(d, i);
+	draft_item_unref(d, i);
 	pthread_mutex_unlock(&d->lock);
 }
 
@@ -121,7 +113,7 @@ int64_t draft_read(struct draft *d, struct draft_item *i, const struct draft_bas
 	staged = i->what == DRAFT_STAGED;
 	r = is_over(d, i) ? -ESTALE : 0;
 	if (r == 0 && staged) {
-		r = draft_settle(d, i, e);
+		r = draft_copy_referred(d, i, e);
 		if (r == 0 && i->on_disk)
 			r = draft_need_file(d, i, e);
 		fd = i->staged->fd; /* stays open as long as somebody has the item open */
@@ -137,88 +129,7 @@ int64_t draft_read(struct draft *d, struct draft_item *i, const struct draft_bas
 	return n < 0 ? err_sys(e, -errno, "pread") : n;
 }
 
-/* --- writing ----------------------------------------------------------------------------------------------- */
-
-/* Before bytes of I change; its descriptor. */
-static int begin_change(struct draft *d, struct draft_item *i, const struct draft_base *base,
-			struct err *e)
-{
-	int r;
-
-	pthread_mutex_lock(&d->lock);
-	r = i->what == DRAFT_DIR ? -EISDIR : draft_need_bytes(d, i, base, e);
-	if (r == 0) {
-		draft_touched(d, i);
-		d->in_flight++;
-		r = i->staged->fd;
-	}
-	pthread_mutex_unlock(&d->lock);
-	return r;
-}
-
-/* They have changed: what was read before that is not what is there now. */
-static void end_change(struct draft *d, struct draft_item *i)
-{
-	pthread_mutex_lock(&d->lock);
-	draft_touched(d, i);
-	if (--d->in_flight == 0)
-		pthread_cond_broadcast(&d->settled);
-	pthread_mutex_unlock(&d->lock);
-}
-
-/* close(2) does not wait for the kernel to say that a file is closed; a moment later it has. */
-enum { PATIENCE_MS = 20 };
-
-static void await_closing(struct draft *d)
-{
-	struct timespec until;
-	int r = 0;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += PATIENCE_MS * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
-	while (d->writers && r == 0)
-		r = pthread_cond_timedwait(&d->settled, &d->lock, &until);
-}
-
-void draft_settle_writes(struct draft *d)
-{
-	await_closing(d);
-	while (d->in_flight)
-		pthread_cond_wait(&d->settled, &d->lock);
-}
-
-int draft_write(struct draft *d, struct draft_item *i, const struct draft_base *base,
-		struct bytes b, uint64_t off, struct err *e)
-{
-	int fd = begin_change(d, i, base, e), r;
-
-	if (fd < 0)
-		return fd;
-	r = io_write_at(fd, b, off, e);
-	if (r == 0)
-		staged_saw(i->staged, b.p, b.n, off);
-	else
-		staged_cut(i->staged, 1);
-	end_change(d, i);
-	return r;
-}
-
-int draft_allocate(struct draft *d, struct draft_item *i, const struct draft_base *base, int mode,
-		   uint64_t off, uint64_t len, struct err *e)
-{
-	int fd = begin_change(d, i, base, e), r;
-
-	if (fd < 0)
-		return fd;
-	staged_cut(i->staged, 1);
-	r = fallocate(fd, mode, (off_t)off, (off_t)len) < 0 ? err_sys(e, -errno, "fallocate") : 0;
-	end_change(d, i);
-	return r;
-}
+/* --- at its end -------------------------------------------------------------------------------------------------- */
 
 int draft_check(struct draft *d, struct draft_item *i, bool not_yet, struct err *e)
 {

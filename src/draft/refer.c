@@ -1,8 +1,8 @@
 /* src/draft/refer.c: what is copied within the mount becomes a reference, so that no byte is moved. */
 #include "base/cleanup.h"
+#include "draft/copy.h"
 #include "draft/disk.h"
-#include "draft/draft.h"
-#include "draft/draft_own.h"
+#include "draft/file.h"
 #include "draft/items.h"
 #include "draft/staged.h"
 #include <fcntl.h>
@@ -28,7 +28,7 @@ static int end_reference(struct draft *d, struct draft_item *i, struct err *e)
 	if (dir < 0)
 		return dir;
 	link.on_disk = fstatat(dir, i->name, &st, AT_SYMLINK_NOFOLLOW) == 0;
-	r = disk_put_link(d, &link, e);
+	r = disk_place_link(d, &link, e);
 	if (r < 0)
 		return r;
 	items_unstage(i);

@@ -95,12 +95,12 @@ static const char *path_of(const struct draft_item *i, struct buf *out)
 }
 
 static int unlike(const struct draft_item *i, int dtype, unsigned rank, const int64_t *dims,
-		  const struct step *s, const struct var *want, struct err *e)
+		  const struct step *s, const struct var *over, struct err *e)
 {
 	CLEANUP(buf_release) struct buf have = {0}, expected = {0}, path = {0};
 
 	add_kind(&have, dtype, rank, dims);
-	add_kind(&expected, want->dtype, want->rank, var_dims(s, want));
+	add_kind(&expected, over->dtype, over->rank, var_dims(s, over));
 	return err_set(
 		e, -EINVAL,
 		"%s: is %.*s, expected %.*s as the variable has it; to change that, remove it first",
@@ -121,22 +121,22 @@ static const struct var *expected(const struct draft *d, const struct draft_item
 }
 
 static bool is_like(int dtype, unsigned rank, const int64_t *dims, const struct step *s,
-		    const struct var *want)
+		    const struct var *over)
 {
-	return dtype == want->dtype && rank == want->rank &&
-	       (!rank || !memcmp(dims, var_dims(s, want), rank * sizeof *dims));
+	return dtype == over->dtype && rank == over->rank &&
+	       (!rank || !memcmp(dims, var_dims(s, over), rank * sizeof *dims));
 }
 
 int staged_fits(const struct draft *d, const struct var *v, const struct step *of,
 		const struct draft_item *i, struct err *e)
 {
 	const struct step *s;
-	const struct var *want = expected(d, i, &s);
+	const struct var *over = expected(d, i, &s);
 
-	if (!want || want->kind == VAR_BAD || v->kind == VAR_BAD ||
-	    is_like(v->dtype, v->rank, var_dims(of, v), s, want))
+	if (!over || over->kind == VAR_BAD || v->kind == VAR_BAD ||
+	    is_like(v->dtype, v->rank, var_dims(of, v), s, over))
 		return 0;
-	return unlike(i, v->dtype, v->rank, var_dims(of, v), s, want, e);
+	return unlike(i, v->dtype, v->rank, var_dims(of, v), s, over, e);
 }
 
 static int incomplete(const struct draft_item *i, const struct npy *npy, struct err *e)
@@ -152,7 +152,7 @@ static int check_file(struct draft *d, const struct draft_item *i, bool not_yet,
 {
 	CLEANUP(buf_release) struct buf path = {0};
 	const struct step *s = NULL;
-	const struct var *want = expected(d, i, &s);
+	const struct var *over = expected(d, i, &s);
 	struct source src;
 	int r = source_of_fd(i->staged->fd, &src, e);
 
@@ -160,11 +160,11 @@ static int check_file(struct draft *d, const struct draft_item *i, bool not_yet,
 		return r;
 	if (!src.size)
 		return err_set(e, -EINVAL, "%s: is empty, expected a .npy file", path_of(i, &path));
-	r = npy_parse(&src, want ? want->dtype : 0, out, e);
+	r = npy_parse(&src, over ? over->dtype : 0, out, e);
 	if (r < 0)
 		return err_wrap(e, r, "%s", path_of(i, &path));
-	if (want && want->kind != VAR_BAD && !is_like(out->dtype, out->rank, out->dims, s, want))
-		return unlike(i, out->dtype, out->rank, out->dims, s, want, e);
+	if (over && over->kind != VAR_BAD && !is_like(out->dtype, out->rank, out->dims, s, over))
+		return unlike(i, out->dtype, out->rank, out->dims, s, over, e);
 	return out->stored == out->size || (not_yet && !out->stored) ? 0 : incomplete(i, out, e);
 }
 

@@ -7,8 +7,6 @@
 #pragma once
 #include "format/sstable.h"
 
-enum { BUNDLE_MAX_RANK = 254 };
-
 struct bundle {
 	struct sstable table;
 	struct sstable_iter iter;

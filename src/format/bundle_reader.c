@@ -4,31 +4,17 @@
 #include "format/bundle.h"
 #include "format/dtype.h"
 #include "format/slice.h"
+#include "format/tensor_proto.h"
 #include "message/pb.h"
 #include <inttypes.h>
 
 /* The version of bundles that this reader understands: TensorFlow's kTensorBundleVersion. */
 enum { VERSION = 1 };
 
-static int check_version(const Tensorflow__VersionDef *v, struct err *e)
-{
-	if (!v)
-		return 0;
-	if (v->producer < 0)
-		return err_set(e, -EUCLEAN, "header: producer version %" PRId32, v->producer);
-	if (v->min_consumer > VERSION)
-		return err_set(e, -ENOTSUP,
-			       "header: needs a reader of version %" PRId32 ", this is %d",
-			       v->min_consumer, VERSION);
-	for (size_t i = 0; i < v->n_bad_consumers; i++)
-		if (v->bad_consumers[i] == VERSION)
-			return err_set(e, -ENOTSUP, "header: forbids readers of version %d",
-				       VERSION);
-	return 0;
-}
-
 static int take_header(struct bundle *b, const Tensorflow__BundleHeaderProto *h, struct err *e)
 {
+	int r;
+
 	if (h->num_shards <= 0)
 		return err_set(e, -EUCLEAN, "header: %" PRId32 " shards", h->num_shards);
 	if (h->endianness != 0 && h->endianness != 1)
@@ -36,7 +22,11 @@ static int take_header(struct bundle *b, const Tensorflow__BundleHeaderProto *h,
 			       (int)h->endianness);
 	b->num_shards = h->num_shards;
 	b->big_endian = h->endianness == 1;
-	return check_version(h->version, e);
+	if (h->version && h->version->producer < 0)
+		return err_set(e, -EUCLEAN, "header: producer version %" PRId32,
+			       h->version->producer);
+	r = version_check(h->version, VERSION, e);
+	return r < 0 ? err_wrap(e, r, "header") : 0;
 }
 
 static int read_header(struct bundle *b, struct err *e)
@@ -76,23 +66,6 @@ void bundle_close(struct bundle *b)
 	*b = (struct bundle){0};
 }
 
-static int take_slice(struct bundle *b, const Tensorflow__TensorSliceProto *s, size_t number,
-		      size_t rank, struct bundle_entry *out)
-{
-	int r = 0;
-
-	if (s->n_extent != rank)
-		return err_set(&out->why, -EUCLEAN, "slice %zu has %zu dimensions, the shape %zu",
-			       number, s->n_extent, rank);
-	for (size_t k = 0; k < rank && r == 0; k++) {
-		const Tensorflow__TensorSliceProto__Extent *x = s->extent[k];
-		int64_t pair[2] = {x->start, x->has_length_case ? x->length : -1};
-
-		r = buf_add(&b->numbers, pair, sizeof pair);
-	}
-	return r;
-}
-
 /* Shape and slices, as numbers one behind the other. */
 static int take_shape(struct bundle *b, const Tensorflow__BundleEntryProto *p,
 		      struct bundle_entry *out)
@@ -100,19 +73,16 @@ static int take_shape(struct bundle *b, const Tensorflow__BundleEntryProto *p,
 	const Tensorflow__TensorShapeProto *shape = p->shape;
 	size_t rank = shape ? shape->n_dim : 0;
 	uint64_t count;
-	int r = buf_reserve(&b->numbers, 1); /* so that what has no numbers has an address */
+	int r;
 
-	if (rank > BUNDLE_MAX_RANK)
+	if (rank > SHAPE_MAX_RANK)
 		return err_set(&out->why, -EUCLEAN, "%zu dimensions, more than %d", rank,
-			       BUNDLE_MAX_RANK);
+			       SHAPE_MAX_RANK);
 	if (rank && shape->unknown_rank)
 		return err_set(&out->why, -EUCLEAN, "%zu dimensions of unknown rank", rank);
 	if (p->n_slices > UINT32_MAX)
 		return err_set(&out->why, -EUCLEAN, "%zu slices", p->n_slices);
-	for (size_t i = 0; i < rank && r == 0; i++)
-		r = buf_add(&b->numbers, &shape->dim[i]->size, sizeof(int64_t));
-	for (size_t i = 0; i < p->n_slices && r == 0; i++)
-		r = take_slice(b, p->slices[i], i, rank, out);
+	r = shape_numbers(shape, p->slices, p->n_slices, &b->numbers, &out->why);
 	if (r < 0)
 		return r;
 	out->dims = (int64_t *)b->numbers.p;

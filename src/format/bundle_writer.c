@@ -36,7 +36,7 @@ static int fault(const struct bundle_writer *w, const struct bundle_entry *entry
 		return err_set(e, -EINVAL, "an entry without a key");
 	if (!dtype_info(entry->dtype))
 		return err_set(e, -EINVAL, "data type %d is not known", entry->dtype);
-	if (entry->rank > BUNDLE_MAX_RANK || !shape_count(entry->rank, entry->dims, &count))
+	if (entry->rank > SHAPE_MAX_RANK || !shape_count(entry->rank, entry->dims, &count))
 		return err_set(e, -EINVAL, "a shape of negative size, or too large");
 	if (entry->shard >= w->num_shards)
 		return err_set(e, -EINVAL, "shard %" PRIu32 " of %" PRIu32, entry->shard,

@@ -1,8 +1,9 @@
 #include "format/elements.h"
 #include "base/cleanup.h"
+#include "format/slice.h"
 
 /* What lies less than NEAR apart is read together, with what is between. */
-enum { NEAR = 4096, READ_AHEAD = 256 << 10, MAX_RANK = 254 };
+enum { NEAR = 4096, READ_AHEAD = 256 << 10 };
 
 void elements_swap(uint8_t *p, size_t n, size_t word)
 {
@@ -46,9 +47,9 @@ struct box {
 	const struct source *src;
 	const struct elements *el;
 	unsigned split;
-	uint64_t start[MAX_RANK], len[MAX_RANK];
-	uint64_t from[MAX_RANK],
-		to[MAX_RANK]; /* bytes from an index to the next: in the source, in `out` */
+	uint64_t start[SHAPE_MAX_RANK], len[SHAPE_MAX_RANK];
+	/* Bytes from an index to the next: in the source, in `out`. */
+	uint64_t from[SHAPE_MAX_RANK], to[SHAPE_MAX_RANK];
 	struct buf out;
 	struct buf ahead; /* bytes of the source */
 	uint64_t ahead_at, worth;
@@ -118,7 +119,7 @@ static int turn_run(struct box *b, uint64_t off, uint8_t *to, struct err *e)
 
 static int turn(struct box *b, struct err *e)
 {
-	uint64_t index[MAX_RANK] = {0}, off = b->el->off, to = 0;
+	uint64_t index[SHAPE_MAX_RANK] = {0}, off = b->el->off, to = 0;
 	unsigned d = 0;
 	int r = 0;
 

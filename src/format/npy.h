@@ -7,6 +7,7 @@
 #pragma once
 #include "base/sink.h"
 #include "base/source.h"
+#include "format/slice.h"
 
 /* Appends the descr of a fixed-size type: '<f4', or [('bfloat16', '<u2')] where NumPy has no name for it.
  * -EINVAL for a type without elements of a fixed size. */
@@ -15,8 +16,6 @@ int npy_descr(struct buf *out, int dtype, bool big_endian);
 /* Appends the header for DESCR (a Python expression) in C order. */
 int npy_header(struct buf *out, struct bytes descr, unsigned rank, const int64_t *dims);
 
-enum { NPY_MAX_RANK = 254 };
-
 struct npy {
 	uint8_t nameless; /* what npy_parse was told */
 	uint8_t dtype; /* of dtype.h */
@@ -24,7 +23,7 @@ struct npy {
 	bool big_endian; /* false where an element has no byte order */
 	bool fortran;
 	bool has_length; /* strings: of an element the first 8 bytes are its length, in the file's byte order */
-	int64_t dims[NPY_MAX_RANK]; /* none negative, their product fits int64 */
+	int64_t dims[SHAPE_MAX_RANK]; /* none negative, their product fits int64 */
 	uint64_t count; /* elements */
 	uint64_t item; /* bytes of one in the file; 0: strings without bytes */
 	uint64_t data; /* where the first one starts */

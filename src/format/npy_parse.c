@@ -324,8 +324,8 @@ static int parse_shape(struct parser *p, struct npy *out)
 	for (; r == 0 && !take(p, ')'); rank++) {
 		if (!comma)
 			return unexpected(p, "',' or ')'");
-		if (rank == NPY_MAX_RANK)
-			return err_set(p->e, -EINVAL, "more than %d dimensions", NPY_MAX_RANK);
+		if (rank == SHAPE_MAX_RANK)
+			return err_set(p->e, -EINVAL, "more than %d dimensions", SHAPE_MAX_RANK);
 		r = parse_number(p, &out->dims[rank]);
 		comma = r == 0 && take(p, ',');
 	}

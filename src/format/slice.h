@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { SHAPE_MAX_RANK = 254 }; /* TensorFlow's TensorShape::MaxDimensions() */
+
 /* The number of elements; false if it, or a dimension, is negative or beyond int64. Rank 0 has one. */
 bool shape_count(unsigned rank, const int64_t *dims, uint64_t *count);
 

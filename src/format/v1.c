@@ -3,31 +3,19 @@
 #include "format/dtype.h"
 #include "format/slice.h"
 #include "format/string_tensor.h"
+#include "format/tensor_proto.h"
 #include "message/pb.h"
 #include "saved_slices.pb-c.h"
 #include <inttypes.h>
 
 /* The version of V1 tables that this reader understands: TensorFlow's TF_CHECKPOINT_VERSION. */
-enum { VERSION = 1, MAX_RANK = 254 };
+enum { VERSION = 1 };
 
 /* --- meta data --------------------------------------------------------------------------------------------- */
 
 static const Tensorflow__SavedTensorSliceMeta *meta_of(const struct v1 *v)
 {
 	return ((Tensorflow__SavedTensorSlices *)v->meta)->meta;
-}
-
-static int check_version(const Tensorflow__VersionDef *v, struct err *e)
-{
-	if (!v)
-		return 0;
-	if (v->min_consumer > VERSION)
-		return err_set(e, -ENOTSUP, "needs a reader of version %" PRId32 ", this is %d",
-			       v->min_consumer, VERSION);
-	for (size_t i = 0; i < v->n_bad_consumers; i++)
-		if (v->bad_consumers[i] == VERSION)
-			return err_set(e, -ENOTSUP, "forbids readers of version %d", VERSION);
-	return 0;
 }
 
 static int read_meta(struct v1 *v, struct err *e)
@@ -48,7 +36,7 @@ static int read_meta(struct v1 *v, struct err *e)
 	if (!meta_of(v))
 		return err_set(e, -EUCLEAN, "no meta data under the empty key");
 	v->n_tensors = meta_of(v)->n_tensor;
-	return check_version(meta_of(v)->versions, e);
+	return version_check(meta_of(v)->versions, VERSION, e);
 }
 
 int v1_probe(struct source src)
@@ -89,30 +77,6 @@ void v1_close(struct v1 *v)
 	*v = (struct v1){0};
 }
 
-/* Appends shape and slices of T to SCRATCH, as int64. */
-static int add_numbers(const Tensorflow__SavedSliceMeta *t, size_t rank, struct buf *scratch,
-		       struct err *e)
-{
-	int r = buf_reserve(scratch, sizeof(int64_t)); /* scalars point into it as well */
-
-	for (size_t i = 0; i < rank && r == 0; i++)
-		r = buf_add(scratch, &t->shape->dim[i]->size, sizeof(int64_t));
-	for (size_t i = 0; i < t->n_slice && r == 0; i++) {
-		const Tensorflow__TensorSliceProto *s = t->slice[i];
-
-		if (s->n_extent != rank)
-			return err_set(e, -EUCLEAN, "slice %zu has %zu dimensions, the shape %zu",
-				       i, s->n_extent, rank);
-		for (size_t k = 0; k < rank && r == 0; k++) {
-			const Tensorflow__TensorSliceProto__Extent *x = s->extent[k];
-			int64_t pair[2] = {x->start, x->has_length_case ? x->length : -1};
-
-			r = buf_add(scratch, pair, sizeof pair);
-		}
-	}
-	return r < 0 ? err_set(e, r, "no memory for its slices") : 0;
-}
-
 void v1_tensor(const struct v1 *v, size_t i, struct buf *scratch, struct v1_tensor *out)
 {
 	const Tensorflow__SavedSliceMeta *t = meta_of(v)->tensor[i];
@@ -127,11 +91,11 @@ void v1_tensor(const struct v1 *v, size_t i, struct buf *scratch, struct v1_tens
 			(int)t->type);
 		return;
 	}
-	if (rank > MAX_RANK || t->n_slice > UINT32_MAX) {
+	if (rank > SHAPE_MAX_RANK || t->n_slice > UINT32_MAX) {
 		err_set(&out->why, -EUCLEAN, "%zu dimensions, %zu slices", rank, t->n_slice);
 		return;
 	}
-	if (add_numbers(t, rank, scratch, &out->why) < 0)
+	if (shape_numbers(t->shape, t->slice, t->n_slice, scratch, &out->why) < 0)
 		return;
 	out->dims = (int64_t *)scratch->p;
 	out->slices = out->dims + rank;
@@ -187,13 +151,14 @@ static int add_strings(struct buf *out, const ProtobufCBinaryData *strings, size
 /* The field of a TensorProto that holds values of a type. */
 struct values {
 	const void *p;
-	size_t n, size; /* of what stands at p */
+	size_t n, size; /* numbers, and bytes of each, at p */
 	size_t each; /* numbers that make an element: 2 for complex */
 };
 
+/* TensorFlow writes only some of these types (docs/format.md). */
 static struct values values_of(const Tensorflow__TensorProto *t, int dtype)
 {
-	switch (dtype) {
+	switch ((enum dtype)dtype) {
 	case DTYPE_FLOAT:
 		return (struct values){t->float_val, t->n_float_val, 4, 1};
 	case DTYPE_DOUBLE:
@@ -213,23 +178,49 @@ static struct values values_of(const Tensorflow__TensorProto *t, int dtype)
 		return (struct values){t->uint32_val, t->n_uint32_val, 4, 1};
 	case DTYPE_UINT64:
 		return (struct values){t->uint64_val, t->n_uint64_val, 8, 1};
-	default:
+	case DTYPE_STRING:
+		return (struct values){t->string_val, t->n_string_val, 0, 1};
+	case DTYPE_INT32:
+	case DTYPE_UINT8:
+	case DTYPE_INT16:
+	case DTYPE_INT8:
+	case DTYPE_QINT8:
+	case DTYPE_QUINT8:
+	case DTYPE_QINT32:
+	case DTYPE_QINT16:
+	case DTYPE_QUINT16:
+	case DTYPE_UINT16:
+	case DTYPE_FLOAT8_E5M2:
+	case DTYPE_FLOAT8_E4M3FN:
+	case DTYPE_FLOAT8_E4M3FNUZ:
+	case DTYPE_FLOAT8_E4M3B11FNUZ:
+	case DTYPE_FLOAT8_E5M2FNUZ:
+	case DTYPE_INT4:
+	case DTYPE_UINT4:
+	case DTYPE_INT2:
+	case DTYPE_UINT2:
+	case DTYPE_FLOAT4_E2M1FN:
 		return (struct values){t->int_val, t->n_int_val, 4, 1};
+	case DTYPE_INVALID:
+	case DTYPE_RESOURCE:
+	case DTYPE_VARIANT: /* v1_tensor refuses these */
+		break;
 	}
+	return (struct values){NULL, 0, 0, 1};
 }
 
 static int add_values(const Tensorflow__TensorProto *t, int dtype, uint64_t count, struct buf *out,
 		      struct err *e)
 {
 	struct values v = values_of(t, dtype);
-	size_t n = dtype == DTYPE_STRING ? t->n_string_val : v.n / v.each;
+	size_t n = v.n / v.each;
 	int r;
 
 	if (n != count || v.n % v.each)
 		return err_set(e, -EUCLEAN, "%zu values are stored, its shape needs %" PRIu64, n,
 			       count);
 	if (dtype == DTYPE_STRING)
-		r = add_strings(out, t->string_val, n);
+		r = add_strings(out, v.p, n);
 	else
 		r = add_narrowed(out, v.p, v.n, v.size, dtype_info(dtype)->item / v.each);
 	return r == -E2BIG ? err_set(e, -EFBIG, "more than %zu bytes", out->max)

@@ -14,34 +14,37 @@ void options_release(struct options *o)
 	*o = (struct options){0};
 }
 
-static bool is_one_of(const char *name, const char *const *list)
-{
-	for (; *list; list++)
-		if (!strcmp(name, *list))
-			return true;
-	return false;
-}
+struct known {
+	const char *name;
+	enum { NO_VALUE, VALUE, ANY_VALUE } needs;
+	/* 0, or a negative errno with a sentence. VALUE is NULL where there is no '='. */
+	int (*take)(struct options *o, const struct known *k, const char *value, struct err *e);
+	size_t text; /* where struct options has the text that take_text and take_file_name set */
+};
 
 /* --- our own ------------------------------------------------------------------------------------------- */
 
-static int set_text(char **to, const char *value)
+static int take_text(struct options *o, const struct known *k, const char *value, struct err *e)
 {
+	char **text = (char **)((char *)o + k->text);
 	char *copy = strdup(value);
 
+	(void)e;
 	if (!copy)
 		return -ENOMEM;
-	free(*to);
-	*to = copy;
+	free(*text);
+	*text = copy;
 	return 0;
 }
 
-static int set_file_name(char **to, const char *name, const char *value, struct err *e)
+static int take_file_name(struct options *o, const struct known *k, const char *value,
+			  struct err *e)
 {
 	if (!*value || strchr(value, '/'))
 		return err_set(e, -EINVAL,
-			       "option %s=%s: expected the name of a file, without a folder", name,
-			       value);
-	return set_text(to, value);
+			       "option %s=%s: expected the name of a file, without a folder",
+			       k->name, value);
+	return take_text(o, k, value, e);
 }
 
 static int parse_number(const char *name, const char *value, int base, unsigned long max,
@@ -57,7 +60,37 @@ static int parse_number(const char *name, const char *value, int base, unsigned 
 	return 0;
 }
 
-static int set_verify(struct options *o, const char *value, struct err *e)
+static int take_uid(struct options *o, const struct known *k, const char *value, struct err *e)
+{
+	unsigned long n;
+	int r = parse_number(k->name, value, 10, UINT_MAX - 1, &n, e);
+
+	o->uid = (uid_t)n;
+	o->has_uid = true;
+	return r;
+}
+
+static int take_gid(struct options *o, const struct known *k, const char *value, struct err *e)
+{
+	unsigned long n;
+	int r = parse_number(k->name, value, 10, UINT_MAX - 1, &n, e);
+
+	o->gid = (gid_t)n;
+	o->has_gid = true;
+	return r;
+}
+
+static int take_umask(struct options *o, const struct known *k, const char *value, struct err *e)
+{
+	unsigned long n;
+	int r = parse_number(k->name, value, 8, 0777, &n, e);
+
+	o->umask = (mode_t)n;
+	o->has_umask = true;
+	return r;
+}
+
+static int take_verify(struct options *o, const struct known *k, const char *value, struct err *e)
 {
 	static const char *const modes[] = {
 		[VERIFY_READ] = "read", [VERIFY_OPEN] = "open", [VERIFY_OFF] = "off"};
@@ -67,108 +100,51 @@ static int set_verify(struct options *o, const char *value, struct err *e)
 			o->verify = (enum verify_mode)i;
 			return 0;
 		}
-	return err_set(e, -EINVAL, "option verify=%s: expected read, open or off", value);
+	return err_set(e, -EINVAL, "option %s=%s: expected read, open or off", k->name, value);
 }
 
-static int set_commit(struct options *o, const char *value, struct err *e)
+static int take_commit(struct options *o, const struct known *k, const char *value, struct err *e)
 {
 	unsigned long n = 0;
 
 	o->commit_sync = !strcmp(value, "sync");
 	o->has_commit = true;
-	if (!o->commit_sync && parse_number("commit", value, 10, 86400, &n, NULL) < 0)
-		return err_set(e, -EINVAL,
-			       "option commit=%s: expected a number of seconds, or sync", value);
+	if (!o->commit_sync && parse_number(k->name, value, 10, 86400, &n, NULL) < 0)
+		return err_set(e, -EINVAL, "option %s=%s: expected a number of seconds, or sync",
+			       k->name, value);
 	o->commit_seconds = (unsigned)n;
 	return 0;
 }
 
-static int set_compact(struct options *o, const char *value, struct err *e)
+static int take_compact(struct options *o, const struct known *k, const char *value, struct err *e)
 {
 	char *end;
 
 	o->compact = strtod(value, &end);
 	o->has_compact = true;
 	if (!*value || *end || !(o->compact >= 0 && o->compact <= 1))
-		return err_set(e, -EINVAL, "option compact=%s: expected a number from 0 to 1",
+		return err_set(e, -EINVAL, "option %s=%s: expected a number from 0 to 1", k->name,
 			       value);
 	return 0;
 }
 
-/* 1: NAME is one of ours and was taken. VALUE is NULL where there is no '='. */
-static int set_own(struct options *o, const char *name, const char *value, struct err *e)
+static int take_access(struct options *o, const struct known *k, const char *value, struct err *e)
 {
-	static const char *const own[] = {"filename", "latest_filename", "fsname",  "uid", "gid",
-					  "umask",    "commit",          "compact", NULL};
-	unsigned long n = 0;
-	int r;
-
-	if (!value)
-		return is_one_of(name, own)
-			       ? err_set(e, -EINVAL, "option %s: expected %s=VALUE", name, name)
-			       : 0;
-	if (!strcmp(name, "filename")) {
-		r = set_file_name(&o->filename, name, value, e);
-	} else if (!strcmp(name, "latest_filename")) {
-		r = set_file_name(&o->latest_filename, name, value, e);
-	} else if (!strcmp(name, "meta_graph_suffix")) {
-		r = set_file_name(&o->meta_graph_suffix, name, value, e);
-	} else if (!strcmp(name, "verify")) {
-		r = set_verify(o, value, e);
-	} else if (!strcmp(name, "fsname")) {
-		r = set_text(&o->fsname, value);
-	} else if (!strcmp(name, "uid")) {
-		r = parse_number(name, value, 10, UINT_MAX - 1, &n, e);
-		o->uid = (uid_t)n;
-		o->has_uid = true;
-	} else if (!strcmp(name, "gid")) {
-		r = parse_number(name, value, 10, UINT_MAX - 1, &n, e);
-		o->gid = (gid_t)n;
-		o->has_gid = true;
-	} else if (!strcmp(name, "umask")) {
-		r = parse_number(name, value, 8, 0777, &n, e);
-		o->umask = (mode_t)n;
-		o->has_umask = true;
-	} else if (!strcmp(name, "commit")) {
-		r = set_commit(o, value, e);
-	} else if (!strcmp(name, "compact")) {
-		r = set_compact(o, value, e);
-	} else {
-		return 0;
-	}
-	return r < 0 ? r : 1;
+	(void)value;
+	(void)e;
+	o->read_only = !strcmp(k->name, "ro");
+	return 0;
 }
 
-/* --- others' --------------------------------------------------------------------------------------------- */
-
-/* Of the kernel and of libfuse's mount.c; subtype and default_permissions are always set. */
-static bool is_handed_on(const char *name, bool has_value)
+static int refuse_remount(struct options *o, const struct known *k, const char *value,
+			  struct err *e)
 {
-	static const char *const flags[] = {
-		"allow_other", "allow_root", "auto_unmount", "async", "atime",      "dev",
-		"dirsync",     "exec",       "noatime",      "nodev", "nodiratime", "noexec",
-		"nosuid",      "suid",       "sync",         NULL,
-	};
-	static const char *const values[] = {"context",  "defcontext",  "fscontext",
-					     "max_read", "rootcontext", NULL};
-
-	return is_one_of(name, has_value ? values : flags);
+	(void)o;
+	(void)value;
+	return err_set(e, -EINVAL, "option %s: unmount and mount again instead", k->name);
 }
 
-/* Of mount(8) and its readers of /etc/fstab, or said anyway: permissions are always checked. */
-static bool is_ignored(const char *name)
-{
-	static const char *const names[] = {
-		"_netdev",     "auto",          "comment",  "default_permissions",
-		"defaults",    "diratime",      "group",    "noauto",
-		"nofail",      "nogroup",       "noowner",  "norelatime",
-		"nouser",      "nousers",       "owner",    "relatime",
-		"strictatime", "nostrictatime", "lazytime", "nolazytime",
-		"user",        "users",         NULL,
-	};
-
-	return is_one_of(name, names) || !strncmp(name, "x-", 2) || !strncmp(name, "X-", 2);
-}
+/* --- others' ------------------------------------------------------------------------------------------- */
 
 int options_add(struct buf *list, const char *name, const char *value)
 {
@@ -187,31 +163,120 @@ int options_add(struct buf *list, const char *name, const char *value)
 	return r;
 }
 
+static int hand_on(struct options *o, const struct known *k, const char *value, struct err *e)
+{
+	(void)e;
+	return options_add(&o->handed_on, k->name, value);
+}
+
+static int ignore(struct options *o, const struct known *k, const char *value, struct err *e)
+{
+	(void)o;
+	(void)k;
+	(void)value;
+	(void)e;
+	return 0;
+}
+
+/* --- all of them --------------------------------------------------------------------------------------- */
+
+#define TEXT(field) offsetof(struct options, field)
+
+static const struct known all[] = {
+	{"commit", VALUE, take_commit, 0},
+	{"compact", VALUE, take_compact, 0},
+	{"filename", VALUE, take_file_name, TEXT(filename)},
+	{"fsname", VALUE, take_text, TEXT(fsname)},
+	{"gid", VALUE, take_gid, 0},
+	{"latest_filename", VALUE, take_file_name, TEXT(latest_filename)},
+	{"meta_graph_suffix", VALUE, take_file_name, TEXT(meta_graph_suffix)},
+	{"remount", ANY_VALUE, refuse_remount, 0},
+	{"ro", NO_VALUE, take_access, 0},
+	{"rw", NO_VALUE, take_access, 0},
+	{"uid", VALUE, take_uid, 0},
+	{"umask", VALUE, take_umask, 0},
+	{"verify", VALUE, take_verify, 0},
+
+	/* Of the kernel and of libfuse's mount.c. */
+	{"allow_other", NO_VALUE, hand_on, 0},
+	{"allow_root", NO_VALUE, hand_on, 0},
+	{"async", NO_VALUE, hand_on, 0},
+	{"atime", NO_VALUE, hand_on, 0},
+	{"auto_unmount", NO_VALUE, hand_on, 0},
+	{"context", VALUE, hand_on, 0},
+	{"defcontext", VALUE, hand_on, 0},
+	{"dev", NO_VALUE, hand_on, 0},
+	{"dirsync", NO_VALUE, hand_on, 0},
+	{"exec", NO_VALUE, hand_on, 0},
+	{"fscontext", VALUE, hand_on, 0},
+	{"max_read", VALUE, hand_on, 0},
+	{"noatime", NO_VALUE, hand_on, 0},
+	{"nodev", NO_VALUE, hand_on, 0},
+	{"nodiratime", NO_VALUE, hand_on, 0},
+	{"noexec", NO_VALUE, hand_on, 0},
+	{"nosuid", NO_VALUE, hand_on, 0},
+	{"rootcontext", VALUE, hand_on, 0},
+	{"suid", NO_VALUE, hand_on, 0},
+	{"sync", NO_VALUE, hand_on, 0},
+
+	/* Of mount(8) and of those who read /etc/fstab. */
+	{"_netdev", ANY_VALUE, ignore, 0},
+	{"auto", ANY_VALUE, ignore, 0},
+	{"comment", ANY_VALUE, ignore, 0},
+	{"default_permissions", ANY_VALUE, ignore, 0}, /* it is always set */
+	{"defaults", ANY_VALUE, ignore, 0},
+	{"diratime", ANY_VALUE, ignore, 0},
+	{"group", ANY_VALUE, ignore, 0},
+	{"lazytime", ANY_VALUE, ignore, 0},
+	{"noauto", ANY_VALUE, ignore, 0},
+	{"nofail", ANY_VALUE, ignore, 0},
+	{"nogroup", ANY_VALUE, ignore, 0},
+	{"nolazytime", ANY_VALUE, ignore, 0},
+	{"noowner", ANY_VALUE, ignore, 0},
+	{"norelatime", ANY_VALUE, ignore, 0},
+	{"nostrictatime", ANY_VALUE, ignore, 0},
+	{"nouser", ANY_VALUE, ignore, 0},
+	{"nousers", ANY_VALUE, ignore, 0},
+	{"owner", ANY_VALUE, ignore, 0},
+	{"relatime", ANY_VALUE, ignore, 0},
+	{"strictatime", ANY_VALUE, ignore, 0},
+	{"user", ANY_VALUE, ignore, 0},
+	{"users", ANY_VALUE, ignore, 0},
+};
+
+/* NULL: it is not known. */
+static const struct known *find(const char *name)
+{
+	static const struct known of_programs = {"x-", ANY_VALUE, ignore, 0};
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (!strcmp(all[i].name, name))
+			return &all[i];
+	return !strncmp(name, "x-", 2) || !strncmp(name, "X-", 2) ? &of_programs : NULL;
+}
+
+/* WORD is NAME or NAME=VALUE. */
 static int take(struct options *o, char *word, bool sloppy, struct err *e)
 {
 	char *value = strchr(word, '=');
-	int r;
+	const struct known *k;
 
 	if (value)
 		*value++ = 0;
-	r = set_own(o, word, value, e);
-	if (r != 0)
-		return r < 0 ? r : 0;
-	if (is_handed_on(word, value))
-		return options_add(&o->handed_on, word, value);
-	if (!strcmp(word, "ro") || !strcmp(word, "rw")) {
-		o->read_only = word[1] == 'o';
+	k = find(word);
+	if (!k && sloppy)
 		return 0;
-	}
-	if (is_ignored(word) || sloppy)
-		return 0;
-	if (!strcmp(word, "remount"))
-		return err_set(e, -EINVAL, "option remount: unmount and mount again instead");
-	return err_set(e, -EINVAL, "unknown option %s%s%s", word, value ? "=" : "",
-		       value ? value : "");
+	if (!k)
+		return err_set(e, -EINVAL, "unknown option %s%s%s", word, value ? "=" : "",
+			       value ? value : "");
+	if (k->needs == VALUE && !value)
+		return err_set(e, -EINVAL, "option %s needs a value: %s=...", word, word);
+	if (k->needs == NO_VALUE && value)
+		return err_set(e, -EINVAL, "option %s=%s: it takes no value", word, value);
+	return k->take(o, k, value, e);
 }
 
-/* Cuts the next word off TEXT into WORD; false at the end. */
+/* Cuts the next word off TEXT and copies it to WORD, without the backslashes. False: there is none. */
 static bool next_word(const char **text, char *word)
 {
 	const char *p = *text;

@@ -1,7 +1,8 @@
 /* src/fuse/options.h: what follows -o.
  *
- * Three kinds: ours; those of the kernel and libfuse, which are handed on; and those that mount(8) keeps for itself in
- * /etc/fstab, which mean nothing here. Any other is an error, unless `sloppy`. */
+ * There are three kinds: our own; those of the kernel and of libfuse, which are handed on; and those that mount(8) keeps in
+ * /etc/fstab for others, which mean nothing here. Any other is an error, unless `sloppy`. A known one that has a wrong value,
+ * none where it needs one, or one where it takes none, is always an error. */
 #pragma once
 #include "base/buf.h"
 #include "base/error.h"
@@ -24,12 +25,13 @@ struct options {
 	uid_t uid;
 	gid_t gid;
 	mode_t umask;
-	struct buf handed_on; /* "allow_other,nosuid", ends in NUL once it is complete */
+	struct buf handed_on; /* to libfuse, as "allow_other,nosuid"; without a NUL */
 };
 
-/* Adds what the comma-separated TEXT says ("\," is a comma in a value). -EINVAL, and E names the option. */
+/* Adds what the comma-separated TEXT says to O ("\," is a comma in a value). SLOPPY: unknown options are ignored. -EINVAL: E
+ * names the option; -ENOMEM. */
 int options_parse(struct options *o, const char *text, bool sloppy, struct err *e);
 void options_release(struct options *o);
 
-/* Appends "name=value" to a list of options, with what needs it escaped. */
+/* Appends "name", or "name=value" with commas and backslashes escaped, to a comma-separated LIST. VALUE may be NULL. -ENOMEM. */
 int options_add(struct buf *list, const char *name, const char *value);

@@ -158,18 +158,10 @@ void memberships_release(struct memberships *m)
 
 size_t memberships_find(const struct memberships *m, struct bytes key, size_t *from)
 {
-	size_t lo = 0, hi = m->n;
+	size_t n = 0;
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (bytes_cmp(m->items[mid].key, key) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	*from = lo;
-	while (hi < m->n && bytes_eq(m->items[hi].key, key))
-		hi++;
-	return hi - lo;
+	*from = bytes_search(m->items, m->n, sizeof *m->items, key);
+	while (*from + n < m->n && bytes_eq(m->items[*from + n].key, key))
+		n++;
+	return n;
 }

@@ -152,18 +152,10 @@ void object_keys_release(struct object_keys *k)
 
 static bool has_key(const struct object_keys *k, struct bytes key, bool whole)
 {
-	size_t lo = 0, hi = k->n;
+	size_t i = bytes_search(k->items, k->n, sizeof *k->items, key);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (bytes_cmp(k->items[mid].key, key) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	for (; lo < k->n && bytes_eq(k->items[lo].key, key); lo++)
-		if (whole || !k->items[lo].whole)
+	for (; i < k->n && bytes_eq(k->items[i].key, key); i++)
+		if (whole || !k->items[i].whole)
 			return true;
 	return false;
 }

@@ -84,28 +84,14 @@ static void follow(struct fate *f, struct bytes from, struct bytes to)
 		f->place = new;
 }
 
-static size_t first_change(const struct edit *edit, struct bytes key)
-{
-	size_t lo = 0, hi = edit->n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (bytes_cmp(edit->changes[mid].from, key) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
 /* The changes of what is stored because of A: as object_keys_cover has it. */
 static void follow_attribute(const struct edit *edit, const attribute_t *a, struct fate *f)
 {
 	struct bytes key = bytes_str(a->checkpoint_key);
 	bool whole = !strcmp(a->name, "VARIABLE_VALUE"), found = false;
+	size_t i = bytes_search(edit->changes, edit->n, sizeof *edit->changes, key);
 
-	for (size_t i = first_change(edit, key); i < edit->n; i++) {
+	for (; i < edit->n; i++) {
 		struct bytes from = edit->changes[i].from;
 
 		if (!bytes_starts(from, key) || (whole && from.n != key.n))

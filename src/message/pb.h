@@ -18,6 +18,8 @@
 
 enum { PB_DEPTH = 100, PB_EXPANSION = 64, PB_SPARE = 4096 };
 
+struct pb_wire; /* a field in its bytes: pb_wire.h */
+
 /* -EUCLEAN: not a message of this type, with the place; -E2BIG: invariant 2, or 2 GiB; -ENOMEM. */
 int pb_unpack(const ProtobufCMessageDescriptor *type, struct bytes b, ProtobufCMessage **out,
 	      struct err *e);
@@ -45,6 +47,9 @@ struct pb_room {
 
 struct pb_room pb_room_for(size_t input);
 
+/* Bytes of a value of TYPE in a message. */
+size_t pb_size_of(ProtobufCType type);
+
 /* NULL if there is no room. */
 ProtobufCMessage *pb_new(const ProtobufCMessageDescriptor *type, struct pb_room *room);
 
@@ -61,6 +66,9 @@ bool pb_set_bytes(void *slot, const ProtobufCFieldDescriptor *f, struct bytes b,
 ProtobufCMessage *pb_submessage(void *slot, const ProtobufCFieldDescriptor *f,
 				struct pb_room *room);
 
+/* Adds a field that M's type does not know: a copy of W's value. False if there is no room. */
+bool pb_keep_unknown(ProtobufCMessage *m, const struct pb_wire *w, struct pb_room *room);
+
 /* --- for those who look at one ---------------------------------------------------------------------- */
 
 /* Is F, of messages of type TYPE, a map? */
@@ -72,6 +80,9 @@ size_t pb_count(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f);
 /* The I-th of them; of a field that is not repeated, whatever is there. */
 const void *pb_value(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, size_t i);
 
+/* The I-th field that M's type does not know, whose bytes belong to M. False if it is malformed. */
+bool pb_unknown(const ProtobufCMessage *m, unsigned i, struct pb_wire *out);
+
 enum pb_order {
 	PB_TEXT, /* upwards, a prefix first: as a map is printed */
 	PB_WIRE, /* as pb_pack_sorted writes them */
@@ -80,21 +91,3 @@ enum pb_order {
 /* The entries of F, which is a map, in that order, of equal keys the last alone; *OUT is for free. -ENOMEM. */
 int pb_map_entries(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f,
 		   enum pb_order order, const ProtobufCMessage ***out, size_t *n);
-
-/* --- the wire --------------------------------------------------------------------------------------- */
-
-enum { PB_GROUP = 3, PB_GROUP_END = 4 }; /* wire types that libprotobuf-c has no name for */
-
-struct pb_wire {
-	uint32_t number;
-	unsigned type; /* PROTOBUF_C_WIRE_TYPE_* or PB_GROUP */
-	uint64_t value; /* of a varint, of 4 or of 8 bytes */
-	struct bytes bytes; /* what is length-prefixed, or in a group */
-	struct bytes raw; /* all that follows the tag */
-};
-
-/* The field at the cursor, which is left behind it. False, and the cursor is where it was, if there is none. */
-bool pb_wire_next(struct cursor *c, struct pb_wire *out);
-
-/* The I-th field of M that its type does not know, as pb_unpack has kept it. */
-bool pb_unknown(const ProtobufCMessage *m, unsigned i, struct pb_wire *out);

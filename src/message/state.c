@@ -68,33 +68,6 @@ bool state_is_timed(const struct state *s)
 	return s->n_timestamps && s->n_timestamps == s->n_paths;
 }
 
-int state_list_add(struct state_list *l, char *path, const double *time)
-{
-	int r = path ? buf_add(&l->paths, &path, sizeof path) : -ENOMEM;
-
-	if (r < 0)
-		free(path);
-	else if (time)
-		r = buf_add(&l->timestamps, time, sizeof *time);
-	return r;
-}
-
-void state_list_put(const struct state_list *l, struct state *s)
-{
-	s->paths = (char *const *)l->paths.p;
-	s->n_paths = l->paths.n / sizeof *s->paths;
-	s->timestamps = (const double *)l->timestamps.p;
-	s->n_timestamps = l->timestamps.n / sizeof *s->timestamps;
-}
-
-void state_list_release(struct state_list *l)
-{
-	for (size_t i = 0; i < l->paths.n / sizeof(char *); i++)
-		free(((char **)l->paths.p)[i]);
-	buf_release(&l->paths);
-	buf_release(&l->timestamps);
-}
-
 /* Less what a V1 set's pattern ends in: "-?????-of-00002". */
 static struct bytes cut_wildcard(struct bytes name)
 {

@@ -29,16 +29,6 @@ int state_print(const struct state *s, struct buf *out, struct err *e);
 /* Has every path a time? */
 bool state_is_timed(const struct state *s);
 
-/* Steps that are to be listed, oldest first. */
-struct state_list {
-	struct buf paths, timestamps; /* char *, which are its own; double */
-};
-
-/* PATH is the list's own, also if that fails; NULL, for which there was no memory, does. TIME: or NULL. -ENOMEM. */
-int state_list_add(struct state_list *l, char *path, const double *time);
-void state_list_put(const struct state_list *l, struct state *s); /* makes S list them */
-void state_list_release(struct state_list *l);
-
 /* Such files name steps by paths of machines that are gone, of Windows, or with a V1 set's wildcards, so of a path
  * only its last component counts, less "-?????-of-00002". That is what lies in it; WINDOWS: '\' too ends a folder. */
 struct bytes state_step(const char *path, bool windows);

@@ -2,6 +2,7 @@
 #include "base/repr.h"
 #include "base/utf8.h"
 #include "message/pb.h"
+#include "message/pb_wire.h"
 #include "message/textpb.h"
 #include <inttypes.h>
 #include <stdio.h>

@@ -38,7 +38,7 @@ static int add_slices(struct builder *b, const struct v1_tensor *t, uint32_t sha
 
 	for (uint32_t i = 0; i < t->n_slices && r == 0; i++) {
 		CLEANUP(buf_release) struct buf key = {0}, extents = {0};
-		int64_t lengths[BUNDLE_MAX_RANK];
+		int64_t lengths[SHAPE_MAX_RANK];
 		uint64_t count;
 
 		r = slice_key_encode(&key, t->name, t->rank, t->slices + i * pairs);

@@ -55,7 +55,7 @@ struct node *view_draft_node(struct view *v, struct node *parent, const char *na
 	struct step_place place = {.name = (char *)name, .format = STEP_V2};
 	struct node *n = NULL;
 
-	if (buf_printf(&file, "%s.index", name) < 0 || buf_add_byte(&file, 0) < 0)
+	if (name_of_index(name, &file) < 0)
 		return NULL;
 	place.file = (char *)file.p;
 	pthread_mutex_lock(&v->lock);

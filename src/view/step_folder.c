@@ -111,7 +111,7 @@ static int remove_files(struct view *v, struct node *n, struct draft *d, int top
 	if (r == 0)
 		r = view_draft_discard(v, n, d, changes, e);
 	if (r == 0 && saved)
-		step_removed(&files);
+		step_remove_end(&files);
 	pthread_mutex_unlock(&v->committing);
 	return r;
 }
@@ -241,7 +241,7 @@ static int rename_unborn(struct view *v, struct node *n, struct draft *d, const 
 	const struct step_place *before = n->place;
 	int r;
 
-	if (buf_printf(&file, "%s.index", to) < 0 || buf_add_byte(&file, 0) < 0)
+	if (name_of_index(to, &file) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	place.file = (char *)file.p;
 	pthread_mutex_lock(&v->lock);

@@ -59,7 +59,7 @@ static int enter_item(struct view *v, struct node *n, struct draft *d, struct dr
 
 	pthread_mutex_lock(&d->lock);
 	r = in_draft_entry(v, n, d, i, out, e);
-	draft_item_put(d, i);
+	draft_item_unref(d, i);
 	pthread_mutex_unlock(&d->lock);
 	if (r == 0)
 		view_hold(v, n);

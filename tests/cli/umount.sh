@@ -356,14 +356,6 @@ umount_finds_its_helper() {
 
 # --- all of it ------------------------------------------------------------------------------------------
 
-run_tests() {
-  local name
-  for name; do
-    echo "$name"
-    "$name"
-  done
-}
-
 mkdir "$at" "$source"
 chmod 755 "$source"
 run_tests wrong_usage_is_refused what_is_no_mount_is_refused any_name_of_the_mountpoint_will_do \

@@ -174,7 +174,7 @@ static void write_new(struct draft *d, uint32_t dir, const char *name, uint64_t 
 		return;
 	ck_assert_int_eq(draft_write(d, i, NULL, bytes_of(&bytes, sizeof bytes), 0, NULL), 0);
 	pthread_mutex_lock(&d->lock);
-	draft_item_put(d, i); /* draft_create's */
+	draft_item_unref(d, i); /* draft_create's */
 	pthread_mutex_unlock(&d->lock);
 	draft_close(d, i, true);
 }
@@ -206,7 +206,7 @@ static void change(struct draft *d, uint64_t *seed, char what[200])
 	if (kind == 0)
 		write_new(d, dir->index, name, seed);
 	else if (kind == 1 && (r = draft_mkdir(d, dir->index, name, &made, NULL)) == 0)
-		draft_item_put(d, made);
+		draft_item_unref(d, made);
 	else if (kind == 2 && file->parent)
 		r = draft_unlink(d, file->parent->index, file->name, NULL);
 	else if (kind == 3 && dir->parent)

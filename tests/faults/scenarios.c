@@ -31,7 +31,7 @@ static int act_create(struct trial *t, struct err *e)
 	int r = draft_create(t->d, item(t, "hidden")->index, "new.npy", &owner, false, &i, e);
 
 	if (r == 0)
-		draft_item_put(t->d, i);
+		draft_item_unref(t->d, i);
 	return r;
 }
 
@@ -132,7 +132,7 @@ static int act_mkdir(struct trial *t, struct err *e)
 	int r = draft_mkdir(t->d, item(t, "hidden")->index, "deeper", &i, e);
 
 	if (r == 0)
-		draft_item_put(t->d, i);
+		draft_item_unref(t->d, i);
 	return r;
 }
 
@@ -239,7 +239,7 @@ static int act_step_remove(struct trial *t, struct err *e)
 	int r = step_remove(&f, &base_place, e);
 
 	if (r == 0)
-		step_removed(&f);
+		step_remove_end(&f);
 	return r;
 }
 

@@ -225,7 +225,7 @@ int create_file(struct trial *t, const char *dir, const char *name, struct bytes
 		return r;
 	r = write_item(t, i, b, 0, false, e);
 	pthread_mutex_lock(&t->d->lock);
-	draft_item_put(t->d, i);
+	draft_item_unref(t->d, i);
 	pthread_mutex_unlock(&t->d->lock);
 	return r;
 }

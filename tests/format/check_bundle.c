@@ -5,6 +5,7 @@
 #include "format/check_format.h"
 #include "format/dtype.h"
 #include "format/ordered_code.h"
+#include "format/slice.h"
 #include "lib/files.h"
 #include "lib/hex.h"
 #include "lib/lit.h"
@@ -58,14 +59,14 @@ static void check_fact(char *const fields[], const struct bundle_entry *entry)
 	struct buf key = {0};
 	CLEANUP(buf_release)
 	struct buf slices = {0};
-	int64_t dims[BUNDLE_MAX_RANK];
+	int64_t dims[SHAPE_MAX_RANK];
 
 	add_hex(&key, fields[2]);
 	slices_text(&slices, entry);
 	ck_assert_msg(entry->why.code == 0, "%s: %s", fields[2], entry->why.text);
 	ck_assert_msg(bytes_eq(entry->key, buf_bytes(&key)), "%s: another key", fields[2]);
 	ck_assert_int_eq(entry->dtype, atoi(fields[3]));
-	ck_assert_uint_eq(entry->rank, parse_numbers(fields[4], dims, BUNDLE_MAX_RANK));
+	ck_assert_uint_eq(entry->rank, parse_numbers(fields[4], dims, SHAPE_MAX_RANK));
 	ck_assert_mem_eq(entry->dims, dims, entry->rank * sizeof *dims);
 	ck_assert_uint_eq(entry->shard, strtoul(fields[5], NULL, 10));
 	ck_assert_uint_eq(entry->off, strtoull(fields[6], NULL, 10));

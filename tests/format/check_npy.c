@@ -49,8 +49,8 @@ static void check_header(char *fields[4])
 	struct buf descr = {0};
 	CLEANUP(buf_release)
 	struct buf have = {0};
-	int64_t dims[BUNDLE_MAX_RANK];
-	unsigned rank = parse_numbers(fields[2], dims, BUNDLE_MAX_RANK);
+	int64_t dims[SHAPE_MAX_RANK];
+	unsigned rank = parse_numbers(fields[2], dims, SHAPE_MAX_RANK);
 
 	add_hex(&want, fields[3]);
 	ck_assert_int_eq(npy_descr(&descr, atoi(fields[0]), fields[1][0] == '>'), 0);
@@ -137,11 +137,11 @@ static void check_found(char *const fields[5], const struct npy *npy)
 {
 	CLEANUP(buf_release)
 	struct buf text = {0};
-	int64_t dims[NPY_MAX_RANK];
+	int64_t dims[SHAPE_MAX_RANK];
 
 	dtype_text(npy, &text);
 	ck_assert_str_eq((char *)text.p, fields[0]);
-	ck_assert_uint_eq(npy->rank, parse_numbers(fields[1], dims, NPY_MAX_RANK));
+	ck_assert_uint_eq(npy->rank, parse_numbers(fields[1], dims, SHAPE_MAX_RANK));
 	ck_assert_mem_eq(npy->dims, dims, npy->rank * sizeof *dims);
 	ck_assert_int_eq(npy->fortran, atoi(fields[2]));
 }
@@ -191,8 +191,8 @@ START_TEST(a_header_that_was_printed_is_parsed)
 		struct buf file = {0};
 		int dtype = (int)random_below(&seed, 34);
 		bool big_endian = random_below(&seed, 2);
-		unsigned rank = (unsigned)random_below(&seed, i % 10 ? 6 : NPY_MAX_RANK + 1);
-		int64_t dims[NPY_MAX_RANK];
+		unsigned rank = (unsigned)random_below(&seed, i % 10 ? 6 : SHAPE_MAX_RANK + 1);
+		int64_t dims[SHAPE_MAX_RANK];
 		struct npy npy;
 		struct err e;
 

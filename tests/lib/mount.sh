@@ -46,6 +46,36 @@ need_python() {
   [ -n "${CKPTFS_PYTHON:-}" ] || skip "CKPTFS_PYTHON names no Python with TensorFlow"
 }
 
+# --- the test's functions ---------------------------------------------------------------------------------
+
+asked=("$@") # arguments of the test: the functions that run_tests is to call; none: all
+declare -A called=()
+lists=0 # of functions that were handed to run_tests
+
+# run_tests FUNCTION...: calls each, and says which.
+run_tests() {
+  local name
+  lists=$((lists + 1))
+  for name; do
+    [ "${#asked[@]}" = 0 ] || [[ " ${asked[*]} " == *" $name "* ]] || continue
+    called[$name]=yes
+    echo "$name"
+    "$name"
+  done
+}
+
+# Not of tests whose arguments mean something else.
+all_were_called() {
+  local name result=0
+  [ "$lists" != 0 ] || return 0
+  for name in "${asked[@]}"; do
+    [ -z "${called[$name]:-}" ] || continue
+    echo "FAIL: $name is no function that this test calls" >&2
+    result=1
+  done
+  return "$result"
+}
+
 # --- commands and what they answer ----------------------------------------------------------------------
 
 status=0
@@ -207,6 +237,7 @@ clean_up() {
     find "$tmp" -maxdepth 1 -name 'mnt*.log' -size +0 -exec tail -v -n 200 {} + >&2
   fi
   unmount_rest
+  [ "$result" != 0 ] || all_were_called || result=1
   no_thread_reports || result=1
   rm -rf --one-file-system "$tmp"
   exit "$result"

@@ -66,8 +66,8 @@ static void put_slice(struct job *job, struct bytes name, char *fields[])
 {
 	CLEANUP(buf_release)
 	struct buf key = {0};
-	int64_t extents[2 * NPY_MAX_RANK];
-	unsigned n = parse_numbers(fields[3], extents, 2 * NPY_MAX_RANK);
+	int64_t extents[2 * SHAPE_MAX_RANK];
+	unsigned n = parse_numbers(fields[3], extents, 2 * SHAPE_MAX_RANK);
 
 	if (slice_key_encode(&key, name, n / 2, extents) < 0)
 		abort();
@@ -93,12 +93,12 @@ static void put_hole(struct job *job, struct bytes name, char *fields[])
 
 static void put_whole(struct job *job, struct bytes name, char *fields[])
 {
-	int64_t dims[NPY_MAX_RANK], slices[FIELDS * 2 * NPY_MAX_RANK];
+	int64_t dims[SHAPE_MAX_RANK], slices[FIELDS * 2 * SHAPE_MAX_RANK];
 	struct bundle_entry entry = {
 		.key = name, .dtype = (uint8_t)atoi(fields[2]), .dims = dims, .slices = slices};
 	struct err e;
 
-	entry.rank = (uint8_t)parse_numbers(fields[3], dims, NPY_MAX_RANK);
+	entry.rank = (uint8_t)parse_numbers(fields[3], dims, SHAPE_MAX_RANK);
 	for (; fields[4 + entry.n_slices]; entry.n_slices++)
 		parse_numbers(fields[4 + entry.n_slices],
 			      slices + 2 * (size_t)entry.n_slices * entry.rank, 2u * entry.rank);

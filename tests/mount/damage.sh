@@ -221,17 +221,11 @@ end_users_mount() {
 # --- all of it ------------------------------------------------------------------------------------------
 
 names_of_net
-for name in every_corrupt_step_is_as_tensorflow_reads_it a_step_without_header_is_refused \
+run_tests every_corrupt_step_is_as_tensorflow_reads_it a_step_without_header_is_refused \
   a_whole_tree_can_be_searched_past_what_is_damaged a_shard_cut_short_while_open_is_an_error \
-  a_mapping_of_a_shard_cut_short_does_not_end_the_daemon \
-  a_removed_shard_is_an_error_until_it_is_back a_replaced_shard_is_read_afresh \
-  a_step_saved_again_is_shown_anew a_removed_step_is_gone_and_a_new_one_there; do
-  echo "$name"
-  "$name"
-done
+  a_mapping_of_a_shard_cut_short_does_not_end_the_daemon a_removed_shard_is_an_error_until_it_is_back \
+  a_replaced_shard_is_read_afresh a_step_saved_again_is_shown_anew \
+  a_removed_step_is_gone_and_a_new_one_there
 need_user
-for name in a_shard_that_may_not_be_read_is_permission_denied \
-  an_index_that_may_not_be_read_is_permission_denied; do
-  echo "$name"
-  "$name"
-done
+run_tests a_shard_that_may_not_be_read_is_permission_denied \
+  an_index_that_may_not_be_read_is_permission_denied

@@ -274,11 +274,4 @@ beside_another() {
 
 array "$tmp/kernel.npy" "np.full((4, 4), 7, 'f4')"
 array "$tmp/other.npy" "np.full((4, 4), 8, 'f4')"
-if [ "$#" != 0 ]; then
-  "$@"
-  exit
-fi
-folders_keep_numbers
-each_tool
-walk_over_drafts
-beside_another
+run_tests folders_keep_numbers each_tool walk_over_drafts beside_another

@@ -309,21 +309,7 @@ open_files_go_on() {
 array "$tmp/f7.npy" "np.float32(7)"
 array "$tmp/bad.npy" "np.float64(7)"
 array "$tmp/big.npy" "np.arange(200000, dtype='f4').reshape(400, 500)"
-if [ "$#" != 0 ]; then
-  "$@"
-  exit
-fi
-changes_are_counted
-a_discarded_draft_leaves_nothing
-what_was_written_is_read
-an_invalid_draft_comes_back
-umount_helper_says_what_was_refused
-a_quiet_draft_is_committed
-unmounting_commits
-signals_commit
-a_killed_daemon_leaves_the_draft
-a_mount_with_ro_writes_nothing
-a_second_writer_is_refused
-the_working_folder_stays
-old_pages_are_not_shown
-open_files_go_on
+run_tests changes_are_counted a_discarded_draft_leaves_nothing what_was_written_is_read \
+  an_invalid_draft_comes_back umount_helper_says_what_was_refused a_quiet_draft_is_committed \
+  unmounting_commits signals_commit a_killed_daemon_leaves_the_draft a_mount_with_ro_writes_nothing \
+  a_second_writer_is_refused the_working_folder_stays old_pages_are_not_shown open_files_go_on

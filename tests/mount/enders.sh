@@ -248,17 +248,17 @@ both_are_told() {
   step_is_made
 }
 
+four_sync_each_write() {
+  four_that_sync 300 sync
+}
+
+four_sync_beside_the_timer() {
+  four_that_sync 150 1
+}
+
 net
 mount_ckpt "$source" -o ro
 array "$tmp/e.npy" "np.full_like(np.load('$mnt/model-200/embedding.npy'), -1)"
 unmount
-if [ "$#" != 0 ]; then
-  "$@"
-  exit
-fi
-during_the_timers_commit
-two_syncs_at_once
-attributes_are_set
-both_are_told
-four_that_sync 300 sync
-four_that_sync 150 1
+run_tests during_the_timers_commit two_syncs_at_once attributes_are_set both_are_told \
+  four_sync_each_write four_sync_beside_the_timer

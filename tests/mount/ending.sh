@@ -199,8 +199,5 @@ killing_it_while_a_folder_is_read_ends_it() {
 
 need getfattr perl
 [ -e "$builddir/hold_hook.so" ] || skip "no hold_hook.so in $builddir"
-for name in unmounting_while_events_go_on_ends_the_daemon a_signal_to_a_daemon_that_was_stopped_ends_it \
-  a_signal_while_a_request_waits_in_the_queue_ends_it killing_it_while_a_folder_is_read_ends_it; do
-  echo "$name"
-  "$name"
-done
+run_tests unmounting_while_events_go_on_ends_the_daemon a_signal_to_a_daemon_that_was_stopped_ends_it \
+  a_signal_while_a_request_waits_in_the_queue_ends_it killing_it_while_a_folder_is_read_ends_it

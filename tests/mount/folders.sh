@@ -247,11 +247,5 @@ asking_a_new_step_changes_nothing() {
 }
 
 array "$tmp/f7.npy" "np.float32(7)"
-if [ "$#" != 0 ]; then
-  "$@"
-  exit
-fi
-a_new_step_can_be_worked_in
-a_path_is_never_stale
-a_folders_time_is_that_of_its_entries
-asking_a_new_step_changes_nothing
+run_tests a_new_step_can_be_worked_in a_path_is_never_stale a_folders_time_is_that_of_its_entries \
+  asking_a_new_step_changes_nothing

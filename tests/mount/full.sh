@@ -139,11 +139,9 @@ lost_shard() {
   check_edited "$ck"
 }
 
-lost_shard
+run_tests lost_shard
 if [ "$(id -u)" = 0 ]; then
-  full_disk
-  read_only_disk
+  run_tests full_disk read_only_disk
   need_user
-  others_directory
-  others_files
+  run_tests others_directory others_files
 fi

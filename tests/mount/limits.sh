@@ -138,11 +138,6 @@ descriptors_run_out() {
 
 array "$tmp/f7.npy" "np.float32(7)"
 prepare_edit
-if [ "$#" != 0 ]; then
-  "$@"
-  exit
-fi
-parsed_steps_are_counted_while_they_are_there
-descriptors_run_out
+run_tests parsed_steps_are_counted_while_they_are_there descriptors_run_out
 [ "$(id -u)" = 0 ] || skip_optional "only root has a small disk"
-a_full_disk_is_not_tried_each_second
+run_tests a_full_disk_is_not_tried_each_second

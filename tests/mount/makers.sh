@@ -99,9 +99,4 @@ who_only_reads_commits_nothing() {
 
 array "$tmp/f7.npy" "np.float32(7)"
 array "$tmp/f8.npy" "np.float32(8)"
-if [ "$#" != 0 ]; then
-  "$@"
-  exit
-fi
-what_is_new_is_its_makers
-who_only_reads_commits_nothing
+run_tests what_is_new_is_its_makers who_only_reads_commits_nothing

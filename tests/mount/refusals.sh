@@ -88,7 +88,18 @@ wrong_options_are_refused() {
     filename= filename=a/b latest_filename=a/b remount allow_other=1; do
     refused 1 "option ${option%%=*}" "$tmp/linear" "$at" -o "ro,$option"
   done
+  refused 1 "unknown option nosuch" "$tmp/linear" "$at" -o nosuch
   nothing_is_left "a wrong option"
+}
+
+options_need_their_values() {
+  local option
+  for option in commit compact filename fsname gid latest_filename meta_graph_suffix uid umask verify max_read; do
+    refused 1 "option $option needs a value" "$tmp/linear" "$at" -o "ro,$option"
+    refused 1 "option $option needs a value" "$tmp/linear" "$at" -s -o "ro,$option"
+  done
+  refused 1 "option allow_other=1: it takes no value" "$tmp/linear" "$at" -o ro,allow_other=1
+  nothing_is_left "an option without its value"
 }
 
 help_and_version_go_to_stdout() {
@@ -109,6 +120,15 @@ a_fake_mount_checks_and_mounts_nothing() {
 sloppy_ignores_unknown_options() {
   mounts "$tmp/linear" "$at" -s -o nosuch,other=1
   unmount_at "$at"
+}
+
+# As mount(8) has it: what is known and wrong is no unknown option.
+sloppy_does_not_ignore_wrong_values() {
+  local option
+  for option in verify=x meta_graph_suffix=a/b uid=x commit=x compact=2 allow_other=1 remount; do
+    refused 1 "option $option" "$tmp/linear" "$at" -s -o "ro,nosuch,$option"
+  done
+  nothing_is_left "a wrong value"
 }
 
 verbose_says_what_is_mounted_where() {
@@ -383,19 +403,12 @@ a_user_mounts_in_the_background() {
 
 # --- all of it ------------------------------------------------------------------------------------------
 
-run_tests() {
-  local name
-  for name; do
-    echo "$name"
-    "$name"
-  done
-}
-
 mkdir "$at"
 copy_linear
 make_families
-run_tests wrong_usage_is_refused wrong_options_are_refused help_and_version_go_to_stdout \
-  a_fake_mount_checks_and_mounts_nothing sloppy_ignores_unknown_options \
+run_tests wrong_usage_is_refused wrong_options_are_refused options_need_their_values \
+  help_and_version_go_to_stdout a_fake_mount_checks_and_mounts_nothing \
+  sloppy_ignores_unknown_options sloppy_does_not_ignore_wrong_values \
   verbose_says_what_is_mounted_where wrong_sources_are_refused wrong_mountpoints_are_refused \
   a_busy_mountpoint_is_refused a_dead_mount_is_refused_until_it_is_unmounted \
   an_empty_directory_is_an_empty_mount a_mountpoint_over_the_source_itself_serves \

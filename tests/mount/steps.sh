@@ -237,18 +237,6 @@ derived_texts_are_ignored() {
 
 array "$tmp/f7.npy" "np.float32(7)"
 array "$tmp/big.npy" "np.arange(200000, dtype='f4').reshape(400, 500)"
-if [ "$#" != 0 ]; then
-  "$@"
-  exit
-fi
-cp_r_moves_no_data
-cp_r_with_changes
-cp_a_to_another_mount
-tar_into_a_new_step
-new_steps_by_hand
-mv_of_a_step
-rm_r_of_a_step
-latest_can_be_pointed
-ten_edits_through_latest
-the_meta_graph_can_be_edited
-derived_texts_are_ignored
+run_tests cp_r_moves_no_data cp_r_with_changes cp_a_to_another_mount tar_into_a_new_step new_steps_by_hand \
+  mv_of_a_step rm_r_of_a_step latest_can_be_pointed ten_edits_through_latest the_meta_graph_can_be_edited \
+  derived_texts_are_ignored

@@ -312,12 +312,8 @@ for name in linear sharded partitioned dtypes strings names/bytes; do
   try_all_tools
   unmount
 done
-for name in a_large_step_is_copied odd_names_survive pieces_can_be_read attributes_are_right \
+run_tests a_large_step_is_copied odd_names_survive pieces_can_be_read attributes_are_right \
   diff_names_what_differs shared_variables_are_not_read_to_compare_them another_user_reads_roots_mount \
-  permissions_are_the_shards; do
-  echo "$name"
-  "$name"
-done
-echo a_user_reads_their_own_mount
+  permissions_are_the_shards
 need_user
-a_user_reads_their_own_mount
+run_tests a_user_reads_their_own_mount

@@ -446,31 +446,9 @@ dot_files_are_not_committed() {
 }
 
 new_arrays
-if [ "$#" != 0 ]; then
-  "$@"
-  exit
-fi
-cp_over_a_variable
-cp_of_new_variables
-empty_folders_are_no_change
-cp_between_steps_moves_no_data
-cp_within_a_step
-rsync_of_a_variable
-rsync_of_a_step
-the_same_bytes_are_no_change
-what_another_step_has_is_a_change
-dd_in_place
-truncated_files_are_refused
-appended_bytes_are_refused
-sed_on_strings
-wrong_files_are_refused
-mv_of_variables
-mv_over_a_variable
-mv_of_a_scope
-mv_of_a_large_scope
-renameat2_flags
-rm_of_variables
-open_files_outlive_their_names
-copies_beside_an_open_file
-other_names_are_refused
-dot_files_are_not_committed
+run_tests cp_over_a_variable cp_of_new_variables empty_folders_are_no_change cp_between_steps_moves_no_data \
+  cp_within_a_step rsync_of_a_variable rsync_of_a_step the_same_bytes_are_no_change \
+  what_another_step_has_is_a_change dd_in_place truncated_files_are_refused appended_bytes_are_refused \
+  sed_on_strings wrong_files_are_refused mv_of_variables mv_over_a_variable mv_of_a_scope \
+  mv_of_a_large_scope renameat2_flags rm_of_variables open_files_outlive_their_names \
+  copies_beside_an_open_file other_names_are_refused dot_files_are_not_committed

@@ -1,10 +1,9 @@
-/* src/draft/restart.c: a draft goes on after its commit, for files that are open for writing. */
+/* src/draft/go_on.c: a draft goes on after its commit, for files that are open for writing. */
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/io.h"
+#include "draft/copy.h"
 #include "draft/disk.h"
-#include "draft/draft.h"
-#include "draft/draft_own.h"
 #include "draft/items.h"
 #include "draft/staged.h"
 #include "step/name.h"
@@ -13,7 +12,7 @@
 /* Where the files are that stay, while the tree is made anew. */
 #define ASIDE "open"
 
-/* A file that stays while the draft starts anew. */
+/* A file that stays while the draft goes on. */
 struct held {
 	struct draft_item *item;
 	char *path;
@@ -25,7 +24,7 @@ static void held_release(struct draft *d, struct held *h, size_t n)
 {
 	for (size_t k = 0; h && k < n; k++) {
 		if (h[k].item)
-			draft_item_put(d, h[k].item);
+			draft_item_unref(d, h[k].item);
 		free(h[k].path);
 		buf_release(&h[k].folders);
 	}
@@ -38,7 +37,7 @@ static bool is_at_home(const struct draft *d, const struct draft_item *i)
 	return i->index >= d->n_fixed || i->under;
 }
 
-int draft_can_restart(const struct draft *d, struct err *e)
+int draft_can_go_on(const struct draft *d, struct err *e)
 {
 	for (struct draft_item *i = d->root; i && (i = items_next(d->root, i));)
 		if (i->writers && i->what == DRAFT_STAGED && (!d->has_base || !is_at_home(d, i)))
@@ -152,10 +151,10 @@ static int bring_back(struct draft *d, struct held *h, int aside, struct err *e)
 	if (r < 0)
 		return r;
 	i->refs++; /* the tree's */
-	items_put_back(d, i, dir);
+	items_reattach(d, i, dir);
 	if (i->what == DRAFT_VAR) {
 		i->on_disk = false;
-		r = disk_put_link(d, i, e);
+		r = disk_place_link(d, i, e);
 		i->on_disk = r == 0;
 		i->committed = true;
 	} else if (draft_is_variable(i)) { /* a temporary file was not in the commit */
@@ -182,7 +181,7 @@ static int empty_tree(struct draft *d, struct err *e)
 	return r;
 }
 
-static int start_anew(struct draft *d, struct held *held, size_t n, struct err *e)
+static int go_on_with(struct draft *d, struct held *held, size_t n, struct err *e)
 {
 	CLEANUP(closep) int aside = -1;
 	int r = io_remove_all(d->fd, ASIDE, e);
@@ -217,12 +216,12 @@ static void lose(struct draft *d, struct held *held, size_t n)
 	atomic_store(&d->ended, true);
 }
 
-void draft_restart(struct draft *d)
+void draft_go_on(struct draft *d)
 {
 	size_t n = count_staying(d);
 	struct held *held = calloc(n + 1, sizeof *held);
 
-	if (!held || start_anew(d, held, n, NULL) < 0)
+	if (!held || go_on_with(d, held, n, NULL) < 0)
 		lose(d, held, n);
 	held_release(d, held, n);
 }

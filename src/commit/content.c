@@ -1,0 +1,220 @@
+#include "commit/content.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "draft/draft_state.h"
+#include "draft/staged.h"
+#include "format/elements.h"
+#include "format/slice.h"
+#include "step/npy_file.h"
+
+enum {
+	BUDGET = 4 << 20, /* memory for elements that are turned */
+	PIECE = 1 << 20, /* bytes that are read at once */
+	IN_MEMORY = 64 << 20, /* what is converted is kept there up to this size, else in a file */
+	GATHER = 8 << 20, /* bytes of a whole that slices are taken out of at once */
+};
+
+/* --- in memory, or in a file ------------------------------------------------------------------------------- */
+
+void content_release(struct content *c)
+{
+	if (c->item)
+		plan_close_item(c->item);
+	c->item = NULL;
+	buf_release(&c->memory);
+	closep(&c->fd);
+}
+
+static int put_memory(void *to, struct bytes b, struct err *e)
+{
+	return buf_add(to, b.p, b.n) < 0 ? err_set(e, -ENOMEM, "no memory") : 0;
+}
+
+struct file_end {
+	int fd;
+	uint64_t at;
+};
+
+static int put_file(void *to, struct bytes b, struct err *e)
+{
+	struct file_end *f = to;
+	int r = io_write_at(f->fd, b, f->at, e);
+
+	f->at += b.n;
+	return r;
+}
+
+/* A file beside the packed one that has no name any more. */
+static int nameless_file(const struct plan *p, struct err *e)
+{
+	CLEANUP(closep) int fd = io_create(p->fd, "converted", 0600, e);
+	int r = fd < 0 ? fd : io_remove_file(p->fd, "converted", e);
+
+	return r < 0 ? r : TAKE(fd, -1);
+}
+
+/* Has FILL put SIZE bytes where they can be read again: in memory, or a file. */
+static int spill(const struct plan *p, struct content *c, uint64_t size,
+		 int (*fill)(void *arg, struct sink out, struct err *e), void *arg, struct err *e)
+{
+	struct file_end end = {.fd = -1};
+	int r;
+
+	if (size <= IN_MEMORY) {
+		r = buf_reserve(&c->memory, size + 1) < 0 ? err_set(e, -ENOMEM, "no memory") : 0;
+		if (r == 0)
+			r = fill(arg, (struct sink){put_memory, &c->memory}, e);
+		c->src = source_of_memory(buf_bytes(&c->memory));
+		return r;
+	}
+	r = c->fd = end.fd = nameless_file(p, e);
+	if (r >= 0)
+		r = fill(arg, (struct sink){put_file, &end}, e);
+	return r < 0 ? r : source_of_fd(c->fd, &c->src, e);
+}
+
+/* --- of a whole variable ----------------------------------------------------------------------------------- */
+
+static int fill_with_file(void *arg, struct sink out, struct err *e)
+{
+	CLEANUP(freep) uint8_t *piece = malloc(PIECE);
+	struct npy_file *f = arg;
+	uint64_t off = 0;
+	int64_t n = 1;
+	int r = piece ? 0 : err_set(e, -ENOMEM, "no memory");
+
+	while (r == 0 && (n = npy_file_read(f, off, PIECE, piece, e)) > 0) {
+		r = sink_put(&out, piece, (size_t)n, e);
+		off += (uint64_t)n;
+	}
+	return n < 0 ? (int)n : r;
+}
+
+/* The file of the variable that W's item is, as NumPy would have it. */
+static int open_reference(struct plan *p, const struct want *w, struct content *c, struct err *e)
+{
+	struct pin *pin = &p->d->pins[w->item->pin];
+	const struct var *v = draft_var(p->d, w->item);
+	struct npy_file *f;
+	int dir = plan_dir(p, w->item->pin, e);
+	int r = dir < 0 ? dir : npy_file_open(pin->step, v, dir, &f, e);
+
+	if (r < 0)
+		return r;
+	r = spill(p, c, npy_file_size(pin->step, v, dir), fill_with_file, f, e);
+	npy_file_close(f);
+	return r < 0 ? r : npy_parse(&c->src, 0, &c->npy, e);
+}
+
+int content_open(struct plan *p, const struct want *w, struct content *c, struct err *e)
+{
+	int r;
+
+	c->fd = -1;
+	if (!w->written)
+		return open_reference(p, w, c, e);
+	r = draft_item_open(p->d, w->item, e);
+	if (r < 0)
+		return r;
+	c->item = w->item;
+	r = source_of_fd(w->item->staged->fd, &c->src, e);
+	return r < 0 ? r : staged_parse(p->d, w->item, &c->npy, e);
+}
+
+static int fill_with_elements(void *arg, struct sink out, struct err *e)
+{
+	const struct content *c = arg;
+	struct elements el = {.off = c->npy.data,
+			      .rank = c->npy.rank,
+			      .dims = c->npy.dims,
+			      .item = c->npy.item,
+			      .word = 1,
+			      .fortran = true};
+
+	return elements_put(&c->src, &el, BUDGET, out, e);
+}
+
+int content_make_c_order(const struct plan *p, struct content *c, struct err *e)
+{
+	struct content turned = {.fd = -1};
+	int r;
+
+	if (!c->npy.fortran || c->npy.rank < 2 || !c->npy.item)
+		return 0;
+	r = spill(p, &turned, c->npy.size, fill_with_elements, c, e);
+	if (r < 0) {
+		content_release(&turned);
+		return r;
+	}
+	turned.npy = c->npy;
+	turned.npy.fortran = false;
+	turned.npy.data = 0;
+	content_release(c);
+	*c = turned;
+	return 0;
+}
+
+/* --- of a slice -------------------------------------------------------------------------------------------- */
+
+/* A slice of an array that is in C order. */
+struct cut {
+	const struct content *whole;
+	const int64_t *extents;
+	uint64_t count; /* its elements */
+};
+
+/* They keep their order, so that those of each window follow those of the last one. */
+static int fill_with_slice(void *arg, struct sink out, struct err *e)
+{
+	CLEANUP(buf_release) struct buf window = {0}, piece = {0};
+	const struct cut *cut = arg;
+	const struct npy *npy = &cut->whole->npy;
+	uint64_t step = GATHER / npy->item ? GATHER / npy->item : 1, len, first = 0, end = 0;
+	int r = 0;
+
+	if (cut->count) { /* nothing is read that lies before its first element, or behind its last */
+		first = slice_run(npy->rank, npy->dims, cut->extents, 0, &len);
+		end = slice_run(npy->rank, npy->dims, cut->extents, cut->count - 1, &len) + 1;
+	}
+	for (; first < end && r == 0; first += step) {
+		uint64_t n = end - first < step ? end - first : step;
+		uint64_t from = slice_before(npy->rank, npy->dims, cut->extents, first);
+		uint64_t to = slice_before(npy->rank, npy->dims, cut->extents, first + n);
+		size_t bytes = (to - from) * npy->item;
+
+		if (from == to)
+			continue;
+		r = source_read(&cut->whole->src, npy->data + first * npy->item, n * npy->item,
+				&window, e);
+		if (r == 0 && buf_reserve(&piece, bytes) < 0)
+			r = err_set(e, -ENOMEM, "no memory for %zu bytes", bytes);
+		if (r < 0)
+			break;
+		slice_gather(npy->rank, npy->dims, cut->extents, npy->item, from, to - from,
+			     window.p, piece.p, first);
+		r = sink_put(&out, piece.p, bytes, e);
+	}
+	return r;
+}
+
+int content_of_slice(const struct plan *p, const struct content *whole, const int64_t *extents,
+		     struct content *slice, struct err *e)
+{
+	struct npy *npy = &slice->npy;
+	struct cut cut = {.whole = whole, .extents = extents};
+
+	*slice = (struct content){.npy = whole->npy, .fd = -1};
+	npy->count = 1;
+	for (unsigned k = 0; k < npy->rank; k++) {
+		npy->dims[k] = extents[2 * k + 1];
+		npy->count *= (uint64_t)npy->dims[k];
+	}
+	cut.count = npy->count;
+	npy->size = npy->stored = npy->count * npy->item;
+	npy->data = 0;
+	npy->fortran = false;
+	if (npy->item)
+		return spill(p, slice, npy->size, fill_with_slice, &cut, e);
+	slice->src = source_of_memory(bytes_of(NULL, 0));
+	return 0;
+}

@@ -1,0 +1,9 @@
+/* src/commit/pack.h: what is written in DR/commit: the packed shard, the meta graph, the index. */
+#pragma once
+#include "commit/plan.h"
+
+/* DR/commit/meta, from the text that was written in place of the meta graph's; not if it says the same: P->new_meta. */
+int pack_meta(struct plan *p, struct err *e);
+
+/* DR/commit/packed and DR/commit/index, whose shards have been chosen. What is to be linked is synced. */
+int pack_step(struct plan *p, struct err *e);

@@ -1,0 +1,292 @@
+#include "commit/publish.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "commit/record.h"
+#include "directory/family.h"
+#include "directory/listing.h"
+#include "directory/placed.h"
+#include "directory/state_update.h"
+#include "draft/disk.h"
+#include "step/sidecar.h"
+#include <fcntl.h>
+#include <stdio.h>
+
+enum { MAX_TRIES = 1000 }; /* names that somebody else took meanwhile */
+
+/* --- links in the checkpoint directory --------------------------------------------------------------------- */
+
+struct linking {
+	struct plan *p;
+	struct step_place to;
+	uint32_t copies;
+	struct placed placed;
+};
+
+/* Gives NAME to the file FROM of FROM_DIR, where nobody but us writes. COPY: it may be moved, for it is a copy
+ * beside the index. */
+static int link_as(struct linking *k, int from_dir, const char *from, const char *name, bool copy,
+		   struct err *e)
+{
+	struct file_id id;
+	struct stat st;
+	int r = 0;
+
+	if (placed_reserve(&k->placed, name) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	if (fstatat(from_dir, from, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(e, -errno, "%s", from);
+	id = file_id_of(&st);
+	r = io_link(from_dir, from, k->p->d->top, name, e);
+	if (copy && io_needs_copy(r))
+		r = record_move(k->p->fd, from, k->p->d->top, name, e);
+	if (r == 0)
+		placed_add(&k->placed, name, &id);
+	return r;
+}
+
+/* The copy is made beside the index, and is there to tell whose the link is, should this be as far as it gets. */
+static int name_copy(struct linking *k, char copy[32], struct err *e)
+{
+	snprintf(copy, 32, "copy-%u", k->copies++);
+	return io_remove_all(k->p->fd, copy, e);
+}
+
+static int link_file(struct linking *k, int from_dir, const char *from, const char *name,
+		     struct err *e)
+{
+	char copy[32];
+	int r = link_as(k, from_dir, from, name, false, e);
+
+	if (!io_needs_copy(r))
+		return r;
+	r = name_copy(k, copy, e);
+	if (r == 0)
+		r = io_place(from_dir, from, k->p->fd, copy, e);
+	return r == 0 ? link_as(k, k->p->fd, copy, name, true, e) : r;
+}
+
+/* The file FROM with ID of a pinned step. Of one that could not be held another may have that name by now. */
+static int link_pinned(struct linking *k, uint32_t pin, const char *from, const struct file_id *id,
+		       const char *name, struct err *e)
+{
+	int dir = plan_dir(k->p, pin, e);
+	CLEANUP(closep) int fd = -1;
+	char copy[32];
+	int r;
+
+	if (dir < 0)
+		return dir;
+	if (!k->p->d->pins[pin].loose)
+		return link_file(k, dir, from, name, e);
+	r = fd = placed_open(dir, from, id, e);
+	if (r >= 0)
+		r = name_copy(k, copy, e);
+	if (r == 0)
+		r = io_copy(fd, k->p->fd, copy, e);
+	if (r == 0)
+		r = placed_check(fd, from, id, e);
+	return r == 0 ? link_as(k, k->p->fd, copy, name, true, e) : r;
+}
+
+/* Puts the name of the new step's shard NUMBER into OUT. */
+static int shard_name(const struct linking *k, uint32_t number, struct buf *out, struct err *e)
+{
+	return step_shard_name(&k->to, number, k->p->num_shards, out) < 0
+		       ? err_set(e, -ENOMEM, "no memory")
+		       : 0;
+}
+
+static int link_shard(struct linking *k, int from_dir, const char *from, uint32_t number,
+		      struct err *e)
+{
+	CLEANUP(buf_release) struct buf name = {0};
+	int r = shard_name(k, number, &name, e);
+
+	return r < 0 ? r : link_file(k, from_dir, from, (char *)name.p, e);
+}
+
+static int link_old_shards(struct linking *k, uint32_t pin, struct err *e)
+{
+	const struct pin *from = &k->p->d->pins[pin];
+	const struct step *s = from->step;
+	int r = 0;
+
+	for (uint32_t i = 0; i < s->n_shards && r == 0; i++) {
+		const struct old_shard *o = &k->p->old[pin].shards[i];
+		CLEANUP(buf_release) struct buf name = {0}, to = {0};
+
+		if (!o->live || o->repack)
+			continue;
+		if (step_shard_name(&s->place, s->shards[i].number, s->num_shards, &name) < 0)
+			return err_set(e, -ENOMEM, "no memory");
+		r = shard_name(k, o->number, &to, e);
+		if (r == 0)
+			r = link_pinned(k, pin, (char *)name.p, &s->shards[i].id, (char *)to.p, e);
+	}
+	return r;
+}
+
+static int link_own_shards(struct linking *k, struct err *e)
+{
+	struct plan *p = k->p;
+	int r = 0;
+
+	for (uint32_t i = 0; i < plan_n(p) && r == 0; i++) {
+		const struct want *w = &plan_wants(p)[i];
+		CLEANUP(closep) int dir = -1;
+
+		if (!w->own)
+			continue;
+		dir = disk_folder(p->d, w->item->parent, false, e);
+		r = dir < 0 ? dir : link_shard(k, dir, w->item->name, w->shard, e);
+	}
+	return r;
+}
+
+/* A sidecar of the step that TEXT is of. */
+static int link_sidecar(struct linking *k, const struct draft_item *text, const char *suffix,
+			struct err *e)
+{
+	CLEANUP(buf_release) struct buf from = {0}, to = {0};
+	const struct pin *pin = &k->p->d->pins[text->pin];
+
+	if (sidecar_name(&pin->step->place, suffix, &from) < 0 ||
+	    sidecar_name(&k->to, suffix, &to) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	return link_pinned(k, text->pin, (char *)from.p, pin_sidecar(pin, suffix), (char *)to.p, e);
+}
+
+static int link_meta(struct linking *k, struct err *e)
+{
+	struct plan *p = k->p;
+	CLEANUP(buf_release) struct buf to = {0};
+	const struct draft_item base = {.pin = 0};
+
+	if (!p->meta)
+		return 0;
+	if (p->meta->what == DRAFT_TEXT)
+		return link_sidecar(k, p->meta, p->d->meta, e);
+	if (!p->new_meta)
+		return link_sidecar(k, &base, p->d->meta, e);
+	if (sidecar_name(&k->to, p->d->meta, &to) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	return link_file(k, p->fd, "meta", (char *)to.p, e);
+}
+
+static int link_all(struct linking *k, struct err *e)
+{
+	struct plan *p = k->p;
+	int r = 0;
+
+	for (uint32_t pin = 0; pin < p->d->n_pins && r == 0; pin++)
+		r = link_old_shards(k, pin, e);
+	if (r == 0)
+		r = link_own_shards(k, e);
+	if (r == 0 && p->has_packed)
+		r = link_shard(k, p->fd, "packed", p->packed_shard, e);
+	if (r == 0)
+		r = link_meta(k, e);
+	if (r == 0 && p->debug)
+		r = link_sidecar(k, p->debug, "debug", e);
+	return r == 0 ? io_sync(p->d->top, "the checkpoint directory", e) : r;
+}
+
+/* --- the commit point -------------------------------------------------------------------------------------- */
+
+/* The commit point. */
+static int link_index(struct linking *k, struct err *e)
+{
+	int r = io_link(k->p->fd, "index", k->p->d->top, k->to.file, e);
+
+	if (io_needs_copy(r))
+		r = record_move(k->p->fd, "index", k->p->d->top, k->to.file, e);
+	return r;
+}
+
+/* If the disk fails right behind the commit point, it was none: a crash might take the step away again. */
+static int sync_or_undo(struct plan *p, const struct step_place *to, struct err *e)
+{
+	int r = io_sync(p->d->top, "the checkpoint directory", e);
+	struct file_id id;
+	struct stat st;
+
+	if (r == 0 || fstat(p->index_fd, &st) < 0)
+		return r;
+	id = file_id_of(&st);
+	p->published = placed_remove(p->d->top, to->file, &id, NULL) < 0;
+	return r;
+}
+
+static int link_step(struct linking *k, const char *name, struct err *e)
+{
+	struct plan *p = k->p;
+	int r = record_name(p->fd, name, e);
+
+	if (r == 0)
+		r = link_all(k, e);
+	if (r == 0)
+		r = link_index(k, e);
+	p->published = r == 0;
+	return r == 0 ? sync_or_undo(p, &k->to, e) : r;
+}
+
+/* Publishes the step as NAME, or not at all. -EEXIST: something of that name is there. */
+static int publish_as(struct plan *p, const char *name, struct err *e)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+	struct linking k = {.p = p, .to = {.name = (char *)name, .format = STEP_V2}};
+	int r;
+
+	free(p->name);
+	p->name = strdup(name);
+	if (!p->name || name_of_index(name, &file) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	k.to.file = (char *)file.p;
+	r = link_step(&k, name, e);
+	if (!p->published)
+		placed_take_back(&k.placed, p->d->top);
+	placed_release(&k.placed);
+	return r;
+}
+
+/* --- under which name -------------------------------------------------------------------------------------- */
+
+/* The name that the draft has, for a new step; else, or if that was taken, the next of the family. */
+static int next_name(const struct draft *d, unsigned attempt, struct buf *name, struct err *e)
+{
+	CLEANUP(listing_release) struct listing l = {0};
+	int r;
+
+	name->n = 0;
+	if (!d->has_base && attempt == 0) {
+		r = step_name_is_free(d->top, d->name, e);
+		if (r < 0)
+			return r;
+		if (r > 0)
+			return buf_add(name, d->name, strlen(d->name) + 1) < 0
+				       ? err_set(e, -ENOMEM, "no memory")
+				       : 0;
+	}
+	r = listing_read(d->top, STATE_NAME, &l, e);
+	return r < 0 ? r : step_next_free(d->top, &l, d->name, name, e);
+}
+
+int publish(struct plan *p, struct buf *name, struct err *e)
+{
+	int r = -EEXIST;
+
+	for (unsigned i = 0; r == -EEXIST && i < MAX_TRIES; i++) {
+		r = next_name(p->d, i, name, e);
+		if (r == 0)
+			r = publish_as(p, (char *)name->p, e);
+	}
+	return r;
+}
+
+int publish_in_state(int draft, int top, const char *state_name, const char *name, struct err *e)
+{
+	const struct step_place place = {.name = (char *)name, .format = STEP_V2};
+	int r = state_add_from(draft, top, state_name, &place, e);
+
+	return r < 0 ? err_wrap(e, r, "%s is committed, but not noted", name) : 0;
+}

@@ -1,0 +1,202 @@
+#include "commit/record.h"
+#include "base/cleanup.h"
+#include "base/dir.h"
+#include "base/io.h"
+#include "directory/file_stamp.h"
+#include "directory/listing.h"
+#include "directory/placed.h"
+#include "step/sidecar.h"
+#include <fcntl.h>
+
+/* --- the name ---------------------------------------------------------------------------------------------- */
+
+int record_name(int fd, const char *name, struct err *e)
+{
+	int r = io_remove_all(fd, "name", e);
+
+	return r < 0 ? r : io_make_link(*name ? name : ".", fd, "name", e);
+}
+
+int record_read_name(int draft, char name[NAME_MAX + 1], struct err *e)
+{
+	ssize_t n = readlinkat(draft, "commit/name", name, NAME_MAX);
+
+	if (n < 0)
+		return errno == ENOENT ? 0 : err_sys(e, -errno, "commit/name");
+	name[n] = 0;
+	if (!strcmp(name, "."))
+		name[0] = 0;
+	return 1;
+}
+
+int record_is_published(int top, int draft, const char *name, struct err *e)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+	CLEANUP(closep) int moved = -1;
+	struct stat ours, there;
+
+	if (name_of_index(name, &file) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	if (fstatat(top, (char *)file.p, &there, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, -errno, "%s", (char *)file.p);
+	if (fstatat(draft, "commit/index", &ours, AT_SYMLINK_NOFOLLOW) == 0)
+		return ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+	if (errno != ENOENT)
+		return err_sys(e, -errno, "commit/index");
+	moved = dir_fd(draft, "commit/moved", NULL); /* where there are no hard links */
+	if (moved < 0)
+		return errno == ENOENT ? 0 : err_sys(e, moved, "commit/moved");
+	return file_stamp_fits(moved, (char *)file.p, top, (char *)file.p, e);
+}
+
+/* --- whose a file is --------------------------------------------------------------------------------------- */
+
+/* The files of a draft's folder. */
+struct inodes {
+	struct buf
+		ids; /* struct file_id, of which only dev and ino count: while it is there no other file can have them */
+};
+
+static int gather_inodes(int parent, const char *name, struct inodes *out)
+{
+	CLEANUP(dir_closep) DIR *s = dir_open(parent, name);
+	const struct dirent *de;
+	struct stat st;
+	int r = s ? 0 : -errno;
+
+	while (r == 0 && (de = dir_read(s, &r))) {
+		if (fstatat(dirfd(s), de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+			r = errno == ENOENT ? 0 : -errno;
+			continue;
+		}
+		if (S_ISDIR(st.st_mode)) {
+			r = gather_inodes(dirfd(s), de->d_name, out);
+		} else if (S_ISREG(st.st_mode)) {
+			struct file_id id = file_id_of(&st);
+
+			r = buf_add(&out->ids, &id, sizeof id);
+		}
+	}
+	return r;
+}
+
+static int is_one_of(const void *inodes, int dirfd, const char *name, struct err *e)
+{
+	const struct inodes *in = inodes;
+	const struct file_id *ids = (const struct file_id *)in->ids.p;
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, -errno, "%s", name);
+	for (size_t i = 0; i < in->ids.n / sizeof *ids; i++)
+		if (ids[i].dev == st.st_dev && ids[i].ino == st.st_ino)
+			return 1;
+	return 0;
+}
+
+/* Does FILE of TOP belong to the step NAME, as a shard or beside it? */
+static bool belongs(const char *file, const char *name)
+{
+	size_t n = strlen(name), stem = sidecar_stem(name), prefix;
+	uint32_t of;
+
+	if (name_is_data(file, &prefix, &of))
+		return prefix == n && !strncmp(file, name, n);
+	return !strncmp(file, name, stem) && file[stem] == '.' &&
+	       strcmp(file + stem, ".index") != 0;
+}
+
+struct moved {
+	int stamps;
+	const char *name;
+};
+
+/* Was FILE moved there, or is it what its name was kept with? */
+static int is_moved(const void *moved, int dirfd, const char *file, struct err *e)
+{
+	const struct moved *m = moved;
+	int r = file_stamp_fits(m->stamps, m->name, dirfd, file, e);
+
+	return r == 0 ? io_is_mark(dirfd, file, e) : r;
+}
+
+/* --- taking back ------------------------------------------------------------------------------------------- */
+
+/* Takes back what a commit that did not reach its end has moved there, as there were no hard links. */
+static int take_back_moved(int top, int draft, struct err *e)
+{
+	CLEANUP(dir_closep) DIR *s = dir_open(draft, "commit/moved");
+	const struct dirent *de;
+	int r = s || errno == ENOENT ? 0 : err_sys(e, -errno, "commit/moved"), n = 0;
+
+	while (s && r >= 0 && (de = dir_read(s, &r))) {
+		const struct moved m = {dirfd(s), de->d_name};
+
+		r = placed_remove_if(top, de->d_name, is_moved, &m, e);
+		n += r > 0;
+	}
+	return r < 0 ? r : n;
+}
+
+/* Takes back the links that a commit has made which did not reach its end: those to files of the draft. How many. */
+static int take_back(int top, int draft, const char *name, struct err *e)
+{
+	struct inodes in = {{0}};
+	CLEANUP(dir_closep) DIR *s = dir_open(top, ".");
+	const struct dirent *de;
+	int r = s ? gather_inodes(draft, ".", &in) : -errno, n = 0, moved;
+
+	if (r < 0)
+		err_sys(e, r, "what a commit of %s had begun", name);
+	while (r >= 0 && (de = dir_read(s, &r)))
+		if (belongs(de->d_name, name)) {
+			r = placed_remove_if(top, de->d_name, is_one_of, &in, e);
+			n += r > 0;
+		}
+	buf_release(&in.ids);
+	moved = r < 0 ? r : take_back_moved(top, draft, e);
+	return moved < 0 ? moved : n + moved;
+}
+
+int record_take_back(int top, int draft, struct err *e)
+{
+	char name[NAME_MAX + 1];
+	int r = record_read_name(draft, name, e);
+
+	return r == 1 ? take_back(top, draft, name, e) : r;
+}
+
+/* --- beginning and end ------------------------------------------------------------------------------------- */
+
+int record_move(int fd, const char *own, int top, const char *name, struct err *e)
+{
+	CLEANUP(closep) int stamps = -1;
+	int r = io_make_folder(fd, "moved", 0777, e);
+
+	if (r == 0 || r == -EEXIST)
+		r = stamps = dir_fd(fd, "moved", e);
+	if (r >= 0)
+		r = io_remove_all(stamps, name, e); /* of a name that was tried before */
+	if (r == 0)
+		r = file_stamp_make(fd, own, stamps, name, e);
+	return r < 0 ? r : io_move_new(fd, own, top, name, e);
+}
+
+/* First what it is found by. */
+int record_forget(int draft, struct err *e)
+{
+	int r = io_remove_all(draft, "commit/name", e);
+
+	return r < 0 ? r : io_remove_all(draft, "commit", e);
+}
+
+int record_begin(int top, int draft, struct err *e)
+{
+	int r = record_take_back(top, draft, e); /* of one that could not take them back */
+
+	if (r >= 0)
+		r = record_forget(draft, e);
+	if (r == 0)
+		r = io_make_folder(draft, "commit", 0777, e);
+	return r < 0 ? r : dir_fd(draft, "commit", e);
+}

@@ -1,0 +1,28 @@
+/* src/commit/record.h: what stands in DR/commit of a commit that is under way (commit/commit.h), by which whoever comes after
+ * a crash finds it. DRAFT is a descriptor of DR, TOP one of the checkpoint directory. */
+#pragma once
+#include "base/error.h"
+#include <limits.h>
+#include <stdbool.h>
+
+/* Takes back what an earlier commit left, and makes DR/commit, empty: its descriptor; or what the calls return. */
+int record_begin(int top, int draft, struct err *e);
+
+/* Notes in DR/commit, which FD is, that the step is to be called NAME, in place of what was noted before. */
+int record_name(int fd, const char *name, struct err *e);
+
+/* The file OWN in DR/commit, which FD is, is moved to NAME in TOP, where there are no hard links. A stamp in DR/commit/moved
+ * tells afterwards whose NAME is. -EEXIST; or what the calls return. */
+int record_move(int fd, const char *own, int top, const char *name, struct err *e);
+
+/* What the commit under way would call its step. 1; 0: none is under way; or of reading. */
+int record_read_name(int draft, char name[NAME_MAX + 1], struct err *e);
+
+/* Whether the index of the step NAME is in TOP, and is DR/commit/index: 1, 0, or why that can't be known. */
+int record_is_published(int top, int draft, const char *name, struct err *e);
+
+/* Removes from TOP what a commit that did not reach its end has linked there: how many files, or of the calls. */
+int record_take_back(int top, int draft, struct err *e);
+
+/* Removes DR/commit. */
+int record_forget(int draft, struct err *e);

@@ -1,0 +1,208 @@
+#include "draft/copy.h"
+#include "base/cleanup.h"
+#include "base/crc32c.h"
+#include "base/io.h"
+#include "draft/disk.h"
+#include "draft/file.h"
+#include "draft/items.h"
+#include "draft/staged.h"
+#include "format/dtype.h"
+#include <inttypes.h>
+
+/* Whose I, a VAR or TEXT, is. */
+static struct draft_owner owner_of(const struct draft *d, const struct draft_item *i)
+{
+	struct stat st = {.st_uid = geteuid(), .st_gid = getegid(), .st_mode = 0600};
+	struct var_owner o;
+
+	draft_stat_step(d, &st);
+	if (i->what != DRAFT_VAR)
+		return (struct draft_owner){st.st_uid, st.st_gid, st.st_mode};
+	o = var_owner(d->pins[i->pin].step, draft_var(d, i), d->has_base ? NULL : &st);
+	return (struct draft_owner){o.uid, o.gid, o.mode};
+}
+
+int draft_make_empty(struct draft *d, struct draft_item *i, struct err *e)
+{
+	bool is_var = i->what == DRAFT_VAR;
+	struct draft_owner owner = owner_of(d, i);
+
+	if (items_stage(i, &owner) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	if (is_var) {
+		i->expect_pin = i->pin;
+		i->expect_var = i->number;
+	}
+	i->on_disk = false; /* a link in the tree goes when the file takes its place */
+	return 0;
+}
+
+enum { COPY_PIECE = 1 << 20 };
+
+/* A variable whose bytes lie in one piece, into FD behind the header of its file F: without reading them if
+ * the filesystem can do that. They are verified before, so their checksum is known. DIR: where its step is. */
+static int copy_piece(const struct pin *p, int dir, const struct var *v, const struct npy_file *f,
+		      int fd, struct staged *seq, struct err *e)
+{
+	CLEANUP(closep) int shard = step_open_shard(p->step, dir, v->shard, e);
+	size_t n = npy_file_size(p->step, v, dir) - v->size;
+	CLEANUP(freep) uint8_t *header = malloc(n);
+	struct source src;
+	int r = shard < 0 ? shard : source_of_fd(shard, &src, e);
+
+	if (r == 0 && (!header || npy_file_read(f, 0, n, header, e) < 0))
+		r = err_set(e, -ENOMEM, "no memory");
+	if (r == 0 && p->step->mode != VERIFY_OFF)
+		r = verify_all(p->step, v, &src, e);
+	/* A shard that is such a file itself, as commits make them, can be shared as a whole. */
+	if (r == 0 && (v->off != n || src.size != v->off + v->size || !io_clone(shard, fd)))
+		r = io_copy_range(shard, v->off, fd, n, v->size, e);
+	if (r == 0)
+		r = io_write_at(fd, bytes_of(header, n), 0, e);
+	if (r < 0)
+		return r;
+	seq->seq_crc = crc32c_combine(crc32c(header, n), v->crc, v->size);
+	seq->seq_end = n + v->size;
+	return 0;
+}
+
+/* Any other; what is read is verified. */
+static int copy_by_reading(const struct npy_file *f, int fd, struct staged *seq, struct err *e)
+{
+	CLEANUP(freep) uint8_t *piece = malloc(COPY_PIECE);
+	uint64_t off = 0;
+	int64_t n = 1;
+	int r = piece ? 0 : err_set(e, -ENOMEM, "no memory");
+
+	while (r == 0 && (n = npy_file_read(f, off, COPY_PIECE, piece, e)) > 0) {
+		r = io_write_at(fd, bytes_of(piece, (size_t)n), off, e);
+		staged_saw(seq, piece, (size_t)n, off);
+		off += (uint64_t)n;
+	}
+	return n < 0 ? (int)n : r;
+}
+
+/* The whole file of variable V into FD. SEQ gets its checksum. */
+static int copy_file(const struct draft *d, const struct pin *p, const struct var *v, int fd,
+		     struct staged *seq, struct err *e)
+{
+	CLEANUP(closep) int dir = draft_pin_dir(d, p, e);
+	bool one_piece = v->kind == VAR_WHOLE && p->step->place.format == STEP_V2 &&
+			 dtype_info(v->dtype)->item && v->size;
+	struct npy_file *f;
+	int r = dir < 0 ? dir : npy_file_open(p->step, v, dir, &f, e);
+
+	if (r < 0)
+		return r;
+	r = one_piece ? copy_piece(p, dir, v, f, fd, seq, e) : copy_by_reading(f, fd, seq, e);
+	npy_file_close(f);
+	return r;
+}
+
+/* I, a VAR, becomes the file that is open as TRIAL says. */
+static void become_staged(struct draft_item *i, const struct draft_item *trial, int fd)
+{
+	i->staged = trial->staged;
+	i->staged->fd = fd;
+	i->what = DRAFT_STAGED;
+	i->on_disk = true;
+	i->expect_pin = i->pin;
+	i->expect_var = i->number;
+}
+
+/* Makes I, a VAR, a file with the same bytes: in the draft, or where its name was removed one without a name,
+ * out of BASE. */
+static int copy_up(struct draft *d, struct draft_item *i, const struct draft_base *base,
+		   struct err *e)
+{
+	const struct var *v = draft_var(d, i);
+	bool nameless = draft_where(d, i) == WHERE_NAMELESS;
+	struct draft_item trial = *i;
+	struct draft_owner owner = owner_of(d, i);
+	CLEANUP(closep) int fd = -1;
+	int r;
+
+	if (items_stage(&trial, &owner) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	r = fd = nameless ? io_nameless(d->top, e) : disk_new_file(d, trial.staged, e);
+	if (r >= 0 && nameless && draft_base_fits(base, i))
+		r = copy_by_reading(base->file, fd, trial.staged, e);
+	else if (r >= 0)
+		r = copy_file(d, &d->pins[i->pin], v, fd, trial.staged, e);
+	if (r == 0 && !nameless)
+		r = disk_place_file(d, i, e);
+	if (r < 0) {
+		items_unstage(&trial);
+		return err_wrap(e, r, "%s", i->name);
+	}
+	become_staged(i, &trial, TAKE(fd, -1));
+	return 0;
+}
+
+/* The first N bytes of the file of variable NUMBER of P, into S's. */
+static int copy_start(const struct draft *d, const struct pin *p, uint32_t number, uint64_t n,
+		      struct staged *s, struct err *e)
+{
+	CLEANUP(closep) int dir = draft_pin_dir(d, p, e);
+	CLEANUP(freep) uint8_t *piece = malloc(COPY_PIECE);
+	struct npy_file *f;
+	int64_t got = 0;
+	int r = dir < 0 ? dir : piece ? 0 : err_set(e, -ENOMEM, "no memory");
+
+	if (r == 0)
+		r = npy_file_open(p->step, &p->step->vars[number], dir, &f, e);
+	if (r < 0)
+		return r;
+	for (uint64_t off = 0; r == 0 && off < n; off += (uint64_t)got) {
+		got = npy_file_read(f, off, n - off < COPY_PIECE ? n - off : COPY_PIECE, piece, e);
+		if (got == 0)
+			r = err_set(e, -EIO, "ends at %" PRIu64 ", expected %" PRIu64 " bytes", off,
+				    n);
+		else
+			r = got < 0 ? (int)got
+				    : io_write_at(s->fd, bytes_of(piece, (size_t)got), off, e);
+		if (r == 0)
+			staged_saw(s, piece, (size_t)got, off);
+	}
+	npy_file_close(f);
+	return r;
+}
+
+/* What was being referred to in pieces becomes bytes: something else is wanted of it. */
+int draft_copy_referred(struct draft *d, struct draft_item *i, struct err *e)
+{
+	struct staged *s = i->staged;
+	int r;
+
+	if (s->ref_pin == DRAFT_NONE || draft_where(d, i) != WHERE_DRAFT)
+		return 0;
+	r = draft_need_file(d, i, e);
+	if (r == 0)
+		r = copy_start(d, &d->pins[s->ref_pin], s->ref_number, s->ref_bytes, s, e);
+	if (r < 0)
+		return err_wrap(e, r, "%s", i->name);
+	s->ref_pin = DRAFT_NONE;
+	return 0;
+}
+
+int draft_item_open(struct draft *d, struct draft_item *i, struct err *e)
+{
+	int r = draft_copy_referred(d, i, e);
+
+	return r == 0 ? draft_need_file(d, i, e) : r;
+}
+
+int draft_need_bytes(struct draft *d, struct draft_item *i, const struct draft_base *base,
+		     struct err *e)
+{
+	int r = draft_check_place(d, i, e);
+
+	if (r == 0 && i->what == DRAFT_TEXT)
+		r = err_set(e, -EINVAL, "%s: can't be written in place; write it as a whole",
+			    i->name);
+	if (r == 0 && i->what == DRAFT_VAR)
+		r = copy_up(d, i, base, e);
+	if (r == 0)
+		r = draft_copy_referred(d, i, e);
+	return r == 0 ? draft_need_file(d, i, e) : r;
+}

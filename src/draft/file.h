@@ -1,0 +1,24 @@
+/* src/draft/file.h: the files that items have in the draft, or once had. For src/draft alone; the draft's lock is held. */
+#pragma once
+#include "draft/draft_state.h"
+
+/* Where the bytes of an open file are. */
+enum draft_where {
+	WHERE_DRAFT, /* in the draft, under I's name */
+	WHERE_NAMELESS, /* in a file that has no name any more, or will have none */
+	WHERE_OVER, /* in the saved step, or the next draft over it: I's number leads there */
+	WHERE_LOST, /* nowhere: the draft could not go on with it */
+};
+enum draft_where draft_where(const struct draft *d, const struct draft_item *i);
+
+/* 0 where bytes of I may be changed, and it is of the draft or nameless. */
+int draft_check_place(const struct draft *d, const struct draft_item *i, struct err *e);
+
+/* Has I's file open; one that is not on disk yet is made. */
+int draft_need_file(struct draft *d, struct draft_item *i, struct err *e);
+
+/* Bytes of I have changed, or are about to. */
+void draft_touched(struct draft *d, struct draft_item *i);
+
+/* I has been opened. */
+void draft_count_open(struct draft *d, struct draft_item *i, bool writing);

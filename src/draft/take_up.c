@@ -1,0 +1,203 @@
+#include "draft/take_up.h"
+#include "base/cleanup.h"
+#include "base/dir.h"
+#include "base/io.h"
+#include "draft/disk.h"
+#include "draft/items.h"
+#include "draft/pins.h"
+#include <fcntl.h>
+#include <limits.h>
+
+struct reading {
+	struct draft *d;
+	struct tree *trees; /* of each pin; n_dirs 0: not yet made */
+	uint32_t n_trees;
+};
+
+static int read_folder(struct reading *r, struct draft_item *dir, int fd, struct err *e);
+
+/* A name that no item can have is no mark. */
+static void hide(struct draft *d, struct draft_item *dir, const char *name)
+{
+	struct draft_item *i = draft_find(d, dir, name);
+
+	while (i && i->first)
+		hide(d, i, i->first->name);
+	if (i)
+		items_remove(d, i);
+}
+
+static int read_gone(struct draft *d, struct draft_item *dir, int fd, struct err *e)
+{
+	CLEANUP(dir_closep) DIR *s = dir_open(fd, GONE);
+	const struct dirent *de;
+
+	if (!s)
+		return errno == ENOENT ? 0 : err_sys(e, -errno, "%s", GONE);
+	while ((de = dir_next(s)))
+		hide(d, dir, de->d_name);
+	return errno ? err_sys(e, -errno, "%s", GONE) : 0;
+}
+
+/* Descends into T along PATH; the file it leads to. */
+static bool find_path(const struct tree *t, struct bytes path, struct tree_child *out)
+{
+	const uint8_t *slash;
+	uint32_t dir = 0;
+
+	while ((slash = memchr(path.p, '/', path.n))) {
+		size_t n = (size_t)(slash - path.p);
+
+		if (!tree_lookup(t, dir, bytes_of(path.p, n), out) || !out->is_dir)
+			return false;
+		dir = out->index;
+		path = bytes_of(slash + 1, path.n - n - 1);
+	}
+	return tree_lookup(t, dir, path, out) && !out->is_dir;
+}
+
+/* The tree of pin number PIN. */
+static int need_tree(struct reading *rd, uint32_t pin, const struct tree **out, struct err *e)
+{
+	struct tree *trees = rd->trees;
+	int r = 0;
+
+	if (pin >= rd->n_trees) {
+		trees = realloc(rd->trees, (pin + (size_t)1) * sizeof *trees);
+		if (!trees)
+			return err_set(e, -ENOMEM, "no memory");
+		memset(trees + rd->n_trees, 0, (pin + 1 - rd->n_trees) * sizeof *trees);
+		rd->trees = trees;
+		rd->n_trees = pin + 1;
+	}
+	if (!trees[pin].n_dirs)
+		r = tree_init(&trees[pin], rd->d->pins[pin].step, e);
+	*out = &trees[pin];
+	return r;
+}
+
+/* What the link's target says: pin, kind and number. */
+static int resolve(struct reading *rd, struct bytes target, struct draft_item *i, struct err *e)
+{
+	const uint8_t *slash = memchr(target.p, '/', target.n);
+	size_t n = slash ? (size_t)(slash - target.p) : target.n;
+	struct bytes path = bytes_of(target.p + n + 1, slash ? target.n - n - 1 : 0);
+	CLEANUP(freep) char *text = strndup((const char *)path.p, path.n);
+	int pin = draft_pin_by_name(rd->d, bytes_of(target.p, n), e);
+	const struct tree *t = NULL;
+	struct tree_child found;
+	int r;
+
+	if (pin < 0 || !text)
+		return pin < 0 ? pin : err_set(e, -ENOMEM, "no memory");
+	i->pin = (uint32_t)pin;
+	i->what = text_kind_of(text) < N_TEXTS ? DRAFT_TEXT : DRAFT_VAR;
+	i->number = text_kind_of(text);
+	if (i->what == DRAFT_TEXT)
+		return 0;
+	r = need_tree(rd, (uint32_t)pin, &t, e);
+	if (r < 0)
+		return r;
+	if (!find_path(t, path, &found))
+		return err_set(e, -EUCLEAN, "leads to %.*s, which is not there", (int)target.n,
+			       (const char *)target.p);
+	i->number = t->files[found.index].var;
+	i->own_name = draft_has_own_name(rd->d, i);
+	return 0;
+}
+
+static int read_link(struct reading *rd, struct draft_item *i, int fd, struct err *e)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(fd, i->name, target, sizeof target);
+
+	if (n < 0)
+		return err_sys(e, -errno, "readlink");
+	i->on_disk = true;
+	return resolve(rd, bytes_of(target, (size_t)n), i, e);
+}
+
+/* A file in the tree lies over what the base shows there. */
+static int read_file(struct draft_item *i, int fd, struct err *e)
+{
+	struct draft_owner owner = {0};
+	struct stat st;
+
+	if (fstatat(fd, i->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(e, -errno, "stat");
+	owner = (struct draft_owner){st.st_uid, st.st_gid, st.st_mode};
+	if (i->what == DRAFT_VAR) {
+		i->expect_pin = i->pin;
+		i->expect_var = i->number;
+	}
+	if (items_stage(i, &owner) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	i->staged->seq = false;
+	i->on_disk = true;
+	return 0;
+}
+
+static int read_subfolder(struct reading *rd, struct draft_item *i, int fd, struct err *e)
+{
+	CLEANUP(closep) int sub = dir_fd(fd, i->name, e);
+
+	i->on_disk = true;
+	return sub < 0 ? sub : read_folder(rd, i, sub, e);
+}
+
+static int read_item(struct reading *rd, struct draft_item *dir, int fd, const struct dirent *de,
+		     struct err *e)
+{
+	struct draft *d = rd->d;
+	struct draft_item *i = draft_find(d, dir, de->d_name);
+	int type = dir_type(fd, de);
+	enum draft_what what = type == DT_DIR ? DRAFT_DIR : DRAFT_STAGED;
+
+	if (type == DT_UNKNOWN)
+		return err_sys(e, -errno, "looking at it");
+	if (i && (i->what == DRAFT_DIR) != (what == DRAFT_DIR))
+		return err_set(e, -EUCLEAN, "is a folder here and none in the base");
+	if (!i)
+		i = items_add(d, dir, de->d_name, strlen(de->d_name), what, 0);
+	if (!i)
+		return err_set(e, -ENOMEM, "no memory");
+	if (type == DT_DIR)
+		return read_subfolder(rd, i, fd, e);
+	return type == DT_LNK ? read_link(rd, i, fd, e) : read_file(i, fd, e);
+}
+
+static int read_folder(struct reading *rd, struct draft_item *dir, int fd, struct err *e)
+{
+	int r = read_gone(rd->d, dir, fd, e);
+	CLEANUP(dir_closep) DIR *s = r < 0 ? NULL : dir_open(fd, ".");
+	const struct dirent *de;
+	struct stat st;
+
+	if (fstat(fd, &st) == 0)
+		dir->entered = st.st_mtim;
+
+	if (r == 0 && !s)
+		r = err_sys(e, -errno, "opening a folder");
+	while (r == 0 && (de = dir_next(s))) {
+		if (disk_is_reserved(de->d_name))
+			continue;
+		r = read_item(rd, dir, fd, de, e);
+		if (r < 0)
+			err_wrap(e, r, "%s", de->d_name);
+	}
+	return r < 0 || !errno ? r : err_sys(e, -errno, "reading a folder");
+}
+
+int take_up_tree(struct draft *d, struct err *e)
+{
+	struct reading rd = {.d = d};
+	CLEANUP(closep) int tree = dir_fd(d->fd, "tree", e);
+	int r = io_remove_all(d->fd, NEW, e);
+
+	if (r == 0)
+		r = tree < 0 ? tree : read_folder(&rd, d->root, tree, e);
+	for (uint32_t i = 0; i < rd.n_trees; i++)
+		tree_release(&rd.trees[i]);
+	free(rd.trees);
+	return r;
+}

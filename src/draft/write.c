@@ -1,0 +1,131 @@
+#include "draft/write.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "draft/copy.h"
+#include "draft/file.h"
+#include "draft/items.h"
+#include "draft/staged.h"
+#include <fcntl.h>
+#include <time.h>
+
+/* Before bytes of I change; its descriptor. */
+static int begin_change(struct draft *d, struct draft_item *i, const struct draft_base *base,
+			struct err *e)
+{
+	int r;
+
+	pthread_mutex_lock(&d->lock);
+	r = i->what == DRAFT_DIR ? -EISDIR : draft_need_bytes(d, i, base, e);
+	if (r == 0) {
+		draft_touched(d, i);
+		d->in_flight++;
+		r = i->staged->fd;
+	}
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+/* They have changed: what was read before that is not what is there now. */
+static void end_change(struct draft *d, struct draft_item *i)
+{
+	pthread_mutex_lock(&d->lock);
+	draft_touched(d, i);
+	if (--d->in_flight == 0)
+		pthread_cond_broadcast(&d->quiet);
+	pthread_mutex_unlock(&d->lock);
+}
+
+int draft_write(struct draft *d, struct draft_item *i, const struct draft_base *base,
+		struct bytes b, uint64_t off, struct err *e)
+{
+	int fd = begin_change(d, i, base, e), r;
+
+	if (fd < 0)
+		return fd;
+	r = io_write_at(fd, b, off, e);
+	if (r == 0)
+		staged_saw(i->staged, b.p, b.n, off);
+	else
+		staged_cut(i->staged, 1);
+	end_change(d, i);
+	return r;
+}
+
+int draft_allocate(struct draft *d, struct draft_item *i, const struct draft_base *base, int mode,
+		   uint64_t off, uint64_t len, struct err *e)
+{
+	int fd = begin_change(d, i, base, e), r;
+
+	if (fd < 0)
+		return fd;
+	staged_cut(i->staged, 1);
+	r = fallocate(fd, mode, (off_t)off, (off_t)len) < 0 ? err_sys(e, -errno, "fallocate") : 0;
+	end_change(d, i);
+	return r;
+}
+
+int draft_cut(struct draft *d, struct draft_item *i, const struct draft_base *base, uint64_t size,
+	      struct err *e)
+{
+	struct staged *s;
+	int r = i->what == DRAFT_DIR ? -EISDIR : draft_check_place(d, i, e);
+
+	if (r == 0 && i->what != DRAFT_STAGED && size == 0)
+		r = draft_make_empty(d, i, e);
+	else if (r == 0 && (i->what != DRAFT_STAGED || size))
+		r = draft_need_bytes(d, i, base, e);
+	if (r < 0)
+		return r;
+	s = i->staged;
+	s->ref_pin = DRAFT_NONE;
+	if (i->on_disk) {
+		r = draft_need_file(d, i, e);
+		if (r == 0)
+			r = io_truncate(s->fd, size, e);
+	}
+	if (r < 0)
+		return r;
+	staged_cut(s, size);
+	draft_touched(d, i);
+	return 0;
+}
+
+int draft_truncate(struct draft *d, struct draft_item *i, const struct draft_base *base,
+		   uint64_t size, struct err *e)
+{
+	int r;
+
+	pthread_mutex_lock(&d->lock);
+	r = draft_cut(d, i, base, size, e);
+	if (i->staged && !i->opens)
+		closep(&i->staged->fd);
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+/* --- a commit waits -------------------------------------------------------------------------------------------------- */
+
+/* close(2) does not wait for the kernel to say that a file is closed; a moment later it has. */
+enum { PATIENCE_MS = 20 };
+
+static void await_closing(struct draft *d)
+{
+	struct timespec until;
+	int r = 0;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += PATIENCE_MS * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	while (d->writers && r == 0)
+		r = pthread_cond_timedwait(&d->quiet, &d->lock, &until);
+}
+
+void draft_await_writes(struct draft *d)
+{
+	await_closing(d);
+	while (d->in_flight)
+		pthread_cond_wait(&d->quiet, &d->lock);
+}

@@ -1,0 +1,112 @@
+#include "message/pb_wire.h"
+#include "message/pb.h"
+
+static bool wire_next(struct cursor *c, struct pb_wire *out, int depth);
+
+/* The fields up to the end of group NUMBER, which the cursor is left behind. */
+static bool wire_group(struct cursor *c, uint32_t number, struct bytes *out, int depth)
+{
+	const uint8_t *start = c->p;
+
+	while (depth < PB_DEPTH) {
+		struct cursor end = *c;
+		struct pb_wire inner;
+		uint32_t tag;
+
+		if (!cursor_varint32(&end, &tag))
+			return false;
+		if (tag == (number << 3 | PB_GROUP_END)) {
+			*out = bytes_of(start, (size_t)(c->p - start));
+			*c = end;
+			return true;
+		}
+		if (!wire_next(c, &inner, depth + 1))
+			return false;
+	}
+	return false;
+}
+
+static bool wire_value(struct cursor *c, struct pb_wire *out, int depth)
+{
+	struct bytes fixed;
+	uint64_t n;
+
+	switch (out->type) {
+	case PROTOBUF_C_WIRE_TYPE_VARINT:
+		return cursor_varint(c, &out->value);
+	case PROTOBUF_C_WIRE_TYPE_64BIT:
+		if (!cursor_take(c, 8, &fixed))
+			return false;
+		out->value = get_le64(fixed.p);
+		return true;
+	case PROTOBUF_C_WIRE_TYPE_32BIT:
+		if (!cursor_take(c, 4, &fixed))
+			return false;
+		out->value = get_le32(fixed.p);
+		return true;
+	case PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED:
+		return cursor_varint(c, &n) && cursor_take(c, n, &out->bytes);
+	case PB_GROUP:
+		return wire_group(c, out->number, &out->bytes, depth);
+	default:
+		return false;
+	}
+}
+
+static bool wire_next(struct cursor *c, struct pb_wire *out, int depth)
+{
+	struct cursor from = *c;
+	struct pb_wire w = {0};
+	const uint8_t *value;
+	uint32_t tag;
+
+	if (!cursor_varint32(&from, &tag) || tag >> 3 == 0)
+		return false;
+	w.number = tag >> 3;
+	w.type = tag & 7;
+	value = from.p;
+	if (!wire_value(&from, &w, depth))
+		return false;
+	w.raw = bytes_of(value, (size_t)(from.p - value));
+	*c = from;
+	*out = w;
+	return true;
+}
+
+bool pb_wire_next(struct cursor *c, struct pb_wire *out)
+{
+	return wire_next(c, out, 0);
+}
+
+bool pb_wire_value(struct cursor *c, struct pb_wire *out)
+{
+	return wire_value(c, out, 0);
+}
+
+unsigned pb_wire_type_of(ProtobufCType type)
+{
+	switch (type) {
+	case PROTOBUF_C_TYPE_SFIXED32:
+	case PROTOBUF_C_TYPE_FIXED32:
+	case PROTOBUF_C_TYPE_FLOAT:
+		return PROTOBUF_C_WIRE_TYPE_32BIT;
+	case PROTOBUF_C_TYPE_SFIXED64:
+	case PROTOBUF_C_TYPE_FIXED64:
+	case PROTOBUF_C_TYPE_DOUBLE:
+		return PROTOBUF_C_WIRE_TYPE_64BIT;
+	case PROTOBUF_C_TYPE_STRING:
+	case PROTOBUF_C_TYPE_BYTES:
+	case PROTOBUF_C_TYPE_MESSAGE:
+		return PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
+	case PROTOBUF_C_TYPE_INT32:
+	case PROTOBUF_C_TYPE_SINT32:
+	case PROTOBUF_C_TYPE_UINT32:
+	case PROTOBUF_C_TYPE_INT64:
+	case PROTOBUF_C_TYPE_SINT64:
+	case PROTOBUF_C_TYPE_UINT64:
+	case PROTOBUF_C_TYPE_BOOL:
+	case PROTOBUF_C_TYPE_ENUM:
+		break;
+	}
+	return PROTOBUF_C_WIRE_TYPE_VARINT;
+}
