@@ -5,7 +5,7 @@
 #include "step/var_field.h"
 #include <inttypes.h>
 
-/* What a text may have: indentation can make a hundred bytes of two. */
+/* The largest text. Indentation can make a hundred bytes of two. */
 static const size_t TEXT_MAX = (size_t)4 << 30;
 
 /* Is there a file that the text is made of? */
@@ -47,7 +47,7 @@ void texts_release(struct texts *t)
 	pthread_mutex_destroy(&t->lock);
 }
 
-/* What was read and is wrong stays so. */
+/* What was read is wrong, and stays so. */
 static bool is_final(int r)
 {
 	return r == -EUCLEAN || r == -EBADMSG || r == -EFBIG;
@@ -55,7 +55,7 @@ static bool is_final(int r)
 
 /* --- collections ------------------------------------------------------------------------------------------- */
 
-/* Under t->lock. A meta graph that is damaged has no collections; its own text says why. */
+/* Under t->lock. A damaged meta graph counts as one without collections; its own text says what is wrong. */
 static int load_memberships(struct texts *t, const struct step *s, int dirfd, struct err *e)
 {
 	CLEANUP(meta_graph_release) struct meta_graph m = {0};

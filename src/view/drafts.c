@@ -18,7 +18,7 @@ struct draft *view_draft_of(struct view *v, const struct node *n)
 	struct draft *d;
 
 	pthread_mutex_lock(&v->lock);
-	while (n->draft && n->draft->ended) /* whoever has ended it is about to let it go */
+	while (n->draft && n->draft->ended) /* whoever has ended it will let it go */
 		pthread_cond_wait(&v->done, &v->lock);
 	d = n->draft ? draft_ref(n->draft) : NULL;
 	pthread_mutex_unlock(&v->lock);
@@ -36,7 +36,7 @@ bool view_draft_ask(struct asking *a, struct view *v, const struct node *n, int 
 	return again;
 }
 
-/* The same for those who have a turn at drafting, which is needed to let it go: it may have ended. */
+/* The same for whoever has a turn at drafting, and so can't wait: it may have ended. */
 static struct draft *current_draft(struct view *v, const struct node *n)
 {
 	struct draft *d;
@@ -73,7 +73,7 @@ struct node *view_draft_node(struct view *v, struct node *parent, const char *na
 
 /* --- beginning and ending ---------------------------------------------------------------------------------- */
 
-/* With a turn at drafting, as all that changes `lock` and `drafts` of a folder. */
+/* Takes .ckptfs/lock of FOLDER, which TOP is, if it is not held yet. With a turn at drafting. */
 static int lock_folder(struct view *v, struct node *folder, int top, struct err *e)
 {
 	struct lock *lock = folder->lock ? folder->lock : malloc(sizeof *lock);
@@ -148,7 +148,8 @@ static struct draft *draft_beside(struct view *v, const struct node *n)
 	return d;
 }
 
-/* With a turn at drafting in the folder. BASE, whose reference the draft takes over, or MAKER of a new step. */
+/* Over BASE, whose reference the draft takes over, or, with BASE NULL, for a new step of MAKER's. With a turn at
+ * drafting in the folder. */
 static int begin_draft(struct view *v, struct node *n, struct loaded *base,
 		       const struct draft_owner *maker, struct draft **out, struct err *e)
 {
@@ -175,7 +176,7 @@ static int begin_draft(struct view *v, struct node *n, struct loaded *base,
 	return 0;
 }
 
-/* As view_draft_need, once: the draft may have ended. */
+/* As view_draft_need, but the draft that it gives may have ended. */
 static int need_once(struct view *v, struct node *n, struct draft **out, struct err *e)
 {
 	struct loaded *base;

@@ -14,7 +14,7 @@ struct recovering {
 	size_t n;
 };
 
-/* D could not be taken up, for R: nothing is lost, but it is not shown. */
+/* D can't be taken up, R says why: it stays on disk, but is not shown. */
 static void waits(struct view *v, const struct draft *d, int r)
 {
 	view_tell(v, "%s: its draft can't be taken up, and stays as it is until the next mount: %s",
@@ -42,7 +42,7 @@ static void tell_of(void *arg, const char *text)
 	view_tell(r->v, "%s", text);
 }
 
-/* N, which was made for the draft D, stands for the step that D is over. BASE gets that, parsed. */
+/* N, the node of the draft D, gets the step that D is over. BASE gets it, too, parsed. */
 static int attach_base(struct view *v, struct node *folder, struct node *n, const struct draft *d,
 		       struct loaded **base)
 {
@@ -117,7 +117,7 @@ static void take_up(struct view *v, struct node *folder)
 		view_tell(v, "%u drafts wait in .ckptfs for a mount that may write", waiting);
 		return;
 	}
-	/* Without a draft there can still be the rest of one, or a lock that is no one's. */
+	/* Also without a draft: the rest of one may be there, or a lock that nobody holds. */
 	locked = view_draft_lock_folder(v, folder, top, &e) == 0;
 	if (!locked || recover(&c, &v->commit, &rec, &e) < 0)
 		view_warn(v, &e);

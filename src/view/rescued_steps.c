@@ -3,7 +3,7 @@
 #include "view/folder.h"
 #include <sys/resource.h>
 
-/* Each has a descriptor: not more than a part of those that there are. */
+/* Each has a descriptor, and they may only have a part of all. */
 enum { MAX_RESCUED = 64, PART_OF_DESCRIPTORS = 8 };
 
 static size_t max_rescued(void)
@@ -42,7 +42,7 @@ void rescued_steps_add(struct view *v, struct node *n, struct rescue *rescue)
 		rescue_release(&k.rescue);
 }
 
-/* Nothing was heard of its folder since it was looked at. */
+/* Is it known, without looking, that nothing has changed in its folder? */
 static bool is_current(struct view *v, struct rescued_step *k)
 {
 	bool current;
@@ -79,7 +79,7 @@ static int restore(struct view *v, struct rescued_step *k, bool all)
 	return r;
 }
 
-/* It was removed, or nothing is left of it; after any other error it is tried again. */
+/* The step was removed, or nothing is left of it. After any other error it is tried again. */
 static bool is_lost(int r)
 {
 	return r == -ENOENT || r == -ESTALE;
