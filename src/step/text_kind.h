@@ -1,7 +1,7 @@
 /* src/step/text_kind.h: the texts in a step's folder, and the endings of all names of files in it.
  *
  * This is the one list of them. A text is made of the step itself, or of a sidecar: a file that lies beside the
- * step's own (step/sidecar.h). What it says is made in view/text.c. */
+ * step's own (step/sidecar.h). What it says is made in step/text.c. */
 #pragma once
 #include "base/bytes.h"
 
