@@ -1,4 +1,4 @@
-/* src/cli/fsck_progress.c: how far fsck.ckptfs is, painted by a thread of its own five times a second. */
+/* src/cli/fsck_progress.c: shows how far fsck.ckptfs is. A thread paints it five times a second. */
 #include "cli/fsck_report.h"
 #include <inttypes.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@ enum { INTERVAL_MS = 200, MIN_WIDTH = 40, MAX_WIDTH = 200 };
 struct progress {
 	const _Atomic uint64_t *seen;
 	uint64_t total;
-	int fd; /* more than 0: lines for a program */
+	int fd; /* more than 0: gets lines for a program; else a bar is painted on stderr */
 	const char *directory;
 	struct timespec start;
 	pthread_t thread;

@@ -14,7 +14,7 @@ char *path_in(const char *folder, const char *name)
 
 /* --- findings ---------------------------------------------------------------------------------------------- */
 
-/* One that there is no memory for is not told; check_step then fails, for it needs more. */
+/* Without memory the finding is lost. check_step then fails as well, since it needs more memory than this. */
 void findings_add(void *arg, enum finding kind, struct bytes key, const char *text)
 {
 	struct findings *f = arg;
@@ -43,7 +43,7 @@ void findings_release(struct findings *f)
 
 /* --- JSON -------------------------------------------------------------------------------------------------- */
 
-/* A string; a byte that is not UTF-8 as a lone surrogate, like Python's surrogateescape. */
+/* S as a JSON string. A byte that is not UTF-8 becomes a lone surrogate, as with Python's surrogateescape. */
 static void json_string(struct buf *out, struct bytes s)
 {
 	buf_add_byte(out, '"');
@@ -100,7 +100,7 @@ static void print_list(const char *name, const struct json_list *l)
 
 /* --- lines ------------------------------------------------------------------------------------------------- */
 
-/* As err_set does: what comes from files must not write to the terminal. */
+/* Control characters become '?', as err_set does it: what comes from files must not control the terminal. */
 static void print_safely(struct bytes s)
 {
 	for (size_t i = 0; i < s.n; i++)

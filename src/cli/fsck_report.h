@@ -1,6 +1,6 @@
-/* src/cli/fsck_report.h: what fsck.ckptfs says: lines of text, or one JSON object, and how far it is.
+/* src/cli/fsck_report.h: what fsck.ckptfs prints: lines of text, or one JSON object; and how far it is.
  *
- * Not for several threads; progress is painted by one of its own. */
+ * One thread reports. Progress has a thread of its own, which gets along with that one. */
 #pragma once
 #include "base/buf.h"
 #include "check/check.h"
@@ -20,7 +20,7 @@ struct report {
 	struct progress *progress; /* NULL: none is shown */
 };
 
-/* What was found in a step, until it is known whether it means anything. */
+/* What was found in a step. It is reported when all of the step was read: if that was replaced meanwhile it means nothing. */
 struct findings {
 	struct finding_item {
 		enum finding kind;
@@ -33,7 +33,7 @@ struct findings {
 /* The path of NAME in FOLDER, as messages show it. The caller frees it. NULL: no memory. */
 char *path_in(const char *folder, const char *name);
 
-/* For struct check; ARG is the findings. */
+/* The `found` of struct check; ARG is a struct findings. */
 void findings_add(void *arg, enum finding kind, struct bytes key, const char *text);
 void findings_reset(struct findings *f);
 void findings_release(struct findings *f);
@@ -49,12 +49,12 @@ void report_failure(struct report *r, const char *path, struct err *e); /* "PATH
 /* Asks "PATH: QUESTION [y/N] " on the terminal. */
 bool report_ask(struct report *r, const char *path, const char *question);
 
-/* The last line, or the object. False if it could not be written. */
+/* Prints the last line, or the JSON object. False: stdout could not be written to. */
 bool report_end(struct report *r, const char *directory, bool interrupted);
 void report_release(struct report *r);
 
-/* Shows how much of TOTAL has been SEEN: a bar on stderr, or if FD is more than 0 lines "1 SEEN TOTAL DIRECTORY" on it, as
- * fsck(8) hands on. NULL: no memory. */
+/* Shows how much of TOTAL bytes has been SEEN: as a bar on stderr, or if FD is more than 0 by lines "1 SEEN TOTAL DIRECTORY" to
+ * FD, which fsck(8) understands. NULL: no memory. */
 struct progress *progress_start(const _Atomic uint64_t *seen, uint64_t total, int fd,
 				const char *directory);
 void progress_stop(struct progress *p);

@@ -1,9 +1,9 @@
 /* src/cli/mount.c: mount.ckptfs, called by a person or by mount(8).
  *
- * Everything that can be checked is checked before anything is mounted. The parent process ends when the mount
- * serves, which a pipe tells: daemon(3), and libfuse's like it, would report success before that is known. The
- * daemon keeps nothing of what the caller had open. Exit codes are those of mount(8): 1 wrong usage, 2 system
- * error, 32 the mount failed. */
+ * Everything that can be checked is checked before anything is mounted. The parent process waits until the mount serves: the
+ * daemon tells it through a pipe. (daemon(3) and fuse_daemonize(3) would report success before that is known.) The daemon
+ * keeps nothing open that its caller had open. Exit codes are those of mount(8): 1 wrong usage, 2 system error, 32 the mount
+ * failed. */
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "cli/args.h"
@@ -12,6 +12,7 @@
 #include "directory/listing.h"
 #include "directory/locate.h"
 #include "fuse/daemon.h"
+#include "message/state.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -22,8 +23,8 @@ enum { EXIT_USAGE = 1, EXIT_SYSTEM = 2, EXIT_MOUNT = 32 };
 
 struct arguments {
 	const char *source, *mountpoint;
-	struct buf
-		texts; /* what each -o said, in order. They are parsed when it is known whether -s was given */
+	/* What each -o said, in order. It is parsed at the end, when it is known whether -s was given. */
+	struct buf texts;
 	struct options options;
 	bool sloppy, fake, verbose, foreground, debug;
 };
@@ -128,7 +129,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
 
 /* --- checks before the mount ------------------------------------------------------------------------------ */
 
-/* Whether a ckptfs mount is on top at PATH; M is then that. */
+/* Whether the topmost mount at PATH is one of ckptfs. M is then that mount. */
 static bool is_mounted(const char *path, struct mount *m)
 {
 	CLEANUP(closep) int fd = open(path, O_PATH | O_CLOEXEC);
@@ -142,8 +143,8 @@ static bool is_same(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Whether the directory PATH lies below the one that DIRFD is. It may be that one: what is below is then hidden from
- * others, but open to us. */
+/* Whether the directory PATH lies below the directory DIRFD. False if it is that directory itself: a mount there hides the
+ * checkpoints from others, but the daemon has them open. */
 static bool lies_below(const char *path, int dirfd)
 {
 	CLEANUP(freep) char *p = strdup(path);
@@ -160,7 +161,7 @@ static bool lies_below(const char *path, int dirfd)
 	return stat("/", &st) == 0 && is_same(&st, &source);
 }
 
-/* Whether the daemon of what is mounted at PATH has died. The kernel may remember attributes, but it can't open. */
+/* Whether the daemon of the mount at PATH has died. stat(2) may still work, from the kernel's memory, but open(2) does not. */
 static bool is_dead(const char *path)
 {
 	CLEANUP(closep)
@@ -196,7 +197,7 @@ static int check_mountpoint(const char *mountpoint, int dirfd, char **absolute, 
 
 /* --- the daemon ------------------------------------------------------------------------------------------- */
 
-/* A file must not get a number below 3: what is printed would be written into it. */
+/* Opens /dev/null as 0, 1 and 2 where they are closed. A file that got such a number later would have messages written to it. */
 static void hold_standard_numbers(void)
 {
 	int fd;
@@ -207,8 +208,8 @@ static void hold_standard_numbers(void)
 	closep(&fd);
 }
 
-/* Closes all that was inherited but 0, 1, 2 and KEEP: a pipe or a lock of the caller's would be held until the
- * unmount. */
+/* Closes what was inherited, but 0, 1, 2 and the N descriptors KEEP. Else a pipe or a lock of the caller's would be held until
+ * the unmount. */
 static void close_inherited(const int *keep, size_t n)
 {
 	CLEANUP(dir_closep) DIR *d = dir_open(AT_FDCWD, "/proc/self/fd");
@@ -239,9 +240,8 @@ static void leave_terminal(int said)
 	dup2(said, STDERR_FILENO);
 }
 
-/* Serves until the end. What fails before the mount serves is said on SAID, from where the parent process
- * passes it on: programs that stay with the mount, fusermount3 of auto_unmount, do not have the caller's
- * stderr either. */
+/* The daemon: serves until the end. Its stderr is SAID, a pipe to the parent process, which passes on what fails before the
+ * mount serves. So programs that it starts and that stay (fusermount3 with auto_unmount) do not hold the caller's stderr. */
 static int run_child(struct daemon_config *c, int said)
 {
 	const int keep[] = {c->root_fd, said};
@@ -254,11 +254,11 @@ static int run_child(struct daemon_config *c, int said)
 	c->to_syslog = true;
 	if (daemon_run(c, &e) == 0)
 		return 0;
-	syslog(LOG_ERR, "%s", e.text); /* once it serves nobody reads the other */
+	syslog(LOG_ERR, "%s", e.text); /* if it has served, nobody reads the pipe any more */
 	return complain(EXIT_MOUNT, &e);
 }
 
-/* The first answer to a request proves that the mount works; only a daemon that has ended gives none. */
+/* Whether the mount answers a first request, with an error or not. Only a daemon that has ended gives no answer. */
 static bool serves(const char *mountpoint)
 {
 	struct stat st;
@@ -266,7 +266,7 @@ static bool serves(const char *mountpoint)
 	return stat(mountpoint, &st) == 0 || (errno != ENOTCONN && errno != ECONNABORTED);
 }
 
-/* Passes on what is said, until a byte of zero, which tells that the mount is there. False: FD has ended before. */
+/* Copies to stderr what the daemon says, until a zero byte tells that the mount is there. False: FD ended before that. */
 static bool pass_on(int fd)
 {
 	char text[512], *zero = NULL;
@@ -290,10 +290,10 @@ static int wait_until_ready(const struct daemon_config *c, pid_t child, int fd)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_MOUNT;
 }
 
-/* Of root's mount umount(8) asks no more than statfs(2), which does not tell fuse.ckptfs from fuse, unless
- * there is a note of it in /run/mount, which then names the program to call. mount(8) writes such notes, and
- * umount(8) removes them: first the one of a mount that ended otherwise. Without, umount(8) unmounts itself:
- * nothing is lost, only nobody waits. */
+/* Has umount(8) call umount.ckptfs when root unmounts. For root it asks only statfs(2) for the type, which says fuse and not
+ * fuse.ckptfs, unless a note in /run/mount names a helper. mount(8) can write such a note, and umount(8) can remove it; one that
+ * an earlier mount has left there is removed first. Without the note umount(8) unmounts by itself: nothing is lost, but
+ * nobody waits for the commit. */
 static void name_umount_helper(const char *source, const char *mountpoint)
 {
 	const char *const forget[] = {"umount", "--fake", "-i", "-c", "--", mountpoint, NULL};
@@ -303,7 +303,7 @@ static void name_umount_helper(const char *source, const char *mountpoint)
 	const struct run how = {.quiet = true, .ns_fd = -1};
 
 	if (geteuid() != 0)
-		return; /* mounted by fusermount3; of users' mounts umount(8) asks more */
+		return; /* fusermount3 mounts for users, and umount(8) finds the type of such a mount */
 	run_program(forget, how);
 	run_program(note, how);
 }
@@ -337,7 +337,7 @@ static int run_foreground(struct daemon_config *c)
 	return daemon_run(c, &e) < 0 ? complain(EXIT_MOUNT, &e) : 0;
 }
 
-/* The source as the list of mounts shows it: absolute, also where it is a prefix and no file. The caller frees it. */
+/* The absolute path of SOURCE, for the list of mounts. SOURCE may be a prefix, and no file. The caller frees it. NULL: none. */
 static char *absolute_source(const char *source)
 {
 	CLEANUP(freep) char *copy = strdup(source);

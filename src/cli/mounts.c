@@ -22,7 +22,7 @@ static bool is_octal(char c)
 	return c >= '0' && c <= '7';
 }
 
-/* In place; the kernel escapes the backslash too, so each is one of its own. */
+/* Undoes the kernel's escapes (\040), in place. It escapes the backslash, too, so each backslash begins an escape. */
 static char *unescape(char *s)
 {
 	char *from = s, *to = s;
@@ -40,8 +40,8 @@ static char *unescape(char *s)
 	return s;
 }
 
-/* ID PARENT MAJOR:MINOR ROOT AT OPTIONS [TAG...] - TYPE SOURCE OPTIONS
- * One space is between two of them: the source may be empty. LINE is cut into pieces, which M then has. */
+/* LINE is "ID PARENT MAJOR:MINOR ROOT AT OPTIONS [TAG...] - TYPE SOURCE OPTIONS". One space is between two fields; the source
+ * may be empty. M points into LINE, which is changed. False: it is no such line. */
 static bool parse(char *line, struct mount *m)
 {
 	enum { ID, DEV = 2, AT = 4, BEFORE = 6 };
@@ -70,7 +70,7 @@ static bool parse(char *line, struct mount *m)
 	return true;
 }
 
-/* A negative errno, or the number by which mountinfo lists the mount. */
+/* The number by which mountinfo lists the mount that FD lies in, or a negative errno. */
 static int mount_id(int fd)
 {
 	char path[64], line[256];

@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include <stdbool.h>
 
-/* The strings are pieces of LINE, with their escapes undone. */
+/* The strings are pieces of LINE, without the kernel's escapes. mount_release frees them. */
 struct mount {
 	char *line;
 	int id;
@@ -11,13 +11,13 @@ struct mount {
 	const char *at;
 	const char *type; /* fuse.ckptfs */
 	const char *source;
-	const char *options; /* of the filesystem, not of this one mount of it */
+	const char *options; /* those of the filesystem; this one mount of it may have others */
 };
 
 void mount_release(struct mount *m);
 
-/* The mount that FD, which may be one of O_PATH, lies in. The daemon need not live. -ENOENT: it is in none that is listed. */
+/* The mount that FD lies in. FD may be opened with O_PATH; no daemon is asked. -ENOENT: the mount is not listed. */
 int mount_of(int fd, struct mount *out, struct err *e);
 
-/* Whether a filesystem is mounted anywhere, by its DEV. */
+/* Whether the filesystem DEV (MAJOR:MINOR) is mounted anywhere. */
 bool mounts_have(const char *dev);

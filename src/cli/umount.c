@@ -1,11 +1,12 @@
 /* src/cli/umount.c: umount.ckptfs, called by a person or by umount(8).
  *
- * What it adds to umount(2) is to wait, and to tell. It relies on three things of the daemon:
- *   1. fsync of the mount's root commits all drafts, and fails if something can't be;
- *   2. user.ckptfs.error of the root then says what that is, a sentence in each line;
- *   3. a daemon that writes has its source directory locked with flock(2) until it ends, and what was written after that
- *      fsync it commits before it ends.
- * The unmounting is done by umount(8), which keeps its own notes on mounts, or by fusermount3(1).
+ * It has the daemon commit before it unmounts, waits for the daemon's end, and says what could not be committed. It relies on
+ * this:
+ *   1. fsync of the mount's root commits all drafts, and fails if one of them can't be committed.
+ *   2. user.ckptfs.error of the root then says why, a sentence in each line.
+ *   3. A daemon that writes has its source directory locked with flock(2) until it ends. Before that it commits what was
+ *      written after the fsync.
+ * umount(8), which keeps its own notes on mounts, or fusermount3(1) does the unmounting.
  * Exit codes are those of umount(8), and 64: unmounted, but something waits as a draft. */
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -23,7 +24,7 @@
 
 enum { EXIT_USAGE = 1, EXIT_SYSTEM = 2, EXIT_UNMOUNT = 32, EXIT_UNCOMMITTED = 64 };
 
-/* How long a daemon may take to end, and how often it is looked at. */
+/* How long to wait for the daemon's end, and how often to look. */
 enum { WAIT_SECONDS = 60, LOOK_MS = 5 };
 
 #define ERROR_ATTRIBUTE "user.ckptfs.error"
@@ -31,10 +32,10 @@ enum { WAIT_SECONDS = 60, LOOK_MS = 5 };
 struct umount {
 	const char *mountpoint;
 	bool force, lazy, read_only, verbose;
-	const char *ns; /* as -N has it, or NULL */
-	int ns_fd; /* the namespace it was started in; -1 without -N */
+	const char *ns; /* the mount namespace as -N names it, or NULL */
+	int ns_fd; /* the one that this program was started in; -1 without -N */
 	struct mount mount;
-	int source_fd; /* the directory that the daemon has locked; negative: it can't be told when that ends */
+	int source_fd; /* the directory that the daemon has locked; negative: there is none to look at */
 	bool uncommitted;
 };
 
@@ -64,7 +65,7 @@ static int complain(int status, const struct err *e)
 	return status;
 }
 
-/* With -v. */
+/* Says WHAT about the mount, with -v. */
 static void say(const struct umount *u, const char *what)
 {
 	if (u->verbose)
@@ -142,7 +143,7 @@ static int enter_namespace(struct umount *u, struct err *e)
 	return 0;
 }
 
-/* ROOT is a descriptor of O_PATH then, which the daemon need not live for. While it is open the mount is busy. */
+/* Finds the mount, and opens its root as ROOT with O_PATH: that works without a daemon. While it is open the mount is busy. */
 static int find(struct umount *u, int *root, struct err *e)
 {
 	char link[64], path[PATH_MAX];
@@ -168,7 +169,7 @@ static int find(struct umount *u, int *root, struct err *e)
 	return 0;
 }
 
-/* By what the daemon was started with; a mount of it may be read-only all the same. */
+/* Whether the daemon writes. The option is that of the filesystem; a single mount of it may be read-only all the same. */
 static bool writes(const struct umount *u)
 {
 	return strncmp(u->mount.options, "ro", 2) != 0 ||
@@ -177,7 +178,7 @@ static bool writes(const struct umount *u)
 
 /* --- the commit ------------------------------------------------------------------------------------------- */
 
-/* What the daemon has to say of the mount that FD is the root of; false: nothing. */
+/* Passes on what the daemon says is wrong in the mount whose root is FD. False: it says nothing. */
 static bool tell_why(int fd)
 {
 	CLEANUP(buf_release) struct buf text = {0};
@@ -203,7 +204,7 @@ static void commit_failed(struct umount *u, int fd, int code)
 {
 	struct err e;
 
-	/* Those that do not write have no fsync: there is nothing to lose. */
+	/* A daemon that does not write has no fsync. There is nothing to lose. */
 	if (code == -ENOSYS)
 		return;
 	if (code == -ENOTCONN || code == -ECONNABORTED) {
@@ -233,7 +234,7 @@ static void commit(struct umount *u, int root)
 
 /* --- the daemon's lock ------------------------------------------------------------------------------------ */
 
-/* A descriptor, or a negative errno. Where the mount hides its own source it is the mount that would be opened: -EBUSY. */
+/* Opens the directory PATH. A descriptor, or a negative errno. -EBUSY: the mount itself is there, and hides its own source. */
 static int open_visible(const struct umount *u, const char *path)
 {
 	CLEANUP(closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -246,7 +247,7 @@ static int open_visible(const struct umount *u, const char *path)
 	return TAKE(fd, -1);
 }
 
-/* The source is a directory, or a prefix or a file in it. */
+/* Opens the directory that the daemon has locked. The source is that directory, or a prefix or a file in it. */
 static void open_source(struct umount *u)
 {
 	CLEANUP(freep) char *path = strdup(u->mount.source);
@@ -301,7 +302,7 @@ static void wait_for_daemon(struct umount *u)
 
 /* --- unmounting ------------------------------------------------------------------------------------------- */
 
-/* umount(8) would call this program again, but for -i. */
+/* -i: else umount(8) would call this program again. The exit status. */
 static int unmount_as_root(const struct umount *u)
 {
 	const char *argv[12] = {"umount", "-i", "-c"};
@@ -341,7 +342,7 @@ static int unmount(struct umount *u)
 	}
 	if (r > 0) /* it has said why */
 		return EXIT_UNMOUNT;
-	/* Made read-only, by -r; or mounted at another place too, and then the daemon stays. */
+	/* Still mounted: -r has made it read-only, or it is mounted at another place, too. Then the daemon stays. */
 	if (mounts_have(u->mount.dev)) {
 		say(u, u->read_only ? "busy, and read-only now" : "unmounted, but not elsewhere");
 		return 0;

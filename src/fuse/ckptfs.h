@@ -7,7 +7,7 @@
 #include "view/view.h"
 #include <fuse_lowlevel.h>
 
-/* Where reads are put together: reused, for memory fresh from the system costs a page fault each 4 KiB. */
+/* Where the answer to a read is put together. It is used again, since new memory costs a page fault each 4 KiB. */
 struct read_buffer {
 	struct read_buffer *next;
 	size_t size;
@@ -20,12 +20,12 @@ struct ckptfs {
 	const struct options *options;
 	const char *mountpoint;
 	bool to_syslog; /* where messages go; else to stderr */
-	int ready_fd; /* told when the mount is there, and then closed; -1: nobody asks */
+	int ready_fd; /* gets a byte when the mount is there, and is closed; -1: none */
 	struct notifier *notifier; /* or NULL */
 	struct commit_timer *timer; /* or NULL */
 	pthread_mutex_t lock;
 	struct read_buffer *buffers; /* idle ones, under lock */
-	struct err last; /* logged; not again while it is the same; under lock */
+	struct err last; /* the last one logged; under lock */
 };
 
 extern const struct fuse_lowlevel_ops ckptfs_ops;

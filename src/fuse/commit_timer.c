@@ -13,7 +13,7 @@ struct commit_timer {
 	bool woken, stop; /* under lock */
 };
 
-/* Until MS have passed, or somebody wakes it; -1: only that. False when it is time to stop. */
+/* Waits until MS have passed (-1: for ever), or somebody wakes it. False when it is time to stop. */
 static bool wait_for(struct commit_timer *t, int64_t ms)
 {
 	struct timespec until;

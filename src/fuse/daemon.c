@@ -3,6 +3,8 @@
 #include "directory/listing.h"
 #include "fuse/ckptfs.h"
 #include "fuse/reply.h"
+#include "message/state.h"
+#include "step/text_kind.h"
 #include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
@@ -53,9 +55,9 @@ const struct fuse_lowlevel_ops ckptfs_ops = {
 
 /* --- becoming ready ---------------------------------------------------------------------------------------- */
 
-/* The kernel asks for as much at once as it reads ahead. Only root may change that; without, requests are
- * smaller. What the device has is to be known without asking the filesystem, that is us: a process that is
- * killed while it waits for its own answer never ends. Kernels before that of protocol 7.28 would ask. */
+/* The kernel asks for as much at once as it reads ahead. Only root may raise that; without, requests are smaller. The
+ * device's number must be found without a request to this very filesystem: a process that is killed while it waits
+ * for its own answer never ends. Kernels before protocol 7.28 would send one. */
 static void raise_read_ahead(const struct ckptfs *fs, struct fuse_conn_info *conn)
 {
 	struct statx st;
@@ -80,7 +82,7 @@ static void log_of_libfuse(enum fuse_log_level level, const char *fmt, va_list a
 	vsyslog((int)level, fmt, ap); /* the levels are syslog's */
 }
 
-/* Whoever has mounted it goes on. stderr leads to it, and is let go: it would wait for its end. */
+/* Whoever has mounted it may go on. stderr leads there, and is given up: its reader would wait for its end. */
 static void tell_ready(struct ckptfs *fs)
 {
 	CLEANUP(closep) int null = -1;
@@ -102,12 +104,12 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	struct ckptfs *fs = userdata;
 
 	raise_read_ahead(fs, conn);
-	/* Replies are copied from memory that was checksummed, or could be; splicing pays only for what was not. */
+	/* Replies are in memory, where they were checksummed. Splicing would pay only for what was not. */
 	conn->want &=
 		~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
-	/* There are no ACLs, and with this the kernel remembers that; else `ls -l` asks for each file each time. */
+	/* There are no ACLs. With this the kernel remembers so; without, `ls -l` asks for each file each time. */
 	conn->want |= conn->capable & FUSE_CAP_POSIX_ACL;
-	/* A file that is opened to be written anew is not copied first. */
+	/* O_TRUNC comes with the open, so that what would be cut off is not copied first. */
 	conn->want |= conn->capable & FUSE_CAP_ATOMIC_O_TRUNC;
 	tell_ready(fs);
 }
@@ -138,7 +140,7 @@ static int make_args(const struct daemon_config *c, bool writable, struct fuse_a
 	return 0;
 }
 
-/* A descriptor for each shard that is open: many variables of many steps may be. */
+/* Each open shard has a descriptor, and there may be many. */
 static void raise_descriptor_limit(void)
 {
 	struct rlimit limit;
@@ -149,7 +151,7 @@ static void raise_descriptor_limit(void)
 	}
 }
 
-/* Threads that are started meanwhile don't get them either. */
+/* Also for threads that are started from here on. */
 static void block_signals(sigset_t *before)
 {
 	sigset_t ending;
@@ -161,18 +163,18 @@ static void block_signals(sigset_t *before)
 	pthread_sigmask(SIG_BLOCK, &ending, before);
 }
 
-/* The threads that served have ended; a request that they left in the queue is answered here, see notifier_end. */
+/* The threads that served have ended. Requests that they did not read are answered here, see notifier_end. */
 static void end_notifier(struct ckptfs *fs, struct fuse_session *se)
 {
 	struct fuse_buf request = {0};
 	struct pollfd fds[] = {{.fd = notifier_end(fs->notifier), .events = POLLIN},
 			       {.fd = fuse_session_fd(se), .events = POLLIN}};
 
-	/* One that was there may be gone when it is read: its program was killed. */
+	/* A request may be gone before it is read, when its program was killed. */
 	fcntl(fds[1].fd, F_SETFL, fcntl(fds[1].fd, F_GETFL) | O_NONBLOCK);
 	while (poll(fds, 2, -1) < 0 || !fds[0].revents) {
 		if (fds[1].revents & ~POLLIN)
-			fds[1].fd = -1; /* unmounted: all were answered, with an error */
+			fds[1].fd = -1; /* unmounted: the kernel has answered all with an error */
 		else if (fds[1].revents && fuse_session_receive_buf(se, &request) > 0)
 			fuse_session_process_buf(se, &request);
 	}
@@ -199,7 +201,7 @@ static int serve(struct fuse_session *se, struct ckptfs *fs, struct err *e)
 		fuse_remove_signal_handlers(se);
 		return err_set(e, -EPERM, "can't mount on %s", fs->mountpoint);
 	}
-	/* Only this thread, whose wait they interrupt, may get the signals that end the loop. */
+	/* The signals that end the loop interrupt this thread's wait: no other may get them. */
 	block_signals(&before);
 	if (fs->view.writable)
 		fs->timer = commit_timer_start(&fs->view, tell_kernel, fs);
@@ -266,7 +268,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 		.state_name =
 			c->options->latest_filename ? c->options->latest_filename : STATE_NAME,
 		.meta_suffix =
-			c->options->meta_graph_suffix ? c->options->meta_graph_suffix : "meta",
+			c->options->meta_graph_suffix ? c->options->meta_graph_suffix : META_SUFFIX,
 		.family = c->family,
 		.verify = c->options->verify,
 		.writable = is_writable(c),
@@ -284,7 +286,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 	struct fuse_session *se;
 	int r;
 
-	/* An arena for each thread doubles what many rounds of find and cat leave behind; the threads mostly wait. */
+	/* With an arena for each thread, what find and cat leave behind takes twice as much. The threads mostly wait. */
 	mallopt(M_ARENA_MAX, 1);
 	pthread_mutex_init(&fs.lock, NULL);
 	gethostname(host, sizeof host - 1);

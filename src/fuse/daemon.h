@@ -10,7 +10,7 @@ struct daemon_config {
 	const struct options *options;
 	bool debug; /* libfuse prints each request */
 	bool to_syslog; /* once the mount serves; before, messages go to stderr */
-	int ready_fd; /* gets one byte when the mount is there, and about to serve, and stderr is then let go; -1: none */
+	int ready_fd; /* gets a byte when the mount is there; stderr is then given up; -1: none */
 };
 
 /* 0 when it was unmounted, or a signal (HUP, INT, TERM) ended it; -errno if it could not be mounted. */

@@ -45,7 +45,7 @@ void notifier_answered(struct notifier_hold *h)
 	pthread_mutex_unlock(&n->lock);
 }
 
-/* Waits for the requests that are under way, not for those that come meanwhile. */
+/* Waits for the requests that are under way, but not for those that come in the meantime. */
 static void wait_for_requests(struct notifier *n)
 {
 	unsigned before;
@@ -74,7 +74,7 @@ static void send(struct notifier *n, const struct buf *changes)
 	for (size_t i = 0; i < changes->n / sizeof(struct view_change) && !is_stopping(n); i++) {
 		const struct view_change *c = (const struct view_change *)changes->p + i;
 
-		/* Neither finding it nor not finding it is news to us. */
+		/* It fails if the kernel does not know of it: that is as well. */
 		if (*c->name)
 			fuse_lowlevel_notify_inval_entry(n->se, c->id, c->name, strlen(c->name));
 		else
@@ -88,7 +88,7 @@ static void send_changes(struct notifier *n)
 
 	changes_read(&n->fs->view, &changes);
 	send(n, &changes);
-	commit_timer_wake(n->fs->timer); /* somebody may have written over what was committed */
+	commit_timer_wake(n->fs->timer); /* a trainer may have written over what was committed */
 }
 
 static void send_told(struct notifier *n)

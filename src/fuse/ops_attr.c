@@ -5,8 +5,8 @@
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct ckptfs *fs = ckptfs_of(req);
-	HOLD_NOTIFIER(
-		fs->notifier); /* mkdir(2) and its like ask whether they may with the folder locked */
+	/* mkdir(2) and others ask for permissions with the folder locked. */
+	HOLD_NOTIFIER(fs->notifier);
 	struct view_entry entry = {0};
 	struct err e = {0};
 	int r = view_getattr(&fs->view, ino, &entry, &e);
@@ -20,7 +20,7 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fuse_reply_attr(req, &entry.st, entry_seconds(&entry));
 }
 
-/* getxattr(2) and listxattr(2): the length for SIZE 0, the value, or ERANGE. */
+/* As getxattr(2) and listxattr(2) want it: for SIZE 0 the length, else the value, or ERANGE. */
 static void reply_xattr(fuse_req_t req, const struct buf *value, size_t size)
 {
 	if (size == 0)
@@ -31,7 +31,7 @@ static void reply_xattr(fuse_req_t req, const struct buf *value, size_t size)
 		fuse_reply_buf(req, (char *)value->p, value->n);
 }
 
-/* Whether nobody waits for the answer any more, or the daemon is to end. */
+/* Does nobody wait for the answer any more, or is the daemon to end? */
 static bool is_given_up(void *req)
 {
 	return fuse_req_interrupted(req) || fuse_session_exited(ckptfs_of(req)->se);

@@ -1,7 +1,7 @@
 #include "base/cleanup.h"
 #include "fuse/reply.h"
 
-/* What readdir shows as the inode of "." and "..", which nobody may rely on; 0 would hide them. */
+/* The inode number that readdir gives for "." and "..". Nobody relies on it, but 0 would hide them. */
 #define UNKNOWN_INO 0xffffffffu
 
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -19,8 +19,8 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 	struct fuse_entry_param p = entry_param(fs, &entry);
 
-	if (fuse_reply_entry(req, &p) <
-	    0) /* interrupted: the kernel does not know of its reference */
+	/* If it was interrupted the kernel does not know of its reference. */
+	if (fuse_reply_entry(req, &p) < 0)
 		view_forget(&fs->view, entry.id, 1);
 }
 
@@ -68,14 +68,15 @@ void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fuse_reply_err(req, 0);
 }
 
-/* The answer to one readdir as it fills. */
+/* The answer to one readdir. */
 struct page {
 	fuse_req_t req;
 	struct view_dir *dir;
 	bool plus;
 	char *p;
 	size_t n, size;
-	struct buf held; /* uint64_t: of what the kernel has a reference when it gets the answer */
+	struct buf
+		held; /* uint64_t: the numbers that the kernel gets a reference to with the answer */
 };
 
 static size_t entry_size(const struct page *page, const char *name)
@@ -95,7 +96,7 @@ static void add_entry(struct page *page, const struct view_dirent *de,
 			      : fuse_add_direntry(page->req, at, left, de->name, &p->attr, next);
 }
 
-/* Keeps the reference to ID for the kernel, which takes one in readdirplus alone. */
+/* Keeps the reference to ID for the kernel. Only with readdirplus does it take one. */
 static bool keep(struct page *page, uint64_t id)
 {
 	if (page->plus && buf_add(&page->held, &id, sizeof id) == 0)
@@ -104,8 +105,8 @@ static bool keep(struct page *page, uint64_t id)
 	return !page->plus;
 }
 
-/* 1: added, or gone; 0: it does not fit. What can't be looked at is there all the same: why is said to those
- * who do. */
+/* 1: it was added, or is gone; 0: it does not fit. An entry that can't be looked at is listed all the same; whoever
+ * looks it up gets the error. */
 static int add_dirent(struct page *page, const struct view_dirent *de, bool is_dot)
 {
 	struct ckptfs *fs = ckptfs_of(page->req);
@@ -137,7 +138,7 @@ static int fill_page(struct page *page, off_t off, struct err *e)
 			break;
 		pos = de.next;
 	}
-	return page->n ? 0 : r; /* an error behind what fits is met again by the next call */
+	return page->n ? 0 : r; /* after what fits, the next call meets the error again */
 }
 
 static void read_dir(fuse_req_t req, size_t size, off_t off, struct fuse_file_info *fi, bool plus)
@@ -154,7 +155,7 @@ static void read_dir(fuse_req_t req, size_t size, off_t off, struct fuse_file_in
 	else
 		r = fuse_reply_buf(req, p, page.n);
 	for (size_t i = 0; i < page.held.n / sizeof(uint64_t) && r < 0; i++)
-		view_forget(v, ((uint64_t *)page.held.p)[i], 1); /* nobody got them */
+		view_forget(v, ((uint64_t *)page.held.p)[i], 1); /* the kernel did not get them */
 	buf_release(&page.held);
 }
 

@@ -13,7 +13,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct ckptfs *fs = ckptfs_of(req);
 	struct view_file *f;
 	struct err e = {0};
-	bool stable = true; /* what is written goes through the kernel's pages */
+	bool stable = true; /* also for writing: the kernel's pages have what is written */
 	int r;
 
 	if ((fi->flags & O_ACCMODE) == O_RDONLY && !(fi->flags & O_TRUNC))
@@ -83,7 +83,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		reply_error(req, (int)n, &e);
 	else
 		fuse_reply_buf(req, (char *)b->bytes, (size_t)n);
-	if (n == -EBADMSG && /* what was read before may be the damaged part */
+	if (n == -EBADMSG && /* the damaged part may be in the pages that were read before */
 	    view_add_change(&changes, ino, NULL) == 0)
 		notifier_tell(fs->notifier, &changes);
 	give_back(fs, b);

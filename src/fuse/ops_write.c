@@ -7,7 +7,7 @@ static struct view_file *file_of(const struct fuse_file_info *fi)
 	return (struct view_file *)(uintptr_t)fi->fh;
 }
 
-/* Programs go on without what is not supported, if they are told so; reply_error has another meaning for it. */
+/* Programs do without what is not supported if they get this error, which reply_error would make another. */
 static bool reply_unsupported(fuse_req_t req, int r)
 {
 	if (r == -EOPNOTSUPP)
@@ -15,7 +15,7 @@ static bool reply_unsupported(fuse_req_t req, int r)
 	return r == -EOPNOTSUPP;
 }
 
-/* The kernel has its answer before it is told what to forget. */
+/* The kernel gets its answer before it is told what to forget. */
 static void reply_of(fuse_req_t req, const char *op, int r, const struct buf *changes,
 		     const struct err *e)
 {
@@ -66,7 +66,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	struct err e = {0};
 	int r = view_create(&fs->view, parent, name, &owner, &entry, &f, &e);
 
-	/* After a commit it is there again: the kernel looks again. */
+	/* A commit has just brought it back: with ESTALE the kernel looks again. */
 	if (r == -EEXIST && !(fi->flags & O_EXCL))
 		r = -ESTALE;
 	if (r < 0) {
@@ -280,7 +280,7 @@ static bool is_in_group(fuse_req_t req, gid_t gid)
 	return false;
 }
 
-/* The kernel lets everybody sync what they may read, but here it makes a step. */
+/* The kernel lets everybody sync a folder that they may read. Here that makes a step, so it is asked. */
 static bool may_write(void *arg, const struct stat *st)
 {
 	fuse_req_t req = arg;

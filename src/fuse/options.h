@@ -28,9 +28,10 @@ struct options {
 	struct buf handed_on; /* to libfuse, as "allow_other,nosuid"; without a NUL */
 };
 
-/* Adds what the comma-separated TEXT says ("\," is a comma in a value). -EINVAL, and E names the option. */
+/* Adds what the comma-separated TEXT says to O ("\," is a comma in a value). SLOPPY: unknown options are ignored. -EINVAL: E
+ * names the option; -ENOMEM. */
 int options_parse(struct options *o, const char *text, bool sloppy, struct err *e);
 void options_release(struct options *o);
 
-/* Appends "name=value" to a list of options, with what needs it escaped. */
+/* Appends "name", or "name=value" with commas and backslashes escaped, to a comma-separated LIST. VALUE may be NULL. -ENOMEM. */
 int options_add(struct buf *list, const char *name, const char *value);

@@ -24,13 +24,13 @@ static bool is_worth_a_line(int r)
 	       r == -EMFILE || r == -ENFILE;
 }
 
-/* What tells our own code what was wrong would tell a program something else. */
+/* To our own code these say what is wrong with a checkpoint; to a program they would say something else. */
 static int as_told(int r)
 {
 	return r == -EUCLEAN || r == -EBADMSG || r == -ENOTSUP || r == -EFBIG ? -EIO : r;
 }
 
-/* A damaged step is asked for again and again by the same `ls`: said once in a row. */
+/* One `ls` asks for a damaged step again and again: the same line is not logged twice in a row. */
 static bool is_repeated(struct ckptfs *fs, const struct err *e)
 {
 	bool same;
@@ -42,11 +42,11 @@ static bool is_repeated(struct ckptfs *fs, const struct err *e)
 	return same;
 }
 
-/* Each EIO has a line, also where nobody has said why. */
+/* Each EIO gets a line, also if nobody has said why. */
 static void log_error(struct ckptfs *fs, const char *op, int r, const struct err *e)
 {
 	struct err unexplained;
-	bool is_refusal = r == -EINVAL && e->code; /* what was refused, and why */
+	bool is_refusal = r == -EINVAL && e->code; /* E says what was refused, and why */
 
 	if (!is_refusal && !(is_worth_a_line(r) && (e->code || as_told(r) == -EIO)))
 		return;
@@ -64,7 +64,7 @@ void reply_error_of(fuse_req_t req, const char *op, int r, const struct err *e)
 	fuse_reply_err(req, -as_told(r));
 }
 
-/* The kernel makes an EIO of attributes that are of no file, and does not tell us. */
+/* If attributes have no file type the kernel makes an EIO of them, without telling us. */
 static void check_type(struct ckptfs *fs, const struct stat *st)
 {
 	if (!(st->st_mode & S_IFMT))

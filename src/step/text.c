@@ -5,12 +5,13 @@
 #include "step/var_field.h"
 #include <inttypes.h>
 
-/* What a text may have: indentation can make a hundred bytes of two. */
+/* The largest text. Indentation can make a hundred bytes of two. */
 static const size_t TEXT_MAX = (size_t)4 << 30;
 
-static int find_file(struct texts *t, const struct step *s, int dirfd, enum text_kind kind,
-		     const char *suffix)
+/* Is there a file that the text is made of? */
+static int find_sidecar(struct texts *t, const struct step *s, int dirfd, enum text_kind kind)
 {
+	const char *suffix = text_sidecar(kind, t->meta_suffix);
 	CLEANUP(buf_release) struct buf name = {0};
 	int r = sidecar_name(&s->place, suffix, &name);
 
@@ -24,16 +25,19 @@ static int find_file(struct texts *t, const struct step *s, int dirfd, enum text
 
 int texts_init(struct texts *t, const struct step *s, int dirfd, const char *meta_suffix)
 {
-	int r;
+	int r = 0;
 
 	*t = (struct texts){.meta_suffix = meta_suffix};
 	pthread_mutex_init(&t->lock, NULL);
-	t->there[TEXT_VARIABLES] = true;
-	t->st[TEXT_VARIABLES] = s->index;
-	t->there[TEXT_OBJECT_GRAPH] = s->object_based;
-	t->st[TEXT_OBJECT_GRAPH] = s->index;
-	r = find_file(t, s, dirfd, TEXT_META_GRAPH, meta_suffix);
-	return r < 0 ? r : find_file(t, s, dirfd, TEXT_DEBUG_INFO, "debug");
+	for (enum text_kind kind = 0; kind < N_TEXTS && r == 0; kind++) {
+		if (text_sidecar(kind, meta_suffix)) {
+			r = find_sidecar(t, s, dirfd, kind);
+			continue;
+		}
+		t->there[kind] = kind != TEXT_OBJECT_GRAPH || s->object_based;
+		t->st[kind] = s->index;
+	}
+	return r;
 }
 
 void texts_release(struct texts *t)
@@ -43,7 +47,7 @@ void texts_release(struct texts *t)
 	pthread_mutex_destroy(&t->lock);
 }
 
-/* What was read and is wrong stays so. */
+/* What was read is wrong, and stays so. */
 static bool is_final(int r)
 {
 	return r == -EUCLEAN || r == -EBADMSG || r == -EFBIG;
@@ -51,7 +55,7 @@ static bool is_final(int r)
 
 /* --- collections ------------------------------------------------------------------------------------------- */
 
-/* Under t->lock. A meta graph that is damaged has no collections; its own text says why. */
+/* Under t->lock. A damaged meta graph counts as one without collections; its own text says what is wrong. */
 static int load_memberships(struct texts *t, const struct step *s, int dirfd, struct err *e)
 {
 	CLEANUP(meta_graph_release) struct meta_graph m = {0};
@@ -217,7 +221,7 @@ static int make_object_graph(struct step *s, int dirfd, struct buf *out, struct 
 static int make_debug_info(const struct step *s, int dirfd, struct buf *out, struct err *e)
 {
 	CLEANUP(buf_release) struct buf raw = {0};
-	int r = sidecar_read(dirfd, &s->place, "debug", &raw, e);
+	int r = sidecar_read(dirfd, &s->place, text_sidecar(TEXT_DEBUG_INFO, NULL), &raw, e);
 
 	if (r < 0)
 		return r;

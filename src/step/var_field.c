@@ -28,7 +28,7 @@ static int put_shape(const struct step *s, const struct var *v, struct buf *out)
 	return r;
 }
 
-/* A partitioned variable has one for each slice, in the order in which they are listed. */
+/* A partitioned variable has one for each slice, in the order of step->parts. */
 static int put_parts(const struct step *s, const struct var *v, struct buf *out,
 		     int (*put)(const struct step *, const struct var *, struct buf *))
 {

@@ -1,12 +1,12 @@
 #include "view/attr.h"
 #include <sys/types.h>
 
-/* cp, cat and stdio read in pieces of this; a page at a time would cost a request for each. */
+/* cp, cat and stdio read in pieces of this size; each is a request, so a page would be too little. */
 enum { BLOCK_SIZE = 128 << 10 };
 
 /* --- inode numbers ----------------------------------------------------------------------------------------- */
 
-/* A multiply-xorshift mix: good enough to keep numbers apart, nothing relies on it against an adversary. */
+/* A multiply-xorshift mix: it keeps numbers apart, but not against an adversary, which nothing relies on. */
 static uint64_t mix(uint64_t h, uint64_t v)
 {
 	h = (h ^ v) * 0x9e3779b97f4a7c15u;

@@ -21,7 +21,7 @@ enum { BATCH = 64 << 10 };
 
 /* --- reading ----------------------------------------------------------------------------------------------- */
 
-/* What N is shown as, as it was when the kernel was told. */
+/* The names under which N may be shown. */
 static int add_entry(struct buf *changes, const struct node *n)
 {
 	CLEANUP(buf_release) struct buf name = {0};
@@ -38,8 +38,8 @@ static int add_entry(struct buf *changes, const struct node *n)
 	return r;
 }
 
-/* The nodes that hang under FOLDER and are what is on disk, each with a reference that keeps it. What has a
- * draft now is there, also if the draft is committed before the listing is compared, which may be older. */
+/* The nodes in FOLDER that have a name and stand for what is on disk, each with a reference. Not steps that have a
+ * draft now: the listing may be older than a commit that comes before it is compared, and not have the new step. */
 static int children_of(struct view *v, const struct node *folder, struct buf *out)
 {
 	int r = 0;
@@ -56,8 +56,8 @@ static int children_of(struct view *v, const struct node *folder, struct buf *ou
 	return r;
 }
 
-/* What became of N in its folder, whose listing is S. CHANGED: its attributes, not what it is. What has a
- * draft, or waits for its name, is there whatever is on disk. */
+/* What became of N in its folder, whose listing is S. CHANGED: its attributes are others, but it is the same thing.
+ * A step with a draft, or a link that waits for its name, is there whatever is on disk. */
 enum fate { FATE_SAME, FATE_CHANGED, FATE_GONE };
 
 static enum fate fate_of(struct view *v, int dirfd, const struct snapshot *s, struct node *n)
@@ -94,12 +94,11 @@ static enum fate fate_of(struct view *v, int dirfd, const struct snapshot *s, st
 static int compare_folder(struct view *v, struct node *folder, struct buf *changes)
 {
 	CLEANUP(buf_release) struct buf children = {0};
-	CLEANUP(closep) int fd = folder_open(v, folder, NULL);
+	CLEANUP(closep) int fd = -1;
 	struct snapshot *s = NULL;
 	int r = children_of(v, folder, &children);
 
-	if (fd >= 0)
-		snapshot_get(v, folder, &s, NULL);
+	snapshot_get(v, folder, &fd, &s, NULL);
 	for (size_t i = 0; i < children.n / sizeof(struct node *); i++) {
 		struct node *n = ((struct node **)children.p)[i];
 		enum fate fate = s ? fate_of(v, fd, s, n) : FATE_GONE;
@@ -114,9 +113,9 @@ static int compare_folder(struct view *v, struct node *folder, struct buf *chang
 	return r < 0 ? r : view_add_change(changes, node_id(folder, NODE_ROOT_ID), NULL);
 }
 
-/* The folders that are watched as WD, or with 0 all that are watched, each with a reference; their listings
- * are no longer trusted. A directory has one watch, and may have several nodes: it was renamed, or is mounted
- * at two places. */
+/* Gives the folders that are watched as WD, or with 0 all that are watched, each with a reference. Their listings are
+ * not trusted any more. A directory has one watch, but may have several nodes: it was renamed, or is mounted at
+ * two places. ENDED: the watch is no more. */
 static int watched_folders(struct view *v, int wd, bool ended, struct buf *out)
 {
 	int r = 0;
@@ -138,7 +137,7 @@ static int watched_folders(struct view *v, int wd, bool ended, struct buf *out)
 	return r;
 }
 
-/* With WD 0 events were lost: every folder may have changed. */
+/* WD 0: events were lost, so every folder may have changed. */
 static int handle_event(struct view *v, int wd, bool ended, struct buf *changes)
 {
 	CLEANUP(buf_release) struct buf folders = {0};
@@ -159,7 +158,7 @@ static int handle_event(struct view *v, int wd, bool ended, struct buf *changes)
 	return r;
 }
 
-/* Whether WD is in SEEN; from now on it is. */
+/* Is WD in SEEN? From now on it is. */
 static bool is_seen(struct buf *seen, int wd)
 {
 	for (size_t i = 0; i < seen->n / sizeof wd; i++)
@@ -179,7 +178,7 @@ int changes_read(struct view *v, struct buf *changes)
 	for (ssize_t at = 0; at < n && r == 0;) {
 		const struct inotify_event *event = (const struct inotify_event *)(batch + at);
 
-		/* One save is many events of one folder; it is compared once for all that come together. */
+		/* A save gives many events of one folder, which is compared once for all in a batch. */
 		if (event->mask & IN_Q_OVERFLOW)
 			r = handle_event(v, 0, false, changes);
 		else if (event->mask & IN_IGNORED || !is_seen(&seen, event->wd))

@@ -18,8 +18,8 @@ struct draft *view_draft_of(struct view *v, const struct node *n)
 	struct draft *d;
 
 	pthread_mutex_lock(&v->lock);
-	while (n->draft && n->draft->ended) /* whoever has ended it is about to let it go */
-		pthread_cond_wait(&v->left, &v->lock);
+	while (n->draft && n->draft->ended) /* whoever has ended it will let it go */
+		pthread_cond_wait(&v->done, &v->lock);
 	d = n->draft ? draft_ref(n->draft) : NULL;
 	pthread_mutex_unlock(&v->lock);
 	return d;
@@ -36,7 +36,7 @@ bool view_draft_ask(struct asking *a, struct view *v, const struct node *n, int 
 	return again;
 }
 
-/* The same for those who have a lock that is needed to let it go: it may have ended. */
+/* The same for whoever has a turn at drafting, and so can't wait: it may have ended. */
 static struct draft *current_draft(struct view *v, const struct node *n)
 {
 	struct draft *d;
@@ -55,7 +55,7 @@ struct node *view_draft_node(struct view *v, struct node *parent, const char *na
 	struct step_place place = {.name = (char *)name, .format = STEP_V2};
 	struct node *n = NULL;
 
-	if (name_of_index(name, &file) < 0)
+	if (step_index_name(name, &file) < 0)
 		return NULL;
 	place.file = (char *)file.p;
 	pthread_mutex_lock(&v->lock);
@@ -73,7 +73,7 @@ struct node *view_draft_node(struct view *v, struct node *parent, const char *na
 
 /* --- beginning and ending ---------------------------------------------------------------------------------- */
 
-/* Under v->loading, as all that changes `lock` and `drafts` of a folder. */
+/* Takes .ckptfs/lock of FOLDER, which TOP is, if it is not held yet. With a turn at drafting. */
 static int lock_folder(struct view *v, struct node *folder, int top, struct err *e)
 {
 	struct lock *lock = folder->lock ? folder->lock : malloc(sizeof *lock);
@@ -110,14 +110,14 @@ int view_draft_lock_folder(struct view *v, struct node *folder, int top, struct 
 {
 	int r;
 
-	pthread_mutex_lock(&v->loading);
+	view_take_turn(v, &folder->drafting);
 	r = lock_folder(v, folder, top, e);
 	folder->lockers += r == 0;
-	pthread_mutex_unlock(&v->loading);
+	view_end_turn(v, &folder->drafting);
 	return r;
 }
 
-/* Under v->loading. */
+/* With a turn at drafting. */
 static void unlock_if_idle(struct node *folder, int top)
 {
 	if (!folder->drafts && !folder->lockers && folder->lock && top >= 0)
@@ -126,10 +126,10 @@ static void unlock_if_idle(struct node *folder, int top)
 
 void view_draft_unlock_folder(struct view *v, struct node *folder, int top)
 {
-	pthread_mutex_lock(&v->loading);
+	view_take_turn(v, &folder->drafting);
 	folder->lockers--;
 	unlock_if_idle(folder, top);
-	pthread_mutex_unlock(&v->loading);
+	view_end_turn(v, &folder->drafting);
 }
 
 /* A draft of another step in N's folder; the caller unrefs it. */
@@ -148,9 +148,10 @@ static struct draft *draft_beside(struct view *v, const struct node *n)
 	return d;
 }
 
-/* Under v->loading. BASE, whose reference the draft takes over, or MAKER of a new step. */
-static int begin(struct view *v, struct node *n, struct loaded *base,
-		 const struct draft_owner *maker, struct draft **out, struct err *e)
+/* Over BASE, whose reference the draft takes over, or, with BASE NULL, for a new step of MAKER's. With a turn at
+ * drafting in the folder. */
+static int begin_draft(struct view *v, struct node *n, struct loaded *base,
+		       const struct draft_owner *maker, struct draft **out, struct err *e)
 {
 	CLEANUP(closep) int top = folder_open_parent(v, n, e);
 	struct draft *beside = draft_beside(v, n);
@@ -175,7 +176,7 @@ static int begin(struct view *v, struct node *n, struct loaded *base,
 	return 0;
 }
 
-/* As view_draft_need, once: the draft may have ended. */
+/* As view_draft_need, but the draft that it gives may have ended. */
 static int need_once(struct view *v, struct node *n, struct draft **out, struct err *e)
 {
 	struct loaded *base;
@@ -183,15 +184,15 @@ static int need_once(struct view *v, struct node *n, struct draft **out, struct 
 
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&v->loading);
+	view_take_turn(v, &n->parent->drafting);
 	*out = current_draft(v, n);
 	if (!*out && !step_is_known(base->step))
 		r = err_set(e, -EIO, "%s: what it is made of can't be found out", n->place->name);
 	if (!*out && r == 0) {
-		r = begin(v, n, base, NULL, out, e);
+		r = begin_draft(v, n, base, NULL, out, e);
 		base = r < 0 ? base : NULL;
 	}
-	pthread_mutex_unlock(&v->loading);
+	view_end_turn(v, &n->parent->drafting);
 	loaded_unref(base);
 	return r;
 }
@@ -217,9 +218,9 @@ int view_draft_need_new(struct view *v, struct node *n, const struct draft_owner
 {
 	int r;
 
-	pthread_mutex_lock(&v->loading);
-	r = begin(v, n, NULL, maker, out, e);
-	pthread_mutex_unlock(&v->loading);
+	view_take_turn(v, &n->parent->drafting);
+	r = begin_draft(v, n, NULL, maker, out, e);
+	view_end_turn(v, &n->parent->drafting);
 	return r;
 }
 
@@ -227,16 +228,16 @@ void view_draft_leave(struct view *v, struct node *n, struct draft *d)
 {
 	CLEANUP(closep) int top = folder_open_parent(v, n, NULL);
 
-	pthread_mutex_lock(&v->loading);
+	view_take_turn(v, &n->parent->drafting);
 	pthread_mutex_lock(&v->lock);
 	n->draft = NULL;
 	n->next_dynamic = d->first_dynamic + d->n_dynamic;
 	v->drafts--;
 	n->parent->drafts--;
-	pthread_cond_broadcast(&v->left);
+	pthread_cond_broadcast(&v->done);
 	pthread_mutex_unlock(&v->lock);
 	unlock_if_idle(n->parent, top);
-	pthread_mutex_unlock(&v->loading);
+	view_end_turn(v, &n->parent->drafting);
 	draft_unref(d); /* the node's */
 	view_forget(v, node_id(n, NODE_ROOT_ID), 1);
 }
@@ -245,6 +246,6 @@ void view_draft_await(struct view *v, const struct node *n, const struct draft *
 {
 	pthread_mutex_lock(&v->lock);
 	while (n->draft == d)
-		pthread_cond_wait(&v->left, &v->lock);
+		pthread_cond_wait(&v->done, &v->lock);
 	pthread_mutex_unlock(&v->lock);
 }

@@ -1,13 +1,14 @@
-/* src/view/drafts.h: which step has a draft (draft/draft.h): how one begins, and how it is let go. For view/ alone. */
+/* src/view/drafts.h: which step has a draft (draft/draft.h), how one begins, and how its node lets it go. For view/
+ * alone. */
 #pragma once
 #include "view/view.h"
 
-/* The draft of N, which the caller unrefs; NULL: none. One that has ended is waited for until it is let go, so
- * the caller may hold neither `committing` nor `loading`. */
+/* The draft of N, which the caller unrefs; NULL: none. If it has ended this waits until N has let it go, so the caller
+ * may not hold `committing`, nor have a turn at drafting. */
 struct draft *view_draft_of(struct view *v, const struct node *n);
 
-/* Something is asked of the step of N: of its draft if it has one. A draft that ends meanwhile has no answer;
- * then it is asked once more, of the saved step, or of the next draft.
+/* For a question about the step of N, to which its draft has the answer if it has one. When the draft ends in between
+ * the question is put again, to the saved step or to the next draft. R: the answer so far.
  *
  *     struct asking a = {0};
  *     int r = 0;
@@ -23,20 +24,20 @@ bool view_draft_ask(struct asking *a, struct view *v, const struct node *n, int 
 /* The draft of N, begun now if there is none. -EROFS, -EBUSY (somebody else writes), or of beginning it. */
 int view_draft_need(struct view *v, struct node *n, struct draft **out, struct err *e);
 
-/* Begins a draft for a new step, which N is to become, and which is MAKER's. */
+/* Begins the draft of a new step, for which N was made. It belongs to MAKER. */
 int view_draft_need_new(struct view *v, struct node *n, const struct draft_owner *maker,
 			struct draft **out, struct err *e);
 
-/* The draft D, which was on disk already, becomes that of N, over BASE, whose reference it takes over; NULL:
- * it is a new step. */
+/* D, which was on disk already, becomes the draft of N. BASE is the step that it is over, whose reference it takes;
+ * NULL: it is of a new step. */
 void view_draft_attach(struct view *v, struct node *n, struct draft *d, struct loaded *base);
 
-/* Who works in .ckptfs of FOLDER, which TOP is, and has no draft there, locks it meanwhile; without, it goes
- * with the last draft. Each that has succeeded is unlocked once. */
+/* Whoever works in .ckptfs of FOLDER without a draft there locks it meanwhile: else .ckptfs is removed with the last
+ * draft. TOP: the folder's directory. Each lock that succeeded is followed by one unlock. */
 int view_draft_lock_folder(struct view *v, struct node *folder, int top, struct err *e);
 void view_draft_unlock_folder(struct view *v, struct node *folder, int top);
 
-/* D, which has ended, is the draft of N no more. Whoever has ended it does this, and all others wait. */
+/* N lets its draft D go, which has ended. Whoever has ended it calls the first; all others wait with the second. */
 void view_draft_leave(struct view *v, struct node *n, struct draft *d);
 void view_draft_await(struct view *v, const struct node *n, const struct draft *d);
 

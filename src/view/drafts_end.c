@@ -23,19 +23,19 @@ static int list_forgotten(const struct node *n, struct draft *d, struct buf *cha
 		if (r == 0 && i->index < d->n_fixed)
 			r = view_add_change(changes, node_id(n, i->index), NULL);
 	}
-	/* What is gone had other bytes before, maybe. */
+	/* What was removed may have had other bytes before. */
 	for (uint32_t k = TREE_FIRST; r == 0 && k < d->n_fixed; k++)
 		if (!d->fixed[k] || d->fixed[k]->gone)
 			r = view_add_change(changes, node_id(n, k), NULL);
-	/* Folders' times, and what is listed in them. */
+	/* The times of folders, and their lists. */
 	for (struct draft_item *i = d->root; r == 0 && i; i = items_next(d->root, i))
 		if (i->what == DRAFT_DIR && i->index < d->n_fixed)
 			r = view_add_change(changes, node_id(n, i->index), NULL);
 	return r;
 }
 
-/* Of the files in CHANGES, as they were in the draft, the kernel may have pages: when they are next opened, it is
- * not to keep them. It is told so besides, but a little later, from another thread. */
+/* The kernel may have pages of the files in CHANGES, as they were in the draft. It is told to forget them, but from
+ * another thread, a little later; so it is also told not to keep them when the file is next opened. */
 static void drop_pages(const struct node *n, const struct draft *d, const struct buf *changes)
 {
 	const struct view_change *c = (const struct view_change *)changes->p;
@@ -82,7 +82,7 @@ int view_draft_discard(struct view *v, struct node *n, struct draft *d, struct b
 
 /* --- a new step is saved ------------------------------------------------------------------------------------- */
 
-/* N stands for the step that is on disk now; not if that had to get another name. */
+/* N, a new step, stands for the step that is on disk now; but not if that had to get another name than NAME. */
 static bool stands_for_saved(struct view *v, struct node *n, const char *name)
 {
 	CLEANUP(closep) int fd = folder_open_parent(v, n, NULL);
@@ -105,7 +105,7 @@ static bool stands_for_saved(struct view *v, struct node *n, const char *name)
 	return saved;
 }
 
-/* What is in the draft, by the numbers that it has in the step. */
+/* From what is in the draft to what it is in the saved step. */
 struct mapping {
 	struct node *node;
 	const struct loaded *step;
@@ -114,7 +114,7 @@ struct mapping {
 	int failed;
 };
 
-/* What the step does not have is gone. */
+/* The item I, which is in the folder DIR of the step, and all below it. What the step does not have is gone. */
 static void map_item(struct mapping *m, const struct draft_item *i, uint32_t dir)
 {
 	struct number is = {i->index, in_step_find(m->step, dir, i->name)};
@@ -137,9 +137,8 @@ static void map_all(struct mapping *m, struct draft *d)
 	pthread_mutex_unlock(&d->lock);
 }
 
-/* After the draft D of N was committed as the step NAME and has ended, before it is let go. Of a step that was
- * committed for the first time all that is in it keeps the numbers that the kernel has, and CHANGES is what
- * the kernel must forget; of others nothing is done. */
+/* For a new step: all that is in it keeps the numbers that the kernel has, and CHANGES becomes what the kernel must
+ * forget. Called after the draft D of N was committed as NAME and has ended, before it is let go. */
 static void keep_numbers(struct view *v, struct node *n, struct draft *d, const char *name,
 			 struct buf *changes)
 {
@@ -155,7 +154,7 @@ static void keep_numbers(struct view *v, struct node *n, struct draft *d, const 
 		m.failed = node_add_numbers(n, (struct number *)m.numbers.p,
 					    m.numbers.n / sizeof(struct number));
 	pthread_mutex_unlock(&v->lock);
-	if (!m.failed) /* else the names are forgotten, and found again */
+	if (!m.failed) /* else the kernel forgets the names, and looks them up again */
 		buf_swap(changes, &m.changes);
 	buf_release(&m.numbers);
 	buf_release(&m.changes);
@@ -166,7 +165,7 @@ static void keep_numbers(struct view *v, struct node *n, struct draft *d, const 
 
 enum { MAX_OTHERS = 64 };
 
-/* The steps of N's folder that somebody has looked into, each with a reference. */
+/* The other steps of N's folder that are parsed, each with a reference. */
 static size_t list_others(struct view *v, const struct node *n, int dirfd, struct commit_other *out)
 {
 	size_t count = 0;
@@ -212,13 +211,15 @@ static int commit_beside_others(struct view *v, struct node *n, struct draft *d,
 	c.n_others = dirfd < 0 ? 0 : list_others(v, n, dirfd, others);
 	pthread_mutex_lock(&v->committing);
 	r = commit(d, &c, done, e);
+	if (done->rescue.name)
+		rescued_steps_add(v, n, &done->rescue);
 	pthread_mutex_unlock(&v->committing);
 	for (size_t i = 0; i < c.n_others; i++)
 		step_unref(others[i].step);
 	return r;
 }
 
-/* The view is told what a commit of N's draft D has done. */
+/* What there is to do in the view when N's draft D was committed. COUNT variables differed. */
 static void after_commit(struct view *v, struct node *n, struct draft *d, struct ending *ending,
 			 const struct commit_done *done, uint32_t count)
 {
@@ -240,8 +241,6 @@ int view_draft_commit(struct view *v, struct node *n, struct draft *d, struct bu
 	uint32_t count = draft_count(d);
 	int r = commit_beside_others(v, n, d, &ending, &done, e);
 
-	if (done.rescue.name)
-		rescued_steps_add(v, n, &done.rescue);
 	if (r < 0)
 		folder_wrap(n->parent, err_wrap(e, r, "%s", n->place->name), e);
 	if (done.result == COMMIT_LATE) {
@@ -256,7 +255,7 @@ int view_draft_commit(struct view *v, struct node *n, struct draft *d, struct bu
 	return r;
 }
 
-/* What is left of N's draft after its commit, for files that are still open, is what was committed. */
+/* Discards what is left of N's draft after its commit because files are open: it is what was committed. */
 static void end_rest(struct view *v, struct node *n, struct draft *d)
 {
 	bool rest;
@@ -280,7 +279,7 @@ static int sync_step(struct view *v, struct node *n, const struct view_asker *wh
 		r = in_draft_getattr(v, n, d, NODE_ROOT_ID, &entry, e);
 		if (r == 0 && !who->may_write(who->arg, &entry.st))
 			r = -EACCES;
-		if (r < 0 && d->ended) /* by somebody else, so all is in a commit */
+		if (r < 0 && d->ended) /* somebody else has committed all of it */
 			r = 0;
 	}
 	if (d && r == 0)
@@ -318,7 +317,7 @@ int view_sync(struct view *v, uint64_t id, const struct view_asker *who, struct 
 				      : sync_step(v, n, who, changes, e);
 }
 
-enum { LOOK_AGAIN_MS = 1000 }; /* for drafts that wait for a change */
+enum { LOOK_AGAIN_MS = 1000 }; /* while there are drafts */
 
 int64_t view_commit_due(struct view *v, struct buf *changes)
 {

@@ -1,5 +1,5 @@
-/* src/view/drafts_end.h: drafts end: when each is committed or discarded, and what the view and the kernel learn of
- * it. For view/ alone; its other calls are in view.h. */
+/* src/view/drafts_end.h: drafts are committed or discarded: when, and what the view and the kernel must know of it. For
+ * view/ alone; more of its calls are in view.h. */
 #pragma once
 #include "view/view.h"
 
@@ -7,6 +7,6 @@
 int view_draft_commit(struct view *v, struct node *n, struct draft *d, struct buf *changes,
 		      struct err *e);
 
-/* Discards it. */
+/* Discards D, the draft of N. CHANGES as above. */
 int view_draft_discard(struct view *v, struct node *n, struct draft *d, struct buf *changes,
 		       struct err *e);

@@ -68,8 +68,8 @@ enum {
 		 IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR,
 };
 
-/* Filesystems that others may change behind the kernel's back. Numbers that linux/magic.h lacks are in their
- * sources. */
+/* Not so where another machine can change files without this kernel. Numbers that linux/magic.h does not have are
+ * from the filesystems' sources. */
 static bool hears_all_changes(int dirfd)
 {
 	struct statfs st;
@@ -113,7 +113,8 @@ void folder_watch(struct view *v, struct node *n, int dirfd)
 	if (v->inotify < 0 || is_watched(v, n) || !hears_all_changes(dirfd))
 		return;
 	snprintf(path, sizeof path, "/proc/self/fd/%d", dirfd);
-	pthread_mutex_lock(&v->watching); /* whoever reads its first event finds the node */
+	pthread_mutex_lock(
+		&v->watching); /* before its first event is read the number stands here */
 	wd = inotify_add_watch(v->inotify, path, EVENTS);
 	if (wd >= 0) {
 		pthread_mutex_lock(&v->lock);
@@ -138,7 +139,7 @@ enum node_kind folder_node_kind(enum listed_kind kind)
 	return kind_of[kind];
 }
 
-/* What is shown of a link that leads nowhere one can look, for R: what is wrong is said when it is opened. */
+/* For a link that can't be followed, which R says: an empty file. To open it gives the error. */
 static int stat_link(int dirfd, const char *file, int r, struct stat *st)
 {
 	if (fstatat(dirfd, file, st, AT_SYMLINK_NOFOLLOW) < 0)

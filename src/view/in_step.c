@@ -51,7 +51,7 @@ static void attr_of_file(struct view *v, const struct node *n, const struct load
 	const struct var *var = in_step_var(l, index);
 	CLEANUP(closep) int fd = -1;
 
-	if (var->dtype == DTYPE_STRING) /* they must be read for their size */
+	if (var->dtype == DTYPE_STRING) /* the strings are read to know the size */
 		fd = folder_open_parent(v, n, NULL);
 	attr_of_var(l->step, var, NULL, npy_file_size(l->step, var, fd), out);
 }
@@ -99,7 +99,7 @@ bool in_draft_is_of_base(const struct draft *d, const struct draft_item *i)
 	       !(i->on_disk && i->what != DRAFT_DIR);
 }
 
-/* The texts of the step that a TEXT item is of. */
+/* Looks at the file that the TEXT item I is made from; with OUT also makes the text. */
 static int text_content(const struct draft *d, const struct draft_item *i, struct stat *st,
 			struct buf *out, struct err *e)
 {
@@ -142,7 +142,7 @@ static int stat_of_text(struct draft *d, struct draft_item *i, struct stat *out)
 	return 0;
 }
 
-/* A folder has the number that the base has for it, or would have under its path. */
+/* st_ino of a folder: as in the base, or as the base would have it under this path. */
 static uint64_t dir_ino(uint64_t step, const struct draft *d, const struct draft_item *i)
 {
 	CLEANUP(buf_release) struct buf path = {0};
@@ -184,7 +184,7 @@ static int stat_of_var(const struct draft *d, const struct draft_item *i, struct
 	if (r < 0)
 		return r;
 	if (var->dtype == DTYPE_STRING && (dir = draft_pin_dir(d, p, NULL)) < 0)
-		return dir; /* they must be read for their size */
+		return dir; /* the strings are read to know the size */
 	attr_of_var(p->step, var, d->has_base ? NULL : &of, npy_file_size(p->step, var, dir), out);
 	return 0;
 }
@@ -285,7 +285,8 @@ int in_draft_list(struct draft *d, uint32_t dir, struct buf *items, struct buf *
 	return r;
 }
 
-/* As may_keep_pages of view.c: what the base has is verified together with what was read before the draft. */
+/* May the kernel keep its pages of I? As may_keep_pages in open.c: what the base has is verified together with what
+ * was read of it before the draft. I is opened from now on. */
 static bool was_opened(const struct view *v, const struct draft *d, struct draft_item *i)
 {
 	struct loaded *base = in_draft_base(d);

@@ -15,16 +15,16 @@ uint32_t in_step_dir(const struct loaded *l, uint32_t index);
 /* The index of NAME in the folder INDEX; 0 if there is none. */
 uint32_t in_step_find(const struct loaded *l, uint32_t index, const char *name);
 
-/* Attributes of what INDEX is in the step of N. */
+/* The attributes of INDEX, which is in L, the step of N. */
 void in_step_entry(struct view *v, const struct node *n, struct loaded *l, uint32_t index,
 		   struct view_entry *out);
 
 /* --- in its draft --------------------------------------------------------------------------------------------- */
 
-/* What D is over; NULL: it is a new step. As long as D is held. */
+/* The step that D is over; NULL: it is of a new step. It stays as long as D is held. */
 struct loaded *in_draft_base(const struct draft *d);
 
-/* I is what the base has in its place, so the kernel may remember it. The draft's lock is held. */
+/* Is I what the base has in the same place? Then the kernel may remember it. The draft's lock is held. */
 bool in_draft_is_of_base(const struct draft *d, const struct draft_item *i);
 
 /* As the calls of view.h, in the draft D of N. */
@@ -35,11 +35,11 @@ int in_draft_getattr(struct view *v, struct node *n, struct draft *d, uint32_t i
 int in_draft_entry(struct view *v, const struct node *n, struct draft *d, struct draft_item *i,
 		   struct view_entry *out, struct err *e);
 
-/* The same of an item that somebody has open; the draft's lock is not held. */
+/* As in_draft_entry, of an item that somebody has open; the draft's lock is not held. */
 int in_draft_getattr_open(struct view *v, const struct node *n, struct draft *d,
 			  struct draft_item *i, struct view_entry *out, struct err *e);
 
-/* What I is to be read from: the file of a VAR into BASE, the text of a TEXT; for a STAGED item neither is needed. */
+/* Opens what I is read from: the file of a VAR, into BASE; makes the text of a TEXT. Nothing for a STAGED item. */
 int in_draft_open_base(struct view *v, struct draft *d, struct draft_item *i,
 		       struct draft_base *base, struct buf *text, bool *stable, struct err *e);
 

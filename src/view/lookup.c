@@ -51,7 +51,7 @@ static int lookup_in_step(struct view *v, struct node *n, uint32_t index, const 
 
 /* --- in a folder -------------------------------------------------------------------------------------------- */
 
-/* The attributes of a node, of which ST is on disk. -ENOMEM. */
+/* The attributes of N, for which ST is on disk. -ENOMEM. */
 static int entry_of_node(struct view *v, const struct node *n, const struct stat *st,
 			 struct view_entry *out, struct err *e)
 {
@@ -68,16 +68,15 @@ static int entry_of_node(struct view *v, const struct node *n, const struct stat
 	} else if (n->kind == NODE_LATEST) {
 		r = name_from_entry(bytes_str(n->place->file), false, &target);
 		attr_of_link(st, target.n, &out->st);
-		out->fleeting = v->writable; /* what is written through it must reach the latest */
+		out->fleeting = v->writable; /* who writes through it must reach the latest step */
 	} else {
 		attr_of_disk(st, &out->st);
 	}
 	return r < 0 ? err_set(e, r, "no memory") : 0;
 }
 
-/* The node for an item of PARENT, made if need be; a step whose file is another than it was, and a
- * link that leads elsewhere, get a new one.
- * The kernel has one reference more on it. */
+/* The node for ITEM of PARENT, made if there is none. A step whose file is another than it was, and a link that leads
+ * elsewhere, get a new one. The kernel has one reference more on it. */
 static int look_up_node(struct view *v, struct node *parent, const struct listed *item,
 			const struct stat *st, const struct file_id *meta, struct node **out)
 {
@@ -92,7 +91,7 @@ static int look_up_node(struct view *v, struct node *parent, const struct listed
 	}
 	if (!n && (n = node_new(&v->nodes, parent, folder_node_kind(item->kind), &item->place)))
 		n->meta = *meta;
-	if (n && (n->kind != NODE_STEP || !n->id.ino)) /* a step's tells which one it is */
+	if (n && (n->kind != NODE_STEP || !n->id.ino)) /* of a step it tells which one it is */
 		n->id = id;
 	if (n && !n->ino)
 		n->ino = attr_step_ino(st);
@@ -103,8 +102,8 @@ static int look_up_node(struct view *v, struct node *parent, const struct listed
 	return n ? 0 : -ENOMEM;
 }
 
-/* Of a change that is heard of before the node is there the kernel is not told: what was looked up in a
- * listing that is older must not be kept. */
+/* When inotify tells of a change before the node is made, the kernel is not told of it. So the kernel may remember
+ * what was looked up in S only if nothing has changed since S was read. */
 int lookup_item(struct view *v, struct node *parent, int dirfd, const struct snapshot *s,
 		const struct listed *item, struct view_entry *out, struct err *e)
 {
@@ -126,13 +125,13 @@ int lookup_item(struct view *v, struct node *parent, int dirfd, const struct sna
 	return r;
 }
 
-/* An entry of a folder as it is shown, and what that stands for, with its NUL. */
+/* The name of an entry in a folder, decoded. */
 struct shown {
 	struct buf name;
 	bool clash;
 };
 
-/* -ENOENT: nothing can be called that. */
+/* Decodes NAME. -ENOENT: no entry can have it. */
 static int read_shown(const char *name, struct shown *out, struct err *e)
 {
 	int r = name_to_entry(bytes_str(name), &out->name, &out->clash);
@@ -142,7 +141,7 @@ static int read_shown(const char *name, struct shown *out, struct err *e)
 	return r < 0 && r != -ENOENT ? err_set(e, r, "no memory") : r;
 }
 
-/* The item that is shown so. Steps come before subfolders, and both before the state file and `latest`. */
+/* The item of that name. A step goes before a subfolder, and both before the state file and `latest`. */
 static const struct listed *find_item(const struct listing *l, const struct shown *shown)
 {
 	const char *name = (char *)shown->name.p;
@@ -157,8 +156,8 @@ static const struct listed *find_item(const struct listing *l, const struct show
 	return item ? item : listing_find(l, LISTED_LATEST, name);
 }
 
-/* The node in N that is there whatever is on disk: a step with a draft, or a link that waits for its name. The
- * kernel has one reference more on it. */
+/* The node of that name in N that is there whatever is on disk: a step with a draft, or a link that waits to be renamed
+ * to `latest`. NULL: none. The kernel has one reference more on it. */
 static struct node *find_held(struct view *v, const struct node *n, const struct shown *shown)
 {
 	const char *name = (char *)shown->name.p;
@@ -178,7 +177,7 @@ static struct node *find_held(struct view *v, const struct node *n, const struct
 	return found;
 }
 
-/* The attributes of such a node; -ENOENT: it is held no more. */
+/* The attributes of such a node. -ENOENT: its draft has ended. */
 static int entry_of_held(struct view *v, struct node *n, struct view_entry *out, struct err *e)
 {
 	struct draft *d = view_draft_of(v, n);
@@ -204,14 +203,12 @@ static int look_up_on_disk(struct view *v, struct node *n, const struct shown *s
 	CLEANUP(closep) int fd = -1;
 	const struct listed *item;
 	struct snapshot *s;
-	int r = snapshot_get(v, n, &s, e);
+	int r = snapshot_get(v, n, &fd, &s, e);
 
 	if (r < 0)
 		return r;
 	item = find_item(&s->listing, shown);
-	r = item ? fd = folder_open(v, n, e) : -ENOENT;
-	if (r >= 0)
-		r = lookup_item(v, n, fd, s, item, out, e);
+	r = item ? lookup_item(v, n, fd, s, item, out, e) : -ENOENT;
 	if (!item && s->no_latest.code && !strcmp((char *)shown->name.p, LATEST_NAME))
 		r = err_set(e, s->no_latest.code, "%s", s->no_latest.text);
 	snapshot_unref(s);
@@ -259,7 +256,7 @@ int view_lookup(struct view *v, uint64_t parent, const char *name, struct view_e
 
 /* --- attributes ---------------------------------------------------------------------------------------------- */
 
-/* What N is like; -ENOENT: it has no draft, and does not wait for its name. */
+/* The same. -ENOENT: N is no such node, or its draft has ended. */
 static int entry_of_held_node(struct view *v, struct node *n, struct view_entry *out, struct err *e)
 {
 	bool held;
@@ -285,7 +282,7 @@ static int stat_node(struct view *v, struct node *n, struct view_entry *out, str
 
 	if (r < 0)
 		return r == -ENOENT ? -ESTALE : r;
-	if (n->kind != NODE_STEP) { /* a step's tells which one it is */
+	if (n->kind != NODE_STEP) { /* of a step it tells which one it is */
 		pthread_mutex_lock(&v->lock);
 		n->id = file_id_of(&st);
 		pthread_mutex_unlock(&v->lock);

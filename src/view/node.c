@@ -79,8 +79,8 @@ static void numbers_release(struct numbers *t)
 	}
 }
 
-/* A new table with what is in OLD, which may be NULL, and MORE. OLD stays, and is released with the new one:
- * somebody may be reading it. NULL: no memory. */
+/* A new table with what is in OLD, which may be NULL, and MORE. OLD may still be read, so it is released with the new
+ * one. NULL: no memory. */
 static struct numbers *numbers_new(struct numbers *old, const struct number *more, size_t count)
 {
 	struct numbers *t = calloc(1, sizeof *t);
@@ -173,7 +173,7 @@ static void link_node(struct node_table *t, struct node *n)
 	*b = n;
 }
 
-/* Twice as many buckets; with no memory for them the chains just get longer. */
+/* Doubles the buckets. Without memory for that the chains get longer. */
 static void grow_buckets(struct node_table *t)
 {
 	struct node **old = t->buckets;
@@ -231,7 +231,7 @@ int node_table_init(struct node_table *t)
 	return 0;
 }
 
-/* N's newest place. */
+/* Adds PLACE as N's newest. */
 static int add_place(struct node *n, const struct step_place *place)
 {
 	struct node_place *p = malloc(sizeof *p);
@@ -249,7 +249,7 @@ static void free_node(struct node_table *t, struct node *n)
 {
 	loaded_unref(node_unload(t, n));
 	draft_unref(n->draft);
-	if (n->lock) /* of a draft that stays on disk */
+	if (n->lock) /* there is a draft, which stays on disk */
 		closep(&n->lock->file);
 	free(n->lock);
 	snapshot_unref(n->snapshot);

@@ -1,23 +1,24 @@
 /* src/view/node.h: which kernel inode stands for what.
  *
  * A node is a thing at the level of checkpoint directories: a folder, a step, the state file, or the link
- * `latest`. What is inside a step has no node of its own, only a number, since a step never changes. An inode
- * number, as the kernel gives it back to us, is two numbers:
+ * `latest`. What is inside a step has no node of its own, only a number, since a step never changes. The inode
+ * number that the kernel has is two numbers:
  *
  *     slot << 32 | index
  *
  *   slot    of the node; the root's is 0. A slot is used again only when the kernel has forgotten all of the node.
  *   index   1: the node itself (so the root is FUSE_ROOT_ID). In a step: 2 and up its files, as in tree->files,
- *           behind them its folders, as in tree->dirs from folder 1 on, and behind these its texts
- *           (step/tree.h). What a draft has besides is numbered from DRAFT_DYNAMIC on, and no number twice. Now and then
- *           the kernel has another number of something than its index, see below.
+ *           then its folders, as in tree->dirs from folder 1 on, then its texts (step/tree.h). What a draft has
+ *           besides is numbered from DRAFT_DYNAMIC on; no number is given twice. Some things have another number
+ *           than their index, see the end of this file.
  *
- * What stat shows as st_ino is another number (view/attr.h), made from what is stored; of folders in a step,
- * from the step's and their path.
+ * What stat shows as st_ino is another number (view/attr.h). It is made from where the bytes lie; that of a folder in
+ * a step from the step's number and the folder's path.
  *
- * The kernel's references are counted per node, for itself and all inside it: an index needs nothing to be kept.
- * A node whose file was replaced is detached: those who hold its numbers still reach it, names no longer do.
- * Everything here is guarded by the lock of the view that owns the table, but what says otherwise. */
+ * The kernel's references are counted for each node, itself and all inside it together. A node whose file was
+ * replaced is detached: those who have its numbers still reach it, its name does not lead to it any more.
+ *
+ * Everything here is guarded by the lock of the view that owns the table, unless it says otherwise. */
 #pragma once
 #include "directory/listing.h"
 #include "directory/lock.h"
@@ -34,7 +35,8 @@ struct loaded {
 	struct step *step;
 	struct tree tree;
 	struct texts texts;
-	_Atomic uint8_t *opened; /* of each file in the tree: since the step was parsed */
+	_Atomic uint8_t
+		*opened; /* of each file in the tree: it was opened since the step was parsed */
 };
 
 void loaded_unref(struct loaded *l);
@@ -47,8 +49,8 @@ struct snapshot {
 	struct timespec mtime, ctime; /* of the folder, before it was read */
 	struct file_id state; /* of the state file then; zeros: none */
 	struct err
-		no_latest; /* why it could not be found out whether there is one; code 0: it was */
-	bool settled; /* it had been still for long enough to trust its times */
+		no_latest; /* why it is not known whether there is `latest`; code 0: it is known */
+	bool settled; /* the folder had been still for long enough to trust its times */
 	uint32_t changes; /* node->changes, before it was read */
 };
 
@@ -56,7 +58,7 @@ void snapshot_unref(struct snapshot *s);
 
 enum node_kind { NODE_FOLDER, NODE_STEP, NODE_STATE, NODE_LATEST };
 
-/* A place that a node has, or had: whoever reads it takes no lock, so it stays as long as the node. */
+/* A place that a node has or had. It is read without a lock, so it stays as long as the node. */
 struct node_place {
 	struct step_place place;
 	struct node_place *before;
@@ -68,35 +70,38 @@ struct node {
 	uint32_t slot; /* this, the kind and the parent never change */
 	enum node_kind kind;
 	struct node *parent; /* NULL: the root */
-	const struct step_place
-		*_Atomic place; /* as the folder's listing has it; to be read without a lock */
+	/* Of `places`, as the folder's listing has it. Read without a lock. */
+	const struct step_place *_Atomic place;
 	struct node_place *places; /* the newest first */
 	bool detached;
 	bool pending; /* link: it waits to be renamed to `latest` */
-	/* step: what stat shows for its folder, as long as the node is there; 0: not known yet. To be read without
-	 * a lock */
+	/* step: st_ino of its folder, as long as the node is there; 0: not known yet. Read without a lock. */
 	_Atomic uint64_t ino;
-	struct file_id id; /* step: of the file that stands for it */
+	struct file_id id; /* step: of its index, of V1 its first shard; others: of the file */
 	struct file_id meta; /* step: of its meta graph; zeros: none */
-	uint64_t lookups; /* the kernel's */
+	uint64_t lookups; /* references, the kernel's and ours */
 	uint32_t children; /* nodes that have this one as their parent */
 	struct node *next; /* in its bucket */
 	struct loaded *loaded; /* step: parsed, or NULL */
 	struct snapshot *snapshot; /* folder: or NULL */
 	int watch; /* folder: inotify's number; 0: not watched */
-	uint32_t changes; /* folder: how often one was heard of */
-	struct file_id complained; /* folder: the state file with which something was wrong */
-	uint64_t last_used; /* step: for dropping what was parsed */
-	struct err failure; /* step: why it can't be parsed; code 0 if that isn't known */
-	struct draft *draft; /* step: or NULL; it holds a reference of the kernel's */
-	struct view_file *files; /* step: that are open */
-	struct numbers *_Atomic numbers; /* step: that are no indexes; to be read without a lock */
-	atomic_bool unborn; /* step: it is nothing but its draft; to be read without a lock */
+	uint32_t changes; /* folder: how often inotify has told of a change */
+	struct file_id complained; /* folder: the state file of which a warning was given */
+	uint64_t last_used; /* step: view.clock when `loaded` was last used */
+	struct draft *draft; /* step: or NULL; it holds a reference to the node */
+	struct view_file *files; /* step: the open files in it */
+	struct numbers *_Atomic numbers; /* step: those that are no indexes; read without a lock */
+	atomic_bool unborn; /* step: it is nothing but its draft; read without a lock */
 	uint32_t next_dynamic; /* step: the first index that no draft has given out */
-	struct lock *lock; /* folder: while there are drafts in it; or NULL */
-	uint32_t drafts; /* folder: how many; under `loading` and `lock` */
-	uint32_t lockers; /* folder: who else needs `lock`; under `loading` */
-	bool recovered; /* folder: what was left in it was taken up */
+	atomic_bool recovered; /* folder: what was left in it was taken up; read without a lock */
+	/* Turns (view_take_turn), and what is read and changed by whoever has one: */
+	bool parsing; /* step */
+	struct err failure; /* why it can't be parsed; code 0: not known to be so */
+	bool recovering; /* folder */
+	bool drafting; /* folder: a draft in it begins or ends */
+	struct lock *lock; /* of .ckptfs, while there are drafts or lockers; NULL: never needed */
+	uint32_t drafts; /* how many there are; changed with view.lock held, too */
+	uint32_t lockers; /* how many others need `lock` */
 };
 
 struct node_table {
@@ -125,8 +130,7 @@ static inline uint32_t node_number(uint64_t id)
 struct node *node_find(const struct node_table *t, const struct node *parent, enum node_kind kind,
 		       const char *name);
 
-/* Makes one for what is at PLACE. Until it is looked up for the first time it goes away with the next
- * node_put. NULL: no memory. */
+/* Makes one for what is at PLACE, without references: the next node_put ends it. NULL: no memory. */
 struct node *node_new(struct node_table *t, struct node *parent, enum node_kind kind,
 		      const struct step_place *place);
 
@@ -142,10 +146,10 @@ struct loaded *node_unload(struct node_table *t, struct node *n);
 /* N, which has none, gets the parsed step L, with the caller's reference. */
 void node_load(struct node_table *t, struct node *n, struct loaded *l);
 
-/* Takes its name away from it. */
+/* Its name does not lead to it any more. */
 void node_detach(struct node_table *t, struct node *n);
 
-/* Takes N of the kernel's references back; a node without any, and without children, ends. */
+/* Takes LOOKUPS references back. A node without any, and without children, ends. */
 void node_put(struct node_table *t, struct node *n, uint64_t lookups);
 
 /* --- numbers that are no indexes -----------------------------------------------------------------------------
@@ -161,7 +165,7 @@ struct number {
 	uint32_t number, index;
 };
 
-/* Has the kernel have MORE numbers that are no indexes; of one index the newest number counts. -ENOMEM. */
+/* Adds MORE numbers that are no indexes. Where an index has several the newest counts. -ENOMEM. */
 int node_add_numbers(struct node *n, const struct number *more, size_t count);
 
 /* The kernel's number of INDEX, which is in N. */

@@ -51,9 +51,9 @@ static int open_state(struct view *v, const struct node *n, struct opened *o, st
 	return o->fd < 0 ? o->fd : 0;
 }
 
-/* Whether the pages that the kernel has of a variable may stay. They were verified together with what is read now if
- * the step was not dropped and parsed again in between; else half a variable would be of the one reading, half of the
- * other, and neither be seen whole. */
+/* May the kernel keep its pages of a variable? A variable is verified when all its bytes were seen, which the parsed
+ * step remembers. If the step was dropped and parsed again since the pages were read, neither reading sees all bytes,
+ * and a wrong one could go unnoticed. So the pages go when a file is opened for the first time since. */
 static bool may_keep_pages(const struct view *v, struct loaded *l, uint32_t index)
 {
 	return atomic_exchange(&l->opened[index - TREE_FIRST], 1) || v->verify != VERIFY_READ;
@@ -93,8 +93,7 @@ struct how {
 	bool writing, truncate;
 };
 
-/* What the item of O is to be read from, as long as it is not a file of the draft's own: into B, which is
- * taken over. */
+/* Opens what the item of O is read from, as long as it is not a file of the draft's own. B is taken over. */
 static int open_base(struct view *v, struct opened *o, struct base_file *b, bool *stable,
 		     struct err *e)
 {
@@ -121,7 +120,7 @@ static const struct draft_base *base_of(const struct opened *o)
 static int open_in_draft(struct view *v, uint32_t index, const struct how *how, struct opened *o,
 			 bool *stable, struct err *e)
 {
-	struct base_file *b = calloc(1, sizeof *b); /* once it is truncated it is too late */
+	struct base_file *b = calloc(1, sizeof *b); /* before anything is truncated */
 	int r = b ? draft_open(o->draft, index, how->writing, how->truncate, &o->item, e)
 		  : err_set(e, -ENOMEM, "no memory");
 
@@ -145,8 +144,8 @@ static int open_in_step(struct view *v, struct node *n, uint32_t index, const st
 			: open_in_base(v, n, index, o, stable, e);
 }
 
-/* Opens what ID, of N, stands for now. A draft that ends meanwhile is no reason to fail: then it stands for
- * something else. */
+/* Opens what ID, in N, stands for now. If the draft ends in between it is tried again: then ID stands for something
+ * else. */
 static int open_id(struct view *v, struct node *n, uint64_t id, struct how how, struct opened **out,
 		   bool *stable, struct err *e)
 {
@@ -184,7 +183,7 @@ static struct opened *hold(struct view_file *f)
 	return o;
 }
 
-/* F, which is zeroed, is open on O, which it takes over. */
+/* Initializes F, which is zeroed. It takes O over. */
 static void file_init(struct view_file *f, struct view *v, struct node *n, uint64_t id,
 		      struct opened *o)
 {
@@ -233,7 +232,7 @@ static int open_any(struct view *v, uint64_t id, struct how how, struct view_fil
 	if (how.writing && n->kind == NODE_STATE)
 		return err_set(e, -EPERM, "%s: is not written to; ckptfs keeps it", n->place->name);
 	*stable = false;
-	f = calloc(1, sizeof *f); /* once it is truncated it is too late */
+	f = calloc(1, sizeof *f); /* before anything is truncated */
 	r = f ? open_id(v, n, id, how, &o, stable, e) : err_set(e, -ENOMEM, "no memory");
 	if (r < 0) {
 		free(f);
@@ -253,7 +252,7 @@ int view_open(struct view *v, uint64_t id, struct view_file **out, bool *stable,
 int view_open_to_write(struct view *v, uint64_t id, bool truncate, struct view_file **out,
 		       struct err *e)
 {
-	bool stable; /* what is written goes through the kernel's pages */
+	bool stable; /* not asked: the kernel's pages have what is written */
 
 	return open_any(v, id, (struct how){true, truncate}, out, &stable, e);
 }
@@ -277,7 +276,7 @@ int open_created(struct view *v, struct node *n, struct draft *d, struct draft_i
 	return 0;
 }
 
-/* What F's number stands for is another thing than OLD was: F goes on with that. */
+/* F's number stands for another thing than OLD now: F has its bytes from that from now on. */
 static int reopen(struct view_file *f, struct opened *old, bool writing, struct err *e)
 {
 	struct opened *o;
@@ -341,7 +340,7 @@ int64_t view_read(struct view_file *f, uint64_t off, size_t len, uint8_t *dst, s
 	return n < 0 ? folder_wrap(f->node->parent, (int)n, e) : n;
 }
 
-/* A change of the bytes that O gives. */
+/* How the bytes of an open file are changed. */
 struct change {
 	int (*make)(const struct opened *o, const struct change *c, struct err *e);
 	struct bytes bytes;
@@ -355,7 +354,7 @@ static int change(struct view_file *f, const struct change *c, struct err *e)
 
 	if (!f->writing)
 		return -EBADF;
-	atomic_store(&f->written, true); /* it is looked at when it is closed */
+	atomic_store(&f->written, true); /* so it is checked when it is closed */
 	while (r == -ESTALE) {
 		struct opened *o = hold(f);
 
@@ -441,7 +440,7 @@ int open_getattr(struct view *v, struct node *n, uint64_t id, struct view_entry 
 	return r;
 }
 
-/* F is open on a variable of the base whose name was removed in D. */
+/* Is F open on a variable of the base whose name was removed in D? */
 static bool is_orphan(struct view_file *f, const struct draft *d)
 {
 	const struct opened *o;
@@ -474,7 +473,7 @@ void open_number_orphans(struct view *v, struct node *n, struct draft *d)
 
 /* --- copies within the mount ------------------------------------------------------------------------------- */
 
-/* What FROM is, if it is a variable or text of a step. */
+/* Which variable or text of a step O is, if any. */
 static bool source_of(struct view *v, const struct node *n, const struct opened *from,
 		      uint32_t index, struct draft_source *out)
 {
@@ -523,7 +522,7 @@ static int64_t copy_bytes(struct view_file *from, uint64_t from_off, struct view
 	return (int64_t)done;
 }
 
-/* 0: the bytes have to be copied. Where the draft ended just now they go to the next one. */
+/* 0: the bytes have to be copied; so also if the draft has just ended: they go to the next one. */
 static int64_t refer(struct view_file *from, uint64_t off, struct view_file *to, uint64_t len,
 		     struct err *e)
 {
@@ -539,7 +538,7 @@ static int64_t refer(struct view_file *from, uint64_t off, struct view_file *to,
 		step_unref(source.step);
 		closep(&source.dirfd);
 	}
-	/* If it is a variable now, there must be a way to read it when the draft has ended. */
+	/* If it is a variable now, it must be readable after the draft has ended. */
 	if (n > 0 && (base = calloc(1, sizeof *base)))
 		open_base(to->view, b, base, &stable, NULL);
 	opened_unref(a);

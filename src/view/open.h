@@ -1,27 +1,28 @@
 /* src/view/open.h: open files. For view/ alone; its own calls are in view.h.
  *
- * An open file is a number (view/node.h), and what that stands for can become another thing while it is open:
- * the draft ends, or begins anew after a commit. So it has its bytes from a struct opened, which is exchanged
- * when that has happened and more is wanted of the file. docs/ARCHITECTURE.md has a table of what becomes of
+ * An open file has a number (view/node.h). What the number stands for can change while the file is open: the draft
+ * ends, or begins anew after a commit. So the file has its bytes from a struct opened. When that has changed, the
+ * next call on the file replaces it. docs/ARCHITECTURE.md has a table of what becomes of
  * an open file. */
 #pragma once
 #include "view/view.h"
 
-/* What an open file has its bytes from: an item of a draft; a parsed step; or the state file. Shared by
- * reference count. */
+/* Where the bytes of an open file are: in an item of a draft, in a parsed step, or in the state file. Shared by reference
+ * count. */
 struct opened {
 	atomic_uint refs;
 	bool writing;
-	struct draft *draft; /* in which ITEM is, and open; or NULL */
+	struct draft *draft; /* or NULL; ITEM of it is open */
 	struct draft_item *item;
-	struct base_file *_Atomic base; /* of the item, as a variable; or NULL */
-	struct loaded *loaded; /* what a file or text without a draft is of */
-	struct npy_file *file; /* a variable's, without a draft */
-	struct buf text; /* a text's */
-	int fd; /* of the state file */
+	struct base_file
+		*_Atomic base; /* where ITEM is read from while it is a variable; or NULL */
+	struct loaded *loaded; /* without a draft: the step */
+	struct npy_file *file; /* without a draft: of a variable */
+	struct buf text; /* of a text */
+	int fd; /* of the state file; else -1 */
 };
 
-/* The newest stands first; the others may be in use. */
+/* A list, the newest first: the others may still be in use. */
 struct base_file {
 	struct draft_base base;
 	struct base_file *before;
@@ -30,26 +31,25 @@ struct base_file {
 struct view_file {
 	struct view *view;
 	struct node *node; /* stays while the file is open */
-	uint64_t id; /* that the kernel has of it */
-	bool writing; /* it may be written through this file */
-	atomic_bool written; /* it was */
+	uint64_t id; /* its inode number */
+	bool writing; /* it is open for writing */
+	atomic_bool written; /* it was written to */
 	pthread_mutex_t lock; /* guards NOW */
 	struct opened *now;
-	struct view_file *next; /* of those of the node; under view.lock */
+	struct view_file *next; /* in node->files; under view.lock */
 };
 
-/* The attributes of a file that only those see who have it open: its name was removed. -ESTALE: nobody has. */
+/* The attributes of a file whose name was removed, but which somebody has open. -ESTALE: nobody has. */
 int open_getattr(struct view *v, struct node *n, uint64_t id, struct view_entry *out,
 		 struct err *e);
 
-/* Before D, the draft of N, ends or begins anew: variables of the base that were removed while they are open,
- * and that the base is about to show again, get new numbers. The draft's lock is held. */
+/* To be called before D, the draft of N, ends or begins anew, with its lock held. Variables of the base that were removed
+ * in D will be shown again; those that somebody has open get new numbers, since the open file keeps the old one. */
 void open_number_orphans(struct view *v, struct node *n, struct draft *d);
 
 /* Cuts F, which is open for writing, or makes it longer. */
 int open_truncate(struct view_file *f, uint64_t size, struct err *e);
 
-/* Makes an open file of the item I of D, the draft of N, that is counted as open for writing already; if that
- * fails it is closed. */
+/* Makes an open file of I, an item of D, the draft of N. I is open for writing already; if this fails it is closed. */
 int open_created(struct view *v, struct node *n, struct draft *d, struct draft_item *i,
 		 struct view_file **out);

@@ -9,22 +9,24 @@
 
 struct view_dir {
 	struct node *node;
-	int fd; /* of a folder, with */
-	struct snapshot *snapshot; /* what was in it, or */
-	struct loaded *loaded; /* of a step, and */
-	uint32_t dir; /* in its tree, or */
-	struct buf items, names; /* of a draft: struct dir_name; of a folder: the new steps in it */
+	int fd; /* of a folder: its directory; else -1 */
+	struct snapshot *snapshot; /* of a folder: what was in it; else NULL */
+	struct loaded *loaded; /* in a saved step: the step; else NULL */
+	uint32_t dir; /* and the folder in its tree */
+	struct buf items,
+		names; /* struct dir_name: in a draft all; of a folder: the new steps in it */
 	bool drafted;
-	uint64_t parent; /* then: of the folder */
-	const struct listed *item; /* what was given last, or */
-	uint32_t index; /* of what was given last */
-	mode_t type; /* and S_IFDIR, S_IFREG or S_IFLNK */
+	uint64_t parent; /* in a step: the inode number of the folder */
+	/* What was given last: */
+	const struct listed *item; /* of `snapshot`; or NULL */
+	uint32_t index; /* in a step */
+	mode_t type; /* S_IFDIR, S_IFREG or S_IFLNK */
 	struct buf name;
 };
 
 enum { POS_DOT, POS_DOTDOT, POS_FIRST };
 
-/* Steps that are not on disk yet: nothing but their drafts. */
+/* Lists the steps in N that are not on disk yet, but nothing but their drafts. */
 static int list_new_steps(struct view *v, const struct node *n, const struct snapshot *s,
 			  struct buf *items, struct buf *names)
 {
@@ -79,10 +81,8 @@ static int open_in_step(struct view *v, struct node *n, uint64_t id, struct view
 
 static int open_folder(struct view *v, struct node *n, struct view_dir *d, struct err *e)
 {
-	int r = snapshot_get(v, n, &d->snapshot, e);
+	int r = snapshot_get(v, n, &d->fd, &d->snapshot, e);
 
-	if (r == 0 && (d->fd = folder_open(v, n, e)) < 0)
-		r = d->fd;
 	return r == 0 ? list_new_steps(v, n, d->snapshot, &d->items, &d->names) : r;
 }
 
@@ -123,7 +123,7 @@ void view_closedir(struct view_dir *d)
 	free(d);
 }
 
-/* The name under which an item is shown; -ENOENT if another one has that name already. */
+/* The name under which ITEM is shown. -ENOENT: it is not shown, since another one has that name. */
 static int item_name(const struct listing *l, const struct listed *item, struct buf *out)
 {
 	bool step_too = item->kind != LISTED_STEP && listing_find(l, LISTED_STEP, item->place.name);
@@ -172,7 +172,7 @@ static int next_text(struct view_dir *d, uint32_t *pos)
 	return 0;
 }
 
-/* In the step's own folder the texts stand behind the variables. */
+/* In the step's own folder the texts come after the variables. */
 static int next_child(struct view_dir *d, uint32_t *pos)
 {
 	struct tree_child child;
@@ -189,7 +189,7 @@ static int next_child(struct view_dir *d, uint32_t *pos)
 	return r < 0 ? r : 1;
 }
 
-/* What is not in a listing or a tree: NUMBER of d->items. */
+/* Gives NUMBER of d->items. */
 static int next_named(struct view_dir *d, uint32_t number)
 {
 	const struct dir_name *item = (const struct dir_name *)d->items.p + number;
@@ -202,7 +202,7 @@ static int next_named(struct view_dir *d, uint32_t number)
 	return buf_add_str(&d->name, (char *)d->names.p + item->name) < 0 ? -ENOMEM : 1;
 }
 
-/* The entry at *POS, which is moved on: of a folder first what is on disk. */
+/* Gives the entry at *POS, and moves that on. In a folder what is on disk comes first. */
 static int next_entry(struct view_dir *d, uint32_t *pos)
 {
 	uint32_t on_disk = d->snapshot ? d->snapshot->listing.n : 0;
@@ -241,7 +241,7 @@ int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *ou
 	if (d->drafted || (!d->loaded && !d->item))
 		return view_lookup(v, d->drafted ? d->parent : node_id(d->node, NODE_ROOT_ID),
 				   (char *)d->name.p, out, e);
-	/* Where the link leads is in the listing, which may be old; all else is looked at on disk. */
+	/* Where the link leads is in the listing, which may be old. All else is looked at on disk. */
 	if (!d->loaded && d->item->kind == LISTED_LATEST &&
 	    !snapshot_is_current(v, d->node, d->snapshot))
 		return lookup_in_folder(v, d->node, d->item->place.name, out, e);

@@ -14,7 +14,7 @@ struct recovering {
 	size_t n;
 };
 
-/* D could not be taken up, for R: nothing is lost, but it is not shown. */
+/* D can't be taken up, R says why: it stays on disk, but is not shown. */
 static void waits(struct view *v, const struct draft *d, int r)
 {
 	view_tell(v, "%s: its draft can't be taken up, and stays as it is until the next mount: %s",
@@ -35,14 +35,14 @@ static void found(void *arg, struct draft *d)
 	r->drafts[r->n++] = d;
 }
 
-static void say(void *arg, const char *text)
+static void tell_of(void *arg, const char *text)
 {
 	const struct recovering *r = arg;
 
 	view_tell(r->v, "%s", text);
 }
 
-/* N, which was made for the draft D, stands for the step that D is over. BASE gets that, parsed. */
+/* N, the node of the draft D, gets the step that D is over. BASE gets it, too, parsed. */
 static int attach_base(struct view *v, struct node *folder, struct node *n, const struct draft *d,
 		       struct loaded **base)
 {
@@ -79,9 +79,9 @@ static void attach(struct view *v, struct node *folder, struct draft *d)
 		if (n)
 			steps_detach(v, n);
 	} else {
-		pthread_mutex_lock(&v->loading);
+		view_take_turn(v, &folder->drafting);
 		view_draft_attach(v, n, d, base);
-		pthread_mutex_unlock(&v->loading);
+		view_end_turn(v, &folder->drafting);
 	}
 	if (n)
 		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
@@ -92,7 +92,7 @@ static void take_up(struct view *v, struct node *folder)
 	struct err e = {0};
 	CLEANUP(closep) int top = folder_open(v, folder, &e);
 	struct recovering r = {.v = v};
-	const struct recovery rec = {found, say, &r};
+	const struct recovery rec = {found, tell_of, &r};
 	const struct draft_config c = {.top = top,
 				       .name = "",
 				       .meta = v->meta_suffix,
@@ -117,7 +117,7 @@ static void take_up(struct view *v, struct node *folder)
 		view_tell(v, "%u drafts wait in .ckptfs for a mount that may write", waiting);
 		return;
 	}
-	/* Without a draft there can still be the rest of one, or a lock that is no one's. */
+	/* Also without a draft: the rest of one may be there, or a lock that nobody holds. */
 	locked = view_draft_lock_folder(v, folder, top, &e) == 0;
 	if (!locked || recover(&c, &v->commit, &rec, &e) < 0)
 		view_warn(v, &e);
@@ -132,11 +132,13 @@ static void take_up(struct view *v, struct node *folder)
 
 void recover_folder(struct view *v, struct node *n)
 {
-	pthread_mutex_lock(&v->recovering); /* nobody else looks into it before */
+	if (n->recovered)
+		return;
+	view_take_turn(v, &n->recovering); /* nobody else looks into it before */
 	if (!n->recovered)
 		take_up(v, n);
 	n->recovered = true;
-	pthread_mutex_unlock(&v->recovering);
+	view_end_turn(v, &n->recovering);
 }
 
 void view_look(struct view *v)

@@ -1,7 +1,8 @@
-/* src/view/recovery.h: what an earlier process has left in a folder is taken up, once. For view/ alone. */
+/* src/view/recovery.h: takes up what an earlier process has left in a folder. For view/ alone. */
 #pragma once
 #include "view/view.h"
 
-/* Before FOLDER is looked into for the first time: drafts that are left there become those of their steps, and what
- * was under way is ended (commit/recover.h). What can't be done is told. */
+/* To be called before FOLDER is looked into; only the first call does anything, and others wait for it. Commits that
+ * were under way are ended or taken back (commit/recover.h), and the drafts that are there get their nodes. What
+ * can't be done goes to view_warn and view_tell. */
 void recover_folder(struct view *v, struct node *folder);

@@ -3,7 +3,7 @@
 #include "view/folder.h"
 #include <sys/resource.h>
 
-/* Each has a descriptor: not more than a part of those that there are. */
+/* Each has a descriptor, and they may only have a part of all. */
 enum { MAX_RESCUED = 64, PART_OF_DESCRIPTORS = 8 };
 
 static size_t max_rescued(void)
@@ -34,17 +34,15 @@ void rescued_steps_add(struct view *v, struct node *n, struct rescue *rescue)
 {
 	struct rescued_step k = {.rescue = *rescue, .folder = n->parent};
 
-	pthread_mutex_lock(&v->loading);
 	while (count(v) && count(v) >= max_rescued())
 		forget(v, 0);
 	if (max_rescued() && buf_add(&v->rescued, &k, sizeof k) == 0)
 		view_hold(v, k.folder);
 	else
 		rescue_release(&k.rescue);
-	pthread_mutex_unlock(&v->loading);
 }
 
-/* Nothing was heard of its folder since it was looked at. */
+/* Is it known, without looking, that nothing has changed in its folder? */
 static bool is_current(struct view *v, struct rescued_step *k)
 {
 	bool current;
@@ -81,7 +79,7 @@ static int restore(struct view *v, struct rescued_step *k, bool all)
 	return r;
 }
 
-/* It was removed, or nothing is left of it; after any other error it is tried again. */
+/* The step was removed, or nothing is left of it. After any other error it is tried again. */
 static bool is_lost(int r)
 {
 	return r == -ENOENT || r == -ESTALE;
@@ -90,12 +88,10 @@ static bool is_lost(int r)
 void rescued_steps_restore(struct view *v, bool all)
 {
 	pthread_mutex_lock(&v->committing);
-	pthread_mutex_lock(&v->loading);
 	for (size_t i = 0; i < count(v);)
 		if (is_lost(restore(v, (struct rescued_step *)v->rescued.p + i, all)))
 			forget(v, i);
 		else
 			i++;
-	pthread_mutex_unlock(&v->loading);
 	pthread_mutex_unlock(&v->committing);
 }

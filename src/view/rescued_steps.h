@@ -1,12 +1,13 @@
-/* src/view/rescued_steps.h: steps that were committed through this view, in which folder each is (commit/rescue.h).
- * For view/ alone. */
+/* src/view/rescued_steps.h: the steps that were committed through this view, in case a trainer saves under their names
+ * (commit/rescue.h). For view/ alone. */
 #pragma once
 #include "commit/rescue.h"
 #include "view/view.h"
 
-/* Takes over RESCUE, the step that the draft of N has become. The oldest of too many is forgotten. */
+/* Adds RESCUE, the step that the draft of N has become, and takes it over. If there are too many the oldest is
+ * forgotten. view.committing is held. */
 void rescued_steps_add(struct view *v, struct node *n, struct rescue *rescue);
 
-/* Publishes again what somebody else has written over; what was done is told. Looks into folders of which
- * something was heard since the last time, or with ALL into each. */
+/* Publishes again what a trainer has written over, and tells so. Looks only into folders in which something may have
+ * changed since the last time; with ALL into each. */
 void rescued_steps_restore(struct view *v, bool all);

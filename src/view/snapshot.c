@@ -6,7 +6,8 @@
 #include "view/recovery.h"
 #include <time.h>
 
-enum { SETTLED_MS = 100 }; /* a folder's times are trusted if it was still for this long */
+/* A folder's times are trusted if it did not change for so long before it was read. */
+enum { SETTLED_MS = 100 };
 
 static bool same_time(struct timespec a, struct timespec b)
 {
@@ -67,7 +68,7 @@ static void drop_hidden(const struct view *v, struct listing *l)
 	l->n = kept;
 }
 
-/* Whether it was said already what is wrong with the state file as it is. */
+/* Was a warning given of this state file already? From now on it was. */
 static bool was_said(struct view *v, struct node *n, const struct file_id *state)
 {
 	bool said;
@@ -79,7 +80,7 @@ static bool was_said(struct view *v, struct node *n, const struct file_id *state
 	return said;
 }
 
-/* Why there is no `latest`, although there is a state file, is said once. */
+/* Warns once of each state file that names no step: WHY. */
 static void complain(struct view *v, struct node *n, const struct snapshot *s, struct err *why)
 {
 	if (!v->warn || was_said(v, n, &s->state))
@@ -94,7 +95,7 @@ static int add_latest(struct snapshot *s, const struct listed *step)
 	return step ? listing_add_link(&s->listing, LATEST_NAME, step->place.name) : 0;
 }
 
-/* The listing, and the item of it that the state file leads to, or NULL: WHY, then, with an error, is why. */
+/* Reads the listing, and finds the step that the state file names in it: LATEST, or NULL with WHY. */
 static int read_both(struct view *v, int fd, struct listing *l, const struct listed **latest,
 		     struct err *why, struct err *e)
 {
@@ -110,12 +111,11 @@ static int read_both(struct view *v, int fd, struct listing *l, const struct lis
 	return 0;
 }
 
-/* The state file is read before the listing: the step that it names was there by then, and is in the listing,
- * or it was removed since; whoever removes it names another one first. Then both are read again, which may be
- * needed more than once. */
+/* The state file is read before the listing. So the step that it names is in the listing, unless it was removed in
+ * between; but then the state file names another one by now, and both are read again, so often at the most. */
 enum { TIMES = 8 };
 
-/* Of an error that has nothing to do with the file: it is to be read again. */
+/* The error does not come from what is in the file, so the file is read again next time. */
 static bool is_passing(int r)
 {
 	return r == -EIO || r == -EMFILE || r == -ENFILE;
@@ -159,30 +159,17 @@ bool snapshot_is_current(struct view *v, const struct node *n, const struct snap
 	return s->changes == changes_of(v, n);
 }
 
-int snapshot_get(struct view *v, struct node *n, struct snapshot **out, struct err *e)
+/* Reads the folder FD. ST, STATE and CHANGES are what its times, its state file and node->changes were before. */
+static int make_snapshot(struct view *v, struct node *n, int fd, const struct stat *st,
+			 const struct file_id *state, uint32_t changes, struct snapshot **out,
+			 struct err *e)
 {
-	CLEANUP(closep) int fd = folder_open(v, n, e);
-	struct snapshot *s, *old;
-	struct file_id state;
-	uint32_t changes;
-	struct stat st;
+	struct snapshot *s = calloc(1, sizeof *s), *old;
 	int r;
 
-	if (fd < 0)
-		return fd;
-	recover_folder(v, n);
-	folder_watch(v, n, fd); /* first: what changes from here on is heard of */
-	changes = changes_of(v, n);
-	if (fstat(fd, &st) < 0)
-		return err_sys(e, -errno, "fstat");
-	state = state_id(v, fd);
-	*out = current_snapshot(v, n, &st, &state);
-	if (*out)
-		return 0;
-	s = calloc(1, sizeof *s);
 	if (!s)
 		return err_set(e, -ENOMEM, "no memory");
-	s->state = state;
+	s->state = *state;
 	s->changes = changes;
 	r = read_snapshot(v, n, fd, s, e);
 	if (r < 0) {
@@ -190,9 +177,9 @@ int snapshot_get(struct view *v, struct node *n, struct snapshot **out, struct e
 		free(s);
 		return r;
 	}
-	s->mtime = st.st_mtim;
-	s->ctime = st.st_ctim;
-	s->settled = !s->no_latest.code && is_older_than_ms(st.st_ctim, SETTLED_MS);
+	s->mtime = st->st_mtim;
+	s->ctime = st->st_ctim;
+	s->settled = !s->no_latest.code && is_older_than_ms(st->st_ctim, SETTLED_MS);
 	atomic_init(&s->refs, 2); /* the node's and the caller's */
 	pthread_mutex_lock(&v->lock);
 	old = n->snapshot;
@@ -201,4 +188,30 @@ int snapshot_get(struct view *v, struct node *n, struct snapshot **out, struct e
 	snapshot_unref(old);
 	*out = s;
 	return 0;
+}
+
+/* As snapshot_get, for N, which FD is. */
+static int get_of_dir(struct view *v, struct node *n, int fd, struct snapshot **out, struct err *e)
+{
+	struct file_id state;
+	uint32_t changes;
+	struct stat st;
+
+	recover_folder(v, n);
+	folder_watch(v, n, fd); /* first, so that inotify tells of any change from here on */
+	changes = changes_of(v, n);
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, -errno, "fstat");
+	state = state_id(v, fd);
+	*out = current_snapshot(v, n, &st, &state);
+	return *out ? 0 : make_snapshot(v, n, fd, &st, &state, changes, out, e);
+}
+
+int snapshot_get(struct view *v, struct node *n, int *dirfd, struct snapshot **out, struct err *e)
+{
+	CLEANUP(closep) int fd = folder_open(v, n, e);
+	int r = fd < 0 ? fd : get_of_dir(v, n, fd, out, e);
+
+	*dirfd = r < 0 ? -1 : TAKE(fd, -1);
+	return r;
 }

@@ -2,8 +2,9 @@
 #pragma once
 #include "view/view.h"
 
-/* What folder N holds now; read again only if its times have changed. The caller unrefs it. */
-int snapshot_get(struct view *v, struct node *n, struct snapshot **out, struct err *e);
+/* Gives what folder N holds now. It is read again only if its times have changed, or inotify has told of a change.
+ * The caller unrefs it, and closes DIRFD, which is the directory, or -1 with an error. */
+int snapshot_get(struct view *v, struct node *n, int *dirfd, struct snapshot **out, struct err *e);
 
-/* Nothing was heard of N that could have changed since S was read. */
+/* inotify has told of no change in N since S was read. */
 bool snapshot_is_current(struct view *v, const struct node *n, const struct snapshot *s);

@@ -21,7 +21,7 @@ static struct step_files files_of(const struct view *v, int top)
 	return (struct step_files){top, v->state_name, v->meta_suffix};
 }
 
-/* The name of an entry in a folder as that of a step; with its NUL. */
+/* The name of the step that is shown as NAME, with a NUL. -EINVAL, -ENAMETOOLONG: it can't be one. */
 static int step_name(const char *name, struct buf *out, struct err *e)
 {
 	bool clash;
@@ -64,7 +64,7 @@ int step_folder_mkdir(struct view *v, struct node *folder, const char *name,
 			view_draft_discard(v, n, d, NULL, NULL);
 		draft_unref(d);
 	}
-	if (r < 0) { /* the kernel has no reference */
+	if (r < 0) { /* so the kernel gets no reference */
 		steps_detach(v, n);
 		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
 	}
@@ -98,7 +98,7 @@ static bool is_emptied(struct draft *d)
 	return empty;
 }
 
-/* Takes the step's files and its draft away. */
+/* Removes the step's files and its draft. */
 static int remove_files(struct view *v, struct node *n, struct draft *d, int top,
 			struct buf *changes, struct err *e)
 {
@@ -116,7 +116,7 @@ static int remove_files(struct view *v, struct node *n, struct draft *d, int top
 	return r;
 }
 
-/* The step whose variables have all been removed. */
+/* Removes the step, whose variables have all been removed. */
 static int remove_step(struct view *v, struct node *n, struct draft *d, struct buf *changes,
 		       struct err *e)
 {
@@ -153,13 +153,13 @@ int step_folder_rmdir(struct view *v, struct node *folder, const char *name, str
 
 /* --- links ------------------------------------------------------------------------------------------------- */
 
-/* Calls the step PREFIX of the folder the latest. */
+/* `latest` leads to the step PREFIX of the folder from now on. */
 static int point(struct view *v, struct node *folder, const char *prefix, struct err *e)
 {
-	CLEANUP(closep) int top = folder_open(v, folder, e);
+	CLEANUP(closep) int top = -1;
 	const struct listed *item;
 	struct snapshot *s;
-	int r = top < 0 ? top : snapshot_get(v, folder, &s, e);
+	int r = snapshot_get(v, folder, &top, &s, e);
 
 	if (r < 0)
 		return r;
@@ -173,7 +173,7 @@ static int point(struct view *v, struct node *folder, const char *prefix, struct
 	return r;
 }
 
-/* The step that TARGET, of a link in the folder that holds it, leads to. */
+/* The name of the step that TARGET leads to, from its own folder. */
 static int target_step(const char *target, struct buf *out, struct err *e)
 {
 	CLEANUP(freep) char *copy = strdup(target);
@@ -220,7 +220,7 @@ int view_symlink(struct view *v, uint64_t parent, const char *name, const char *
 	n = node_new(&v->nodes, folder, NODE_LATEST, &place);
 	if (n) {
 		n->pending = true;
-		n->lookups++; /* until it has its name */
+		n->lookups++; /* a reference for this function */
 	}
 	pthread_mutex_unlock(&v->lock);
 	if (!n)
@@ -232,7 +232,7 @@ int view_symlink(struct view *v, uint64_t parent, const char *name, const char *
 
 /* --- renaming ---------------------------------------------------------------------------------------------- */
 
-/* A step that is nothing but its draft. */
+/* Renames a step that is nothing but its draft. */
 static int rename_unborn(struct view *v, struct node *n, struct draft *d, const char *to,
 			 struct err *e)
 {
@@ -241,7 +241,7 @@ static int rename_unborn(struct view *v, struct node *n, struct draft *d, const 
 	const struct step_place *before = n->place;
 	int r;
 
-	if (name_of_index(to, &file) < 0)
+	if (step_index_name(to, &file) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	place.file = (char *)file.p;
 	pthread_mutex_lock(&v->lock);
@@ -258,7 +258,7 @@ static int rename_unborn(struct view *v, struct node *n, struct draft *d, const 
 	return r;
 }
 
-/* A step on disk; what was written in it is committed first. */
+/* Renames a step on disk. What was written in it is committed first. */
 static int rename_saved(struct view *v, struct node *n, struct draft *d, const char *to,
 			struct buf *changes, struct err *e)
 {
@@ -277,7 +277,7 @@ static int rename_saved(struct view *v, struct node *n, struct draft *d, const c
 	pthread_mutex_unlock(&v->committing);
 	view_draft_unlock_folder(v, n->parent, top);
 	if (r == 0)
-		steps_detach(v, n); /* its files are others by name: it is read afresh */
+		steps_detach(v, n); /* its files have other names: it is parsed anew */
 	return r;
 }
 
@@ -295,7 +295,7 @@ static int rename_step(struct view *v, struct node *folder, const char *from, co
 	if (r != -ENOENT)
 		return r == 0 ? -EEXIST : r;
 	r = step_name(to, &prefix, e);
-	/* Once it is renamed it is too late. */
+	/* Before anything is renamed. */
 	if (r == 0 && buf_reserve(changes, sizeof(struct view_change)) < 0)
 		r = err_set(e, -ENOMEM, "no memory");
 	if (r == 0)

@@ -1,4 +1,4 @@
-/* src/view/step_folder.h: steps as a whole: made, renamed, removed; and the link `latest`. For view/ alone. */
+/* src/view/step_folder.h: makes, renames and removes whole steps, and changes the link `latest`. For view/ alone. */
 #pragma once
 #include "view/view.h"
 

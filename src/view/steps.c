@@ -2,7 +2,7 @@
 #include "base/cleanup.h"
 #include "view/folder.h"
 
-enum { LOADED_BUDGET = 64 << 20 }; /* bytes of parsed steps that are kept without being in use */
+enum { LOADED_BUDGET = 64 << 20 }; /* bytes of parsed steps; more only if they are in use */
 
 static struct loaded *use_loaded(struct view *v, struct node *n)
 {
@@ -16,14 +16,14 @@ static struct loaded *use_loaded(struct view *v, struct node *n)
 	return l;
 }
 
-/* Under v->lock, without which nobody comes to use it. Of an open file it must stay known which bytes were
- * verified. */
+/* Also if a file of it is open, for it must stay known which bytes were verified. Under v->lock, without which nobody
+ * begins to use it. */
 static bool is_in_use(struct loaded *l)
 {
 	return atomic_load(&l->refs) > 1 || atomic_load(&l->step->refs) > 1;
 }
 
-/* Takes the parsed step that was used longest ago, is not in use and not KEEP's, from its node; NULL if there
+/* Takes a parsed step from its node: the one used longest ago of those that are not in use, and not KEEP's. NULL: there
  * is none. */
 static struct loaded *evict_one(struct view *v, const struct node *keep)
 {
@@ -57,7 +57,7 @@ static void install_loaded(struct view *v, struct node *n, struct loaded *l)
 	pthread_mutex_unlock(&v->lock);
 }
 
-/* Takes the caller's reference to S, whose files are in FD. */
+/* Makes the tree of S, whose files are in FD, and looks for its texts. Takes the caller's reference to S. */
 static int load_step(const struct view *v, struct step *s, int fd, struct loaded **out,
 		     struct err *e)
 {
@@ -127,7 +127,7 @@ void steps_detach(struct view *v, struct node *n)
 	pthread_mutex_unlock(&v->lock);
 }
 
-/* The bytes of an index were read and are wrong; as long as it is the same file, they stay so. */
+/* What is in the index is wrong: it stays so as long as it is the same file. */
 static bool is_final(int r)
 {
 	return r == -EUCLEAN || r == -EBADMSG || r == -ENOTSUP || r == -EFBIG || r == -E2BIG;
@@ -141,7 +141,7 @@ int steps_get(struct view *v, struct node *n, struct loaded **out, struct err *e
 		return 0;
 	if (n->unborn)
 		return err_set(e, -ENOENT, "%s: has no variables yet", n->place->name);
-	pthread_mutex_lock(&v->loading);
+	view_take_turn(v, &n->parsing);
 	*out = use_loaded(v, n);
 	if (!*out && n->failure.code) {
 		if (e)
@@ -160,6 +160,6 @@ int steps_get(struct view *v, struct node *n, struct loaded **out, struct err *e
 		if (r < 0 && e)
 			*e = why;
 	}
-	pthread_mutex_unlock(&v->loading);
+	view_end_turn(v, &n->parsing);
 	return r;
 }

@@ -14,11 +14,9 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 			   .warn_arg = c->warn_arg,
 			   .commit_ms = c->commit_ms,
 			   .root_lock = {-1, -1}};
-	pthread_mutex_init(&v->recovering, NULL);
 	pthread_mutex_init(&v->committing, NULL);
-	pthread_mutex_init(&v->loading, NULL);
 	pthread_mutex_init(&v->lock, NULL);
-	pthread_cond_init(&v->left, NULL);
+	pthread_cond_init(&v->done, NULL);
 	if (fstat(root_fd, &v->root) < 0)
 		return err_sys(e, -errno, "fstat");
 	v->state_name = strdup(c->state_name);
@@ -45,11 +43,9 @@ void view_release(struct view *v)
 	free(v->meta_suffix);
 	free(v->family);
 	closep(&v->root_fd);
-	pthread_cond_destroy(&v->left);
+	pthread_cond_destroy(&v->done);
 	pthread_mutex_destroy(&v->lock);
-	pthread_mutex_destroy(&v->loading);
 	pthread_mutex_destroy(&v->committing);
-	pthread_mutex_destroy(&v->recovering);
 }
 
 int view_add_change(struct buf *changes, uint64_t id, const char *name)
@@ -125,4 +121,21 @@ void view_warn(struct view *v, const struct err *e)
 {
 	if (v->warn)
 		v->warn(v->warn_arg, e);
+}
+
+void view_take_turn(struct view *v, bool *turn)
+{
+	pthread_mutex_lock(&v->lock);
+	while (*turn)
+		pthread_cond_wait(&v->done, &v->lock);
+	*turn = true;
+	pthread_mutex_unlock(&v->lock);
+}
+
+void view_end_turn(struct view *v, bool *turn)
+{
+	pthread_mutex_lock(&v->lock);
+	*turn = false;
+	pthread_cond_broadcast(&v->done);
+	pthread_mutex_unlock(&v->lock);
 }

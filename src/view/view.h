@@ -1,12 +1,13 @@
 /* src/view/view.h: a mounted checkpoint directory, as a filesystem sees it.
  *
- * The calls are those of a filesystem: inode numbers in (view/node.h), struct stat and bytes out. All are safe
- * from many threads. A step is parsed when something in it is first asked for, and dropped again when what is
- * parsed would take more than a budget and nobody has it open.
+ * The calls are those of a filesystem: they take inode numbers (view/node.h) and give struct stat and bytes. All may
+ * be called from many threads. A step is parsed when something in it is first asked for. When all parsed steps
+ * together take more than a budget, those that nobody has open are dropped, the one used longest ago first.
  *
- * Locks, in the order in which they are taken: `recovering`, `committing`, `loading`, `lock`. `lock` guards
- * the node table and everything that hangs on nodes, and is held only to look or to change, never while a file
- * is read. `loading` is taken before it, by the one thread that parses a step. */
+ * `lock` guards the node table and everything that hangs on nodes. It is held only to look or to change, never while
+ * a file is read. What takes longer, and only one thread may do at a time, is done by turns (view_take_turn): to
+ * parse a step, to recover a folder, to begin or end a draft in a folder. A turn belongs to one node, so whoever
+ * wants the same of another node does not wait. docs/ARCHITECTURE.md has a table of all locks. */
 #pragma once
 #include "commit/commit.h"
 #include "step/npy_file.h"
@@ -17,8 +18,8 @@
 struct rescued_step {
 	struct rescue rescue;
 	struct node *folder; /* with a reference that keeps it */
-	bool looked; /* when the folder was as AT says, nothing had happened to the step */
-	uint32_t at; /* folder->changes */
+	bool looked; /* the step was looked at, and was there */
+	uint32_t at; /* folder->changes when it was last looked at */
 };
 
 struct view {
@@ -31,21 +32,19 @@ struct view {
 	void (*warn)(void *, const struct err *);
 	void *warn_arg;
 	int inotify; /* -1: nothing is watched; view/changes.h */
-	pthread_mutex_t
-		watching; /* between inotify's answer and node->watch nobody looks for either; with inotify */
-	pthread_mutex_t recovering; /* guards what node->recovered says */
-	pthread_mutex_t
-		committing; /* one at a time changes which steps there are, and the state file */
-	pthread_mutex_t loading;
+	/* Held from the call of inotify until its number stands in node->watch. Only there with inotify. */
+	pthread_mutex_t watching;
+	/* Held by whoever changes which steps there are, or the state file. */
+	pthread_mutex_t committing;
 	pthread_mutex_t lock;
-	pthread_cond_t left; /* with `lock`: a node has let a draft go */
+	pthread_cond_t done; /* with `lock`: a turn has ended, or a node has let a draft go */
 	struct node_table nodes;
 	bool writable;
 	int64_t commit_ms; /* how long a draft is quiet before it is committed; -1: only when asked for */
 	struct commit_config commit;
 	struct lock root_lock;
-	char *who; /* for others who want to write */
-	struct buf rescued; /* struct rescued_step; under loading */
+	char *who; /* who has it mounted: told to others who want to write */
+	struct buf rescued; /* struct rescued_step; under committing */
 	uint32_t drafts; /* how many there are; under lock */
 	void (*tell)(void *, const char *);
 	void (*begun)(void *); /* a first draft: see view_commit_due */
@@ -55,15 +54,14 @@ struct view {
 struct view_config {
 	const char *state_name;
 	const char *meta_suffix; /* of PREFIX.meta */
-	const char
-		*family; /* show only the steps of this one's family, and no subfolders; or NULL */
+	const char *family; /* or NULL: show only the steps of this one's family, no subfolders */
 	enum verify_mode verify;
 	bool writable;
 	int64_t commit_ms; /* -1: only at fsync of a folder, and at the end */
 	double compact;
-	const char *who; /* is writing, for others who want to */
-	void (*warn)(void *, const struct err *); /* gets what concerns nobody's request */
-	void (*tell)(void *, const char *); /* gets what was done unasked */
+	const char *who; /* who has it mounted: told to others who want to write */
+	void (*warn)(void *, const struct err *); /* gets errors that no request is answered with */
+	void (*tell)(void *, const char *); /* gets what was done without a request */
 	void (*begun)(void *); /* called when there is a draft, and there was none */
 	void *warn_arg;
 };
@@ -75,8 +73,8 @@ void view_release(struct view *v);
 struct view_entry {
 	uint64_t id;
 	struct stat st;
-	bool fleeting; /* to be asked for each time */
-	bool stable; /* does not change, or not without the kernel being told */
+	bool fleeting; /* the kernel must ask each time */
+	bool stable; /* does not change, or the kernel is told when it does */
 };
 
 /* NAME in PARENT; the kernel has one reference more on it. -ENOENT, -ENOTDIR, or why the folder can't be read. */
@@ -89,7 +87,7 @@ int view_getattr(struct view *v, uint64_t id, struct view_entry *out, struct err
 
 struct view_dir;
 
-/* -ENOTDIR, or why it can't be read. What a folder of steps holds is fixed while it is open. */
+/* -ENOTDIR, or why it can't be read. What an open folder lists does not change. STABLE: the kernel may remember it. */
 int view_opendir(struct view *v, uint64_t id, struct view_dir **out, bool *stable, struct err *e);
 void view_closedir(struct view_dir *d);
 
@@ -99,10 +97,10 @@ struct view_dirent {
 	uint64_t next; /* where to go on behind it */
 };
 
-/* 1: the entry at POS (0: the first); 0: none is left. "." and ".." come first. */
+/* 1: OUT is the entry at POS (0: the first); 0: none is left. "." and ".." come first. */
 int view_readdir(struct view_dir *d, uint64_t pos, struct view_dirent *out, struct err *e);
 
-/* As view_lookup, for what view_readdir gave last, which is not "." or "..". */
+/* As view_lookup, for the entry that view_readdir gave last, which is not "." or "..". */
 int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *out, struct err *e);
 
 /* --- files --- */
@@ -125,7 +123,7 @@ int view_allocate(struct view_file *f, int mode, uint64_t off, uint64_t len, str
 int view_flush(struct view_file *f, struct err *e);
 int view_fsync(struct view_file *f, struct err *e);
 
-/* The number of bytes copied; of a variable that is copied whole none is moved. */
+/* Gives the number of bytes copied. A variable that is copied whole becomes a reference: no bytes are moved. */
 int64_t view_copy_range(struct view_file *from, uint64_t from_off, struct view_file *to,
 			uint64_t to_off, uint64_t len, struct err *e);
 
@@ -143,7 +141,7 @@ int view_rename(struct view *v, uint64_t from_dir, const char *from, uint64_t to
 int view_symlink(struct view *v, uint64_t parent, const char *name, const char *target,
 		 struct view_entry *out, struct err *e);
 
-/* F: the open file through which it is done, or NULL. VALID: of DRAFT_MODE etc. (draft/draft.h), or SIZE. */
+/* F: the open file through which it is done, or NULL. VALID: DRAFT_MODE etc. (draft/draft.h), and VIEW_SIZE. */
 enum { VIEW_SIZE = 1 << 16 };
 int view_setattr(struct view *v, uint64_t id, struct view_file *f, unsigned valid,
 		 const struct stat *st, struct view_entry *out, struct err *e);
@@ -152,7 +150,7 @@ int view_setxattr(struct view *v, uint64_t id, const char *name, struct bytes va
 
 /* --- commits: CHANGES, an array of struct view_change, gets what the kernel must forget --- */
 
-/* An entry of a folder, or with NAME empty what is known of ID itself. */
+/* The entry NAME of the folder ID; with NAME empty the attributes and pages of ID itself. */
 struct view_change {
 	uint64_t id;
 	char name[256];
@@ -161,22 +159,23 @@ struct view_change {
 /* Appends one; NAME may be NULL. -ENOMEM. */
 int view_add_change(struct buf *changes, uint64_t id, const char *name);
 
-/* Takes up what an earlier process has left there. Of a subfolder that is done when somebody looks into it. */
+/* Takes up what an earlier process has left in the checkpoint directory. In a subfolder that is done when somebody
+ * looks into it. */
 void view_look(struct view *v);
 
-/* Who asks for a commit: may they write to a folder with these attributes? */
+/* Who asks for a commit, and whether they may write to a folder with the attributes ST. */
 struct view_asker {
 	bool (*may_write)(void *arg, const struct stat *st);
 	void *arg;
 };
 
-/* Commits what was written in the step, or in all steps below the folder, ID, as far as WHO may write there;
- * NULL: all. Of the first that failed; -EACCES. */
+/* Commits what was written in the step ID, or in all steps below the folder ID. -EACCES: WHO may not write there; with
+ * WHO NULL nobody is asked. After an error the other steps are committed all the same; the first error is given. */
 int view_sync(struct view *v, uint64_t id, const struct view_asker *who, struct buf *changes,
 	      struct err *e);
 
-/* Commits the drafts that have been quiet for long enough; what fails is told by `warn`. How many ms until
- * there may be another; -1: there are no drafts. */
+/* Commits the drafts that have been quiet for long enough; `warn` gets what fails. Gives the ms after which it is to
+ * be called again; -1: there are no drafts. */
 int64_t view_commit_due(struct view *v, struct buf *changes);
 
 /* At the end: all of them. What can't be committed stays as a draft on disk. */
@@ -187,7 +186,7 @@ void view_commit_all(struct view *v);
 /* Where the link `latest` leads, into OUT, without a NUL. -EINVAL if ID is no link. */
 int view_readlink(struct view *v, uint64_t id, struct buf *out, struct err *e);
 
-/* NAME is the whole one. -ENODATA if there is none; -EINTR: STOP, which may be NULL, said so. */
+/* NAME with its prefix. -ENODATA if there is none; -EINTR: STOP, which may be NULL, said so. */
 int view_getxattr(struct view *v, uint64_t id, const char *name, const struct stop *stop,
 		  struct buf *out, struct err *e);
 int view_listxattr(struct view *v, uint64_t id, struct buf *out, struct err *e);
@@ -204,6 +203,11 @@ void view_hold(struct view *v, struct node *n);
  * -ENOMEM: some are missing. */
 int view_list_drafted(struct view *v, const struct node *folder, struct buf *out);
 
-/* Says what was done unasked, and what concerns nobody's request. */
+/* Call `tell` and `warn`, if there are any. */
 void view_tell(struct view *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void view_warn(struct view *v, const struct err *e);
+
+/* TURN, a flag of a node, says that a thread is at something that only one may do at a time. The first call waits
+ * until it is free and takes it; the second gives it back. No lock is held in between. */
+void view_take_turn(struct view *v, bool *turn);
+void view_end_turn(struct view *v, bool *turn);

@@ -1,4 +1,4 @@
-/* src/view/write.c: the calls of view.h that change what is in a step; its draft is begun by the first. */
+/* src/view/write.c: the calls of view.h that change what is in a step. The first begins its draft. */
 #include "base/cleanup.h"
 #include "draft/items.h"
 #include "view/drafts.h"
@@ -12,7 +12,7 @@
 
 /* --- nodes by number --------------------------------------------------------------------------------------- */
 
-/* The step of the folder ID, with its draft, begun if need be. */
+/* The step that ID is in, with its draft, which is begun if there is none. */
 static int step_of(struct view *v, uint64_t id, struct node **n, struct draft **d, struct err *e)
 {
 	*n = view_node(v, id);
@@ -25,7 +25,7 @@ static int step_of(struct view *v, uint64_t id, struct node **n, struct draft **
 	return view_draft_need(v, *n, d, e);
 }
 
-/* A change in the step of a folder: made once, and anew where the draft was committed just before.
+/* A change in the step that the folder ID is in. It is made again if the draft was committed just before it.
  *
  *     struct attempt a = {0};
  *
@@ -33,7 +33,7 @@ static int step_of(struct view *v, uint64_t id, struct node **n, struct draft **
  *             r = draft_unlink(a.d, …); */
 struct attempt {
 	struct node *n;
-	struct draft *d; /* for as long as it is tried */
+	struct draft *d; /* NULL between tries */
 };
 
 static bool is_to_be_tried(struct attempt *a, struct view *v, uint64_t id, int *r, struct err *e)
@@ -51,7 +51,7 @@ static bool is_to_be_tried(struct attempt *a, struct view *v, uint64_t id, int *
 
 /* --- files ------------------------------------------------------------------------------------------------- */
 
-/* The entry of a new item, of which the caller has a reference, and the kernel now too. */
+/* OUT is for the new item I, whose reference this takes; the kernel gets one. */
 static int enter_item(struct view *v, struct node *n, struct draft *d, struct draft_item *i,
 		      struct view_entry *out, struct err *e)
 {
@@ -66,7 +66,7 @@ static int enter_item(struct view *v, struct node *n, struct draft *d, struct dr
 	return r;
 }
 
-/* What could not be opened is not there. */
+/* If the new file can't be opened it is removed again. */
 static int create(struct view *v, const struct attempt *a, uint64_t parent, const char *name,
 		  const struct draft_owner *owner, struct view_entry *entry, struct view_file **out,
 		  struct err *e)
@@ -171,8 +171,9 @@ int view_rmdir(struct view *v, uint64_t parent, const char *name, struct buf *ch
 	return r;
 }
 
-/* The kernel takes what it knew of a name along to the new one, for as long as it was to know it: not so of a
- * file, which has its old name again when the draft ends. A folder may be where somebody works. */
+/* After a rename the kernel remembers under the new name what it knew of the old one, and as long: up to a day. But when
+ * the draft ends a file has its old name again, so the kernel must forget the new one. The name of a folder is not
+ * forgotten, for somebody may work in it. */
 static int renamed(const struct attempt *a, uint64_t dir, const char *name, struct buf *changes)
 {
 	const struct draft_item *parent, *i;
@@ -198,9 +199,9 @@ int view_rename(struct view *v, uint64_t from_dir, const char *from, uint64_t to
 		return -ESTALE;
 	if (n->kind == NODE_FOLDER && to_n->kind == NODE_FOLDER)
 		return step_folder_rename(v, n, from, to_n, to, flags, changes, e);
-	if (n != to_n) /* from one step to another: mv(1) then copies and removes */
+	if (n != to_n) /* another step: mv(1) then copies and removes */
 		return -EXDEV;
-	/* Once it is renamed it is too late. */
+	/* Before anything is renamed. */
 	if (buf_reserve(changes, 2 * sizeof(struct view_change)) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	while (is_to_be_tried(&a, v, from_dir, &r, e)) {
@@ -232,7 +233,8 @@ static int set_size(struct view *v, uint64_t id, struct view_file *f, uint64_t s
 	return r;
 }
 
-/* Of what is not a file of the draft's own nothing can be kept; it is accepted, as rsync and cp -a insist. */
+/* Only a file of the draft's own can have other attributes. For others they are accepted and not kept, since rsync and
+ * cp -a would fail. */
 static int set_others(struct view *v, struct node *n, uint32_t index, unsigned valid,
 		      const struct stat *st, struct err *e)
 {

@@ -24,10 +24,10 @@
 
 #define PREFIX "user.ckptfs."
 
-/* What a variable that was written has, as listxattr(2) wants it. */
+/* The names of what a written variable has, as listxattr(2) gives them. */
 #define LISTED PREFIX "key\0" PREFIX "dtype\0" PREFIX "shape\0"
 
-/* Listed besides the fields of the index, though it takes more to know them. */
+/* Listed besides the fields of the index. */
 static const char *const others[] = {"collections", "full_name"};
 
 enum { N_OTHERS = sizeof others / sizeof *others };
@@ -52,7 +52,7 @@ static int put_stats(struct step *s, const struct var *v, int dirfd, const struc
 	return r < 0 ? r : print_stats(&n, out);
 }
 
-/* What opening it would say, and what reading it has shown. */
+/* What open(2) would fail with, for what is in the index or what reading has shown. */
 static int put_error(struct step *s, const struct var *v, int dirfd, struct buf *out)
 {
 	struct err why = {0};
@@ -130,13 +130,13 @@ static int get_of_file(const struct source *src, struct bytes key, struct bytes 
 	return r;
 }
 
-/* What an item of a draft is: taken with the draft's lock held, and looked at without. */
+/* What is needed of an item of a draft. It is taken with the draft's lock held, and looked at without. */
 struct subject {
-	struct step *step; /* a variable of it, or */
+	struct step *step; /* of a variable of a step; else NULL */
 	uint32_t number;
-	int dir; /* where its files are */
-	struct texts *texts; /* or NULL */
-	int fd; /* a file of the draft's own, and */
+	int dir; /* of the step's files */
+	struct texts *texts; /* of the step; or NULL */
+	int fd; /* of a file of the draft's own; else -1 */
 	struct buf key;
 	bool is_variable;
 	struct err refusal;
@@ -186,7 +186,7 @@ static int take_var(struct draft *d, const struct draft_item *i, struct subject 
 	return out->dir < 0 ? out->dir : 0;
 }
 
-static int take(struct draft *d, uint32_t index, struct subject *out, struct err *e)
+static int take_subject(struct draft *d, uint32_t index, struct subject *out, struct err *e)
 {
 	struct draft_item *i;
 	int r = -ENODATA;
@@ -239,7 +239,7 @@ static int xattr_in_draft(struct draft *d, uint32_t index, struct bytes name,
 			  const struct stop *stop, struct buf *out, struct err *e)
 {
 	CLEANUP(subject_release) struct subject s;
-	int r = take(d, index, &s, e);
+	int r = take_subject(d, index, &s, e);
 
 	if (r == 0)
 		r = s.step ? of_var(d, &s, name, stop, out, e) : of_staged(&s, name, stop, out, e);
@@ -351,7 +351,7 @@ int view_getxattr(struct view *v, uint64_t id, const char *name, const struct st
 	struct node *n;
 	int r;
 
-	/* `ls -l` asks every file for security and ACL attributes: answered before anything is looked up. */
+	/* `ls -l` asks every file for security and ACL attributes, which needs no look-up. */
 	if (!bytes_starts(full, ours))
 		return -ENODATA;
 	rest = bytes_of(full.p + ours.n, full.n - ours.n);
@@ -375,7 +375,7 @@ int view_listxattr(struct view *v, uint64_t id, struct buf *out, struct err *e)
 	return r == -ENODATA ? 0 : r;
 }
 
-/* Whether NAME is that of a listed one, which cp -a and rsync -X bring along. */
+/* Is NAME a listed one? cp -a and rsync -X try to set those. */
 static bool is_derived(const char *name)
 {
 	if (strncmp(name, PREFIX, strlen(PREFIX)) != 0)
