@@ -19,7 +19,7 @@ enum { KIB = 1 << 10, MIB = 1 << 20 };
 
 /* A variable of SIZE uint8. */
 struct entry {
-	char key[8];
+	char key[16];
 	uint32_t shard;
 	uint64_t off, size;
 	uint32_t crc;
