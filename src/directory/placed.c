@@ -10,7 +10,8 @@
 
 /* --- one name ---------------------------------------------------------------------------------------------- */
 
-int placed_is(const void *arg, int dirfd, const char *name, struct err *e)
+/* A placed_fn: ours is the file with the struct file_id ARG. */
+static int has_id(const void *arg, int dirfd, const char *name, struct err *e)
 {
 	struct file_id now;
 	struct stat st;
@@ -84,7 +85,7 @@ int placed_remove_if(int top, const char *name, placed_fn is_ours, const void *a
 
 int placed_remove(int top, const char *name, const struct file_id *id, struct err *e)
 {
-	return placed_remove_if(top, name, placed_is, id, e);
+	return placed_remove_if(top, name, has_id, id, e);
 }
 
 int placed_put_back(int top, struct err *e)

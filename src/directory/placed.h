@@ -22,9 +22,6 @@ int placed_remove_if(int top, const char *name, placed_fn is_ours, const void *a
 /* The same, where ours is the file with ID. */
 int placed_remove(int top, const char *name, const struct file_id *id, struct err *e);
 
-/* A placed_fn: ours is the file with the struct file_id ARG. */
-int placed_is(const void *arg, int dirfd, const char *name, struct err *e);
-
 /* Gives what a crash has left in .ckptfs/aside its name back. */
 int placed_put_back(int top, struct err *e);
 
