@@ -17,7 +17,7 @@ void buf_swap(struct buf *a, struct buf *b)
 	*b = t;
 }
 
-/* Room for MORE bytes behind the n that are there, of which the maximum does not count the last UNCOUNTED. */
+/* Makes room for MORE bytes behind the contents. The last UNCOUNTED of them do not count for the maximum. */
 static int reserve(struct buf *b, size_t more, size_t uncounted)
 {
 	size_t need, cap;
@@ -77,7 +77,7 @@ int buf_printf(struct buf *b, const char *fmt, ...)
 	va_end(ap);
 	if (n < 0)
 		return -EINVAL;
-	r = reserve(b, (size_t)n + 1, 1); /* vsnprintf ends it with a NUL, which is not kept */
+	r = reserve(b, (size_t)n + 1, 1); /* with the NUL of vsnprintf, which is not kept */
 	if (r < 0)
 		return r;
 	va_start(ap, fmt);

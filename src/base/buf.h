@@ -1,7 +1,7 @@
 /* src/base/buf.h: a growable buffer with a stated maximum.
  *
- * {0} is a valid empty buffer without a limit other than memory. A call that fails leaves the contents
- * as they were and returns -ENOMEM, or -E2BIG where `max` would be passed. */
+ * {0} is a valid empty buffer, which only memory limits. A call that fails leaves the contents as they were and
+ * returns -ENOMEM, or -E2BIG where `max` would be passed. */
 #pragma once
 #include "base/bytes.h"
 #include <errno.h>
@@ -15,7 +15,7 @@ struct buf {
 void buf_release(struct buf *b);
 void buf_swap(struct buf *a, struct buf *b);
 
-int buf_reserve(struct buf *b, size_t more); /* room for MORE bytes behind the n that are there */
+int buf_reserve(struct buf *b, size_t more); /* room for MORE bytes behind the contents */
 int buf_add(struct buf *b, const void *p, size_t n);
 int buf_add_byte(struct buf *b, uint8_t c);
 int buf_add_str(struct buf *b, const char *s);

@@ -32,7 +32,7 @@ bool bytes_ends(struct bytes a, struct bytes suffix);
 size_t bytes_search(const void *items, size_t n, size_t size, struct bytes key);
 
 /* Reads forward through bytes and cannot pass their end. Each call returns false, and leaves the cursor
- * where it was, if what is left does not hold the thing. */
+ * where it was, if the bytes that are left do not hold the value. */
 struct cursor {
 	const uint8_t *p, *end;
 };
@@ -74,7 +74,7 @@ static inline void put_le64(uint8_t *p, uint64_t v)
 		p[i] = (uint8_t)(v >> 8 * i);
 }
 
-/* Writes V to P, which has room for 10 bytes; how many it takes. */
+/* Writes V to P, which has room for 10 bytes. Returns how many it takes. */
 static inline size_t put_varint(uint8_t *p, uint64_t v)
 {
 	size_t n = 0;

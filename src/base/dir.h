@@ -3,21 +3,21 @@
 #include "base/error.h"
 #include <dirent.h>
 
-/* Opens the folder NAME in DIRFD at its first entry ("." for DIRFD itself), but follows no symbolic link.
- * NULL: errno says why. */
+/* Opens the folder NAME in DIRFD to read its entries; "." is DIRFD itself. It follows no symbolic link. NULL: errno says
+ * why. */
 DIR *dir_open(int dirfd, const char *name);
 
-/* A descriptor of it, or of the call; E names it. */
+/* The same, as a descriptor, or the negative errno of openat(2). E names the folder. */
 int dir_fd(int dirfd, const char *name, struct err *e);
 
 /* The next entry but "." and "..". NULL: errno says why, and is 0 at the end. */
 const struct dirent *dir_next(DIR *d);
 
-/* The same; R gets why there is none: 0 at the end. */
+/* The same. *R is 0, or the negative errno that says why there is none. */
 const struct dirent *dir_read(DIR *d, int *r);
 
-/* What the entry DE of the folder DIRFD is: DT_REG, DT_DIR, DT_LNK, .... Not all filesystems tell it in
- * de->d_type: then it is asked for. DT_UNKNOWN: it can't be told, errno says why (ENOENT: it is gone). */
+/* The type of the entry DE of the folder DIRFD: DT_REG, DT_DIR, DT_LNK, .... Not all filesystems put it into de->d_type:
+ * then fstatat(2) tells it. DT_UNKNOWN: errno says why (ENOENT: the entry is gone). */
 int dir_type(int dirfd, const struct dirent *de);
 
 /* For CLEANUP. */

@@ -43,9 +43,9 @@ static int fill_file(int dirfd, const char *name, int fd, struct bytes b, mode_t
 	return 0;
 }
 
-/* Takes away the name of the file FD, which was made here, as long as it is still that one's: somebody may
- * have saved under it since. What comes between looking and removing can't be known here; directory/placed.h can
- * where it matters. */
+/* Removes the name of FD, a file that was made here, unless it leads to another file by now: somebody may have saved
+ * under it. A file that takes the name between the look and the removal is lost; where that matters directory/placed.h
+ * is used. */
 static int unmake(int dirfd, const char *name, int fd)
 {
 	struct stat ours, now;
@@ -57,7 +57,7 @@ static int unmake(int dirfd, const char *name, int fd)
 	return unlinkat(dirfd, name, 0) < 0 ? -errno : 0;
 }
 
-/* Writes NAME.tmp… in MADE_IN and has it take its name: with NEW only if nobody has that. */
+/* Writes NAME.tmp… in MADE_IN and renames it to NAME; with NEW only if there is no NAME. */
 static int put_file(int made_in, int dirfd, const char *name, struct bytes b, mode_t mode, bool new,
 		    struct err *e)
 {
@@ -78,7 +78,7 @@ static int put_file(int made_in, int dirfd, const char *name, struct bytes b, mo
 		goto undo;
 	if (fsync(dirfd) < 0) {
 		r = -errno;
-		if (new) /* it failed, so it is not to be there */
+		if (new) /* a call that fails makes no file */
 			unmake(dirfd, name, fd);
 		return err_sys(e, r, "%s: syncing its directory", name);
 	}
@@ -113,7 +113,7 @@ int io_create(int dirfd, const char *name, mode_t mode, struct err *e)
 	return fd < 0 ? err_sys(e, -errno, "%s", name) : fd;
 }
 
-/* Where there is no O_TMPFILE it has a name for a moment. */
+/* Where there is no O_TMPFILE, the file has a name for a moment. */
 int io_nameless(int dirfd, struct err *e)
 {
 	char name[NAME_MAX + 1];
@@ -211,8 +211,7 @@ int io_copy_range(int from, uint64_t from_off, int to, uint64_t to_off, uint64_t
 			continue;
 		if (n < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == EFBIG))
 			return err_sys(e, -errno, "copying");
-		if (n <=
-		    0) /* a filesystem that can't, or can't tell; it also says where a file ends */
+		if (n <= 0) /* the filesystem can't, or FROM ends here, which copy_by_hand tells */
 			return copy_by_hand(from, from_off, to, to_off, len, e);
 		from_off += (uint64_t)n;
 		to_off += (uint64_t)n;
@@ -306,7 +305,7 @@ static int move_with(int from_dir, const char *from, int to_dir, const char *to,
 	return renameat2(from_dir, from, to_dir, to, flags) < 0 ? err_sys(e, -errno, "%s", to) : 0;
 }
 
-/* A folder takes the place of an empty one at the most. */
+/* rename(2) replaces no folder but an empty one. */
 static int move_folder(int from_dir, const char *from, int to_dir, const char *to, struct err *e)
 {
 	if (faccessat(to_dir, to, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
@@ -325,7 +324,7 @@ int io_is_mark(int dirfd, const char *name, struct err *e)
 	return st.st_size == 0 && st.st_mode == (S_IFREG | MARK_MODE);
 }
 
-/* Where a name can't be given as long as nobody has it, it is taken by an empty file first. */
+/* An empty file takes the name TO, and only then is that replaced. */
 static int move_over_mark(int from_dir, const char *from, int to_dir, const char *to, struct err *e)
 {
 	CLEANUP(closep) int mark = io_create(to_dir, to, MARK_MODE, e);
@@ -336,7 +335,7 @@ static int move_over_mark(int from_dir, const char *from, int to_dir, const char
 	return r;
 }
 
-/* By a second name. If the first one can't be taken away then, there is none: the file has not moved. */
+/* Links FROM to TO and removes FROM. If that can't be removed, TO goes again: the file has not moved. */
 static int move_by_link(int from_dir, const char *from, int to_dir, const char *to, struct err *e)
 {
 	CLEANUP(closep) int fd = openat(from_dir, from, O_PATH | O_CLOEXEC | O_NOFOLLOW);

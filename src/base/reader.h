@@ -17,7 +17,7 @@ static inline struct reader reader_of(const struct source *src, uint64_t off, ui
 
 void reader_release(struct reader *r);
 
-/* Makes the cursor hold N bytes (at most 64), or what is left if that is less. -ENOMEM, or of reading. */
+/* Makes the cursor hold at least N bytes (N <= 64), or all that are left if those are fewer. -ENOMEM, or of reading. */
 int reader_need(struct reader *r, size_t n, struct err *e);
 
 /* Where in the source the cursor is. */

@@ -1,6 +1,6 @@
-/* src/base/sink.h: where bytes go that are made one after the other.
+/* src/base/sink.h: takes bytes, one piece after the other.
  *
- * Pieces may be of any size, down to single bytes: one that has system calls behind it gathers them. */
+ * A piece may be as small as a byte, so a sink that writes to a file has to gather them. */
 #pragma once
 #include "base/buf.h"
 #include "base/error.h"

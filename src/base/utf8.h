@@ -2,9 +2,9 @@
 #pragma once
 #include "base/bytes.h"
 
-/* How many bytes the character takes that B starts with; 0 if none does. */
+/* Bytes of the character at the start of B; 0 if there is none. */
 size_t utf8_length(struct bytes b);
 bool utf8_valid(struct bytes b);
 
-/* The bytes of character C, which is at most U+10FFFF and no surrogate; how many they are. */
+/* Writes the character C, at most U+10FFFF and no surrogate. Returns how many bytes it takes. */
 size_t utf8_encode(uint32_t c, uint8_t out[4]);

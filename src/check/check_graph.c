@@ -71,7 +71,7 @@ static int check_meta(struct job *j)
 	CLEANUP(meta_graph_release) struct meta_graph graph = {0};
 	CLEANUP(memberships_release) struct memberships m = {0};
 	struct err e = {0};
-	int r = sidecar_meta(j->dirfd, &j->s->place, "meta", &graph, &e);
+	int r = sidecar_meta(j->dirfd, &j->s->place, META_SUFFIX, &graph, &e);
 
 	if (r == -ENOENT)
 		return 0;

@@ -44,12 +44,13 @@ static bool find_shard(int dirfd, const char *path, struct stat *st)
 	size_t n = strlen(path), cut = state_step(path, false).n;
 	size_t start = (size_t)((const char *)state_step(path, false).p - path) + cut;
 	unsigned long of = start < n ? strtoul(path + n - 5, NULL, 10) : 0;
+	CLEANUP(freep) char *prefix = strndup(path, start);
+	const struct step_place place = {.name = prefix, .format = STEP_V1, .shards = (uint32_t)of};
 
-	for (unsigned long i = 0; i < of; i++) {
+	for (uint32_t i = 0; prefix && i < of; i++) {
 		CLEANUP(buf_release) struct buf name = {0};
 
-		if (buf_printf(&name, "%.*s-%05lu-of-%05lu", (int)start, path, i, of) < 0 ||
-		    buf_add_byte(&name, 0) < 0)
+		if (step_shard_name(&place, i, place.shards, &name) < 0)
 			return false;
 		if (fstatat(dirfd, (char *)name.p, st, 0) == 0)
 			return true;
@@ -62,7 +63,7 @@ static bool finds(int dirfd, const char *path, struct stat *st)
 {
 	CLEANUP(buf_release) struct buf index = {0};
 
-	if (name_of_index(path, &index) < 0)
+	if (step_index_name(path, &index) < 0)
 		return false;
 	return fstatat(dirfd, (char *)index.p, st, 0) == 0 || fstatat(dirfd, path, st, 0) == 0 ||
 	       find_shard(dirfd, path, st);

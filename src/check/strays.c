@@ -46,7 +46,7 @@ static int gather_metas(struct known *k)
 
 		if (k->l->items[i].kind != LISTED_STEP)
 			continue;
-		if (sidecar_name(&k->l->items[i].place, "meta", &name) < 0)
+		if (sidecar_name(&k->l->items[i].place, META_SUFFIX, &name) < 0)
 			return -ENOMEM;
 		k->metas[k->n_metas++] = (char *)name.p;
 	}

@@ -12,6 +12,7 @@
 #include "directory/listing.h"
 #include "directory/locate.h"
 #include "fuse/daemon.h"
+#include "message/state.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>

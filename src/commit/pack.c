@@ -67,12 +67,13 @@ static int read_old_meta(struct plan *p, struct buf *out, struct err *e)
 		return err_set(e, r, "no memory");
 	if (!base->loose)
 		return sidecar_read(plan_dir(p, 0, e), &base->step->place, suffix, out, e);
-	r = fd = placed_open(plan_dir(p, 0, e), (char *)name.p, pin_sidecar(base, suffix), e);
+	r = fd =
+		placed_open(plan_dir(p, 0, e), (char *)name.p, &base->sidecars[TEXT_META_GRAPH], e);
 	if (r >= 0)
 		r = source_of_fd(fd, &src, e);
 	if (r == 0)
 		r = source_read(&src, 0, src.size, out, e);
-	return r < 0 ? r : placed_check(fd, (char *)name.p, pin_sidecar(base, suffix), e);
+	return r < 0 ? r : placed_check(fd, (char *)name.p, &base->sidecars[TEXT_META_GRAPH], e);
 }
 
 /* The text that was written in place of the meta graph's; one that says the same changes nothing. */

@@ -144,16 +144,17 @@ static int link_own_shards(struct linking *k, struct err *e)
 }
 
 /* A sidecar of the step that TEXT is of. */
-static int link_sidecar(struct linking *k, const struct draft_item *text, const char *suffix,
+static int link_sidecar(struct linking *k, const struct draft_item *text, enum text_kind kind,
 			struct err *e)
 {
 	CLEANUP(buf_release) struct buf from = {0}, to = {0};
 	const struct pin *pin = &k->p->d->pins[text->pin];
+	const char *suffix = text_sidecar(kind, k->p->d->meta);
 
 	if (sidecar_name(&pin->step->place, suffix, &from) < 0 ||
 	    sidecar_name(&k->to, suffix, &to) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	return link_pinned(k, text->pin, (char *)from.p, pin_sidecar(pin, suffix), (char *)to.p, e);
+	return link_pinned(k, text->pin, (char *)from.p, &pin->sidecars[kind], (char *)to.p, e);
 }
 
 static int link_meta(struct linking *k, struct err *e)
@@ -165,9 +166,9 @@ static int link_meta(struct linking *k, struct err *e)
 	if (!p->meta)
 		return 0;
 	if (p->meta->what == DRAFT_TEXT)
-		return link_sidecar(k, p->meta, p->d->meta, e);
+		return link_sidecar(k, p->meta, TEXT_META_GRAPH, e);
 	if (!p->new_meta)
-		return link_sidecar(k, &base, p->d->meta, e);
+		return link_sidecar(k, &base, TEXT_META_GRAPH, e);
 	if (sidecar_name(&k->to, p->d->meta, &to) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	return link_file(k, p->fd, "meta", (char *)to.p, e);
@@ -187,7 +188,7 @@ static int link_all(struct linking *k, struct err *e)
 	if (r == 0)
 		r = link_meta(k, e);
 	if (r == 0 && p->debug)
-		r = link_sidecar(k, p->debug, "debug", e);
+		r = link_sidecar(k, p->debug, TEXT_DEBUG_INFO, e);
 	return r == 0 ? io_sync(p->d->top, "the checkpoint directory", e) : r;
 }
 
@@ -239,7 +240,7 @@ static int publish_as(struct plan *p, const char *name, struct err *e)
 
 	free(p->name);
 	p->name = strdup(name);
-	if (!p->name || name_of_index(name, &file) < 0)
+	if (!p->name || step_index_name(name, &file) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	k.to.file = (char *)file.p;
 	r = link_step(&k, name, e);

@@ -35,7 +35,7 @@ int record_is_published(int top, int draft, const char *name, struct err *e)
 	CLEANUP(closep) int moved = -1;
 	struct stat ours, there;
 
-	if (name_of_index(name, &file) < 0)
+	if (step_index_name(name, &file) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	if (fstatat(top, (char *)file.p, &there, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : err_sys(e, -errno, "%s", (char *)file.p);

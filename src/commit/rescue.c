@@ -6,6 +6,7 @@
 #include "directory/family.h"
 #include "directory/listing.h"
 #include "directory/placed.h"
+#include "message/state.h"
 #include "step/sidecar.h"
 #include <fcntl.h>
 
@@ -179,7 +180,7 @@ static int place_index(const struct rescue *k, int top, const char *to, struct p
 	CLEANUP(buf_release) struct buf name = {0}, bytes = {0};
 	struct source src;
 	struct stat st;
-	int r = name_of_index(to, &name);
+	int r = step_index_name(to, &name);
 
 	if (r == 0)
 		r = placed_reserve(p, (char *)name.p);
@@ -209,7 +210,7 @@ static int take_over(struct rescue *k, int top, const char *to, const char *meta
 	CLEANUP(buf_release) struct buf file = {0};
 	CLEANUP(closep) int fd = -1;
 	struct rescue now = {0};
-	int r = name_of_index(to, &file);
+	int r = step_index_name(to, &file);
 
 	if (r < 0)
 		return err_set(e, r, "no memory");
@@ -249,7 +250,7 @@ int rescue_restore(struct rescue *k, int top, const char *meta, struct err *e)
 	struct stat st;
 	int r;
 
-	if (name_of_index(k->name, &index) < 0)
+	if (step_index_name(k->name, &index) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	if (fstatat(top, (char *)index.p, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? -ENOENT : err_sys(e, -errno, "%s", (char *)index.p);

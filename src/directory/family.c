@@ -169,10 +169,10 @@ static int is_free(int dirfd, const char *name)
 {
 	CLEANUP(buf_release) struct buf index = {0}, meta = {0};
 	const struct step_place place = {.name = (char *)name};
-	int r = name_of_index(name, &index);
+	int r = step_index_name(name, &index);
 
 	if (r == 0)
-		r = sidecar_name(&place, "meta", &meta);
+		r = sidecar_name(&place, META_SUFFIX, &meta);
 	if (r == 0)
 		r = exists(dirfd, (char *)index.p);
 	if (r == 0)

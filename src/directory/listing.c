@@ -77,13 +77,6 @@ bool name_is_temporary(const char *name)
 				       strspn(name + n - 32, "0123456789abcdef") == 32);
 }
 
-int name_of_index(const char *prefix, struct buf *out)
-{
-	int r = buf_printf(out, "%s.index", prefix);
-
-	return r < 0 ? r : buf_add_byte(out, 0);
-}
-
 size_t name_without_shard(const char *name, uint32_t *of)
 {
 	size_t n = strlen(name);

@@ -6,10 +6,8 @@
  * listed are .ckptfs, every other file, and the temporary folder of a save that is under way (NAME_temp,
  * NAME_temp_HEX, with nothing but part-* in it). */
 #pragma once
+#include "message/state.h"
 #include "step/step.h"
-
-/* The name of the state file, unless `latest_filename` is given. */
-#define STATE_NAME "checkpoint"
 
 enum listed_kind { LISTED_STEP, LISTED_FOLDER, LISTED_STATE, LISTED_LATEST };
 
@@ -34,9 +32,6 @@ int listing_add_link(struct listing *l, const char *name, const char *target);
 const struct listed *listing_find(const struct listing *l, enum listed_kind kind, const char *name);
 
 /* --- names of files ---------------------------------------------------------------------------------------- */
-
-/* Appends "PREFIX.index", with its NUL. -ENOMEM. */
-int name_of_index(const char *prefix, struct buf *out);
 
 /* Is NAME a V2 shard's, PREFIX.data-NUMBER-of-COUNT, with five digits or more in both? Then PREFIX_N is the length
  * of PREFIX, and OF is COUNT. */

@@ -42,10 +42,9 @@ static int list_files(const struct step_files *f, const struct step_place *p, st
 	}
 	if (r == 0 && p->format == STEP_V2)
 		r = buf_add(out, p->file, strlen(p->file) + 1);
-	if (r == 0)
-		r = sidecar_name(p, f->meta, out);
-	if (r == 0)
-		r = sidecar_name(p, "debug", out);
+	for (enum text_kind kind = 0; kind < N_TEXTS && r == 0; kind++)
+		if (text_sidecar(kind, f->meta))
+			r = sidecar_name(p, text_sidecar(kind, f->meta), out);
 	return r < 0 ? err_set(e, r, "no memory") : 0;
 }
 
@@ -280,7 +279,7 @@ static int place_of(const char *name, const struct listed *item, struct step_pla
 	CLEANUP(buf_release) struct buf file = {0};
 	struct step_place place = {.name = (char *)name, .format = STEP_V2};
 
-	if (name_of_index(name, &file) < 0)
+	if (step_index_name(name, &file) < 0)
 		return -ENOMEM;
 	place.file = (char *)file.p;
 	if (item) {

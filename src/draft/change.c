@@ -8,6 +8,7 @@
 #include "draft/items.h"
 #include "draft/staged.h"
 #include "step/name.h"
+#include "step/text_kind.h"
 #include <fcntl.h>
 #include <stdio.h>
 
@@ -23,15 +24,14 @@ static int check_name(const struct draft_item *dir, const char *name, bool folde
 	if (disk_is_reserved(name))
 		return err_set(e, -EINVAL, "%s: a name that ckptfs uses itself", name);
 	if (folder)
-		return bytes_ends(n, bytes_str(".npy")) || bytes_ends(n, bytes_str(".tsv")) ||
-				       bytes_ends(n, bytes_str(".pbtxt"))
+		return file_ending(n)
 			       ? err_set(e, -EINVAL, "%s: a folder may not have the name of a file",
 					 name)
 			       : 0;
 	if (name[0] == '.' || draft_is_hidden(dir) ||
 	    (!dir->parent && text_kind_of(name) < N_TEXTS))
 		return 0;
-	return bytes_ends(n, bytes_str(".npy"))
+	return bytes_ends(n, bytes_str(VAR_ENDING))
 		       ? 0
 		       : err_set(e, -EINVAL, "%s: expected a name that ends in .npy", name);
 }
@@ -44,13 +44,13 @@ static int check_path(const struct draft *d, const struct draft_item *dir, const
 	int r;
 
 	if (name[0] == '.' || draft_is_hidden(dir) ||
-	    !bytes_ends(bytes_str(name), bytes_str(".npy")))
+	    !bytes_ends(bytes_str(name), bytes_str(VAR_ENDING)))
 		return 0;
 	r = dir->parent ? draft_path(dir, &path) : 0;
 	if (r == 0 && path.n)
 		r = buf_add_byte(&path, '/');
 	if (r == 0)
-		r = buf_add(&path, name, strlen(name) - strlen(".npy"));
+		r = buf_add(&path, name, strlen(name) - strlen(VAR_ENDING));
 	if (r == 0)
 		r = name_from_path(d->object_based ? NAME_OBJECT : NAME_PLAIN, buf_bytes(&path),
 				   &key);

@@ -53,7 +53,7 @@ static int copy_piece(const struct pin *p, int dir, const struct var *v, const s
 	if (r == 0 && (!header || npy_file_read(f, 0, n, header, e) < 0))
 		r = err_set(e, -ENOMEM, "no memory");
 	if (r == 0 && p->step->mode != VERIFY_OFF)
-		r = verify_all(p->step, v, &src, e);
+		r = tensor_verify(p->step, v, &src, e);
 	/* A shard that is such a file itself, as commits make them, can be shared as a whole. */
 	if (r == 0 && (v->off != n || src.size != v->off + v->size || !io_clone(shard, fd)))
 		r = io_copy_range(shard, v->off, fd, n, v->size, e);

@@ -336,12 +336,9 @@ static int has_text(const struct draft *d, enum text_kind kind)
 	CLEANUP(closep) int dir = -1;
 	struct stat st;
 
-	if (kind == TEXT_VARIABLES)
-		return 1;
-	if (kind == TEXT_OBJECT_GRAPH)
-		return base->step->object_based;
-	if (sidecar_name(&base->step->place, kind == TEXT_META_GRAPH ? d->meta : "debug", &name) <
-	    0)
+	if (!text_sidecar(kind, d->meta))
+		return kind != TEXT_OBJECT_GRAPH || base->step->object_based;
+	if (sidecar_name(&base->step->place, text_sidecar(kind, d->meta), &name) < 0)
 		return -ENOMEM;
 	dir = draft_pin_dir(d, base, NULL);
 	if (dir < 0)

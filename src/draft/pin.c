@@ -3,6 +3,7 @@
 #include "base/io.h"
 #include "directory/file_stamp.h"
 #include "directory/listing.h"
+#include "message/state.h"
 #include "step/name.h"
 #include "step/sidecar.h"
 #include <fcntl.h>
@@ -51,15 +52,21 @@ static int hold_file(int from, const char *file, const struct file_id *id, int t
 }
 
 /* What is not there is not held. */
-static int hold_sidecar(const struct step *s, int from, const char *suffix, int to, struct err *e)
+static int hold_sidecars(const struct step *s, int from, const char *meta, int to, struct err *e)
 {
-	CLEANUP(buf_release) struct buf name = {0};
-	int r = sidecar_name(&s->place, suffix, &name);
+	int r = 0;
 
-	if (r < 0)
-		return err_set(e, r, "no memory");
-	r = io_link(from, (char *)name.p, to, (char *)name.p, e);
-	return r == -ENOENT ? 0 : r;
+	for (enum text_kind kind = 0; kind < N_TEXTS && r == 0; kind++) {
+		CLEANUP(buf_release) struct buf name = {0};
+
+		if (!text_sidecar(kind, meta))
+			continue;
+		if (sidecar_name(&s->place, text_sidecar(kind, meta), &name) < 0)
+			return err_set(e, -ENOMEM, "no memory");
+		r = io_link(from, (char *)name.p, to, (char *)name.p, e);
+		r = r == -ENOENT ? 0 : r;
+	}
+	return r;
 }
 
 static int hold_shards(const struct step *s, int from, int to, struct err *e)
@@ -101,9 +108,7 @@ static int hold_all(const struct step *s, int from, const char *meta, int to, st
 	if (r == 0)
 		r = hold_shards(s, from, to, e);
 	if (r == 0)
-		r = hold_sidecar(s, from, meta, to, e);
-	if (r == 0)
-		r = hold_sidecar(s, from, "debug", to, e);
+		r = hold_sidecars(s, from, meta, to, e);
 	return r == 0 ? check_same(s, from, e) : r;
 }
 
@@ -175,16 +180,12 @@ static struct file_id sidecar_id(const struct step *s, int dirfd, const char *su
 	return file_id_of(&st);
 }
 
-const struct file_id *pin_sidecar(const struct pin *p, const char *suffix)
-{
-	return !strcmp(suffix, "debug") ? &p->debug : &p->meta;
-}
-
 static void note_sidecars(struct pin *p, int dir, const char *meta)
 {
 	p->loose = true;
-	p->meta = sidecar_id(p->step, dir, meta);
-	p->debug = sidecar_id(p->step, dir, "debug");
+	for (enum text_kind kind = 0; kind < N_TEXTS; kind++)
+		if (text_sidecar(kind, meta))
+			p->sidecars[kind] = sidecar_id(p->step, dir, text_sidecar(kind, meta));
 }
 
 /* The stamp first: a loose pin without one is of an earlier version. */

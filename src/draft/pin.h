@@ -12,13 +12,14 @@
  * knows whether it is still the same. */
 #pragma once
 #include "step/step.h"
+#include "step/text_kind.h"
 
 struct pin {
 	char *name; /* of the folder; what references begin with */
 	struct step *step;
 	struct step *incomplete; /* as it was opened before its shards came back; or NULL */
 	bool loose; /* its files are not held, and may be others by now */
-	struct file_id meta, debug; /* loose: the sidecars; zeros: there was none */
+	struct file_id sidecars[N_TEXTS]; /* loose: those of texts; zeros: there was none */
 };
 
 void pin_release(struct pin *p);
@@ -36,9 +37,6 @@ int pin_make(int steps_fd, int top, struct step *s, int from, const char *meta, 
  * checkpoint directory TOP by now, and the step's index there is still the one that P has. Of opening the step
  * again. */
 int pin_complete(struct pin *p, int dir, int top, enum verify_mode mode, struct err *e);
-
-/* The sidecar with that suffix, of a loose pin: which file it was. */
-const struct file_id *pin_sidecar(const struct pin *p, const char *suffix);
 
 /* What was pinned as NAME earlier. META as in pin_make. As step_open; -ENOENT if there is no step in it;
  * -ESTALE if it was not held, and is another one by now. */

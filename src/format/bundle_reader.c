@@ -66,7 +66,7 @@ void bundle_close(struct bundle *b)
 	*b = (struct bundle){0};
 }
 
-/* Shape and slices, as numbers one behind the other. */
+/* Reads shape and slices into b->numbers. */
 static int take_shape(struct bundle *b, const Tensorflow__BundleEntryProto *p,
 		      struct bundle_entry *out)
 {
@@ -94,7 +94,7 @@ static int take_shape(struct bundle *b, const Tensorflow__BundleEntryProto *p,
 	return 0;
 }
 
-/* Checks place and size against shape and type. Whether the shard is that long is for those to say who see it. */
+/* Checks place and size against shape and type. Whether the shard is that long is not known here. */
 static int take_place(const struct bundle *b, const Tensorflow__BundleEntryProto *p,
 		      struct bundle_entry *out)
 {

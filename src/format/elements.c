@@ -2,7 +2,7 @@
 #include "base/cleanup.h"
 #include "format/slice.h"
 
-/* What lies less than NEAR apart is read together, with what is between. */
+/* Runs that lie less than NEAR bytes apart are read at once, with what is between them. */
 enum { NEAR = 4096, READ_AHEAD = 256 << 10 };
 
 void elements_swap(uint8_t *p, size_t n, size_t word)
@@ -41,8 +41,8 @@ static int put_in_order(const struct source *src, const struct elements *el, uin
 
 /* --- Fortran order ----------------------------------------------------------------------------------------- */
 
-/* The part of the array that is turned at a time: elements that lie side by side in the result. So the dimensions
- * before `split` are at one index each, in `split` it is a range, and those behind are whole. */
+/* The part of the array that is turned at a time. Its elements lie side by side in the result, so it has one index in
+ * each dimension before `split`, a range in `split`, and the dimensions behind that as a whole. */
 struct box {
 	const struct source *src;
 	const struct elements *el;
@@ -78,7 +78,7 @@ static int box_init(struct box *b, size_t budget, struct err *e)
 					     : 0;
 }
 
-/* How many bytes of the source are worth reading at once: up to the first gap that is not small. */
+/* How many bytes of the source to read at once: up to the first gap that is not small. */
 static uint64_t worth_reading(const struct box *b)
 {
 	uint64_t n = b->len[0] * b->el->item;
@@ -88,7 +88,7 @@ static uint64_t worth_reading(const struct box *b)
 	return n < READ_AHEAD ? n : READ_AHEAD;
 }
 
-/* N bytes of the source at OFF, which stay until the next call. */
+/* *OUT: N bytes of the source at OFF, until the next call. */
 static int look_ahead(struct box *b, uint64_t off, uint64_t n, const uint8_t **out, struct err *e)
 {
 	uint64_t left = b->src->size - off, want = b->worth;
@@ -105,7 +105,7 @@ static int look_ahead(struct box *b, uint64_t off, uint64_t n, const uint8_t **o
 	return 0;
 }
 
-/* The elements along the first dimension, which lie side by side in the source at OFF, to their places. */
+/* Copies the elements along the first dimension to their places. In the source they lie side by side, at OFF. */
 static int turn_run(struct box *b, uint64_t off, uint8_t *to, struct err *e)
 {
 	size_t item = b->el->item;
@@ -142,7 +142,7 @@ static int turn(struct box *b, struct err *e)
 	return r;
 }
 
-/* To the next part; false if there is none. FULL: the length of a range that is not the last one. */
+/* Goes on to the next part; false if there is none. FULL: the length of each range in `split` but the last. */
 static bool advance(struct box *b, uint64_t full)
 {
 	unsigned d = b->split;

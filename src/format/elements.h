@@ -1,6 +1,7 @@
-/* src/format/elements.h: elements of an array, turned into the order and the byte order that a checkpoint stores.
+/* src/format/elements.h: elements of an array, in the order and the byte order that a checkpoint stores.
  *
- * A C-order array has its last dimension side by side, a Fortran-order one its first. What is put out is in C order. */
+ * In C order elements that differ in the last index lie side by side, in Fortran order those that differ in the first.
+ * The array is in either order. What is put out is in C order. */
 #pragma once
 #include "base/sink.h"
 #include "base/source.h"
@@ -13,12 +14,11 @@ struct elements {
 	unsigned rank;
 	const int64_t *dims; /* none negative, the bytes of all fit int64 */
 	size_t item; /* bytes of one, > 0 */
-	size_t word; /* how many of them change places; 1: none do */
+	size_t word; /* each WORD bytes of it are reversed; 1: none are */
 	bool fortran;
 };
 
-/* Hands OUT all elements, each piece a number of whole ones and at most BUDGET bytes, or one element if that is
- * more. It needs that much memory, for Fortran order as much
- * again, or 256 KiB. -ENOMEM, of reading, or what the sink says. */
+/* Puts all elements into OUT, in pieces of whole elements: of at most BUDGET bytes, or of one element if that is more.
+ * It needs that much memory, for Fortran order as much again, or 256 KiB. -ENOMEM, of reading, or what the sink says. */
 int elements_put(const struct source *src, const struct elements *el, size_t budget,
 		 struct sink out, struct err *e);

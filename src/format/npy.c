@@ -51,8 +51,7 @@ int npy_header(struct buf *out, struct bytes descr, unsigned rank, const int64_t
 		len = dict.n + 1 + ALIGN - (PREFIX_V2 + dict.n + 1) % ALIGN;
 		prefix[6] = 2;
 	}
-	put_le32(prefix + 8,
-		 (uint32_t)len); /* version 1 has two bytes, and the others are not added */
+	put_le32(prefix + 8, (uint32_t)len); /* of which version 1 has two bytes */
 	r = buf_add(out, prefix, prefix_len);
 	if (r == 0)
 		r = buf_add(out, dict.p, dict.n);

@@ -1,9 +1,9 @@
-/* src/format/npy.h: .npy files. The header is printed byte for byte as NumPy 2 writes it, and parsed as any NumPy does.
+/* src/format/npy.h: .npy files. Headers are written byte for byte as by NumPy 2, and read whichever NumPy wrote them.
  *
  *   93 "NUMPY"  version[2]  length[2, or 4 from version 2 on]  dict  spaces  newline
  *   dict: {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }
- * The dict is followed by room for its first dimension to grow to 21 digits, then the whole is padded to a
- * multiple of 64. Source: numpy/lib/_format_impl.py. */
+ * Spaces behind the dict leave room for its first dimension to grow to 21 digits, and pad the header to a multiple of
+ * 64 bytes. Source: numpy/lib/_format_impl.py. */
 #pragma once
 #include "base/sink.h"
 #include "base/source.h"
@@ -13,38 +13,38 @@
  * -EINVAL for a type without elements of a fixed size. */
 int npy_descr(struct buf *out, int dtype, bool big_endian);
 
-/* Appends the header for DESCR (a Python expression) in C order. */
+/* Appends the header of an array in C order. DESCR: a Python expression. -ENOMEM. */
 int npy_header(struct buf *out, struct bytes descr, unsigned rank, const int64_t *dims);
 
 struct npy {
-	uint8_t nameless; /* what npy_parse was told */
+	uint8_t nameless; /* as npy_parse was given it */
 	uint8_t dtype; /* of dtype.h */
 	uint8_t rank;
 	bool big_endian; /* false where an element has no byte order */
 	bool fortran;
-	bool has_length; /* strings: of an element the first 8 bytes are its length, in the file's byte order */
+	bool has_length; /* strings: 8 bytes of length, in the file's byte order, are in front of each */
 	int64_t dims[SHAPE_MAX_RANK]; /* none negative, their product fits int64 */
 	uint64_t count; /* elements */
 	uint64_t item; /* bytes of one in the file; 0: strings without bytes */
 	uint64_t data; /* where the first one starts */
 	uint64_t size; /* count * item; fits int64 */
-	uint64_t
-		stored; /* bytes behind the header: if not `size`, the file is too short, or too long */
+	uint64_t stored; /* bytes behind the header; those of a good file are `size` */
 };
 
-/* Parses the header of SRC. Of ml_dtypes' types NumPy saves only the size, as in '<V2': NAMELESS is the one that is meant where it has
- * that size; 0: none is taken. -EINVAL: no .npy file, or a type or shape that no checkpoint has; E says what was found
- * and expected. -ENOMEM, or of reading. */
+/* Parses the header of SRC. NumPy saves only the size of ml_dtypes' types, as '<V2'. NAMELESS is the type of that size
+ * that is meant; 0: such types are refused. -EINVAL: this is no .npy file, or no checkpoint has such a type or shape; E
+ * says what was found and what is expected. -ENOMEM, or of reading. */
 int npy_parse(const struct source *src, int nameless, struct npy *out, struct err *e);
 
-/* What npy_store has put out, as the entry of a bundle has it. */
+/* Size and checksum of what npy_store has put out, as in an entry of a bundle. */
 struct npy_stored {
 	uint64_t size;
 	uint32_t crc; /* not masked */
 };
 
-/* Hands OUT the tensor of SRC as a bundle of that byte order stores it: elements row-major, or string_tensor.h; of plain
- * strings the NULs at their ends are no part. Takes about BUDGET bytes of memory, and at least an element. NPY's `size` must be
- * `stored`. -EINVAL (a string longer than its field), -ENOMEM, of reading, or what the sink says. */
+/* Puts the tensor of SRC into OUT as a bundle of that byte order stores it: elements in C order, strings as in
+ * string_tensor.h. Strings without a length lose the NULs at their ends. NPY is that of npy_parse, and its `stored` must
+ * be `size`. Needs about BUDGET bytes of memory, or those of an element. -EINVAL (a string longer than its field),
+ * -ENOMEM, of reading, or what the sink says. */
 int npy_store(const struct source *src, const struct npy *npy, bool big_endian, size_t budget,
 	      struct sink out, struct npy_stored *stored, struct err *e);

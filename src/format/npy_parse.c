@@ -1,5 +1,6 @@
-/* The dict is a Python literal; of that language this knows what NumPy has ever written there: strings in either quotes,
- * decimal integers (Python 2 put an L behind them), True and False, tuples and lists, and space between all these. */
+/* The header of a .npy file. Its dict is a Python literal. The parser knows what any NumPy has written there: strings in
+ * either quotes, decimal integers (Python 2 put an L behind them), True and False, tuples and lists, and space between
+ * all these. */
 #include "base/cleanup.h"
 #include "format/dtype.h"
 #include "format/npy.h"
@@ -9,7 +10,7 @@
 enum {
 	START = 8, /* magic number and version */
 	MAX_HEADER = 1 << 20,
-	MAX_EMPTY = 1 << 28, /* strings without bytes, of which a small file can claim any number */
+	MAX_EMPTY = 1 << 28, /* strings without bytes: a small file can claim any number of them */
 	SHOWN = 160, /* bytes of a descr in a message */
 };
 
@@ -39,7 +40,7 @@ static int unexpected(const struct parser *p, const char *expected)
 		       (size_t)(at.p - p->start), expected);
 }
 
-/* Passes the character C, if it is the next. */
+/* Passes the character C, if it is the next one. */
 static bool take(struct parser *p, char c)
 {
 	struct cursor at = p->at;
@@ -71,7 +72,7 @@ static bool take_word(struct parser *p, const char *word)
 	return true;
 }
 
-/* A string's text as it is between its quotes: no escape is undone, as no name that is of use here has one. */
+/* OUT: what stands between the quotes of a string. Escapes are left, since no name that is known here has one. */
 static bool take_string(struct parser *p, struct bytes *out)
 {
 	struct cursor at = p->at;
@@ -120,13 +121,13 @@ static int parse_number(struct parser *p, int64_t *out)
 
 /* --- types ------------------------------------------------------------------------------------------------- */
 
-/* A descr of one of three forms: TYPE; [(NAME, TYPE)]; [('length', '<u8'), ('bytes', '|S5')]. */
+/* A descr: TYPE, or [(NAME, TYPE)], or [('length', '<u8'), ('bytes', '|S5')]. */
 struct descr {
 	struct bytes text; /* as it stands in the header */
 	unsigned n_fields; /* 0: a plain type */
 	struct {
 		struct bytes name, type;
-	} fields[2]; /* of a plain type the first one's */
+	} fields[2]; /* a plain type is in the first */
 };
 
 static int refuse(const struct descr *d, struct err *e, const char *why)
@@ -137,7 +138,7 @@ static int refuse(const struct descr *d, struct err *e, const char *why)
 
 static const char *const nameless[] = {"<V1", "|V1", "<V2", "|V2", "<f1"};
 
-/* Why a plain type that no checkpoint has is none. */
+/* Why a plain type is refused. */
 static const char *why_not(struct bytes type)
 {
 	for (size_t i = 0; i < sizeof nameless / sizeof *nameless; i++)
@@ -153,7 +154,7 @@ static const char *why_not(struct bytes type)
 	return "TensorFlow has no such type; expected one as '<f4', '<i8', '|b1', '|S5'";
 }
 
-/* The type that NAME (NULL: none) and the kind and size TYPE stand for; 0 if there is none. */
+/* The dtype of a field NAME (NULL: a plain type) with the kind and size TYPE; 0 if there is none. */
 static int find_dtype(const struct bytes *name, struct bytes type)
 {
 	for (int i = 0; i <= UINT8_MAX; i++) {
@@ -221,7 +222,7 @@ static bool take_strings(const struct descr *d, struct npy *out)
 	return out->big_endian || bytes_eq(length, bytes_str("<u8"));
 }
 
-/* Of ml_dtypes' types NumPy saves only the size; it may be known from elsewhere which one is meant. */
+/* One of ml_dtypes' types, of which NumPy saves only the size: the one that npy_parse was given, if it has that size. */
 static bool take_nameless(const struct descr *d, struct npy *out)
 {
 	const struct dtype_info *t = dtype_info(out->nameless);
@@ -253,7 +254,7 @@ static int take_descr(const struct descr *d, struct npy *out, struct err *e)
 
 /* --- the dict ---------------------------------------------------------------------------------------------- */
 
-/* Passes what is in brackets, however deep; strings may hold some too. */
+/* Passes a bracket and all up to its end. Brackets in strings do not count. */
 static bool take_brackets(struct parser *p)
 {
 	struct bytes text;
@@ -270,7 +271,7 @@ static bool take_brackets(struct parser *p)
 	return true;
 }
 
-/* How many fields LIST has; 3 for more, and for what is no list of pairs of strings. */
+/* How many fields LIST has: 1, 2, or 3 if there are more or it is no list of pairs of strings. */
 static unsigned parse_fields(struct bytes list, struct descr *d)
 {
 	struct parser p = {.at = cursor_of(list)};
@@ -342,7 +343,7 @@ static const struct {
 
 enum { KEYS = sizeof keys / sizeof *keys };
 
-/* A key and its value; SEEN has a bit for each key that was there. Of a key that comes twice the last one counts. */
+/* A key and its value. SEEN has a bit for each key that was there. If a key comes twice the last value counts. */
 static int parse_item(struct parser *p, unsigned *seen, struct npy *out)
 {
 	struct bytes name;

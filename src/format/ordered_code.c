@@ -39,7 +39,7 @@ static int add_snum(struct buf *out, int64_t v)
 
 		bytes[i] = (uint8_t)(shift < 64 ? v >> shift : v >> 63);
 	}
-	/* n ones from the top bit on; the zero behind them is the sign's own complement. */
+	/* n ones from the top bit on. The zero behind them leaves a bit that is V's sign. */
 	bytes[0] ^= (uint8_t)(n < 8 ? 0xff << (8 - n) : 0xff);
 	if (n > 8)
 		bytes[1] ^= (uint8_t)(0xff << (16 - n));

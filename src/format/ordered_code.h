@@ -10,8 +10,8 @@
 #pragma once
 #include "base/buf.h"
 
-/* Appends the key of the slice of NAME with RANK pairs (start, length) at EXTENTS. -ENOMEM. */
+/* Appends the key of a slice of NAME. EXTENTS: RANK pairs (start, length). -ENOMEM. */
 int slice_key_encode(struct buf *out, struct bytes name, unsigned rank, const int64_t *extents);
 
-/* Appends KEY, of a slice of the tensor FROM, as that of the same slice of TO. -EINVAL: it is none of FROM's; -ENOMEM. */
+/* KEY is that of a slice of the tensor FROM. Appends the key of the same slice of TO. -EINVAL: it is not; -ENOMEM. */
 int slice_key_rename(struct buf *out, struct bytes key, struct bytes from, struct bytes to);

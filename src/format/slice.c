@@ -16,7 +16,7 @@ bool shape_count(unsigned rank, const int64_t *dims, uint64_t *count)
 int slice_resolve(unsigned rank, const int64_t *dims, int64_t *extents, uint64_t *count,
 		  struct err *e)
 {
-	uint64_t n = 1; /* at most the whole's, which is known to fit */
+	uint64_t n = 1; /* does not overflow: it is at most the whole's */
 
 	for (unsigned i = 0; i < rank; i++) {
 		int64_t *start = &extents[2 * i], *len = start + 1;
@@ -75,9 +75,9 @@ uint64_t slice_run(unsigned rank, const int64_t *dims, const int64_t *extents, u
 		   uint64_t *len)
 {
 	uint64_t run = 1, stride = 1, at = 0, number;
-	unsigned outer = rank; /* dimensions in front of those that make up a run */
+	unsigned outer = rank; /* dimensions before those of a run */
 
-	/* A run: the trailing dimensions that the slice has in full, times its length in the one before them. */
+	/* A run: the last dimensions, as far as the slice has them in full, times its length in the one before them. */
 	while (outer > 0) {
 		outer--;
 		run *= (uint64_t)extents[2 * outer + 1];
@@ -98,8 +98,8 @@ uint64_t slice_run(unsigned rank, const int64_t *dims, const int64_t *extents, u
 	return at + from % run;
 }
 
-/* The next of the runs that hold the slice's elements [FROM, FROM + N), which are left to those behind it.
- * False at the end. */
+/* The next run of the slice's elements [FROM, FROM + N): LEN elements, at AT in the whole. FROM and N are then those
+ * behind it. False at the end. */
 static bool next_run(unsigned rank, const int64_t *dims, const int64_t *extents, uint64_t *from,
 		     uint64_t *n, uint64_t *at, uint64_t *len)
 {

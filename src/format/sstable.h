@@ -1,4 +1,4 @@
-/* src/format/sstable.h: the table that a V2 index and a V1 checkpoint are, as callers see it.
+/* src/format/sstable.h: a table of keys and values, which a V2 index and a V1 checkpoint are.
  *
  *   data block*  metaindex block (empty)  index block  footer[48]
  *   footer:      metaindex handle  index handle  zeros to 40 bytes  magic[8]
@@ -19,38 +19,38 @@ struct sstable {
 	uint64_t index_at;
 };
 
-/* Whether SRC ends as a table does. */
+/* Does SRC end as a table does? */
 bool sstable_probe(const struct source *src);
 
 /* Reads footer and index block. -EUCLEAN (not a table, malformed), -EBADMSG (checksum), or of reading. */
 int sstable_open(struct sstable *t, struct source src, struct err *e);
 void sstable_close(struct sstable *t);
 
-/* Walks forward through all entries. Every block is verified before its first entry is given out, keys are
- * strictly ascending over the whole table, and lie where the index block says. */
+/* Walks forward through all entries. Every block is verified before its first entry is given out. Keys must strictly
+ * ascend over the whole table, and lie where the index block says. */
 struct sstable_iter {
 	const struct sstable *t;
 	struct block_iter index, data;
 	struct buf block; /* contents of the current data block */
 	struct buf last; /* the last key of the blocks before it */
 	bool has_last;
-	bool in_data; /* an error is one of a data block, and not of the index block */
+	bool in_data; /* an error is that of a data block, not of the index block */
 };
 
 int sstable_iter_init(struct sstable_iter *it, const struct sstable *t, struct err *e);
 void sstable_iter_release(struct sstable_iter *it);
 
-/* 1: sstable_key and sstable_value are those of the next entry, until the next call; 0: at the end; or as
- * for block_read. After an error the walk is over, unless sstable_skip is called. */
+/* 1: sstable_key and sstable_value are those of the next entry, until the next call; 0: the end; or as of block_read,
+ * -ENOMEM. After an error the walk is over, unless sstable_skip is called. */
 int sstable_next(struct sstable_iter *it, struct err *e);
 
-/* After an error: the walk goes on behind the data block that failed, of whose keys none is beyond it->index.key.
- * False if it was the index block, and it can't. */
+/* After an error: the walk goes on behind the data block that failed, whose last key is at most it->index.key. False if
+ * the index block failed, and it can't. */
 bool sstable_skip(struct sstable_iter *it);
 
-/* Checks what neither walk nor search looks at: that the footer is as a writer makes it, the metaindex block with its
- * checksum, and that the blocks, which the data blocks' contents are not read for, lie behind one another in the order
- * above. UNUSED: how many bytes no block covers; TensorFlow leaves none. -EUCLEAN, -EBADMSG, or of reading. */
+/* Checks what neither walk nor search looks at: that the footer is as a writer makes it, the metaindex block, and that
+ * all blocks lie behind one another in the order above. It does not read data blocks. UNUSED: how many bytes are in no
+ * block; TensorFlow leaves none. -EUCLEAN, -EBADMSG, or of reading. */
 int sstable_check(const struct sstable *t, uint64_t *unused, struct err *e);
 
 static inline struct bytes sstable_key(const struct sstable_iter *it)
@@ -63,31 +63,31 @@ static inline struct bytes sstable_value(const struct sstable_iter *it)
 	return it->data.value;
 }
 
-/* The value under KEY, which lies in BLOCK. 1, 0 if there is none, or as for block_read. */
+/* Looks KEY up. 1: VALUE is its value, and lies in BLOCK; 0: there is none; or as of block_read. */
 int sstable_get(const struct sstable *t, struct bytes key, struct buf *block, struct bytes *value,
 		struct err *e);
 
-/* Writes a table byte for byte as TensorFlow would, uncompressed. After an error it can only be released. */
+/* Writes a table byte for byte as TensorFlow would, uncompressed. After an error the writer can only be released. */
 struct sstable_writer {
 	struct sink out;
 	uint64_t at; /* how many bytes have gone out */
 	struct block_writer data, index;
-	struct extent
-		block; /* the last block that went out, not yet in the index block if `pending` */
-	bool pending, any;
-	struct buf last; /* key */
+	struct extent block; /* the last one that went out */
+	bool pending; /* that is not in the index block yet */
+	bool any; /* there was an entry */
+	struct buf last; /* the last key */
 };
 
 void sstable_writer_init(struct sstable_writer *w, struct sink out);
 void sstable_writer_release(struct sstable_writer *w);
 
-/* Keys come in strictly ascending order. -EINVAL if this one does not, -E2BIG (key or value beyond 4 GiB), -ENOMEM, or
- * what the sink says. */
+/* Keys must strictly ascend. -EINVAL (this one does not), -E2BIG (key or value beyond 4 GiB), -ENOMEM, or what the sink
+ * says. */
 int sstable_writer_add(struct sstable_writer *w, struct bytes key, struct bytes value,
 		       struct err *e);
 
-/* Index block and footer. A table may have no entries. */
+/* Writes the index block and the footer. A table may have no entries. */
 int sstable_writer_finish(struct sstable_writer *w, struct err *e);
 
-/* The footer that goes with those two blocks. */
+/* Makes the footer of a table with these two blocks. */
 void sstable_footer(uint8_t out[SSTABLE_FOOTER], struct extent metaindex, struct extent index);

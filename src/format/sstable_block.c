@@ -34,8 +34,7 @@ int block_read(const struct source *src, struct extent at, struct buf *out, stru
 	if (__builtin_add_overflow(at.len, BLOCK_TRAILER, &size))
 		return err_set(e, -EUCLEAN, "block at %" PRIu64 ": length %" PRIu64, at.off,
 			       at.len);
-	r = source_read(src, at.off, size, &raw,
-			e); /* bounds are checked there, before it allocates */
+	r = source_read(src, at.off, size, &raw, e); /* checks the bounds before it allocates */
 	if (r < 0)
 		return err_wrap(e, r, "block at %" PRIu64, at.off);
 
@@ -85,7 +84,7 @@ void block_iter_release(struct block_iter *it)
 	*it = (struct block_iter){0};
 }
 
-/* Makes the current key SHARED bytes of the last one and OWN; tells whether it is greater than that. */
+/* Makes KEY its first SHARED bytes and OWN. GREATER: is it greater than it was? */
 static int set_key(struct buf *key, uint32_t shared, struct bytes own, bool *greater)
 {
 	*greater = bytes_cmp(own, key->p ? bytes_of(key->p + shared, key->n - shared)
@@ -135,7 +134,7 @@ void block_writer_reset(struct block_writer *w)
 	w->contents.n = w->key.n = w->restarts.n = w->since = 0;
 }
 
-/* A block has a restart at 0 though it has no entries. */
+/* A block has a restart at 0, even without entries. */
 static int add_restart(struct block_writer *w)
 {
 	uint8_t at[4];

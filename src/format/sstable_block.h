@@ -1,11 +1,11 @@
-/* src/format/sstable_block.h: one block of an SSTable, read and verified or written, and the entries in it.
+/* src/format/sstable_block.h: one block of a table, read and verified or written, and the entries in it.
  *
  * On disk:   contents[len]  type[1]  crc32c[4, masked; of contents and type]
  * Contents, once uncompressed:
  *            entry*  restart[4] * n  n[4]
  *   entry:   varint32 shared  varint32 unshared  varint32 value_len  key[unshared]  value[value_len]
- * A key is the first `shared` bytes of the key before it and then its own. Restarts serve searches from the
- * middle of a block; blocks here are read from their start, so only their number is looked at.
+ * A key is the first `shared` bytes of the key before it, then its own `unshared` ones. Restarts serve searches from the
+ * middle of a block. Here blocks are read from their start, so only the number of restarts is looked at.
  * Source: LevelDB's doc/table_format.md; TensorFlow's tsl/lib/io/{block,format}.cc. */
 #pragma once
 #include "base/buf.h"
@@ -18,9 +18,9 @@ struct extent {
 	uint64_t off, len; /* len does not count the trailer */
 };
 
-/* Reads and verifies the block at AT; on success OUT owns its contents, uncompressed. On failure OUT is as it
- * was, E says which block and why, and the result is -EUCLEAN (malformed), -EBADMSG (wrong checksum) or
- * what source_read returned. */
+/* Reads and verifies the block at AT, and puts its contents, uncompressed, into OUT in place of what was there. If it
+ * fails, OUT is as it was, and E says which block and why: -EUCLEAN (malformed), -EBADMSG (wrong checksum), or as of
+ * source_read. */
 int block_read(const struct source *src, struct extent at, struct buf *out, struct err *e);
 
 struct block_iter {
@@ -34,28 +34,28 @@ struct block_iter {
 int block_iter_init(struct block_iter *it, struct bytes contents, uint64_t start, struct err *e);
 void block_iter_release(struct block_iter *it);
 
-/* 1: key and value are those of the next entry; 0: there is none; -EUCLEAN: malformed, or a key not greater
- * than the one before it. */
+/* 1: key and value are those of the next entry; 0: there is none; -EUCLEAN: it is malformed, or its key is not greater
+ * than the one before; -ENOMEM. */
 int block_iter_next(struct block_iter *it, struct err *e);
 
-/* The contents of a block that is being made. Keys must ascend; each INTERVAL-th is written in full. */
+/* Writes the contents of a block. Keys must ascend; each INTERVAL-th is written in full. */
 struct block_writer {
 	struct buf contents, key; /* the entries so far, the key of the last */
 	struct buf restarts; /* as stored */
-	unsigned interval, since; /* entries from restart to restart, and since the last */
+	unsigned interval, since; /* entries from one restart to the next, and since the last */
 };
 
 void block_writer_init(struct block_writer *w, unsigned interval);
 void block_writer_release(struct block_writer *w);
 
-/* -ENOMEM. */
+/* Adds an entry. -ENOMEM. */
 int block_writer_add(struct block_writer *w, struct bytes key, struct bytes value);
 
-/* What the contents would take, were they ended here. */
+/* The size of the contents, if they ended here. */
 size_t block_writer_size(const struct block_writer *w);
 
-/* Puts the restarts behind the entries: `contents` is then what goes into the block. -ENOMEM. */
+/* Adds the restarts behind the entries: `contents` are now complete. -ENOMEM. */
 int block_writer_end(struct block_writer *w);
 
-/* Ready for the next block. */
+/* Empties the writer for the next block. */
 void block_writer_reset(struct block_writer *w);

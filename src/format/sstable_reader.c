@@ -69,7 +69,8 @@ void sstable_iter_release(struct sstable_iter *it)
 	buf_release(&it->last);
 }
 
-/* The block that is done must end at or before its key in the index block; the next begins behind it. */
+/* Checks that the block that is done ends at or before its key in the index block. Keeps its last key, since the next
+ * block must begin behind it. */
 static int finish_block(struct sstable_iter *it, struct err *e)
 {
 	if (!it->data.value.p) /* none yet, or one without entries */
@@ -133,13 +134,12 @@ bool sstable_skip(struct sstable_iter *it)
 	if (!it->in_data)
 		return false;
 	it->data.at = cursor_of(bytes_of(NULL, 0));
-	it->data.value =
-		bytes_of(NULL, 0); /* as of a block without entries: its keys count for nothing */
+	it->data.value = bytes_of(NULL, 0); /* as of a block without entries */
 	it->data.key.n = 0;
 	return true;
 }
 
-/* --- what is read neither by walking nor by searching ------------------------------------------------------ */
+/* --- checks of what is neither walked nor searched --------------------------------------------------------- */
 
 static int check_footer(const struct sstable *t, struct extent *metaindex, struct extent *index,
 			struct err *e)
@@ -160,7 +160,7 @@ static int check_footer(const struct sstable *t, struct extent *metaindex, struc
 	return 0;
 }
 
-/* Blocks up to END were seen, and this one is next. */
+/* AT is the next block behind END, which becomes its end. UNUSED grows by the gap before it. */
 static int follow_block(struct extent at, uint64_t *end, uint64_t *unused, struct err *e)
 {
 	if (at.off < *end)
@@ -219,7 +219,7 @@ int sstable_check(const struct sstable *t, uint64_t *unused, struct err *e)
 	return r;
 }
 
-/* The block in which KEY must be, if it is anywhere. */
+/* AT: the only block in which KEY can be. 1, or 0 if there is none. */
 static int find_block(const struct sstable *t, struct bytes key, struct extent *at, struct err *e)
 {
 	CLEANUP(block_iter_release) struct block_iter it = {0};

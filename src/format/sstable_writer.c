@@ -1,4 +1,4 @@
-/* The sizes, and where a block ends, are those of TensorFlow's tsl/lib/io/table_builder.cc, so that a table of the same
+/* The sizes, and where a block ends, are those of TensorFlow's tsl/lib/io/table_builder.cc. So a table of the same
  * entries has the same bytes. */
 #include "base/crc32c.h"
 #include "format/sstable.h"
@@ -6,7 +6,7 @@
 
 enum {
 	BLOCK_SIZE = 256 << 10,
-	LARGE_ENTRY = 2 * BLOCK_SIZE, /* has a block of its own, unless others follow it */
+	LARGE_ENTRY = 2 * BLOCK_SIZE, /* ends the block before it */
 	DATA_INTERVAL = 16,
 	INDEX_INTERVAL = 1,
 };
@@ -77,7 +77,7 @@ static size_t put_handle(uint8_t out[20], struct extent at)
 	return n + put_varint(out + n, at.len);
 }
 
-/* Enters the last block under the key in `last`. */
+/* Adds the last block to the index block, under the key in `last`. */
 static int add_pending(struct sstable_writer *w, struct err *e)
 {
 	uint8_t handle[20];
@@ -87,8 +87,8 @@ static int add_pending(struct sstable_writer *w, struct err *e)
 	return no_memory(e, block_writer_add(&w->index, buf_bytes(&w->last), bytes_of(handle, n)));
 }
 
-/* Shortens LAST to a key that is not less and still less than NEXT, where a byte more at their first difference
- * makes one. */
+/* Shortens LAST to a key that is not less than it, but less than NEXT. It ends at their first difference, with that byte
+ * increased by one; where that is no such key LAST stays. */
 static void shorten_to_separator(struct buf *last, struct bytes next)
 {
 	size_t i = 0;
@@ -101,7 +101,7 @@ static void shorten_to_separator(struct buf *last, struct bytes next)
 	last->n = i + 1;
 }
 
-/* The same without anything behind: the first byte that can be greater is. */
+/* The same where no key follows: it ends at the first byte that can be increased. */
 static void shorten_to_successor(struct buf *last)
 {
 	for (size_t i = 0; i < last->n; i++)
@@ -161,7 +161,7 @@ int sstable_writer_finish(struct sstable_writer *w, struct err *e)
 	struct extent metaindex, index;
 	int r = flush(w, e);
 
-	if (r == 0) /* no entries: only a restart */
+	if (r == 0) /* the metaindex block, without entries */
 		r = end_block(w, &w->data, &metaindex, e);
 	if (r == 0 && w->pending) {
 		shorten_to_successor(&w->last);

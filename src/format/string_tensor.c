@@ -22,7 +22,7 @@ static uint32_t crc_length(uint32_t crc, uint64_t len, bool big_endian)
 	return crc32c_extend(crc, b, 8);
 }
 
-/* ALL: how long they are together. */
+/* ALL: the sum of the lengths. */
 static int read_lengths(struct reader *r, struct strings *s, bool big_endian, uint32_t *crc,
 			uint64_t *all, struct err *e)
 {
@@ -46,7 +46,7 @@ static int read_lengths(struct reader *r, struct strings *s, bool big_endian, ui
 	return 0;
 }
 
-/* Reads the checksum behind the lengths, and extends CRC, which is theirs, by it. */
+/* Compares the checksum behind the lengths with CRC, which is theirs, and extends that by its 4 bytes. */
 static int check_lengths(struct reader *r, bool big_endian, uint32_t *crc, struct err *e)
 {
 	uint32_t stored;
@@ -67,7 +67,8 @@ static int check_lengths(struct reader *r, bool big_endian, uint32_t *crc, struc
 	return 0;
 }
 
-/* Notes whether a string ends with the last byte of one that lies at [from, from + n) of the strings. */
+/* Notes if a string that ends in B ends with a NUL. B lies at FROM among the bytes of all strings; *NEXT is the first
+ * string that may end in it. */
 static void look_for_nuls(struct strings *s, uint64_t *next, uint64_t from, struct bytes b)
 {
 	for (; s->ends && *next < s->n && s->ends[*next] <= from + b.n; ++*next)

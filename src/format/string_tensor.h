@@ -12,23 +12,26 @@
 
 struct strings {
 	uint64_t n;
-	uint64_t *ends; /* [n]: where string i ends, counted from the first one's start; owned */
+	uint64_t *ends; /* [n], owned: where string i ends, counted from the start of the first */
 	uint64_t data; /* where the first one starts in the source */
 	uint64_t longest; /* bytes */
-	bool ends_in_nul; /* some string does: NumPy's S type would lose that */
+	bool ends_in_nul; /* some string does; NumPy's S type would lose the NUL */
 };
 
-/* Reads N strings from SIZE bytes at OFF and verifies both checksums (CRC: the entry's, not masked; the
- * strings themselves are read once for it, in pieces, if CHECK). -EUCLEAN, -EBADMSG, -ENOMEM, or of reading. */
+/* Where a tensor of strings lies. */
 struct strings_place {
-	uint64_t off, size, n;
+	uint64_t off, size, n; /* N strings in SIZE bytes at OFF */
 	bool big_endian;
-	bool check;
-	uint32_t crc;
+	bool check; /* compare the entry's checksum, too */
+	uint32_t crc; /* the entry's, not masked */
 };
+
+/* Reads the lengths of the strings and verifies their checksum. The strings are read once, in pieces, and not kept; with
+ * `check` the entry's checksum is verified as well. -EUCLEAN, -EBADMSG, -ENOMEM, or of reading. */
 int strings_read(const struct source *src, const struct strings_place *at, struct strings *out,
 		 struct err *e);
-/* The same, but nothing is kept, and nothing may be behind the strings. */
+
+/* The same, but nothing is kept, and no bytes may be left behind the strings. */
 int strings_check(const struct source *src, const struct strings_place *at, struct err *e);
 void strings_release(struct strings *s);
 
@@ -43,8 +46,9 @@ static inline uint64_t strings_len(const struct strings *s, uint64_t i)
 	return s->ends[i] - (i ? s->ends[i - 1] : 0);
 }
 
-/* Writes N strings in three rounds: the length of each, then strings_writer_lengths_end, then the bytes of each, in
- * pieces as they come. At the end `size` and `crc` are the entry's. What fails is what the sink says. */
+/* Writes strings. Start with {.out, .big_endian}, then call strings_writer_length for each string,
+ * strings_writer_lengths_end once, and strings_writer_bytes for the bytes of each, in pieces of any size. At the end
+ * `size` and `crc` are the entry's. Errors are those of the sink. */
 struct strings_writer {
 	struct sink out;
 	bool big_endian;

@@ -49,7 +49,7 @@ int v1_probe(struct source src)
 		r = sstable_iter_init(&it, &t, NULL);
 	if (r == 0)
 		r = sstable_next(&it, NULL);
-	if (r > 0) /* field 1, a message; a bundle's header begins otherwise */
+	if (r > 0) /* key "" and field 1, a message: a bundle's header begins otherwise */
 		r = !sstable_key(&it).n && sstable_value(&it).n && sstable_value(&it).p[0] == 0x0a;
 	sstable_iter_release(&it);
 	sstable_close(&t);
@@ -112,7 +112,7 @@ void v1_tensor(const struct v1 *v, size_t i, struct buf *scratch, struct v1_tens
 
 /* --- values ------------------------------------------------------------------------------------------------ */
 
-/* Adds N numbers, of which each stands in FROM_SIZE bytes at FROM, as their low ITEM bytes. */
+/* Appends the low ITEM bytes of each of the N numbers at FROM, which have FROM_SIZE bytes each. */
 static int add_narrowed(struct buf *out, const void *from, size_t n, size_t from_size, size_t item)
 {
 	const uint8_t *p = from;
@@ -133,7 +133,7 @@ static int add_narrowed(struct buf *out, const void *from, size_t n, size_t from
 	return 0;
 }
 
-/* As string_tensor.h has it. */
+/* Appends strings as in string_tensor.h. */
 static int add_strings(struct buf *out, const ProtobufCBinaryData *strings, size_t n)
 {
 	struct strings_writer w = {.out = sink_of_buf(out)};

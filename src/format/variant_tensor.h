@@ -1,9 +1,9 @@
-/* src/format/variant_tensor.h: DT_VARIANT on disk, as far as its checksum goes.
+/* src/format/variant_tensor.h: the checksums of a DT_VARIANT.
  *
  *   each element:  varint64 len   VariantTensorDataProto[len]   masked(c)[4]
- *   c: crc32c of all so far, of each element its length as 8 bytes, its message, and the 4 bytes as stored
- * The checksum of the entry is c at the end. In a big-endian bundle the checksums, and the lengths that enter c, are
- * big-endian. Source: TensorFlow's tensor_bundle.cc, WriteVariantTensor. */
+ *   c: crc32c of all so far: of each element its length as 8 bytes, its message, and the 4 bytes as stored
+ * The entry's checksum is c at the end. In a big-endian bundle the checksums are big-endian, and so are the lengths that
+ * go into c. Source: TensorFlow's tensor_bundle.cc, WriteVariantTensor. */
 #pragma once
 #include "base/source.h"
 
@@ -13,5 +13,5 @@ struct variants_place {
 	uint32_t crc; /* the entry's, not masked */
 };
 
-/* Reads all of it and compares the checksums. -EUCLEAN, -EBADMSG, -ENOMEM, or of reading. */
+/* Reads all elements and compares the checksums. -EUCLEAN, -EBADMSG, -ENOMEM, or of reading. */
 int variants_check(const struct source *src, const struct variants_place *at, struct err *e);

@@ -3,6 +3,8 @@
 #include "directory/listing.h"
 #include "fuse/ckptfs.h"
 #include "fuse/reply.h"
+#include "message/state.h"
+#include "step/text_kind.h"
 #include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
@@ -266,7 +268,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 		.state_name =
 			c->options->latest_filename ? c->options->latest_filename : STATE_NAME,
 		.meta_suffix =
-			c->options->meta_graph_suffix ? c->options->meta_graph_suffix : "meta",
+			c->options->meta_graph_suffix ? c->options->meta_graph_suffix : META_SUFFIX,
 		.family = c->family,
 		.verify = c->options->verify,
 		.writable = is_writable(c),

@@ -70,7 +70,7 @@ static struct bytes key_of(const Tensorflow__VariableDef *v)
 		     : bytes_str(v->variable_name);
 }
 
-/* A membership as it is gathered, with places in place of pointers, which move as buffers grow. */
+/* A membership while they are gathered. It has offsets, not pointers, since a buffer moves as it grows. */
 struct gathered {
 	size_t key, key_n, collection;
 };

@@ -50,7 +50,7 @@ static int add_names(const Tensorflow__TrackableObjectGraph *g, struct buf *item
 	return r;
 }
 
-/* Of one key the first comes first. */
+/* Names of the same key keep the order of the graph. */
 static int compare_names(const void *a, const void *b, void *texts)
 {
 	const struct object_name *x = a, *y = b;
@@ -164,7 +164,7 @@ bool object_keys_cover(const struct object_keys *k, struct bytes key)
 {
 	bool covered = has_key(k, key, true);
 
-	/* Behind what several tensors have in common their own names are short: "-keys", "_STATE". */
+	/* Behind the attribute's key a tensor of several has a short name: "-keys", "_STATE". */
 	for (size_t n = key.n; n > 0 && !covered && key.p[n - 1] != '/'; n--)
 		covered = has_key(k, bytes_of(key.p, n - 1), false);
 	return covered;

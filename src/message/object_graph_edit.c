@@ -1,15 +1,15 @@
 /* src/message/object_graph_edit.c: the object graph of a checkpoint whose variables were renamed or removed.
  *
- * Source: TensorFlow's python/checkpoint/restore.py and util.py. What an object's tensors are called is known to the
- * object; of its node TensorFlow takes the first key up to ".ATTRIBUTES/", puts those names behind it, and fails if one
- * of them is not stored. So:
- *   1. A node keeps its values if all of their keys go to one new place, each with the same name behind it.
- *   2. Else it loses all of them: some alone would make restore fail. That holds as well for a key without a place.
- *   3. A node that has nothing any more is no longer referred to, as child or as slot variable: TensorFlow takes what
- *      is referred to for restored, and assert_consumed would be content with an object that was given no value.
- *      It stays among the nodes, which are known by their number. The slots of a variable go with it: TensorFlow
- *      writes none without.
- *   4. has_checkpoint_values, where it is, becomes false for a node that has no values, nor any node below it. */
+ * Source: TensorFlow's python/checkpoint/restore.py and util.py. An object knows the names of its tensors. To restore
+ * it, TensorFlow takes its node's first key up to ".ATTRIBUTES/", the place, puts those names behind it, and fails if
+ * one of these keys is not stored. So:
+ *   1. A node keeps its values if all of their keys move to one new place, each with the same name behind it.
+ *   2. Else it loses all of them, since restore would fail with some. A key without a place counts as one that differs.
+ *   3. References to a node that has nothing left are removed, from its parents and from its slots' lists. TensorFlow
+ *      takes each node that is referred to for restored, so assert_consumed would accept an object without its values.
+ *      The node itself stays, since nodes are known by their number. The slots of a variable go with it: TensorFlow
+ *      writes none without their variable.
+ *   4. has_checkpoint_values, where it is set, becomes false for a node without values in itself or below it. */
 #include "base/cleanup.h"
 #include "base/utf8.h"
 #include "message/object_graph.h"
@@ -27,10 +27,10 @@ struct edit {
 	const struct key_change *changes;
 	size_t n;
 	bool changed, lost; /* any key; any node's values */
-	bool *gone; /* by node: it has nothing any more */
+	bool *gone; /* by node: it has nothing left */
 };
 
-/* Of a number that no node has, the one behind the last, which arrays by node have room for. */
+/* The index of a node. For a number that no node has it is n_nodes, and arrays by node have room for that. */
 static size_t index_of(const graph_t *g, int32_t node_id)
 {
 	return node_id < 0 || (size_t)node_id > g->n_nodes ? g->n_nodes : (size_t)node_id;
@@ -43,7 +43,7 @@ static int no_memory(const graph_t *g, struct err *e)
 
 /* --- where a node's values go ------------------------------------------------------------------------------ */
 
-/* KEY up to where TensorFlow puts the names of an object's tensors (_extract_saveable_name). */
+/* KEY up to where TensorFlow puts the names of an object's tensors (_extract_saveable_name). False: it has no place. */
 static bool place_of(struct bytes key, struct bytes *place)
 {
 	static const char mark[] = ".ATTRIBUTES/";
@@ -59,18 +59,18 @@ static struct bytes behind(struct bytes key, struct bytes place)
 	return bytes_of(key.p + place.n, key.n - place.n);
 }
 
-/* Others would make protobuf refuse the whole graph; a NUL, pb.h. */
+/* Else protobuf would refuse the whole graph. For NUL see pb.h. */
 static bool can_be_string(struct bytes b)
 {
 	return utf8_valid(b) && !memchr(b.p, 0, b.n);
 }
 
 struct fate {
-	struct bytes place; /* where its values are now; p NULL: none seen yet */
+	struct bytes place; /* where its values move to; p NULL: none seen yet */
 	bool changed, lost;
 };
 
-/* One of the node's tensors was called FROM and is called TO. */
+/* One of the node's tensors moves from FROM to TO. */
 static void follow(struct fate *f, struct bytes from, struct bytes to)
 {
 	struct bytes old, new;
@@ -84,7 +84,7 @@ static void follow(struct fate *f, struct bytes from, struct bytes to)
 		f->place = new;
 }
 
-/* The changes of what is stored because of A: as object_keys_cover has it. */
+/* Follows the changes of the tensors of A, which are those of object_keys_cover. */
 static void follow_attribute(const struct edit *edit, const attribute_t *a, struct fate *f)
 {
 	struct bytes key = bytes_str(a->checkpoint_key);
@@ -114,14 +114,14 @@ static int move(const struct edit *edit, node_t *node, struct bytes place, struc
 
 		place_of(key, &old);
 		if (bytes_eq(old, place))
-			continue; /* PLACE may lie in this key */
+			continue; /* and PLACE may point into this key */
 		rest = behind(key, old);
 		moved = malloc(place.n + rest.n + 1);
 		if (!moved)
 			return no_memory(edit->graph, e);
 		memcpy(moved, place.p, place.n);
 		memcpy(moved + place.n, rest.p, rest.n + 1);
-		free(a->checkpoint_key); /* not the default: it has a place */
+		free(a->checkpoint_key); /* not the shared default, which has no place */
 		a->checkpoint_key = moved;
 	}
 	return 0;
@@ -134,7 +134,7 @@ static void lose(node_t *node)
 	node->n_attributes = 0;
 }
 
-/* But for the slots that it may have: they may go yet. */
+/* Its slots do not count: they may go yet. */
 static bool is_empty(const node_t *node)
 {
 	return !node->n_attributes && !node->n_children && !node->registered_saver;
@@ -160,7 +160,7 @@ static int edit_node(struct edit *edit, size_t i, struct err *e)
 
 /* --- what refers to it ------------------------------------------------------------------------------------- */
 
-/* Whether the slot, or what it is a slot of, has no value: then neither counts. */
+/* Does the slot go? It does without values, and without its variable, and then loses its values. */
 static bool drops_slot(struct edit *edit, const slot_t *slot)
 {
 	const graph_t *g = edit->graph;
@@ -255,7 +255,7 @@ static bool has_values(const node_t *node)
 	return node->n_attributes || node->n_slot_variables || node->registered_saver;
 }
 
-/* As TensorFlow's add_checkpoint_values_check: what has values itself, and all above it. */
+/* As TensorFlow's add_checkpoint_values_check: a node that has values, and all nodes above it. */
 static int update_has_values(const graph_t *g, struct err *e)
 {
 	CLEANUP(parents_release) struct parents p = {0};

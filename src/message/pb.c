@@ -35,8 +35,8 @@ static void *allocate(size_t n, struct pb_room *room)
 	return p;
 }
 
-/* The array at *ARRAY with place for one element behind the N of SIZE that it has. There is no count of
- * places: it is the power of two that N has reached. */
+/* Makes room in the array at *ARRAY for one element behind its N of SIZE, and returns that place, zeroed. How many the
+ * array has room for is not stored: it is the least power of two that is not below N. */
 static void *place_behind(void **array, size_t n, size_t size, struct pb_room *room)
 {
 	if ((n & (n - 1)) == 0) {
@@ -307,7 +307,8 @@ static int compare_for_text(const void *a, const void *b)
 	return r ? r : compare_places(a, b);
 }
 
-/* protobuf's upb writes from the end and so sorts backwards, but for which of two strings is longer. */
+/* upb writes a message from its end, and its order is odd for that: numbers descend; strings ascend, but the longer one
+ * comes first where the other is its beginning. */
 static int compare_for_wire(const void *a, const void *b)
 {
 	const struct entry *x = a, *y = b;

@@ -15,7 +15,7 @@ static int add_tag(struct buf *out, uint32_t number, unsigned wire_type)
 	return add_varint(out, (uint64_t)number << 3 | wire_type);
 }
 
-/* Puts in front of what OUT has from START how long it is. */
+/* Inserts, at START, the length of what OUT has from there on. */
 static int insert_length(struct buf *out, size_t start)
 {
 	size_t n = out->n - start, prefix;
@@ -144,7 +144,6 @@ static int pack_field(const ProtobufCMessage *m, const ProtobufCFieldDescriptor 
 	return r;
 }
 
-/* As protobuf writes them: numbers packed where proto3 or the field says so, both halves of an entry always. */
 static int pack_fields(const ProtobufCMessage *m, struct packing how, struct buf *out)
 {
 	int r = 0;

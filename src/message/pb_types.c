@@ -1,4 +1,4 @@
-/* Every message type of proto/ that is not nested in another: what an Any may hold. */
+/* All message types of proto/ that are not nested in another: those that an Any may hold. */
 #include "bundle.pb-c.h"
 #include "debug_info.pb-c.h"
 #include "google.pb-c.h"

@@ -3,7 +3,7 @@
 
 static bool wire_next(struct cursor *c, struct pb_wire *out, int depth);
 
-/* The fields up to the end of group NUMBER, which the cursor is left behind. */
+/* OUT: the fields up to the end of group NUMBER. The cursor passes that, too. */
 static bool wire_group(struct cursor *c, uint32_t number, struct bytes *out, int depth)
 {
 	const uint8_t *start = c->p;

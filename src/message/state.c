@@ -68,7 +68,7 @@ bool state_is_timed(const struct state *s)
 	return s->n_timestamps && s->n_timestamps == s->n_paths;
 }
 
-/* Less what a V1 set's pattern ends in: "-?????-of-00002". */
+/* NAME without the end of a V1 set's pattern, "-?????-of-00002". */
 static struct bytes cut_wildcard(struct bytes name)
 {
 	enum { LENGTH = 15, QUESTIONS = 5, DIGITS = 5 };

@@ -7,6 +7,9 @@
 #include "base/buf.h"
 #include "base/error.h"
 
+/* What the file is called where nobody has given it another name. */
+#define STATE_NAME "checkpoint"
+
 struct state {
 	void *message; /* owns what the pointers below lead to */
 	const char *latest; /* not empty */
@@ -15,20 +18,20 @@ struct state {
 	const double *timestamps; /* [n_timestamps] */
 	size_t n_timestamps;
 	double last_preserved;
-	struct buf unknown; /* fields that no TensorFlow knows, as they are written */
+	struct buf unknown; /* fields that TensorFlow does not know, as they are written */
 };
 
-/* -EINVAL: not such a text, or one without model_checkpoint_path; -E2BIG, -ENOMEM. */
+/* -EINVAL: TEXT is no CheckpointState, or has no model_checkpoint_path; -E2BIG, -ENOMEM. */
 int state_parse(struct bytes text, struct state *out, struct err *e);
 void state_release(struct state *s);
 
-/* Appends the text, as TensorFlow writes it, of what the fields of S say; `message` is not looked at. -EINVAL: a path
- * that is not UTF-8, which no TensorFlow would read; -ENOMEM. */
+/* Appends S as TensorFlow writes it. It looks at the fields, not at `message`. -EINVAL: a path is not UTF-8, so
+ * TensorFlow would not read it; -ENOMEM. */
 int state_print(const struct state *s, struct buf *out, struct err *e);
 
 /* Has every path a time? */
 bool state_is_timed(const struct state *s);
 
-/* Such files name steps by paths of machines that are gone, of Windows, or with a V1 set's wildcards, so of a path
- * only its last component counts, less "-?????-of-00002". That is what lies in it; WINDOWS: '\' too ends a folder. */
+/* The name of the step that PATH leads to, which lies in PATH: its last component, without the "-?????-of-00002" of a V1
+ * set. The rest does not count, as the file may come from another machine. WINDOWS: '\' ends a component, too. */
 struct bytes state_step(const char *path, bool windows);

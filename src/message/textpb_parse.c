@@ -8,7 +8,7 @@
 struct parser {
 	struct scan *in;
 	struct pb_room room;
-	struct buf *unknown; /* where fields go that the outermost message does not know; or NULL */
+	struct buf *unknown; /* takes unknown fields of the outermost message, or NULL */
 };
 
 static int no_room(struct parser *p)
@@ -137,7 +137,7 @@ static int parse_value(struct parser *p, ProtobufCMessage *m, const ProtobufCFie
 	return sub ? parse_body(p, sub, depth + 1) : no_room(p);
 }
 
-/* [ VALUE , ... ], with the bracket passed. */
+/* The rest of [ VALUE , ... ], behind the bracket. */
 static int parse_list(struct parser *p, ProtobufCMessage *m, const ProtobufCFieldDescriptor *f,
 		      int depth)
 {
@@ -179,7 +179,7 @@ static bool closes(const struct parser *p)
 	return scan_at(p->in, '}') || scan_at(p->in, '>') || scan_at(p->in, ']');
 }
 
-/* Passes a value, whatever it is. *END: behind its last token. */
+/* Passes any value. *END is behind its last token. */
 static int skip_value(struct parser *p, const uint8_t **end)
 {
 	bool string = p->in->kind == TOKEN_STRING;
@@ -197,7 +197,7 @@ static int skip_value(struct parser *p, const uint8_t **end)
 	return r;
 }
 
-/* The token is the name of a field that M's type does not have. */
+/* Appends an unknown field, whose name is the token, to p->unknown. */
 static int keep_field(struct parser *p)
 {
 	const uint8_t *start = p->in->token.p, *end = start;
@@ -241,7 +241,7 @@ static int parse_field(struct parser *p, ProtobufCMessage *m, int depth)
 
 /* --- Any -------------------------------------------------------------------------------------------- */
 
-/* [type.googleapis.com/NAME] { FIELDS }, and the token is the first bracket. */
+/* [type.googleapis.com/NAME] { FIELDS } */
 static int parse_any(struct parser *p, ProtobufCMessage *any, int depth)
 {
 	const ProtobufCFieldDescriptor *fields = any->descriptor->fields;
@@ -279,7 +279,7 @@ static int parse_any(struct parser *p, ProtobufCMessage *any, int depth)
 	return 0;
 }
 
-/* The fields up to the sign CLOSING, or for 0 to the end of the text. */
+/* The fields up to the sign CLOSING; 0: up to the end of the text. */
 static int parse_fields(struct parser *p, ProtobufCMessage *m, char closing, int depth)
 {
 	bool is_any = !strcmp(m->descriptor->name, "google.protobuf.Any");

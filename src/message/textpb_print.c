@@ -7,11 +7,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { ANY_DEPTH = 8 }; /* an Any in an Any: each is unpacked, and so copied, on its own */
+/* How deep an Any in an Any is opened up. Unpacking one copies all that are in it. */
+enum { ANY_DEPTH = 8 };
 
 struct printer {
 	struct buf *out;
-	int r; /* of the first addition that failed; none is tried after it */
+	int r; /* the first error; nothing is added after it */
 	int depth;
 	int any_depth;
 };
@@ -74,7 +75,7 @@ static const char *escape_of(uint8_t c, char octal[5])
 	}
 }
 
-/* Characters past ASCII stand as they are in a string, and as octal escapes among bytes. */
+/* Past ASCII, characters of a string stand as they are, and bytes become octal escapes. */
 static void print_quoted(struct printer *p, struct bytes b, bool utf8)
 {
 	size_t plain = 0; /* from here to I nothing needs an escape */
@@ -183,7 +184,7 @@ static void print_field(struct printer *p, const ProtobufCFieldDescriptor *f, co
 
 /* --- maps ------------------------------------------------------------------------------------------- */
 
-/* Key and value are there, whether on the wire or not; a proto3 scalar that is zero is not shown all the same. */
+/* An entry has a key and a value, also where the wire has none. Still, a proto3 scalar that is zero is not printed. */
 static void print_entry(struct printer *p, const ProtobufCFieldDescriptor *f,
 			const ProtobufCMessage *m)
 {
@@ -256,7 +257,7 @@ static void print_wire(struct printer *p, const struct pb_wire *w)
 
 /* --- messages --------------------------------------------------------------------------------------- */
 
-/* M, if it is an Any of a type that is known, opened up. */
+/* Prints M opened up, if it is an Any of a known type; else returns false. */
 static bool print_any(struct printer *p, const ProtobufCMessage *m)
 {
 	const ProtobufCFieldDescriptor *fields = m->descriptor->fields;

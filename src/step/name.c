@@ -2,17 +2,17 @@
 
 #include "base/cleanup.h"
 #include "step/name.h"
+#include "step/text_kind.h"
 
-enum { COMPONENT_MAX = 255, PIECE_MAX = 200, SUFFIX_LEN = sizeof ".npy" - 1 };
+enum { COMPONENT_MAX = 255, PIECE_MAX = 200, ENDING_LEN = sizeof VAR_ENDING - 1 };
 
-#define OBJECT_GRAPH "_CHECKPOINTABLE_OBJECT_GRAPH"
-#define ATTRIBUTES   "/.ATTRIBUTES/"
-#define VALUE        "/.ATTRIBUTES/VARIABLE_VALUE"
-#define CLASH        "%2F" /* rule 2 never makes it: an entry holds no '/' */
+#define ATTRIBUTES "/.ATTRIBUTES/"
+#define VALUE      "/.ATTRIBUTES/VARIABLE_VALUE"
+#define CLASH      "%2F" /* rule 2 never makes it: an entry holds no '/' */
 
 /* --- rule 6 ------------------------------------------------------------------------------------------- */
 
-/* What rules 1 to 5 are applied to. */
+/* The name that rules 1 to 5 are applied to. */
 struct shown {
 	struct bytes name;
 	bool marker;
@@ -20,7 +20,7 @@ struct shown {
 
 static bool is_shown_in_full(struct bytes name)
 {
-	return bytes_eq(name, bytes_str(OBJECT_GRAPH)) ||
+	return bytes_eq(name, bytes_str(OBJECT_GRAPH_KEY)) ||
 	       (name.n && memmem(name.p, name.n, ATTRIBUTES, strlen(ATTRIBUTES)));
 }
 
@@ -39,7 +39,7 @@ static struct shown shown_of(enum name_flavour f, struct bytes key)
 
 /* --- components --------------------------------------------------------------------------------------- */
 
-/* Cuts the first component off REST; true if it is a folder, false if it is the last one. */
+/* C becomes the first component of REST. True if it is a folder, and cut off REST; false if it is the last one. */
 static bool next_component(struct bytes *rest, struct bytes *c)
 {
 	const uint8_t *slash = rest->n ? memchr(rest->p, '/', rest->n) : NULL;
@@ -58,8 +58,8 @@ static bool is_special(uint8_t c)
 	return c < 0x20 || c == 0x7f || c == '%';
 }
 
-/* In steps of eight bytes. (w - 0x20..) & ~w has the top bit of some byte set just if some byte of w is
- * below 0x20; likewise for the bytes of w ^ 0x7f.. and w ^ '%'.. that are below 1. */
+/* Looks at eight bytes at a time. (w - 0x20..) & ~w has the top bit of some byte set if and only if some byte of w is
+ * below 0x20. In the same way a byte of w ^ 0x7f.. or w ^ '%'.. is found that is 0. */
 static bool has_special(struct bytes b)
 {
 	const uint64_t ones = UINT64_MAX / 255;
@@ -82,27 +82,17 @@ static bool has_special(struct bytes b)
 	return false;
 }
 
-/* Rules 3 and 4: how many dots of TEXT, in a row from *AT on, are escaped. */
+/* Rules 3 and 4: how many dots of TEXT are escaped. They are in a row, the first of them at *AT. */
 static size_t dots_to_escape(struct bytes text, bool folder, size_t *at)
 {
-	static const struct {
-		const char *text;
-		size_t len;
-	} suffix[] = {{".npy", 4}, {".tsv", 4}, {".pbtxt", 6}};
+	size_t ending = folder ? file_ending(text) : 0;
 
 	*at = 0;
 	if ((text.n == 1 || text.n == 2) && text.p[0] == '.' && text.p[text.n - 1] == '.')
 		return text.n;
-	for (size_t i = 0; folder && i < sizeof suffix / sizeof suffix[0]; i++) {
-		size_t n = suffix[i].len;
-
-		if (text.n >= n && text.p[text.n - n] == '.' &&
-		    !memcmp(text.p + text.n - n, suffix[i].text, n)) {
-			*at = text.n - n;
-			return 1;
-		}
-	}
-	return 0;
+	if (ending)
+		*at = text.n - ending;
+	return ending ? 1 : 0;
 }
 
 /* The length of a component by rules 2 to 4. */
@@ -125,22 +115,21 @@ static int add_escaped(struct buf *out, uint8_t c)
 /* Applies rules 3 and 4 to what stands in OUT from START on. */
 static int escape_dots(struct buf *out, size_t start, bool folder)
 {
-	struct bytes text = bytes_of(out->p + start, out->n - start);
-	size_t at, dots = dots_to_escape(text, folder, &at);
-	char tail[sizeof "pbtxt"];
-	size_t tail_len = text.n - at - dots;
-	int r = 0;
+	static const char escaped[] = "%2E%2E";
+	size_t at, dots = dots_to_escape(bytes_of(out->p + start, out->n - start), folder, &at);
+	int r = dots ? buf_reserve(out, 2 * dots) : 0;
+	uint8_t *p;
 
-	if (!dots)
-		return 0;
-	memcpy(tail, text.p + at + dots, tail_len);
-	out->n = start + at;
-	for (; dots && r == 0; dots--)
-		r = add_escaped(out, '.');
-	return r < 0 ? r : buf_add(out, tail, tail_len);
+	if (r < 0 || !dots)
+		return r;
+	p = out->p + start + at;
+	memmove(p + 3 * dots, p + dots, out->n - start - at - dots);
+	memcpy(p, escaped, 3 * dots);
+	out->n += 2 * dots;
+	return 0;
 }
 
-/* Rules 2 to 5 for one component, of which CUT says whether it is to be cut. */
+/* Rules 2 to 5 for one component. CUT: it is cut by rule 5. */
 static int add_component(struct buf *path, struct bytes c, bool folder, bool cut)
 {
 	size_t start = path->n;
@@ -202,7 +191,7 @@ static int add_unescaped_component(struct buf *out, struct bytes c)
 	return is_empty_component(c) ? 0 : add_unescaped(out, c);
 }
 
-/* Takes the '%' off that says a piece goes on, or that is a marker; false if there is none. */
+/* Takes a lone '%' off the end of C: that of a cut piece, or the marker. False if there is none. */
 static bool take_percent(struct bytes *c)
 {
 	bool there = c->n > 1 && c->p[c->n - 1] == '%';
@@ -222,7 +211,7 @@ static int add_path(struct shown s, struct buf *path)
 	do {
 		folder = next_component(&s.name, &c);
 
-		size_t len = escaped_len(c, folder) + (folder ? 0 : s.marker + SUFFIX_LEN);
+		size_t len = escaped_len(c, folder) + (folder ? 0 : s.marker + ENDING_LEN);
 
 		r = add_component(path, c, folder, len > COMPONENT_MAX);
 		if (r == 0 && folder)
@@ -253,7 +242,7 @@ bool name_is_plain(enum name_flavour f, struct bytes key, size_t *stem_len)
 		size_t at;
 
 		folder = next_component(&rest, &c);
-		if (!c.n || c.n + (folder ? 0 : SUFFIX_LEN) > COMPONENT_MAX ||
+		if (!c.n || c.n + (folder ? 0 : ENDING_LEN) > COMPONENT_MAX ||
 		    dots_to_escape(c, folder, &at))
 			return false;
 	} while (folder);

@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <inttypes.h>
 
+/* The bytes of most headers. */
 enum { USUAL_HEADER = 128 };
 
 struct npy_file {

@@ -4,23 +4,6 @@
 #include <ctype.h>
 #include <inttypes.h>
 
-static const char *const names[N_TEXTS] = {"variables.tsv", "meta_graph.pbtxt",
-					   "object_graph.pbtxt", "debug_info.pbtxt"};
-
-const char *text_name(enum text_kind kind)
-{
-	return names[kind];
-}
-
-enum text_kind text_kind_of(const char *name)
-{
-	enum text_kind kind = 0;
-
-	while (kind < N_TEXTS && strcmp(name, names[kind]) != 0)
-		kind++;
-	return kind;
-}
-
 size_t sidecar_stem(const char *name)
 {
 	size_t n = strlen(name), end = n, at;

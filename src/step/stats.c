@@ -7,20 +7,20 @@
 #include <stdatomic.h>
 
 enum {
-	PIECE = 1 << 20, /* a multiple of every element */
-	MAX_THREADS = 63, /* besides the one that asks */
+	PIECE = 1 << 20, /* bytes; a multiple of every element's size */
+	MAX_THREADS = 63, /* besides the caller's */
 };
 
-/* An array of numbers, from either of two places. */
+/* An array of numbers, in a tensor or in a file. */
 struct values {
-	const struct tensor *t;
-	const struct source *src; /* from OFF on */
+	const struct tensor *t; /* or NULL */
+	const struct source *src; /* without a tensor: the array is at OFF */
 	uint64_t off, size;
 	int dtype;
 	bool big_endian;
 };
 
-/* What several threads read of one array. */
+/* One array that several threads read. */
 struct reading {
 	const struct values *a;
 	const struct stop *stop;
@@ -30,7 +30,7 @@ struct reading {
 	int status; /* under lock, as all below */
 	struct err why;
 	struct sums sums;
-	uint64_t *codes; /* of small types: how often each was there */
+	uint64_t *codes; /* of small types: how often each was seen */
 };
 
 static size_t item_of(const struct values *a)
@@ -38,13 +38,13 @@ static size_t item_of(const struct values *a)
 	return dtype_info(a->dtype)->item;
 }
 
-/* Of types of one or two bytes, else 0. */
+/* How many codes a small type has: one of one or two bytes. 0 for others. */
 static size_t n_codes(const struct values *a)
 {
 	return item_of(a) > 2 ? 0 : (size_t)1 << 8 * item_of(a);
 }
 
-/* Four tables of 256 take turns: one number that comes again and again would wait for itself. */
+/* Four tables take turns. With one, a byte that comes again at once would wait until its count is stored. */
 static void count_bytes(const uint8_t *p, size_t n, uint64_t *codes)
 {
 	uint32_t tables[4][256] = {{0}};
@@ -93,7 +93,7 @@ static int read_piece(const struct values *a, uint64_t off, size_t n, uint8_t *p
 		    : source_read_into(a->src, a->off + off, piece, n, e);
 }
 
-/* Takes pieces as long as there are any. */
+/* Reads pieces that no other thread reads, until there are none left. */
 static int read_pieces(struct reading *rd, uint8_t *piece, struct sums *sums, uint64_t *codes,
 		       struct err *e)
 {
@@ -110,8 +110,7 @@ static int read_pieces(struct reading *rd, uint8_t *piece, struct sums *sums, ui
 		if (r == 0 && codes)
 			count_codes(a, piece, n, codes);
 		else if (r == 0)
-			sums_add_elements(sums, a->dtype, item_of(a), a->big_endian, piece,
-					  n / item_of(a));
+			sums_add_elements(sums, a->dtype, a->big_endian, piece, n / item_of(a));
 	}
 	return r;
 }
@@ -139,7 +138,7 @@ static void *run_thread(void *arg)
 	return NULL;
 }
 
-/* As many threads as there are cores and pieces; what can't be started the others do. */
+/* Starts no more threads than there are cores or pieces. If one can't be started the others do its work. */
 static void run_threads(struct reading *rd)
 {
 	pthread_t threads[MAX_THREADS];
@@ -173,8 +172,7 @@ static int read_values(const struct values *a, const struct stop *stop, struct s
 		return rd.status;
 	for (size_t i = 0; i < n_codes(a); i++)
 		if (codes[i])
-			sums_add_value(s,
-				       sums_value(a->dtype, item_of(a), a->big_endian, (uint16_t)i),
+			sums_add_value(s, sums_value(a->dtype, a->big_endian, (uint16_t)i),
 				       codes[i]);
 	*out = (struct stats){
 		.count = s->count,
@@ -190,14 +188,12 @@ static int read_values(const struct values *a, const struct stop *stop, struct s
 	return 0;
 }
 
-/* Not strings, variants, complex numbers. */
+/* Strings, variants and complex numbers are none. */
 static int check_numbers(int dtype, struct err *e)
 {
-	const struct dtype_info *type = dtype_info(dtype);
-
-	return type->item && type->item == type->word
+	return sums_has_numbers(dtype)
 		       ? 0
-		       : err_set(e, -ENODATA, "%s has no real numbers", type->name);
+		       : err_set(e, -ENODATA, "%s has no real numbers", dtype_info(dtype)->name);
 }
 
 int stats_of(struct step *s, const struct var *v, int dirfd, const struct stop *stop,

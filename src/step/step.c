@@ -3,8 +3,6 @@
 #include "format/bundle.h"
 #include "format/dtype.h"
 #include "format/slice.h"
-#include "step/step_build.h"
-#include "step/verify.h"
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -43,6 +41,15 @@ void step_place_release(struct step_place *p)
 	*p = (struct step_place){0};
 }
 
+int step_index_name(const char *prefix, struct buf *out)
+{
+	int r;
+
+	out->n = 0;
+	r = buf_printf(out, "%s.index", prefix);
+	return r < 0 ? r : buf_add_byte(out, 0);
+}
+
 int step_shard_name(const struct step_place *p, uint32_t number, uint32_t of, struct buf *out)
 {
 	int r;
@@ -67,93 +74,7 @@ void step_shard_file(const struct step *s, uint32_t number, struct buf *out)
 		out->n--;
 }
 
-/* --- opening ----------------------------------------------------------------------------------------------- */
-
-/* Hands over a buffer's memory, cut to what is used. */
-static void *take(struct buf *b, size_t *memory)
-{
-	void *p = realloc(b->p, b->n ? b->n : 1);
-
-	*memory += b->n;
-	p = p ? p : b->p;
-	*b = (struct buf){0};
-	return p;
-}
-
-static void take_all(struct step *s, struct builder *b)
-{
-	s->big_endian = b->big_endian;
-	s->num_shards = (uint32_t)b->num_shards;
-	s->n_vars = builder_n_vars(b);
-	s->n_parts = (uint32_t)(b->parts.n / sizeof(struct part));
-	s->n_shards = (uint32_t)(b->shards.n / sizeof(struct shard));
-	s->vars = take(&b->vars, &s->memory);
-	s->parts = take(&b->parts, &s->memory);
-	s->shards = take(&b->shards, &s->memory);
-	s->dims = take(&b->dims, &s->memory);
-	s->names = take(&b->names, &s->memory);
-	s->texts = take(&b->texts, &s->memory);
-	s->strings = take(&b->strings, &s->memory);
-}
-
-static int finish(struct builder *b, const struct step_place *where, const struct stat *index,
-		  struct step **out)
-{
-	struct step *s = calloc(1, sizeof *s);
-
-	if (!s)
-		return -ENOMEM;
-	pthread_mutex_init(&s->lock, NULL);
-	atomic_init(&s->refs, 1);
-	s->verify = verify_new(builder_n_vars(b));
-	if (!s->verify || step_place_copy(where, &s->place) < 0) {
-		step_unref(s);
-		return -ENOMEM;
-	}
-	s->id = file_id_of(index);
-	s->index = *index;
-	s->memory = sizeof *s;
-	take_all(s, b);
-	s->object_based = step_find(s, bytes_str(OBJECT_GRAPH_KEY)) != NULL;
-	*out = s;
-	return 0;
-}
-
-static int open_file(int dirfd, const char *file, struct stat *st, struct source *src,
-		     struct err *e)
-{
-	CLEANUP(closep) int fd = source_open(dirfd, file, src, e);
-
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, st) < 0)
-		return err_sys(e, -errno, "fstat");
-	return TAKE(fd, -1);
-}
-
-int step_open(int dirfd, const struct step_place *where, enum verify_mode mode, struct step **out,
-	      struct err *e)
-{
-	CLEANUP(builder_release) struct builder b = {0};
-	CLEANUP(closep) int fd = -1;
-	struct source src;
-	struct stat st;
-	int r;
-
-	r = fd = open_file(dirfd, where->file, &st, &src, e);
-	if (r >= 0 && where->format == STEP_V2)
-		r = build_bundle(&b, src, dirfd, where, &st, e);
-	if (r < 0)
-		return err_wrap(e, r, "%s", where->file);
-	if (where->format == STEP_V1)
-		r = build_v1(&b, dirfd, where, &st, e);
-	if (r >= 0 && (r = finish(&b, where, &st, out)) < 0)
-		err_set(e, r, "%s: no memory", where->file);
-	if (r < 0)
-		return r;
-	(*out)->mode = mode;
-	return 0;
-}
+/* --- references -------------------------------------------------------------------------------------------- */
 
 struct step *step_ref(struct step *s)
 {
@@ -188,9 +109,9 @@ uint64_t var_count(const struct step *s, const struct var *v)
 	return n;
 }
 
-/* What the classes of OWNER may do with SHARD. Where the shard has another owner or group, one of the class
- * may be that, or be none of them: what all of these may counts. Of a shard that is not there nothing can be
- * read; it stands in with the index's. */
+/* The mode that OWNER's file may have for SHARD's sake. Where the shard has another owner or group, it may put users
+ * of one class of OWNER's into several classes of its own: then only what all of those may do is allowed. A missing
+ * shard has the index's owner and mode (build_shard). */
 static mode_t allowed(const struct var_owner *owner, const struct shard *shard)
 {
 	mode_t u = shard->mode >> 6 & 7, g = shard->mode >> 3 & 7, o = shard->mode & 7;
@@ -202,7 +123,7 @@ static mode_t allowed(const struct var_owner *owner, const struct shard *shard)
 	return as_owner << 6 | as_group << 3 | as_other;
 }
 
-/* What the shards of V let OWNER's classes do. */
+/* The mode that all shards of V allow. */
 static mode_t allowed_by_all(const struct step *s, const struct var *v,
 			     const struct var_owner *owner)
 {
@@ -220,7 +141,7 @@ struct var_owner var_owner(const struct step *s, const struct var *v, const stru
 
 	if (v->kind == VAR_BAD || !s->n_shards)
 		return owner;
-	if (maker) { /* writing does not change a shard */
+	if (maker) { /* writing to V does not change a shard */
 		owner.mode &= allowed_by_all(s, v, &owner) | 0222;
 		return owner;
 	}
@@ -261,7 +182,7 @@ bool step_is_known(const struct step *s)
 	return true;
 }
 
-/* Whether SHARD, with which something is wrong, is now another file, or one that can be opened. */
+/* Something was wrong with SHARD. Is it another file by now, or one that can be opened? */
 static bool shard_changed(const struct step *s, int dirfd, const struct shard *shard)
 {
 	CLEANUP(buf_release) struct buf file = {0};
@@ -282,15 +203,15 @@ static int check_place(const struct step *s, const struct var *v, int dirfd, str
 
 	if (shard->status == 0 && v->off <= shard->id.size && v->size <= shard->id.size - v->off)
 		return 0;
-	if (shard->status == 0 && s->place.format == STEP_V1) /* its values are found by key */
-		return 0;
+	if (shard->status == 0 && s->place.format == STEP_V1)
+		return 0; /* its values are found by key, not by offset */
 	step_shard_file(s, v->shard, &file);
 	if (shard_changed(s, dirfd, shard))
 		return err_set(e, -ESTALE, "%.*s: is not the file that it was", (int)file.n,
 			       (char *)file.p);
 	if (shard->status < 0) {
 		err_sys(e, shard->status, "%.*s", (int)file.n, (char *)file.p);
-		return -EIO; /* a program that asks for the variable would take ENOENT for an answer */
+		return -EIO; /* ENOENT would tell a program that there is no such variable */
 	}
 	return err_set(e, -EUCLEAN, "%.*s: has %" PRIu64 " bytes, expected %" PRIu64 " at %" PRIu64,
 		       (int)file.n, (char *)file.p, shard->id.size, v->size, v->off);

@@ -6,8 +6,8 @@
 #include <inttypes.h>
 
 enum {
-	MAX_TEXTS = 1 << 20, /* of explanations; a hostile index could ask for one an entry */
-	MAX_OVERLAP_CHECKS = 50000000, /* pairs of slices that are compared, in one step */
+	MAX_TEXTS = 1 << 20, /* bytes; a hostile index can make each entry need a text */
+	MAX_OVERLAP_CHECKS = 50000000, /* how many pairs of slices are compared in one step */
 };
 
 void builder_release(struct builder *b)
@@ -40,7 +40,7 @@ int build_var(struct builder *b, struct var v, struct bytes key, const int64_t *
 
 	if (b->names.n + key.n > UINT32_MAX || builder_n_vars(b) == UINT32_MAX / 2)
 		return -E2BIG;
-	r = buf_reserve(&b->dims, sizeof *dims); /* scalars point into it as well */
+	r = buf_reserve(&b->dims, sizeof *dims); /* never NULL, even for a scalar */
 	if (r < 0)
 		return r;
 	v.key = (uint32_t)b->names.n;
@@ -80,7 +80,7 @@ static int make_bad(struct builder *b, struct var *v, const char *why)
 	int r = b->texts.n ? 0 : buf_add(&b->texts, "malformed", sizeof "malformed");
 
 	v->kind = VAR_BAD;
-	v->aux = 0; /* there stands "malformed", for those that no longer fit */
+	v->aux = 0; /* "malformed", for those whose text no longer fits */
 	if (r < 0 || b->texts.n + n > MAX_TEXTS)
 		return r;
 	v->aux = (uint32_t)b->texts.n;
@@ -126,7 +126,8 @@ static int64_t *dims_at(const struct builder *b, uint32_t at)
 	return (int64_t *)b->dims.p + at;
 }
 
-/* The slice's own entry, checked against its parent; its extents are spelled out on return. */
+/* Finds the entry of PART, a slice of V, and compares it with V. On return the extents are spelled out, and COUNT is
+ * how many elements the slice has. */
 static int find_part(struct builder *b, const struct var *v, struct part *part, uint64_t *count,
 		     struct err *e)
 {
@@ -166,8 +167,8 @@ static int compare_starts(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Slices sorted by where they start along the first axis: one need only be compared with those that start before
- * it ends. */
+/* SORTED has the slices by where they start along the first axis. So each is compared only with those that start
+ * before it ends. */
 static int compare_slices(struct builder *b, const struct by_start *sorted, const struct var *v,
 			  struct err *e)
 {
@@ -203,14 +204,14 @@ static int check_overlap(struct builder *b, const struct var *v, struct err *e)
 	return compare_slices(b, sorted, v, e);
 }
 
-/* Slices that lie within the shape, do not overlap and have as many elements as it have it whole. */
+/* The slices fill V's shape if they lie in it, do not overlap, and have as many elements as it has. */
 static int join_parts(struct builder *b, struct var *v, struct err *e)
 {
 	struct part *parts;
 	uint64_t count, sum = 0, whole = 0;
 	int failed = 0;
 
-	if (!v->n_parts) /* the first one says where to look for strings */
+	if (!v->n_parts) /* readers rely on the first one */
 		return err_set(e, -EUCLEAN, "it has no slices");
 	parts = (struct part *)b->parts.p + v->aux;
 	shape_count(v->rank, dims_at(b, v->dims), &whole);
@@ -220,11 +221,11 @@ static int join_parts(struct builder *b, struct var *v, struct err *e)
 
 		failed = failed ? failed : r;
 		if (failed)
-			continue; /* the others are found all the same: none of them is a variable */
+			continue; /* the other slices are found too, so that none is shown as a variable */
 		if (i == 0)
 			v->shard = builder_vars(b)[parts[i].var].shard;
 		v->size += builder_vars(b)[parts[i].var].size;
-		sum += count; /* at most the whole each time, and that fits 63 bits */
+		sum += count; /* no overflow: neither SUM nor COUNT is above WHOLE, which fits 63 bits */
 		if (sum > whole)
 			failed = err_set(e, -EUCLEAN, "its slices hold more than its shape");
 	}

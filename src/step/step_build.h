@@ -1,15 +1,15 @@
-/* src/step/step_build.h: how the two formats become a step. For step*.c alone.
+/* src/step/step_build.h: the two formats become a step. For step_*.c alone.
  *
- * A reader of a format adds a variable for each tensor, and one of kind VAR_PART or VAR_WHOLE for each slice, under the
- * key of ordered_code.h; build_join then finds the slices of each partitioned variable, and checks that they make it up. */
+ * A format's reader adds a variable for each tensor. It also adds one of kind VAR_PART or VAR_WHOLE for each slice,
+ * under the slice's key (format/ordered_code.h). Then build_join finds the slices of each partitioned variable, and
+ * checks that they fill it. */
 #pragma once
 #include "base/source.h"
 #include "step/step.h"
 
 struct builder {
-	struct buf vars, parts, shards, dims, names, texts,
-		strings; /* arrays of what struct step has */
-	uint32_t overlap_checks; /* pairs of slices that were compared */
+	struct buf vars, parts, shards, dims, names, texts, strings; /* the arrays of struct step */
+	uint32_t overlap_checks; /* how many pairs of slices were compared */
 	int64_t num_shards;
 	bool big_endian;
 };
@@ -26,27 +26,28 @@ static inline uint32_t builder_n_vars(const struct builder *b)
 	return (uint32_t)(b->vars.n / sizeof(struct var));
 }
 
-/* All below: -ENOMEM, or -E2BIG past what 32 bits can number. */
+/* All below return -ENOMEM, or -E2BIG if 32 bits can't number what is there. */
 
-/* Adds V with its key and its RANK dimensions; a string gets its place in step->strings. */
+/* Adds V with its key and v.rank dimensions. A string variable gets a place in step->strings. */
 int build_var(struct builder *b, struct var v, struct bytes key, const int64_t *dims);
 
-/* Adds a partitioned variable, of N slices at EXTENTS (rank pairs each), whole dimensions as they are in the key. */
+/* Adds a partitioned variable of N slices. EXTENTS has v.rank pairs (start, length) for each, as they stand in its
+ * key: a whole dimension is as format/slice.h says. */
 int build_sliced(struct builder *b, struct var v, struct bytes key, const int64_t *dims,
 		 const int64_t *extents, uint32_t n);
 
-/* Adds a variable that can't be read. */
+/* Adds a variable that can't be read, for the reason WHY. */
 int build_bad(struct builder *b, struct var v, struct bytes key, const int64_t *dims,
 	      const char *why);
 
-/* Looks at a shard's file and adds it; that it is not there is noted in it. INDEX stands in for what isn't known then. */
+/* Adds the shard in FILE. If it can't be looked at its status says why, and its owner, mode and times are INDEX's. */
 int build_shard(struct builder *b, int dirfd, const char *file, uint32_t number,
 		const struct stat *index);
 
-/* When all are added, sorted by key. */
+/* Joins the slices. All variables have been added, and are sorted by key. */
 int build_join(struct builder *b);
 
-/* The readers: fill B from the step's file, which SRC is. */
+/* The readers fill B from the step's files. SRC is the index, ST what fstat says of the step's file. */
 int build_bundle(struct builder *b, struct source src, int dirfd, const struct step_place *where,
 		 const struct stat *st, struct err *e);
 int build_v1(struct builder *b, int dirfd, const struct step_place *where, const struct stat *st,

@@ -7,7 +7,7 @@
 static int add_entry(struct builder *b, const struct bundle_entry *entry)
 {
 	struct var v = {
-		.shard = entry->shard, /* its number, until number_shards */
+		.shard = entry->shard, /* its number; number_shards makes it an index */
 		.crc = entry->crc,
 		.dtype = entry->dtype,
 		.rank = entry->rank,
@@ -55,7 +55,7 @@ static uint32_t unique(uint32_t *numbers, uint32_t n)
 	return kept;
 }
 
-/* The numbers of the shards that entries name, ascending, each once. */
+/* NUMBERS becomes those of the shards that entries name, ascending, each once; the caller frees it. */
 static int collect_numbers(const struct builder *b, uint32_t **numbers, uint32_t *n)
 {
 	const struct var *vars = builder_vars(b);
@@ -74,7 +74,7 @@ static int collect_numbers(const struct builder *b, uint32_t **numbers, uint32_t
 	return 0;
 }
 
-/* Adds the shards, and makes var->shard an index of them in place of a number. */
+/* Adds the shards, and makes each var->shard an index of them instead of a number. */
 static int number_shards(struct builder *b, int dirfd, const char *name, const struct stat *index)
 {
 	CLEANUP(freep) uint32_t *numbers = NULL;

@@ -1,7 +1,7 @@
 /* src/step/step_v1.c: the tables of a V1 checkpoint become a step.
  *
- * Every tensor is a partitioned variable here, most with one slice. A set of shards has one list: a tensor's slices
- * may be in several of them. */
+ * Each tensor becomes a partitioned variable, most with one slice. The tensors of all shards are put into one list
+ * first, as a tensor's slices may be in several shards. */
 #include "base/cleanup.h"
 #include "format/bundle.h"
 #include "format/dtype.h"
@@ -11,7 +11,8 @@
 #include "step/step_build.h"
 #include <inttypes.h>
 
-/* A tensor as one file has it. Numbers are in `numbers` of struct list, names in its `names`. */
+/* A tensor as one file lists it. NAME and NUMBERS are where its name, dimensions and slices begin in struct list.
+ * ORDER is its place in the list before that is sorted. */
 struct listed_tensor {
 	size_t name, name_n, numbers;
 	uint32_t n_slices, order;
@@ -30,7 +31,7 @@ static void list_release(struct list *l)
 	buf_release(&l->numbers);
 }
 
-/* Adds the entries of T's slices, which are found under their keys as those of a bundle are. */
+/* Adds a variable for each of T's slices, under the key that a bundle would have for it. */
 static int add_slices(struct builder *b, const struct v1_tensor *t, uint32_t shard)
 {
 	size_t pairs = 2 * (size_t)t->rank;
@@ -47,7 +48,7 @@ static int add_slices(struct builder *b, const struct v1_tensor *t, uint32_t sha
 		if (r < 0)
 			return r;
 		if (slice_resolve(t->rank, t->dims, (int64_t *)extents.p, &count, NULL) < 0)
-			continue; /* the variable will say so */
+			continue; /* build_join will find the same, and make the variable a bad one */
 		for (unsigned k = 0; k < t->rank; k++)
 			lengths[k] = ((int64_t *)extents.p)[2 * k + 1];
 
@@ -79,12 +80,11 @@ static int add_tensor(struct list *l, const struct v1_tensor *t)
 	int r = buf_add(&l->names, t->name.p, t->name.n);
 
 	if (r == 0)
-		r = buf_reserve(&l->numbers, sizeof(int64_t)); /* scalars point into it as well */
+		r = buf_reserve(&l->numbers, sizeof(int64_t)); /* never NULL, even for a scalar */
 	if (r == 0)
 		r = buf_add(&l->numbers, t->dims, n * sizeof(int64_t));
-	if (r == 0 && t->why.code) { /* its text takes the place of its name's end */
+	if (r == 0 && t->why.code) /* why it is bad stands behind its name */
 		r = buf_add(&l->names, t->why.text, strlen(t->why.text) + 1);
-	}
 	return r == 0 ? buf_add(&l->tensors, &new, sizeof new) : r;
 }
 
@@ -115,7 +115,7 @@ static int read_file(struct builder *b, struct list *l, int dirfd, const char *f
 	return r < 0 ? err_sys(e, r, "%zu tensors", v.n_tensors) : 0;
 }
 
-/* --- one variable out of what the files say of it ---------------------------------------------------------- */
+/* --- the tensors of all files become variables ------------------------------------------------------------- */
 
 static struct bytes name_of(const struct list *l, const struct listed_tensor *t)
 {
@@ -139,7 +139,7 @@ static bool agree(const struct list *l, const struct listed_tensor *a,
 	       !memcmp(n + a->numbers, n + b->numbers, a->rank * sizeof *n);
 }
 
-/* The N tensors at T have one name. */
+/* Adds the variable that the N tensors at T, which have one name, are slices of. */
 static int add_variable(struct builder *b, const struct list *l, const struct listed_tensor *t,
 			size_t n)
 {
@@ -205,7 +205,7 @@ int build_v1(struct builder *b, int dirfd, const struct step_place *where, const
 		    build_shard(b, dirfd, (char *)file.p, i, st) < 0)
 			return err_set(e, -ENOMEM, "no memory");
 		added = (struct shard *)(b->shards.p + b->shards.n) - 1;
-		if (added->status != -ENOENT) /* what a missing one had, no other file tells */
+		if (added->status != -ENOENT) /* the tensors of a missing shard are not known */
 			r = read_file(b, &list, dirfd, (char *)file.p, e);
 		if (r < 0)
 			return err_wrap(e, r, "%s", (char *)file.p);

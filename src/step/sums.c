@@ -5,101 +5,153 @@
 #include <math.h>
 #include <string.h>
 
-/* --- values ------------------------------------------------------------------------------------------------ */
+/* --- types ------------------------------------------------------------------------------------------------- */
 
-/* A small float: a sign, EXPONENT bits, MANTISSA bits. */
-struct small_float {
-	int exponent, mantissa, bias;
-	bool finite; /* no infinities: */
-	bool nan_is_one; /* all ones is the NaN (fn), else, if finite, 0x80 is (fnuz) */
-	bool no_nan;
+enum kind { NO_NUMBER, SIGNED, UNSIGNED, BOOLEAN, FLOAT };
+
+/* What is special about a float's bits. */
+enum specials {
+	IEEE, /* all ones in the exponent: infinity, or NaN */
+	NAN_ALL_ONES, /* no infinities; all ones is NaN ("fn") */
+	NAN_MINUS_ZERO, /* no infinities, no minus zero: that is NaN ("fnuz") */
+	NO_SPECIALS,
 };
 
-static double small_float(struct small_float f, unsigned bits)
-{
-	unsigned m = bits & ((1u << f.mantissa) - 1), top = (1u << f.exponent) - 1;
-	unsigned x = bits >> f.mantissa & top;
-	bool negative = bits >> (f.mantissa + f.exponent) & 1;
-	double v;
+/* How an element's bits are a number. */
+struct number {
+	enum kind kind;
+	int bits; /* how many low bits count; the element may have more */
+	int exponent, mantissa; /* of a float: their bits */
+	int bias;
+	enum specials specials;
+};
 
-	if (!f.finite && x == top)
-		v = m ? (double)NAN : (double)INFINITY;
-	else if (f.finite && !f.no_nan && f.nan_is_one && x == top && m == (1u << f.mantissa) - 1)
-		v = (double)NAN;
-	else if (f.finite && !f.no_nan && !f.nan_is_one && negative && !x && !m)
-		return (double)NAN;
-	else
-		v = ldexp(x ? m + (1u << f.mantissa) : m, (int)(x ? x : 1) - f.bias - f.mantissa);
+#define INTEGER(kind, bits) ((struct number){kind, bits, 0, 0, 0, IEEE})
+#define REAL(exponent, mantissa, bias, specials)                                                   \
+	((struct number){FLOAT, 1 + (exponent) + (mantissa), exponent, mantissa, bias, specials})
+
+/* There is no default: the compiler asks for each new type. */
+static struct number number_of(enum dtype dtype)
+{
+	switch (dtype) {
+	case DTYPE_INT2:
+		return INTEGER(SIGNED, 2);
+	case DTYPE_INT4:
+		return INTEGER(SIGNED, 4);
+	case DTYPE_INT8:
+	case DTYPE_QINT8:
+		return INTEGER(SIGNED, 8);
+	case DTYPE_INT16:
+	case DTYPE_QINT16:
+		return INTEGER(SIGNED, 16);
+	case DTYPE_INT32:
+	case DTYPE_QINT32:
+		return INTEGER(SIGNED, 32);
+	case DTYPE_INT64:
+		return INTEGER(SIGNED, 64);
+	case DTYPE_UINT2:
+		return INTEGER(UNSIGNED, 2);
+	case DTYPE_UINT4:
+		return INTEGER(UNSIGNED, 4);
+	case DTYPE_UINT8:
+	case DTYPE_QUINT8:
+		return INTEGER(UNSIGNED, 8);
+	case DTYPE_UINT16:
+	case DTYPE_QUINT16:
+		return INTEGER(UNSIGNED, 16);
+	case DTYPE_UINT32:
+		return INTEGER(UNSIGNED, 32);
+	case DTYPE_UINT64:
+		return INTEGER(UNSIGNED, 64);
+	case DTYPE_BOOL:
+		return INTEGER(BOOLEAN, 8);
+	case DTYPE_FLOAT4_E2M1FN:
+		return REAL(2, 1, 1, NO_SPECIALS);
+	case DTYPE_FLOAT8_E5M2:
+		return REAL(5, 2, 15, IEEE);
+	case DTYPE_FLOAT8_E4M3FN:
+		return REAL(4, 3, 7, NAN_ALL_ONES);
+	case DTYPE_FLOAT8_E4M3FNUZ:
+		return REAL(4, 3, 8, NAN_MINUS_ZERO);
+	case DTYPE_FLOAT8_E4M3B11FNUZ:
+		return REAL(4, 3, 11, NAN_MINUS_ZERO);
+	case DTYPE_FLOAT8_E5M2FNUZ:
+		return REAL(5, 2, 16, NAN_MINUS_ZERO);
+	case DTYPE_HALF:
+		return REAL(5, 10, 15, IEEE);
+	case DTYPE_BFLOAT16:
+		return REAL(8, 7, 127, IEEE);
+	case DTYPE_FLOAT:
+		return REAL(8, 23, 127, IEEE);
+	case DTYPE_DOUBLE:
+		return REAL(11, 52, 1023, IEEE);
+	case DTYPE_INVALID:
+	case DTYPE_STRING:
+	case DTYPE_COMPLEX64:
+	case DTYPE_COMPLEX128:
+	case DTYPE_RESOURCE:
+	case DTYPE_VARIANT:
+		break;
+	}
+	return INTEGER(NO_NUMBER, 0);
+}
+
+bool sums_has_numbers(int dtype)
+{
+	return number_of((enum dtype)dtype).kind != NO_NUMBER;
+}
+
+/* --- values ------------------------------------------------------------------------------------------------ */
+
+static double float_value(const struct number *f, unsigned bits)
+{
+	unsigned m = bits & ((1u << f->mantissa) - 1), all_m = (1u << f->mantissa) - 1;
+	unsigned x = bits >> f->mantissa & ((1u << f->exponent) - 1),
+		 all_x = (1u << f->exponent) - 1;
+	bool negative = bits >> (f->mantissa + f->exponent) & 1;
+	double v = ldexp(x ? m + (1u << f->mantissa) : m, (int)(x ? x : 1) - f->bias - f->mantissa);
+
+	switch (f->specials) {
+	case IEEE:
+		if (x == all_x)
+			v = m ? (double)NAN : (double)INFINITY;
+		break;
+	case NAN_ALL_ONES:
+		if (x == all_x && m == all_m)
+			v = (double)NAN;
+		break;
+	case NAN_MINUS_ZERO:
+		if (negative && !x && !m)
+			v = (double)NAN;
+		break;
+	case NO_SPECIALS:
+		break;
+	}
 	return negative ? -v : v;
 }
 
-static double sign_extended(unsigned bits, int n)
+double sums_value(int dtype, bool big_endian, uint16_t code)
 {
-	return bits >> (n - 1) & 1 ? (double)(int)(bits - (1u << n)) : (double)bits;
-}
+	struct number number = number_of((enum dtype)dtype);
+	unsigned bits = code;
 
-static float float_of(uint32_t bits)
-{
-	float f;
-
-	memcpy(&f, &bits, sizeof f);
-	return f;
-}
-
-static double value_of_16(int dtype, uint16_t bits)
-{
-	switch (dtype) {
-	case DTYPE_HALF:
-		return small_float((struct small_float){5, 10, 15, false, false, false}, bits);
-	case DTYPE_BFLOAT16:
-		return (double)float_of((uint32_t)bits << 16);
-	case DTYPE_INT16:
-	case DTYPE_QINT16:
-		return (int16_t)bits;
-	default:
+	if (dtype_info(dtype)->item == 2)
+		bits = big_endian ? be16toh(code) : le16toh(code);
+	bits &= (1u << number.bits) - 1;
+	switch (number.kind) {
+	case SIGNED:
+		return bits >> (number.bits - 1) ? (double)bits - (double)(1u << number.bits)
+						 : bits;
+	case UNSIGNED:
 		return bits;
-	}
-}
-
-static double value_of_8(int dtype, uint8_t bits)
-{
-	switch (dtype) {
-	case DTYPE_INT8:
-	case DTYPE_QINT8:
-		return (int8_t)bits;
-	case DTYPE_BOOL:
+	case BOOLEAN:
 		return bits != 0;
-	case DTYPE_FLOAT8_E5M2:
-		return small_float((struct small_float){5, 2, 15, false, false, false}, bits);
-	case DTYPE_FLOAT8_E4M3FN:
-		return small_float((struct small_float){4, 3, 7, true, true, false}, bits);
-	case DTYPE_FLOAT8_E4M3FNUZ:
-		return small_float((struct small_float){4, 3, 8, true, false, false}, bits);
-	case DTYPE_FLOAT8_E4M3B11FNUZ:
-		return small_float((struct small_float){4, 3, 11, true, false, false}, bits);
-	case DTYPE_FLOAT8_E5M2FNUZ:
-		return small_float((struct small_float){5, 2, 16, true, false, false}, bits);
-	case DTYPE_FLOAT4_E2M1FN:
-		return small_float((struct small_float){2, 1, 1, true, false, true}, bits & 0xf);
-	case DTYPE_INT4:
-		return sign_extended(bits & 0xf, 4);
-	case DTYPE_INT2:
-		return sign_extended(bits & 0x3, 2);
-	case DTYPE_UINT4:
-		return bits & 0xf;
-	case DTYPE_UINT2:
-		return bits & 0x3;
-	default:
-		return bits;
+	case FLOAT:
+		return float_value(&number, bits);
+	case NO_NUMBER:
+		break;
 	}
-}
-
-/* The value of a type of one or two bytes, of which there are so few that they are counted. */
-double sums_value(int dtype, size_t item, bool big_endian, uint16_t code)
-{
-	if (item == 1)
-		return value_of_8(dtype, (uint8_t)code);
-	return value_of_16(dtype, big_endian ? be16toh(code) : le16toh(code));
+	return (double)NAN;
 }
 
 /* --- sums -------------------------------------------------------------------------------------------------- */
@@ -111,8 +163,8 @@ static void add_finite(struct sums *s, const struct sums *more)
 	if (!more->n)
 		return;
 	if (!s->n) {
-		s->mean =
-			more->mean; /* exactly, and m2 without a difference that may be too large to square */
+		/* The mean is exact, and m2 has no difference that may be too large to square. */
+		s->mean = more->mean;
 		s->min = more->min;
 		s->max = more->max;
 		delta = 0;
@@ -146,10 +198,12 @@ void sums_add_value(struct sums *s, double v, uint64_t n)
 		add_finite(s, &one);
 }
 
-enum { BLOCK = 2048 }; /* doubles that are looked at together, */
-enum { LANES = 2 }; /* of them side by side */
+enum {
+	BLOCK = 2048, /* how many doubles are summed at a time */
+	LANES = 2, /* how many of them in one vector */
+};
 
-/* The compiler makes of these what registers there are. */
+/* The compiler puts these into vector registers. */
 typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
 typedef int64_t lanes_mask __attribute__((vector_size(LANES * sizeof(int64_t))));
 
@@ -158,11 +212,11 @@ static bool are_finite(const lanes *v, size_t n)
 	lanes sum = {0};
 
 	for (size_t i = 0; i < n; i++)
-		sum += v[i] - v[i]; /* NaN for one that is not */
+		sum += v[i] - v[i]; /* 0, or NaN if it is not finite */
 	return sum[0] + sum[1] == 0;
 }
 
-/* Takes those of N doubles out that are not finite, and counts them. */
+/* Takes out and counts those of N doubles that are not finite. How many are left. */
 static size_t keep_finite(double *v, size_t n, struct sums *s)
 {
 	size_t kept = 0;
@@ -176,12 +230,12 @@ static size_t keep_finite(double *v, size_t n, struct sums *s)
 	return kept;
 }
 
-/* What N times LANES finite doubles add up to. */
+/* Sums N vectors of finite doubles into S, which has summed none yet. */
 static void sum_lanes(const lanes *v, size_t n, struct sums *s)
 {
-	double from = v[0][0]; /* differences from it lose nothing to large numbers */
+	double from = v[0][0]; /* differences from it are small, so their sum is exact enough */
 	lanes min = v[0], max = v[0], sum = {0}, m2 = {0}, squares = {0};
-	lanes_mask zeros = {0}; /* what holds is -1 */
+	lanes_mask zeros = {0}; /* a comparison that holds is -1 */
 
 	for (size_t i = 0; i < n; i++) {
 		lanes_mask less = v[i]<min, more = v[i]> max;
@@ -206,7 +260,7 @@ static void sum_lanes(const lanes *v, size_t n, struct sums *s)
 	}
 }
 
-/* Adds N values, at most a BLOCK, which it changes. */
+/* Adds N values, at most BLOCK. They are changed. */
 static void add_block(struct sums *s, lanes *block, size_t n)
 {
 	struct sums of_block = {0};
@@ -217,7 +271,8 @@ static void add_block(struct sums *s, lanes *block, size_t n)
 		kept = keep_finite(v, n, &of_block);
 	if (kept >= LANES)
 		sum_lanes(block, kept / LANES, &of_block);
-	if (!isfinite(of_block.mean)) /* differences are too large for a double: one at a time */
+	/* A difference was too large for a double: values are added one at a time. */
+	if (!isfinite(of_block.mean))
 		of_block.n = of_block.zeros = 0;
 	done = of_block.n;
 	of_block.count = n - kept + done;
@@ -228,7 +283,7 @@ static void add_block(struct sums *s, lanes *block, size_t n)
 
 /* --- elements ---------------------------------------------------------------------------------------------- */
 
-/* Turns N elements of 4 or 8 bytes around. */
+/* Swaps the bytes of N elements of 4 or 8 bytes. */
 static void swap_bytes(uint8_t *p, size_t n, size_t item)
 {
 	uint32_t half;
@@ -254,34 +309,38 @@ static void swap_bytes(uint8_t *p, size_t n, size_t item)
 		out[i] = (double)x;                                                                \
 	}
 
-/* N elements, of this machine's byte order. */
-static void to_doubles(int dtype, const uint8_t *p, size_t n, double *out)
+/* N elements of ITEM bytes, in this machine's byte order. */
+static void to_doubles(enum kind kind, size_t item, const uint8_t *p, size_t n, double *out)
 {
-	switch (dtype) {
-	case DTYPE_FLOAT:
-		EACH(float)
+	switch (kind) {
+	case SIGNED:
+		if (item == 4)
+			EACH(int32_t)
+		else
+			EACH(int64_t)
 		break;
-	case DTYPE_INT32:
-	case DTYPE_QINT32:
-		EACH(int32_t)
+	case UNSIGNED:
+		if (item == 4)
+			EACH(uint32_t)
+		else
+			EACH(uint64_t)
 		break;
-	case DTYPE_UINT32:
-		EACH(uint32_t)
+	case FLOAT:
+		if (item == 4)
+			EACH(float)
+		else
+			EACH(double)
 		break;
-	case DTYPE_INT64:
-		EACH(int64_t)
+	case BOOLEAN:
+	case NO_NUMBER:
 		break;
-	case DTYPE_UINT64:
-		EACH(uint64_t)
-		break;
-	default:
-		EACH(double)
 	}
 }
 
-void sums_add_elements(struct sums *s, int dtype, size_t item, bool big_endian, uint8_t *p,
-		       size_t n)
+void sums_add_elements(struct sums *s, int dtype, bool big_endian, uint8_t *p, size_t n)
 {
+	size_t item = dtype_info(dtype)->item;
+	enum kind kind = number_of((enum dtype)dtype).kind;
 	lanes block[BLOCK / LANES];
 
 	if (big_endian != (BYTE_ORDER == BIG_ENDIAN))
@@ -289,7 +348,7 @@ void sums_add_elements(struct sums *s, int dtype, size_t item, bool big_endian, 
 	for (size_t i = 0; i < n; i += BLOCK) {
 		size_t count = n - i < BLOCK ? n - i : BLOCK;
 
-		to_doubles(dtype, p + i * item, count, (double *)block);
+		to_doubles(kind, item, p + i * item, count, (double *)block);
 		add_block(s, block, count);
 	}
 }

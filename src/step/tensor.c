@@ -8,19 +8,19 @@
 #include <fcntl.h>
 #include <inttypes.h>
 
-/* How far ahead of a sequential reader the disk is kept busy. */
+/* How many bytes ahead of a sequential reader the kernel is asked to read. */
 enum { READ_AHEAD = 8 << 20 };
 
-/* What a V1 variable may take in memory while it is open; those of bundles take none. */
+/* How many bytes a V1 variable may take in memory while it is open. */
 static const size_t MAX_DECODED = (size_t)4 << 30;
 
-/* One stored range: a whole variable's or a slice's. */
+/* One stored range: that of a whole variable, or of a slice. */
 struct piece {
 	const struct var *var;
-	const int64_t *extents; /* NULL: the whole */
+	const int64_t *extents; /* of the slice; NULL: it is the whole variable */
 	struct source src; /* the shard; V1: `decoded` */
 	struct buf decoded;
-	_Atomic uint64_t ahead; /* up to where the kernel was asked to read */
+	_Atomic uint64_t ahead; /* the kernel was asked to read up to there */
 };
 
 struct string_ref {
@@ -39,12 +39,12 @@ struct tensor {
 		uint32_t shard;
 		int fd;
 	} * files; /* sorted by shard */
-	struct string_ref *strings; /* in the order of the whole */
+	struct string_ref *strings; /* in the order of the array */
 };
 
 /* --- opening ------------------------------------------------------------------------------------------- */
 
-/* A descriptor for SHARD, opened once for all its pieces. */
+/* A descriptor for SHARD. All its pieces share one. */
 static int shard_fd(struct tensor *t, int dirfd, uint32_t shard, struct err *e)
 {
 	uint32_t lo = 0, hi = t->n_files;
@@ -69,7 +69,7 @@ static int shard_fd(struct tensor *t, int dirfd, uint32_t shard, struct err *e)
 	return fd;
 }
 
-/* The values of a V1 slice, as a bundle would store them, in memory. */
+/* Decodes the values of a V1 slice into memory, as a bundle would store them. */
 static int decode_v1(struct tensor *t, struct piece *p, struct err *e)
 {
 	CLEANUP(sstable_close) struct sstable table = {0};
@@ -150,7 +150,7 @@ static struct string_info *string_info(const struct step *s, const struct var *v
 	return &s->strings[v->aux];
 }
 
-/* Puts the references to one piece's strings where they belong in the whole. */
+/* Puts references to one piece's strings in their places in the array. */
 static int place_strings(struct tensor *t, uint32_t number, const struct strings *strings)
 {
 	const struct piece *p = &t->pieces[number];
@@ -169,7 +169,7 @@ static int place_strings(struct tensor *t, uint32_t number, const struct strings
 	return 0;
 }
 
-/* V1 has none of its own: blocks are verified when they are read. */
+/* V1 has no checksums of values: its blocks are verified when they are read. */
 static bool has_checksum(const struct tensor *t)
 {
 	return t->step->mode != VERIFY_OFF && t->step->place.format == STEP_V2;
@@ -198,7 +198,7 @@ static int read_piece_strings(struct tensor *t, uint32_t number, struct string_i
 	return place_strings(t, number, &strings) < 0 ? err_set(e, -ENOMEM, "no memory") : 0;
 }
 
-/* Fills t->strings and INFO. The whole has as many strings as its pieces store, each a byte or more. */
+/* Fills t->strings and INFO. Each string takes a byte or more of a shard, which bounds their number. */
 static int read_strings(struct tensor *t, struct string_info *info, struct err *e)
 {
 	uint64_t count = var_count(t->step, t->var);
@@ -229,7 +229,7 @@ static int shape_strings(const struct step *s, const struct var *v, const struct
 
 /* --- shapes -------------------------------------------------------------------------------------------- */
 
-static int shape_of(const struct step *s, const struct var *v, struct tensor_shape *out)
+static void shape_of(const struct step *s, const struct var *v, struct tensor_shape *out)
 {
 	const struct dtype_info *type = dtype_info(v->dtype);
 
@@ -238,9 +238,8 @@ static int shape_of(const struct step *s, const struct var *v, struct tensor_sha
 		out->item = 1;
 		out->record = true;
 	} else if (v->kind == VAR_SLICED) {
-		out->size = var_count(s, v) * type->item; /* known to fit: bundle_next saw to it */
+		out->size = var_count(s, v) * type->item; /* fits: bundle_next has checked it */
 	}
-	return 0;
 }
 
 int tensor_shape(struct step *s, const struct var *v, int dirfd, struct tensor_shape *out,
@@ -253,8 +252,10 @@ int tensor_shape(struct step *s, const struct var *v, int dirfd, struct tensor_s
 	if (v->kind == VAR_BAD)
 		return step_check(s, v, dirfd, e);
 	*out = (struct tensor_shape){0};
-	if (v->dtype != DTYPE_STRING)
-		return shape_of(s, v, out);
+	if (v->dtype != DTYPE_STRING) {
+		shape_of(s, v, out);
+		return 0;
+	}
 	pthread_mutex_lock(&s->lock);
 	info = *string_info(s, v);
 	pthread_mutex_unlock(&s->lock);
@@ -284,7 +285,36 @@ static int open_strings(struct tensor *t, struct err *e)
 	return 0;
 }
 
-/* The checksum of variants is not one of their bytes as stored, so it can't be followed as they are read. */
+/* --- verifying ----------------------------------------------------------------------------------------- */
+
+static struct stored stored_of(const struct step *s, const struct var *v)
+{
+	return (struct stored){
+		.number = (uint32_t)(v - s->vars), .crc = v->crc, .off = v->off, .size = v->size};
+}
+
+/* R is what verify.h says of V. Damage is told with the names of the shard and of V. */
+static int with_names(const struct step *s, const struct var *v, int r, struct err *e)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+	struct bytes key = var_key(s, v);
+
+	if (r != -EBADMSG)
+		return r;
+	step_shard_file(s, v->shard, &file);
+	return err_wrap(e, r, "%.*s: %.*s", (int)file.n, (char *)file.p, (int)key.n,
+			(const char *)key.p);
+}
+
+int tensor_verify(const struct step *s, const struct var *v, const struct source *src,
+		  struct err *e)
+{
+	struct stored stored = stored_of(s, v);
+
+	return with_names(s, v, verify_all(s->verify, &stored, src, e), e);
+}
+
+/* The checksum of variants is not that of their stored bytes, so verify.h can't follow it as they are read. */
 static int verify_variants(const struct tensor *t, const struct piece *p, struct err *e)
 {
 	const struct variants_place at = {
@@ -301,9 +331,10 @@ static int verify_variants(const struct tensor *t, const struct piece *p, struct
 		     : 0;
 }
 
-/* Strings were verified when they were read. */
+/* Strings are verified when they are read (open_strings). */
 static int verify_pieces(const struct tensor *t, struct err *e)
 {
+	const struct step *s = t->step;
 	int r = 0;
 
 	if (!has_checksum(t) || t->var->dtype == DTYPE_STRING)
@@ -311,14 +342,14 @@ static int verify_pieces(const struct tensor *t, struct err *e)
 	for (uint32_t i = 0; i < t->n_pieces && r == 0; i++) {
 		const struct piece *p = &t->pieces[i];
 
-		if (t->var->dtype == DTYPE_VARIANT) {
+		/* The checksum of an empty one can be wrong too, but nothing of it will be read later. */
+		if (t->var->dtype == DTYPE_VARIANT)
 			r = verify_variants(t, p, e);
-			continue;
-		}
-		/* Nothing will ever be read of an empty one, but its checksum can be wrong. */
-		r = t->step->mode == VERIFY_OPEN || !p->var->size
-			    ? verify_all(t->step, p->var, &p->src, e)
-			    : verify_check(t->step, p->var, e);
+		else if (s->mode == VERIFY_OPEN || !p->var->size)
+			r = tensor_verify(s, p->var, &p->src, e);
+		else
+			r = with_names(s, p->var,
+				       verify_check(s->verify, stored_of(s, p->var).number, e), e);
 	}
 	return r;
 }
@@ -335,8 +366,10 @@ int tensor_open(struct step *s, const struct var *v, int dirfd, struct tensor **
 	r = open_pieces(t, dirfd, e);
 	if (r == 0)
 		r = verify_pieces(t, e);
-	if (r == 0)
-		r = v->dtype == DTYPE_STRING ? open_strings(t, e) : shape_of(s, v, &t->shape);
+	if (r == 0 && v->dtype == DTYPE_STRING)
+		r = open_strings(t, e);
+	else if (r == 0)
+		shape_of(s, v, &t->shape);
 	if (r < 0)
 		tensor_close(t);
 	else
@@ -346,8 +379,8 @@ int tensor_open(struct step *s, const struct var *v, int dirfd, struct tensor **
 
 /* --- reading ------------------------------------------------------------------------------------------- */
 
-/* Has the kernel read on behind what a sequential reader is about to get. Its own guess does not reach far, as the
- * requests of one reader come from several threads, out of order. Who jumps is not followed. */
+/* Asks the kernel to read on behind [off, off + n). Its own guess does not reach far: the requests of one sequential
+ * reader come from several threads, out of order. A read that jumps ahead is not followed. */
 static void read_ahead(struct piece *p, uint64_t off, uint64_t n)
 {
 	uint64_t ahead = p->ahead, end = off + n;
@@ -366,16 +399,18 @@ static void read_ahead(struct piece *p, uint64_t off, uint64_t n)
 static int read_stored(const struct tensor *t, struct piece *p, uint64_t off, uint64_t n,
 		       uint8_t *dst, struct err *e)
 {
+	struct stored stored = stored_of(t->step, p->var);
 	int r;
 
 	read_ahead(p, off, n);
 	r = source_read_into(&p->src, p->var->off + off, dst, n, e);
-	return r < 0 || !has_checksum(t) || t->var->dtype == DTYPE_VARIANT
-		       ? r
-		       : verify_saw(t->step, p->var, off, dst, n, e);
+	if (r < 0 || !has_checksum(t) || t->var->dtype == DTYPE_VARIANT)
+		return r;
+	r = verify_saw(t->step->verify, &stored, off, dst, n, e);
+	return with_names(t->step, p->var, r, e);
 }
 
-/* Reads what of a slice falls into COUNT elements from FIRST on, into its places in DST. */
+/* Reads those elements of a slice that are among the COUNT from FIRST on, into their places in DST. */
 static int read_slice(const struct tensor *t, struct piece *p, uint64_t first, uint64_t count,
 		      uint8_t *dst, struct err *e)
 {
@@ -429,14 +464,15 @@ static int read_sliced(const struct tensor *t, uint64_t off, size_t len, uint8_t
 	return r;
 }
 
-/* Copies what of the LEN bytes at SRC, which stand at AT of the array, lies in [off, off + n) of it. */
+/* The bytes [off, off + n) of the array are put into DST. */
 struct window {
 	uint64_t off;
 	size_t n;
 	uint8_t *dst;
 };
 
-static void put(const struct window *w, uint64_t at, const uint8_t *src, uint64_t len)
+/* The LEN bytes at SRC stand at AT in the array. Copies those that are in the window. */
+static void put_bytes(const struct window *w, uint64_t at, const uint8_t *src, uint64_t len)
 {
 	uint64_t start = at > w->off ? at : w->off;
 	uint64_t end = at + len < w->off + w->n ? at + len : w->off + w->n;
@@ -445,7 +481,7 @@ static void put(const struct window *w, uint64_t at, const uint8_t *src, uint64_
 		memcpy(w->dst + (start - w->off), src + (start - at), end - start);
 }
 
-/* What of one string falls into the window, read straight into its place. */
+/* A string stands at AT in the array. Reads its part in the window straight into place. */
 static int put_string(const struct tensor *t, const struct window *w, uint64_t at,
 		      const struct string_ref *ref, struct err *e)
 {
@@ -473,7 +509,7 @@ static int read_padded(const struct tensor *t, uint64_t off, size_t len, uint8_t
 
 		if (t->shape.lengths) {
 			put_le64(length, ref->len);
-			put(&w, at, length, sizeof length);
+			put_bytes(&w, at, length, sizeof length);
 			at += sizeof length;
 		}
 		r = put_string(t, &w, at, ref, e);

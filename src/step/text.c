@@ -8,9 +8,10 @@
 /* The largest text. Indentation can make a hundred bytes of two. */
 static const size_t TEXT_MAX = (size_t)4 << 30;
 
-static int find_file(struct texts *t, const struct step *s, int dirfd, enum text_kind kind,
-		     const char *suffix)
+/* Is there a file that the text is made of? */
+static int find_sidecar(struct texts *t, const struct step *s, int dirfd, enum text_kind kind)
 {
+	const char *suffix = text_sidecar(kind, t->meta_suffix);
 	CLEANUP(buf_release) struct buf name = {0};
 	int r = sidecar_name(&s->place, suffix, &name);
 
@@ -24,16 +25,19 @@ static int find_file(struct texts *t, const struct step *s, int dirfd, enum text
 
 int texts_init(struct texts *t, const struct step *s, int dirfd, const char *meta_suffix)
 {
-	int r;
+	int r = 0;
 
 	*t = (struct texts){.meta_suffix = meta_suffix};
 	pthread_mutex_init(&t->lock, NULL);
-	t->there[TEXT_VARIABLES] = true;
-	t->st[TEXT_VARIABLES] = s->index;
-	t->there[TEXT_OBJECT_GRAPH] = s->object_based;
-	t->st[TEXT_OBJECT_GRAPH] = s->index;
-	r = find_file(t, s, dirfd, TEXT_META_GRAPH, meta_suffix);
-	return r < 0 ? r : find_file(t, s, dirfd, TEXT_DEBUG_INFO, "debug");
+	for (enum text_kind kind = 0; kind < N_TEXTS && r == 0; kind++) {
+		if (text_sidecar(kind, meta_suffix)) {
+			r = find_sidecar(t, s, dirfd, kind);
+			continue;
+		}
+		t->there[kind] = kind != TEXT_OBJECT_GRAPH || s->object_based;
+		t->st[kind] = s->index;
+	}
+	return r;
 }
 
 void texts_release(struct texts *t)
@@ -217,7 +221,7 @@ static int make_object_graph(struct step *s, int dirfd, struct buf *out, struct 
 static int make_debug_info(const struct step *s, int dirfd, struct buf *out, struct err *e)
 {
 	CLEANUP(buf_release) struct buf raw = {0};
-	int r = sidecar_read(dirfd, &s->place, "debug", &raw, e);
+	int r = sidecar_read(dirfd, &s->place, text_sidecar(TEXT_DEBUG_INFO, NULL), &raw, e);
 
 	if (r < 0)
 		return r;

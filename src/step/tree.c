@@ -1,25 +1,27 @@
 #include "step/tree.h"
 #include "base/cleanup.h"
+#include "step/text_kind.h"
 
-static const char suffix[] = ".npy";
-enum { SUFFIX = sizeof suffix - 1 };
+static const char ending[] = VAR_ENDING;
+enum { ENDING = sizeof ending - 1 };
 
-/* --- comparing: a stem has ".npy" behind it that is nowhere in memory -------------------------------------- */
+/* --- comparing --------------------------------------------------------------------------------------------- */
 
-static int path_byte(struct bytes s, size_t n_suffix, size_t i)
+/* Byte I of a path: a stem, and N_ENDING bytes of ".npy", which is nowhere in memory behind it. -1 behind the end. */
+static int path_byte(struct bytes s, size_t n_ending, size_t i)
 {
 	if (i < s.n)
 		return s.p[i];
-	return i < s.n + n_suffix ? suffix[i - s.n] : -1;
+	return i < s.n + n_ending ? ending[i - s.n] : -1;
 }
 
-static int compare(struct bytes a, size_t a_suffix, struct bytes b, size_t b_suffix)
+static int compare(struct bytes a, size_t a_ending, struct bytes b, size_t b_ending)
 {
 	size_t i = a.n < b.n ? a.n : b.n;
 	int c = i ? memcmp(a.p, b.p, i) : 0;
 
-	for (; c == 0 && (i < a.n + a_suffix || i < b.n + b_suffix); i++)
-		c = path_byte(a, a_suffix, i) - path_byte(b, b_suffix, i);
+	for (; c == 0 && (i < a.n + a_ending || i < b.n + b_ending); i++)
+		c = path_byte(a, a_ending, i) - path_byte(b, b_ending, i);
 	return c;
 }
 
@@ -27,12 +29,13 @@ static int compare_files(const void *a, const void *b)
 {
 	const struct tree_file *x = a, *y = b;
 
-	return compare(bytes_of(x->stem, x->n), SUFFIX, bytes_of(y->stem, y->n), SUFFIX);
+	return compare(bytes_of(x->stem, x->n), ENDING, bytes_of(y->stem, y->n), ENDING);
 }
 
 /* --- building -------------------------------------------------------------------------------------------- */
 
-/* Gives each file its stem: a part of its key, or an offset into ESCAPED, told by stem == NULL. */
+/* Makes the files. Their stems are bytes of their keys. One with something escaped is added to ESCAPED, its offset to
+ * OFFSETS, and is NULL in the file. */
 static int make_stems(struct tree *t, const struct step *s, struct buf *escaped,
 		      struct buf *offsets)
 {
@@ -65,6 +68,7 @@ static void point_at_escaped(struct tree *t, const size_t *offsets)
 			t->files[i].stem = t->escaped + *offsets++;
 }
 
+/* Adds the folders of STEM that are below TOP, which FILE is the first in. TOP becomes the last of them. */
 static int open_dirs(struct buf *dirs, uint32_t file, struct bytes stem, uint32_t *top)
 {
 	struct tree_dir d = {.lo = file, .parent = *top};
@@ -92,7 +96,8 @@ static bool is_below(const struct tree_file *f, const struct tree_file *first,
 	return f->n >= d->prefix && !memcmp(f->stem, first->stem, d->prefix);
 }
 
-/* Walks the sorted files, with the chain of folders that the last one was in. */
+/* Makes the folders in one walk over the sorted files. TOP is the folder that the last file was in; its parents are not
+ * ended either. */
 static int make_dirs(struct tree *t, struct buf *dirs)
 {
 	struct tree_dir root = {0};
@@ -165,7 +170,7 @@ struct bytes tree_dir_path(const struct tree *t, uint32_t dir)
 	return d->prefix ? bytes_of(t->files[d->lo].stem, d->prefix) : bytes_of(NULL, 0);
 }
 
-/* The child of DIR that file POS is below, of which it is known that there is one. */
+/* The child of DIR that file POS is below. There is one. */
 static uint32_t child_dir(const struct tree *t, uint32_t dir, uint32_t pos)
 {
 	uint32_t lo = dir + 1, hi = t->n_dirs;
@@ -178,8 +183,8 @@ static uint32_t child_dir(const struct tree *t, uint32_t dir, uint32_t pos)
 		else
 			hi = mid;
 	}
-	for (lo--; t->dirs[lo].parent !=
-		   dir;) /* the last that starts by POS is the child or lies in it */
+	lo--; /* the last folder that begins at POS or before it: the child, or one in the child */
+	while (t->dirs[lo].parent != dir)
 		lo = t->dirs[lo].parent;
 	return lo;
 }
@@ -210,7 +215,7 @@ bool tree_next(const struct tree *t, uint32_t dir, uint32_t *pos, struct tree_ch
 	return true;
 }
 
-/* The first file below DIR whose path from there on is not less than PATH. */
+/* The first file below DIR whose path, without DIR's, is not less than PATH. */
 static uint32_t lower_bound(const struct tree *t, uint32_t dir, struct bytes path)
 {
 	const struct tree_dir *d = &t->dirs[dir];
@@ -222,7 +227,7 @@ static uint32_t lower_bound(const struct tree *t, uint32_t dir, struct bytes pat
 
 		struct bytes rest = bytes_of(f->stem + d->prefix, f->n - d->prefix);
 
-		if (compare(rest, SUFFIX, path, 0) < 0)
+		if (compare(rest, ENDING, path, 0) < 0)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -243,13 +248,12 @@ bool tree_lookup(const struct tree *t, uint32_t dir, struct bytes name, struct t
 {
 	uint8_t below[256];
 
-	if (memchr(name.p, '/', name.n) ||
-	    name.n >= sizeof below) /* step/name.h: 255 bytes at most */
+	if (memchr(name.p, '/', name.n) || name.n >= sizeof below) /* no name is longer than 255 */
 		return false;
-	if (bytes_ends(name, bytes_of(suffix, SUFFIX))) { /* no folder's name ends so */
+	if (bytes_ends(name, bytes_of(ending, ENDING))) { /* no folder has that ending */
 		uint32_t at = lower_bound(t, dir, name);
 
-		name.n -= SUFFIX;
+		name.n -= ENDING;
 		return is_named(t, dir, at, false, name, out);
 	}
 	memcpy(below, name.p, name.n);

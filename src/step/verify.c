@@ -2,14 +2,14 @@
 #include "base/cleanup.h"
 #include "base/crc32c.h"
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
 enum {
 	CHUNK = 1 << 20,
-	MAX_INTERVALS =
-		1024, /* of a chunk: four for each page; what does not fit is not remembered */
+	MAX_INTERVALS = 1024, /* of a chunk: four for each page; others are not remembered */
+	N_BUCKETS = 64,
 };
-
-enum { N_BUCKETS = 64 };
 
 enum { UNKNOWN, GOOD, BAD };
 
@@ -18,19 +18,18 @@ struct interval {
 	uint32_t crc;
 };
 
-/* done: `crc` is that of the whole chunk, and there are no intervals. */
 struct chunk {
-	bool done;
+	bool done; /* seen whole: CRC is its checksum, and there are no intervals */
 	uint16_t n, cap;
 	uint32_t crc;
 	struct interval *intervals; /* sorted, neither overlapping nor touching */
 };
 
-/* A variable of which some bytes were seen. */
+/* A range of which some bytes were seen. */
 struct progress {
 	struct progress *next;
-	uint32_t var;
-	uint32_t users; /* under verify->lock */
+	uint32_t number;
+	uint32_t users; /* how many threads have it; under verify->lock */
 	pthread_mutex_t lock;
 	uint32_t n_chunks, n_done;
 	struct chunk chunks[];
@@ -38,13 +37,13 @@ struct progress {
 
 struct verify {
 	pthread_mutex_t lock;
-	struct progress *buckets[N_BUCKETS]; /* by the variable's number */
-	_Atomic uint8_t known[];
+	struct progress *buckets[N_BUCKETS]; /* by number; under lock */
+	_Atomic uint8_t known[]; /* UNKNOWN, GOOD, BAD */
 };
 
-struct verify *verify_new(uint32_t n_vars)
+struct verify *verify_new(uint32_t n)
 {
-	struct verify *v = calloc(1, sizeof *v + n_vars);
+	struct verify *v = calloc(1, sizeof *v + n);
 
 	if (v)
 		pthread_mutex_init(&v->lock, NULL);
@@ -74,7 +73,7 @@ void verify_free(struct verify *v)
 
 /* --- a chunk ----------------------------------------------------------------------------------------------- */
 
-/* The first interval that ends at or behind START. */
+/* The first interval that ends at START or behind it. */
 static unsigned find_interval(const struct chunk *c, uint32_t start)
 {
 	unsigned lo = 0, hi = c->n;
@@ -121,8 +120,8 @@ static void join_with_next(struct chunk *c, unsigned at)
 	memmove(b, b + 1, (c->n - at - 1u) * sizeof *b);
 }
 
-/* Notes [start, end), none of which was seen before and whose bytes are at P, in front of or as part of interval AT.
- * The number of the interval behind it. */
+/* Notes [start, end), with its bytes at P. None of it was seen before, and its place is in front of interval AT.
+ * Returns the number of the interval behind it. */
 static unsigned add_gap(struct chunk *c, unsigned at, uint32_t start, uint32_t end,
 			const uint8_t *p)
 {
@@ -145,7 +144,7 @@ static void chunk_saw(struct chunk *c, uint32_t start, uint32_t end, const uint8
 	unsigned at = find_interval(c, start);
 	uint32_t pos = start;
 
-	/* One that ends just where we start is the one to extend. */
+	/* An interval that ends at START is the one that add_gap extends. */
 	if (at < c->n && c->intervals[at].end == start)
 		at++;
 	while (pos < end) {
@@ -155,8 +154,8 @@ static void chunk_saw(struct chunk *c, uint32_t start, uint32_t end, const uint8
 		if (pos < gap_end) {
 			at = add_gap(c, at, pos, gap_end, p + (pos - start));
 			pos = gap_end;
-			if (at > 0 &&
-			    c->intervals[at - 1].end > pos) /* joined with the one behind it */
+			/* It may have been joined with the interval behind it, which was seen before. */
+			if (at > 0 && c->intervals[at - 1].end > pos)
 				pos = c->intervals[at - 1].end;
 		} else {
 			pos = c->intervals[at++].end;
@@ -164,11 +163,11 @@ static void chunk_saw(struct chunk *c, uint32_t start, uint32_t end, const uint8
 	}
 }
 
-/* --- a variable -------------------------------------------------------------------------------------------- */
+/* --- a range ----------------------------------------------------------------------------------------------- */
 
-static uint32_t chunk_length(const struct var *v, uint32_t i)
+static uint32_t chunk_length(uint64_t size, uint32_t i)
 {
-	uint64_t left = v->size - (uint64_t)i * CHUNK;
+	uint64_t left = size - (uint64_t)i * CHUNK;
 
 	return left < CHUNK ? (uint32_t)left : CHUNK;
 }
@@ -185,9 +184,9 @@ static void finish_chunk(struct progress *p, struct chunk *c, uint32_t len)
 	p->n_done++;
 }
 
-/* Under p->lock. */
-static void progress_saw(struct progress *p, const struct var *v, uint64_t off,
-			 const uint8_t *bytes, size_t len)
+/* The caller has p->lock. */
+static void progress_saw(struct progress *p, uint64_t size, uint64_t off, const uint8_t *bytes,
+			 size_t len)
 {
 	while (len) {
 		uint32_t i = (uint32_t)(off / CHUNK), start = (uint32_t)(off % CHUNK);
@@ -195,23 +194,23 @@ static void progress_saw(struct progress *p, const struct var *v, uint64_t off,
 
 		if (!p->chunks[i].done)
 			chunk_saw(&p->chunks[i], start, start + n, bytes);
-		finish_chunk(p, &p->chunks[i], chunk_length(v, i));
+		finish_chunk(p, &p->chunks[i], chunk_length(size, i));
 		off += n;
 		bytes += n;
 		len -= n;
 	}
 }
 
-static uint32_t whole_crc(const struct progress *p, const struct var *v)
+static uint32_t whole_crc(const struct progress *p, uint64_t size)
 {
 	uint32_t crc = 0;
 
 	for (uint32_t i = 0; i < p->n_chunks; i++)
-		crc = crc32c_combine(crc, p->chunks[i].crc, chunk_length(v, i));
+		crc = crc32c_combine(crc, p->chunks[i].crc, chunk_length(size, i));
 	return crc;
 }
 
-static struct progress *progress_new(uint32_t var, uint64_t size)
+static struct progress *progress_new(uint32_t number, uint64_t size)
 {
 	uint64_t n = size / CHUNK + (size % CHUNK != 0);
 	struct progress *p = n < UINT32_MAX ? calloc(1, sizeof *p + n * sizeof *p->chunks) : NULL;
@@ -219,20 +218,20 @@ static struct progress *progress_new(uint32_t var, uint64_t size)
 	if (!p)
 		return NULL;
 	pthread_mutex_init(&p->lock, NULL);
-	p->var = var;
+	p->number = number;
 	p->n_chunks = (uint32_t)n;
 	return p;
 }
 
-/* The progress of V, made if need be; NULL: no memory. */
-static struct progress *progress_get(struct verify *verify, uint32_t var, uint64_t size)
+/* The progress of S, made if need be; NULL: no memory. */
+static struct progress *progress_get(struct verify *verify, const struct stored *s)
 {
-	struct progress **bucket = &verify->buckets[var % N_BUCKETS], *p;
+	struct progress **bucket = &verify->buckets[s->number % N_BUCKETS], *p;
 
 	pthread_mutex_lock(&verify->lock);
-	for (p = *bucket; p && p->var != var;)
+	for (p = *bucket; p && p->number != s->number;)
 		p = p->next;
-	if (!p && (p = progress_new(var, size))) {
+	if (!p && (p = progress_new(s->number, s->size))) {
 		p->next = *bucket;
 		*bucket = p;
 	}
@@ -244,7 +243,7 @@ static struct progress *progress_get(struct verify *verify, uint32_t var, uint64
 
 static void progress_put(struct verify *verify, struct progress *p)
 {
-	struct progress **at = &verify->buckets[p->var % N_BUCKETS];
+	struct progress **at = &verify->buckets[p->number % N_BUCKETS];
 
 	pthread_mutex_lock(&verify->lock);
 	if (--p->users == 0 && p->n_done == p->n_chunks) {
@@ -256,82 +255,69 @@ static void progress_put(struct verify *verify, struct progress *p)
 	pthread_mutex_unlock(&verify->lock);
 }
 
-static int damaged(const struct step *s, const struct var *v, uint32_t have, struct err *e)
+static int damaged(const struct stored *s, uint32_t have, struct err *e)
 {
-	CLEANUP(buf_release) struct buf file = {0};
-	struct bytes key = var_key(s, v);
-
-	step_shard_file(s, v->shard, &file);
 	return err_set(e, -EBADMSG,
-		       "%.*s: %.*s: crc32c of %" PRIu64 " bytes at %" PRIu64 " is %08" PRIx32
+		       "crc32c of %" PRIu64 " bytes at %" PRIu64 " is %08" PRIx32
 		       ", recorded %08" PRIx32,
-		       (int)file.n, (char *)file.p, (int)key.n, (const char *)key.p, v->size,
-		       v->off, have, v->crc);
+		       s->size, s->off, have, s->crc);
 }
 
-int verify_check(const struct step *s, const struct var *v, struct err *e)
+/* CRC is the checksum of all of S. */
+static int judge(struct verify *v, const struct stored *s, uint32_t crc, struct err *e)
 {
-	CLEANUP(buf_release) struct buf file = {0};
-	struct bytes key = var_key(s, v);
-
-	if (s->verify->known[v - s->vars] != BAD)
-		return 0;
-	step_shard_file(s, v->shard, &file);
-	return err_set(e, -EBADMSG, "%.*s: %.*s: is damaged: its checksum was found to be wrong",
-		       (int)file.n, (char *)file.p, (int)key.n, (const char *)key.p);
+	v->known[s->number] = crc == s->crc ? GOOD : BAD;
+	return crc == s->crc ? 0 : damaged(s, crc, e);
 }
 
-int verify_saw(const struct step *s, const struct var *v, uint64_t off, const uint8_t *p,
-	       size_t len, struct err *e)
+int verify_check(const struct verify *v, uint32_t number, struct err *e)
 {
-	uint32_t number = (uint32_t)(v - s->vars);
-	_Atomic uint8_t *known = &s->verify->known[number];
+	return v->known[number] == BAD
+		       ? err_set(e, -EBADMSG, "is damaged: its checksum was found to be wrong")
+		       : 0;
+}
+
+int verify_saw(struct verify *v, const struct stored *s, uint64_t off, const uint8_t *p, size_t len,
+	       struct err *e)
+{
 	struct progress *progress;
-	uint32_t crc;
 	int r = 0;
 
-	if (*known != UNKNOWN)
-		return verify_check(s, v, e);
-	if (off == 0 && len == v->size) { /* most variables are read at once */
-		crc = crc32c(p, len);
-		*known = crc == v->crc ? GOOD : BAD;
-		return *known == GOOD ? 0 : damaged(s, v, crc, e);
-	}
-	progress = progress_get(s->verify, number, v->size);
+	if (v->known[s->number] != UNKNOWN)
+		return verify_check(v, s->number, e);
+	if (off == 0 && len == s->size) /* most are read at once */
+		return judge(v, s, crc32c(p, len), e);
+	progress = progress_get(v, s);
 	if (!progress)
 		return 0;
 	pthread_mutex_lock(&progress->lock);
-	progress_saw(progress, v, off, p, len);
-	if (progress->n_done == progress->n_chunks) {
-		crc = whole_crc(progress, v);
-		*known = crc == v->crc ? GOOD : BAD;
-		r = *known == GOOD ? 0 : damaged(s, v, crc, e);
-	}
+	progress_saw(progress, s->size, off, p, len);
+	if (progress->n_done == progress->n_chunks)
+		r = judge(v, s, whole_crc(progress, s->size), e);
 	pthread_mutex_unlock(&progress->lock);
-	progress_put(s->verify, progress);
+	progress_put(v, progress);
 	return r;
 }
 
-int verify_all(const struct step *s, const struct var *v, const struct source *src, struct err *e)
+int verify_all(struct verify *v, const struct stored *s, const struct source *src, struct err *e)
 {
 	CLEANUP(buf_release) struct buf piece = {0};
 	uint64_t off = 0;
 	uint32_t crc = 0;
 	int r;
 
-	if (s->verify->known[v - s->vars] != UNKNOWN)
-		return verify_check(s, v, e);
-	if (buf_reserve(&piece, v->size < CHUNK ? v->size + 1 : CHUNK) < 0)
+	if (v->known[s->number] != UNKNOWN)
+		return verify_check(v, s->number, e);
+	if (buf_reserve(&piece, s->size < CHUNK ? s->size + 1 : CHUNK) < 0)
 		return err_set(e, -ENOMEM, "no memory for %d bytes", CHUNK);
-	while (off < v->size) {
-		size_t n = v->size - off < CHUNK ? v->size - off : CHUNK;
+	while (off < s->size) {
+		size_t n = s->size - off < CHUNK ? s->size - off : CHUNK;
 
-		r = source_read_into(src, v->off + off, piece.p, n, e);
+		r = source_read_into(src, s->off + off, piece.p, n, e);
 		if (r < 0)
 			return r;
 		crc = crc32c_extend(crc, piece.p, n);
 		off += n;
 	}
-	s->verify->known[v - s->vars] = crc == v->crc ? GOOD : BAD;
-	return crc == v->crc ? 0 : damaged(s, v, crc, e);
+	return judge(v, s, crc, e);
 }

@@ -1,26 +1,41 @@
-/* src/step/verify.h: are stored bytes those of which the index has the checksum?
+/* src/step/verify.h: compares stored bytes with their checksums in the index.
  *
- * Whoever reads stored bytes shows them here, in any order and from many threads; when all of a variable's (or a
- * slice's) have been seen, once each, their checksum is compared. What is known then stays known as long as the step is
- * in memory. Bytes are followed in chunks of 1 MiB: of a chunk that is done 4 bytes are kept, of one that is not the
- * intervals that were seen, each with its checksum; neighbours become one (crc32c_combine). */
+ * A stored range is the bytes of a variable, or of a slice, in a shard. Whoever reads of one shows the bytes here, in
+ * any order and from many threads. When all of them have been seen their checksum is compared, and what was found
+ * stays known.
+ *
+ * Bytes are followed in chunks of 1 MiB. Of a chunk that was seen whole 4 bytes are kept; of another the intervals
+ * that were seen, each with its checksum. Neighbours become one (crc32c_combine). */
 #pragma once
+#include "base/error.h"
 #include "base/source.h"
-#include "step/step.h"
+
+enum verify_mode {
+	VERIFY_READ, /* as data passes */
+	VERIFY_OPEN, /* all of a variable before its first byte is given out */
+	VERIFY_OFF,
+};
+
+struct stored {
+	uint32_t number; /* below the N that verify_new was told */
+	uint32_t crc; /* the recorded checksum: crc32c, unmasked */
+	uint64_t off, size; /* in bytes, in its shard */
+};
 
 struct verify;
 
-/* N_VARS: those of the step; they are told apart by their number in step->vars. NULL: no memory. */
-struct verify *verify_new(uint32_t n_vars);
+/* For N stored ranges. NULL: no memory. */
+struct verify *verify_new(uint32_t n);
 void verify_free(struct verify *v);
 
-/* -EBADMSG, and why, if V is known to be damaged. */
-int verify_check(const struct step *s, const struct var *v, struct err *e);
+/* -EBADMSG if the range NUMBER is known to be damaged; else 0. */
+int verify_check(const struct verify *v, uint32_t number, struct err *e);
 
-/* LEN bytes of V, from OFF of it on, were read and are at P. -EBADMSG if with these all are known, and wrong. With no
- * memory left it forgets what it was shown. */
-int verify_saw(const struct step *s, const struct var *v, uint64_t off, const uint8_t *p,
-	       size_t len, struct err *e);
+/* LEN bytes of S were read, from OFF of the range on, and are at P. -EBADMSG if all of it was seen now and is
+ * damaged, or was known to be. What there is no memory to remember counts as not seen. */
+int verify_saw(struct verify *v, const struct stored *s, uint64_t off, const uint8_t *p, size_t len,
+	       struct err *e);
 
-/* Reads all of V from SRC, its shard, unless it is known to be good. -EBADMSG, or of reading. */
-int verify_all(const struct step *s, const struct var *v, const struct source *src, struct err *e);
+/* Reads all of S from SRC, its shard, unless it is known to be good or damaged. -EBADMSG if it is damaged, or of
+ * reading. */
+int verify_all(struct verify *v, const struct stored *s, const struct source *src, struct err *e);

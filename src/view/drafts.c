@@ -55,7 +55,7 @@ struct node *view_draft_node(struct view *v, struct node *parent, const char *na
 	struct step_place place = {.name = (char *)name, .format = STEP_V2};
 	struct node *n = NULL;
 
-	if (name_of_index(name, &file) < 0)
+	if (step_index_name(name, &file) < 0)
 		return NULL;
 	place.file = (char *)file.p;
 	pthread_mutex_lock(&v->lock);

@@ -241,7 +241,7 @@ static int rename_unborn(struct view *v, struct node *n, struct draft *d, const 
 	const struct step_place *before = n->place;
 	int r;
 
-	if (name_of_index(to, &file) < 0)
+	if (step_index_name(to, &file) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	place.file = (char *)file.p;
 	pthread_mutex_lock(&v->lock);

@@ -28,10 +28,10 @@ MIB = int(sys.argv[1]) if len(sys.argv) > 1 else 1024
 VARIABLES = int(sys.argv[2]) if len(sys.argv) > 2 else 1000000
 ROUNDS = int(os.environ.get('ROUNDS', '3'))
 INTERVAL = 0.005
-QUIET_SECONDS = 3
+QUIET_SECONDS = 10
 FILE_MIB = 16  # of each file that is committed, and of calm.npy
 NAMES = 40000  # of variables that are looked up, each once: the first QUIET_NAMES before
-QUIET_NAMES = 1000
+QUIET_NAMES = 4000
 PLACES = {'in the step': 'busy-1', 'elsewhere': 'other-1'}
 
 AT_STATX_FORCE_SYNC, STATX_BASIC_STATS = 0x2000, 0x7ff
@@ -126,7 +126,7 @@ REQUESTS = {
 
 
 def ask(step, what, names, go, stop, answer):
-    """Makes requests from GO to STOP, and answers with the seconds that each took."""
+    """Makes requests from GO, where all wait until each has opened its files, to STOP. Answers with the seconds that each took."""
     request = REQUESTS[what](os.open(step, os.O_RDONLY | os.O_DIRECTORY), names)
     took = []
     go.wait()
@@ -144,15 +144,14 @@ def ask(step, what, names, go, stop, answer):
 
 def measure(mounted, names, work, results):
     """Times all kinds of requests in all places while WORK is called; what they took is added to RESULTS."""
-    go, stop = multiprocessing.Event(), multiprocessing.Event()
+    go, stop = multiprocessing.Barrier(1 + len(PLACES) * len(REQUESTS)), multiprocessing.Event()
     asking = {}
     for (place, step), what in itertools.product(PLACES.items(), REQUESTS):
         answer, end = multiprocessing.Pipe(False)
         process = multiprocessing.Process(target=ask, args=(f'{mounted}/{step}', what, names, go, stop, end))
         process.start()
         asking[place, what] = process, answer
-    time.sleep(0.5)  # until each has opened its files
-    go.set()
+    go.wait()
     work()
     stop.set()
     for key, (process, answer) in asking.items():

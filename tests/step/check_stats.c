@@ -4,6 +4,7 @@
 #include "lib/random.h"
 #include "step/check_step.h"
 #include "step/stats.h"
+#include "step/sums.h"
 #include <endian.h>
 #include <math.h>
 #include <stdatomic.h>
@@ -197,6 +198,62 @@ START_TEST(stats_of_large_numbers_are_exact)
 }
 END_TEST
 
+/* The smallest and the largest finite number of each type, and how many of its codes are neither. */
+START_TEST(small_types_have_their_values)
+{
+	static const struct {
+		int dtype;
+		double min, max;
+		unsigned nans, infs;
+	} types[] = {
+		{DTYPE_INT2, -2, 1, 0, 0},
+		{DTYPE_UINT2, 0, 3, 0, 0},
+		{DTYPE_INT4, -8, 7, 0, 0},
+		{DTYPE_UINT4, 0, 15, 0, 0},
+		{DTYPE_QINT8, -128, 127, 0, 0},
+		{DTYPE_QUINT8, 0, 255, 0, 0},
+		{DTYPE_BOOL, 0, 1, 0, 0},
+		{DTYPE_FLOAT4_E2M1FN, -6, 6, 0, 0},
+		{DTYPE_FLOAT8_E5M2, -57344, 57344, 6, 2},
+		{DTYPE_FLOAT8_E4M3FN, -448, 448, 2, 0},
+		{DTYPE_FLOAT8_E4M3FNUZ, -240, 240, 1, 0},
+		{DTYPE_FLOAT8_E4M3B11FNUZ, -30, 30, 1, 0},
+		{DTYPE_FLOAT8_E5M2FNUZ, -57344, 57344, 1, 0},
+		{DTYPE_QINT16, -32768, 32767, 0, 0},
+		{DTYPE_QUINT16, 0, 65535, 0, 0},
+		{DTYPE_HALF, -65504, 65504, 2046, 2},
+	};
+
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+		struct sums s = {0};
+		uint32_t codes = 1u << 8 * dtype_info(types[i].dtype)->item;
+
+		for (uint32_t code = 0; code < codes; code++)
+			sums_add_value(&s, sums_value(types[i].dtype, false, (uint16_t)code), 1);
+		ck_assert_msg(s.min == types[i].min && s.max == types[i].max, "%s: %g to %g",
+			      dtype_info(types[i].dtype)->name, s.min, s.max);
+		ck_assert_uint_eq(s.count, codes);
+		ck_assert_uint_eq(s.nans, types[i].nans);
+		ck_assert_uint_eq(s.infs, types[i].infs);
+	}
+}
+END_TEST
+
+START_TEST(types_without_numbers_are_refused)
+{
+	static const struct source none = {.fd = -1};
+	static const int types[] = {DTYPE_STRING, DTYPE_VARIANT, DTYPE_RESOURCE, DTYPE_COMPLEX64,
+				    DTYPE_COMPLEX128};
+	struct stats have;
+
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+		const struct npy npy = {.dtype = (uint8_t)types[i]};
+
+		ck_assert_int_eq(stats_of_file(&none, &npy, NULL, &have, NULL), -ENODATA);
+	}
+}
+END_TEST
+
 static bool after_three(void *asked)
 {
 	return atomic_fetch_add((atomic_int *)asked, 1) >= 3;
@@ -224,6 +281,8 @@ TCase *stats_tests(void)
 	tcase_set_timeout(c, 120);
 	tcase_add_loop_test(c, stats_of_pieces_are_those_of_the_whole, 0, 2 * 11);
 	tcase_add_test(c, stats_of_large_numbers_are_exact);
+	tcase_add_test(c, small_types_have_their_values);
+	tcase_add_test(c, types_without_numbers_are_refused);
 	tcase_add_test(c, stats_end_when_they_are_to);
 	return c;
 }

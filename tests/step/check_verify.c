@@ -4,44 +4,34 @@
 #include "lib/random.h"
 #include "step/check_step.h"
 #include "step/verify.h"
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MIB = 1 << 20 };
 
-/* A step with one variable, of which SIZE random bytes are in memory. */
+/* One stored range, of which SIZE random bytes are in memory. */
 struct fixture {
-	struct step step;
-	struct var var;
-	struct shard shard;
+	struct verify *verify;
+	struct stored range;
 	uint8_t *bytes, *seen;
 	uint64_t n_seen;
 };
 
 static void set_up(struct fixture *f, uint64_t size, uint64_t *seed)
 {
-	*f = (struct fixture){.var = {.kind = VAR_WHOLE, .size = size, .key_n = 1}};
-	f->step = (struct step){
-		.place = {.name = (char *)"m", .file = (char *)"m.index"},
-		.vars = &f->var,
-		.shards = &f->shard,
-		.names = (uint8_t *)"w",
-		.num_shards = 1,
-		.n_vars = 1,
-		.n_shards = 1,
-		.verify = verify_new(1),
-	};
+	*f = (struct fixture){.verify = verify_new(1), .range = {.size = size}};
 	f->bytes = malloc(size);
 	f->seen = calloc(1, size);
-	ck_assert(f->step.verify && f->bytes && f->seen);
+	ck_assert(f->verify && f->bytes && f->seen);
 	for (uint64_t i = 0; i < size; i++)
 		f->bytes[i] = (uint8_t)random_next(seed);
-	f->var.crc = crc32c(f->bytes, size);
+	f->range.crc = crc32c(f->bytes, size);
 }
 
 static void tear_down(struct fixture *f)
 {
-	verify_free(f->step.verify);
+	verify_free(f->verify);
 	free(f->bytes);
 	free(f->seen);
 }
@@ -49,17 +39,17 @@ static void tear_down(struct fixture *f)
 /* Shows [off, off + len); whether that was the last of it, the result must be WANT, else 0. True when it was. */
 static bool show(struct fixture *f, uint64_t off, size_t len, int want)
 {
-	int r = verify_saw(&f->step, &f->var, off, f->bytes + off, len, NULL);
+	int r = verify_saw(f->verify, &f->range, off, f->bytes + off, len, NULL);
 
 	for (uint64_t i = off; i < off + len; i++) {
 		f->n_seen += !f->seen[i];
 		f->seen[i] = 1;
 	}
-	if (r != (f->n_seen == f->var.size ? want : 0))
+	if (r != (f->n_seen == f->range.size ? want : 0))
 		ck_abort_msg("%llu of %llu bytes seen, after %zu at %llu: %d",
-			     (unsigned long long)f->n_seen, (unsigned long long)f->var.size, len,
+			     (unsigned long long)f->n_seen, (unsigned long long)f->range.size, len,
 			     (unsigned long long)off, r);
-	return f->n_seen == f->var.size;
+	return f->n_seen == f->range.size;
 }
 
 /* Windows of at most MAX bytes at random, half of them where something is still missing. */
@@ -68,14 +58,14 @@ static void show_at_random(struct fixture *f, size_t max, uint64_t *seed, int wa
 	bool done = false;
 
 	while (!done) {
-		uint64_t off = random_below(seed, f->var.size);
+		uint64_t off = random_below(seed, f->range.size);
 		size_t len = 1 + random_below(seed, max);
 
 		if (random_next(seed) & 1)
 			while (f->seen[off])
-				off = (off + 1) % f->var.size;
-		if (len > f->var.size - off)
-			len = f->var.size - off;
+				off = (off + 1) % f->range.size;
+		if (len > f->range.size - off)
+			len = f->range.size - off;
 		done = show(f, off, len, want);
 	}
 }
@@ -100,11 +90,11 @@ static void try_sizes(bool damage, uint64_t seed)
 
 		set_up(&f, cases[i].size, &seed);
 		if (damage)
-			f.bytes[random_below(&seed, f.var.size)] ^=
+			f.bytes[random_below(&seed, f.range.size)] ^=
 				(uint8_t)(1 << random_below(&seed, 8));
 		show_at_random(&f, cases[i].max, &seed, damage ? -EBADMSG : 0);
-		ck_assert_int_eq(verify_check(&f.step, &f.var, NULL), damage ? -EBADMSG : 0);
-		ck_assert_int_eq(verify_saw(&f.step, &f.var, 0, f.bytes, 1, NULL),
+		ck_assert_int_eq(verify_check(f.verify, 0, NULL), damage ? -EBADMSG : 0);
+		ck_assert_int_eq(verify_saw(f.verify, &f.range, 0, f.bytes, 1, NULL),
 				 damage ? -EBADMSG : 0);
 		tear_down(&f);
 	}
@@ -136,10 +126,10 @@ START_TEST(pages_may_come_backwards)
 		for (int64_t page = 3 * MIB / 4096; page >= 0; page--) {
 			uint64_t off = (uint64_t)page * 4096;
 
-			show(&f, off, off + 4096 < f.var.size ? 4096 : f.var.size - off,
+			show(&f, off, off + 4096 < f.range.size ? 4096 : f.range.size - off,
 			     damage ? -EBADMSG : 0);
 		}
-		ck_assert_uint_eq(f.n_seen, f.var.size);
+		ck_assert_uint_eq(f.n_seen, f.range.size);
 		tear_down(&f);
 	}
 }
@@ -155,7 +145,7 @@ START_TEST(what_is_read_in_part_only_is_not_judged)
 	show(&f, 0, MIB, 0);
 	show(&f, 0, MIB, 0);
 	show(&f, MIB + 1, MIB - 1, 0);
-	ck_assert_int_eq(verify_check(&f.step, &f.var, NULL), 0);
+	ck_assert_int_eq(verify_check(f.verify, 0, NULL), 0);
 	show(&f, MIB, 1, -EBADMSG);
 	tear_down(&f);
 }
@@ -173,10 +163,10 @@ static void *show_every_fourth(void *arg)
 	struct shower *s = arg;
 	struct fixture *f = s->f;
 
-	for (uint64_t off = s->first * (uint64_t)10000; off < f->var.size; off += 40000) {
-		size_t len = off + 10000 < f->var.size ? 10000 : f->var.size - off;
+	for (uint64_t off = s->first * (uint64_t)10000; off < f->range.size; off += 40000) {
+		size_t len = off + 10000 < f->range.size ? 10000 : f->range.size - off;
 
-		if (verify_saw(&f->step, &f->var, off, f->bytes + off, len, NULL) < 0)
+		if (verify_saw(f->verify, &f->range, off, f->bytes + off, len, NULL) < 0)
 			++*s->bad;
 	}
 	return NULL;
@@ -191,7 +181,7 @@ START_TEST(four_threads_together_find_it_once)
 		uint64_t state = seed;
 
 		set_up(&f, 2 * MIB + 12345, &state);
-		f.bytes[random_below(&state, f.var.size)] ^= seed & 1;
+		f.bytes[random_below(&state, f.range.size)] ^= seed & 1;
 		for (unsigned i = 0; i < 4; i++) {
 			showers[i] = (struct shower){.f = &f, .first = i, .bad = &bad};
 			ck_assert_int_eq(pthread_create(&showers[i].thread, NULL, show_every_fourth,
@@ -201,7 +191,7 @@ START_TEST(four_threads_together_find_it_once)
 		for (unsigned i = 0; i < 4; i++)
 			pthread_join(showers[i].thread, NULL);
 		ck_assert_int_eq(bad, seed & 1);
-		ck_assert_int_eq(verify_check(&f.step, &f.var, NULL), seed & 1 ? -EBADMSG : 0);
+		ck_assert_int_eq(verify_check(f.verify, 0, NULL), seed & 1 ? -EBADMSG : 0);
 		tear_down(&f);
 	}
 }
