@@ -192,10 +192,11 @@ static int next_child(struct view_dir *d, uint32_t *pos)
 /* Gives NUMBER of d->items. */
 static int next_named(struct view_dir *d, uint32_t number)
 {
-	const struct dir_name *item = (const struct dir_name *)d->items.p + number;
+	const struct dir_name *item;
 
 	if (number >= d->items.n / sizeof *item)
 		return 0;
+	item = (const struct dir_name *)d->items.p + number;
 	d->item = NULL;
 	d->index = item->index;
 	d->type = item->type;
