@@ -463,6 +463,5 @@ TCase *check_step_tests(void)
 	tcase_add_loop_test(t, damage_to_what_tensorflow_saved_is_found, 0, COUNT(fixtures));
 	tcase_add_test(t, a_damaged_block_of_v1_fails_its_slices);
 	tcase_add_test(t, a_graph_of_other_variables_is_worth_a_note);
-	tcase_set_timeout(t, 60);
 	return t;
 }

@@ -257,7 +257,6 @@ TCase *changes_tests(void)
 {
 	TCase *t = tcase_create("draft");
 
-	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, whatever_was_changed_is_taken_up, 0, ROUNDS);
 	tcase_add_test(t, a_discarded_draft_leaves_nothing);
 	return t;

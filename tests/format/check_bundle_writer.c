@@ -226,7 +226,6 @@ TCase *bundle_writer_tests(void)
 {
 	TCase *t = tcase_create("bundle_writer");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, indexes_of_tensorflow_are_written_byte_for_byte);
 	tcase_add_test(t, an_index_may_be_big_endian);
 	tcase_add_test(t, the_bytes_are_those_of_tensorflow_whatever_the_order);

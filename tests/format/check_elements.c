@@ -150,7 +150,6 @@ TCase *elements_tests(void)
 {
 	TCase *t = tcase_create("elements");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, words_are_reversed);
 	tcase_add_test(t, all_shapes_are_put_in_c_order_within_any_budget);
 	tcase_add_test(t, elements_that_lie_far_apart_are_found);

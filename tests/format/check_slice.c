@@ -232,7 +232,6 @@ TCase *slice_tests(void)
 {
 	TCase *t = tcase_create("slice");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, elements_lie_where_the_model_has_them);
 	tcase_add_test(t, elements_are_put_where_the_model_has_them_and_taken_back);
 	tcase_add_test(t, counts_that_do_not_fit_are_refused);

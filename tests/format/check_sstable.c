@@ -654,7 +654,6 @@ TCase *sstable_tests(void)
 
 	tcase_add_test(t, no_byte_of_a_table_can_change_unnoticed);
 	tcase_add_test(t, bytes_between_blocks_are_counted);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_compressed_table_has_the_entries_of_the_plain_one);
 	tcase_add_test(t, what_was_put_into_a_table_comes_out);
 	tcase_add_test(t, blocks_may_have_no_entries_and_no_restarts);

@@ -271,7 +271,6 @@ TCase *sstable_writer_tests(void)
 {
 	TCase *t = tcase_create("sstable_writer");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, tables_of_tensorflow_are_written_byte_for_byte);
 	tcase_add_test(t, keys_of_the_index_block_are_short);
 	tcase_add_test(t, a_table_without_entries_is_one);

@@ -430,7 +430,6 @@ TCase *string_tensor_tests(void)
 {
 	TCase *t = tcase_create("string_tensor");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, strings_of_tensorflow_are_read);
 	tcase_add_test(t, no_strings_and_an_empty_one_are_read);
 	tcase_add_test(t, lengths_of_more_than_32_bits_have_the_checksum_of_tensorflow);

@@ -778,7 +778,6 @@ TCase *name_tests(void)
 {
 	TCase *t = tcase_create("name");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, plain_examples_are_as_the_rules_say);
 	tcase_add_test(t, object_based_examples_are_as_the_rules_say);
 	tcase_add_test(t, a_path_that_no_key_gives_is_refused);

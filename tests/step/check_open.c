@@ -502,7 +502,6 @@ TCase *open_tests(void)
 {
 	TCase *t = tcase_create("step");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, damage_fails_what_it_hits, 0, COUNT(damages));
 	tcase_add_test(t, a_step_says_what_it_is);
 	tcase_add_test(t, what_is_no_index_is_refused);

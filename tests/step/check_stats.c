@@ -278,7 +278,6 @@ TCase *stats_tests(void)
 {
 	TCase *c = tcase_create("stats");
 
-	tcase_set_timeout(c, 120);
 	tcase_add_loop_test(c, stats_of_pieces_are_those_of_the_whole, 0, 2 * 11);
 	tcase_add_test(c, stats_of_large_numbers_are_exact);
 	tcase_add_test(c, small_types_have_their_values);

@@ -250,7 +250,6 @@ TCase *tensor_tests(void)
 {
 	TCase *t = tcase_create("tensor");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, windows_are_parts_of_the_whole, 0, 3 * COUNT(steps));
 	tcase_add_test(t, a_slice_of_a_scalar_is_read);
 	return t;

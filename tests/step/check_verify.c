@@ -201,7 +201,6 @@ TCase *verify_tests(void)
 {
 	TCase *t = tcase_create("verify");
 
-	tcase_set_timeout(t, 120);
 	tcase_add_test(t, good_bytes_are_good_in_any_order);
 	tcase_add_test(t, a_flipped_bit_is_found_with_the_last_byte_and_ever_after);
 	tcase_add_test(t, pages_may_come_backwards);
