@@ -2,7 +2,7 @@
  * left, in each call that the kernel makes of a mounted directory.
  *
  * Each time there is the right answer, or an error with its code and a sentence; what is shown is as before or
- * as after; then, when nothing fails any more, the call does what it should, the steps can be written to and
+ * as after, and no call is made under the lock of the view; then, when nothing fails any more, the call does what it should, the steps can be written to and
  * committed, and what was given out is given back; and the steps that are there in the end are those where
  * nothing failed.
  *

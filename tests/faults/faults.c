@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <protobuf-c/protobuf-c.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,6 +19,8 @@ static enum fault kind;
 static unsigned long calls, fail_at;
 static long live;
 static enum lacks lacking;
+static const pthread_mutex_t *guarded;
+static _Thread_local bool has_guarded;
 
 int fault_error(enum fault f)
 {
@@ -43,6 +46,12 @@ bool fault_disarm(void)
 void fault_lack(enum lacks what)
 {
 	lacking = what;
+}
+
+void fault_guard(const pthread_mutex_t *lock)
+{
+	guarded = lock;
+	has_guarded = false;
 }
 
 long fault_live(void)
@@ -72,6 +81,10 @@ static bool is_lacking(bool lacks, int error)
 /* A call; SPACE: it may need room on the disk. */
 static bool call_fails(bool space)
 {
+	if (has_guarded) {
+		fputs("FAIL: a call is made under a lock that is to be held over none\n", stderr);
+		abort();
+	}
 	return fails(FAULT_CALLS) || (space && fails(FAULT_SPACE));
 }
 
@@ -143,6 +156,27 @@ void __wrap_protobuf_c_message_free_unpacked(ProtobufCMessage *m, ProtobufCAlloc
 	ProtobufCAllocator here = {.free = release};
 
 	__real_protobuf_c_message_free_unpacked(m, allocator ? allocator : &here);
+}
+
+/* --- locks --------------------------------------------------------------------------------------------- */
+
+int __real_pthread_mutex_lock(pthread_mutex_t *lock);
+int __real_pthread_mutex_unlock(pthread_mutex_t *lock);
+int __wrap_pthread_mutex_lock(pthread_mutex_t *lock);
+int __wrap_pthread_mutex_unlock(pthread_mutex_t *lock);
+
+int __wrap_pthread_mutex_lock(pthread_mutex_t *lock)
+{
+	int r = __real_pthread_mutex_lock(lock);
+
+	has_guarded |= lock == guarded;
+	return r;
+}
+
+int __wrap_pthread_mutex_unlock(pthread_mutex_t *lock)
+{
+	has_guarded &= lock != guarded;
+	return __real_pthread_mutex_unlock(lock);
 }
 
 /* --- calls --------------------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
  * those inside of shared libraries do not. Nothing is synced: what is tested is what is left in the directory,
  * not what a disk has of it. */
 #pragma once
+#include <pthread.h>
 #include <stdbool.h>
 
 enum fault {
@@ -28,6 +29,9 @@ bool fault_disarm(void);
 /* What the filesystem can't do, from now on: hard links; and renameat2(2) that refuses to replace. */
 enum lacks { LACKS_NOTHING, LACKS_LINKS, LACKS_LINKS_AND_FLAGS };
 void fault_lack(enum lacks what);
+
+/* A call that is made by a thread which has LOCK ends the program; NULL: no lock is guarded. */
+void fault_guard(const pthread_mutex_t *lock);
 
 /* What is allocated and not freed. */
 long fault_live(void);

@@ -76,7 +76,9 @@ static void mount(struct mounted *m)
 				      .warn_arg = m};
 	struct err e = {0};
 
+	fault_guard(NULL);
 	must(view_init(&m->v, open(m->t.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), &c, &e), &e);
+	fault_guard(&m->v.lock); /* as the table of locks says */
 }
 
 void mounted_begin(struct mounted *m)
