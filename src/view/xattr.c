@@ -101,14 +101,36 @@ static int list_of_var(struct step *s, const struct var *v, struct texts *texts,
 
 /* --- in a draft ------------------------------------------------------------------------------------------- */
 
+/* Whether the file was cut since it was opened as SRC. */
+static bool was_cut(const struct source *src)
+{
+	struct source now;
+
+	return source_of_fd(src->fd, &now, NULL) == 0 && now.size < src->size;
+}
+
+/* A file that is not whole has no stats. */
+static int put_stats_of_file(const struct source *src, const struct npy *npy,
+			     const struct stop *stop, struct buf *out, struct err *e)
+{
+	struct stats n;
+	int r;
+
+	if (npy->stored != npy->size)
+		return -ENODATA;
+	r = stats_of_file(src, npy, stop, &n, e);
+	if (r < 0)
+		return was_cut(src) ? -ENODATA : r;
+	return print_stats(&n, out);
+}
+
 /* Appends key, dtype, shape or stats of a variable that was written and is not committed yet: the .npy file
  * SRC. -ENODATA. */
 static int get_of_file(const struct source *src, struct bytes key, struct bytes name,
 		       const struct stop *stop, struct buf *out, struct err *e)
 {
 	CLEANUP(freep) struct npy *npy = malloc(sizeof *npy);
-	struct stats n;
-	int r;
+	int r = 0;
 
 	if (!npy)
 		return err_set(e, -ENOMEM, "no memory");
@@ -118,13 +140,10 @@ static int get_of_file(const struct source *src, struct bytes key, struct bytes 
 		return -ENODATA;
 	if (bytes_eq(name, bytes_str("dtype")))
 		return buf_add_str(out, dtype_info(npy->dtype)->name);
-	if (bytes_eq(name, bytes_str("stats"))) {
-		r = stats_of_file(src, npy, stop, &n, e);
-		return r < 0 ? r : print_stats(&n, out);
-	}
+	if (bytes_eq(name, bytes_str("stats")))
+		return put_stats_of_file(src, npy, stop, out, e);
 	if (!bytes_eq(name, bytes_str("shape")))
 		return -ENODATA;
-	r = 0;
 	for (unsigned k = 0; k < npy->rank && r == 0; k++)
 		r = buf_printf(out, "%s%" PRId64, k ? "," : "", npy->dims[k]);
 	return r;

@@ -62,6 +62,8 @@ fresh "$ck"
 mount_ckpt "$ck" -o commit=sync
 printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '|u1', 'fortran_order': False, 'shape': ($size,), }" \
   >"$mnt/my_net.ckpt/v.npy"
+if getfattr -n user.ckptfs.stats "$mnt/my_net.ckpt/v.npy" >"$tmp/out" 2>&1; then fail "stats of a header alone"; fi
+grep -q "No such attribute" "$tmp/out" || fail "of a header alone: $(cat "$tmp/out")"
 truncate -s $((size + 128)) "$mnt/my_net.ckpt/v.npy"
 ask "$mnt/my_net.ckpt/v.npy"
 kill "$asker"
