@@ -67,8 +67,11 @@ static int restore(struct view *v, struct rescued_step *k, bool all)
 		return 0;
 	old = strdup(k->rescue.name);
 	r = top = folder_open(v, k->folder, &e);
-	if (r >= 0)
+	if (r >= 0) {
+		view_take_turn(v, &k->folder->drafting); /* .ckptfs goes when it is empty */
 		r = rescue_restore(&k->rescue, top, v->meta_suffix, &e);
+		view_end_turn(v, &k->folder->drafting);
+	}
 	if (r > 0 && old)
 		view_tell(v,
 			  "%s: another step was saved under its name; what was committed is now %s",
