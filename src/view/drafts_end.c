@@ -34,6 +34,26 @@ static int list_forgotten(const struct node *n, struct draft *d, struct buf *cha
 	return r;
 }
 
+/* A folder that was moved in D has the number of the base's folder, which D's end leads to the old place again. So that
+ * gets another number: what is still asked with the first, by the new path, is looked up again. The draft's lock is held. */
+static void number_moved_folders(struct view *v, struct node *n, struct draft *d)
+{
+	CLEANUP(buf_release) struct buf more = {0};
+
+	for (struct draft_item *i = d->root; i && (i = items_next(d->root, i));) {
+		struct number new = {.index = i->index};
+
+		if (i->what != DRAFT_DIR || i->under || i->index >= d->n_fixed)
+			continue;
+		new.number = draft_new_number(d);
+		if (new.number)
+			buf_add(&more, &new, sizeof new);
+	}
+	pthread_mutex_lock(&v->lock);
+	node_add_numbers(n, (struct number *)more.p, more.n / sizeof(struct number));
+	pthread_mutex_unlock(&v->lock);
+}
+
 /* The kernel may have pages of the files in CHANGES, as they were in the draft. It is told to forget them, but from
  * another thread, a little later; so it is also told not to keep them when the file is next opened. */
 static void drop_pages(const struct node *n, const struct draft *d, const struct buf *changes)
@@ -63,6 +83,7 @@ int view_draft_discard(struct view *v, struct node *n, struct draft *d, struct b
 	if (ours) {
 		open_number_orphans(v, n, d);
 		list_forgotten(n, d, &own);
+		number_moved_folders(v, n, d);
 		r = draft_discard(d, e);
 	}
 	ended = d->ended;
@@ -195,6 +216,7 @@ static void note_changes(void *arg, struct draft *d)
 
 	open_number_orphans(ending->view, ending->node, d);
 	list_forgotten(ending->node, d, &ending->changes);
+	number_moved_folders(ending->view, ending->node, d);
 }
 
 static int commit_beside_others(struct view *v, struct node *n, struct draft *d,

@@ -154,9 +154,11 @@ void node_put(struct node_table *t, struct node *n, uint64_t lookups);
 
 /* --- numbers that are no indexes -----------------------------------------------------------------------------
  *
- * In two cases the kernel has another number of a thing than its index:
+ * In three cases the kernel has another number of a thing than its index:
  *   - A variable of the base is removed in a draft while somebody has it open. Its number is then that of the
  *     open file. When the draft ends and the base shows the variable again, the variable gets a new one.
+ *   - A folder of the base is moved in a draft. The kernel may have its number under the new path when the draft has
+ *     ended. The base's folder in the old place gets a new one, so that nothing is done there by that path.
  *   - A new step is committed. What is in it has other indexes in the saved step than in the draft, and keeps
  *     its numbers: somebody may stand in one of its folders. */
 
