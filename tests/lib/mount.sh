@@ -235,6 +235,7 @@ clean_up() {
   done
   if [ "$result" != 0 ]; then
     find "$tmp" -maxdepth 1 -name 'mnt*.log' -size +0 -exec tail -v -n 200 {} + >&2
+    jobs -p | xargs -r kill 2>/dev/null # a trainer goes on for ever
   fi
   unmount_rest
   [ "$result" != 0 ] || all_were_called || result=1
