@@ -109,6 +109,8 @@ int commit(struct draft *d, const struct commit_config *c, struct commit_done *d
 	}
 	r = settle(d, c, &p, r, done, &why);
 	done->ended = d->ended;
+	if (c->shows_base && (d->ended || (r == 0 && done->result == COMMIT_DONE)))
+		c->shows_base(c->arg, d);
 	draft_note_result(d, r, &why); /* what failed on the way did no harm */
 	pthread_mutex_unlock(&d->lock);
 	if (r < 0 && e)

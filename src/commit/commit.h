@@ -33,6 +33,9 @@ struct commit_config {
 	void (*ending)(
 		void *arg, struct
 		draft *d); /* the draft may end, and has all that it will have; its lock is held; or NULL */
+	void (*shows_base)(
+		void *arg,
+		struct draft *d); /* it has ended, or begun anew; its lock is held; or NULL */
 	void *arg;
 	double compact; /* dead bytes among those that a step keeps alive, above which they are left behind */
 };

@@ -34,23 +34,30 @@ static int list_forgotten(const struct node *n, struct draft *d, struct buf *cha
 	return r;
 }
 
-/* A folder that was moved in D has the number of the base's folder, which D's end leads to the old place again. So that
- * gets another number: what is still asked with the first, by the new path, is looked up again. The draft's lock is held. */
-static void number_moved_folders(struct view *v, struct node *n, struct draft *d)
+/* The folders of the base that were moved in D: struct number, without the number. The draft's lock is held. */
+static void list_moved_folders(struct draft *d, struct buf *moved)
 {
-	CLEANUP(buf_release) struct buf more = {0};
-
 	for (struct draft_item *i = d->root; i && (i = items_next(d->root, i));) {
-		struct number new = {.index = i->index};
+		struct number is = {.index = i->index};
 
-		if (i->what != DRAFT_DIR || i->under || i->index >= d->n_fixed)
-			continue;
-		new.number = draft_new_number(d);
-		if (new.number)
-			buf_add(&more, &new, sizeof new);
+		if (i->what == DRAFT_DIR && !i->under && i->index < d->n_fixed)
+			buf_add(moved, &is, sizeof is);
 	}
+}
+
+/* A folder that was moved in D has the number of the base's folder. D does not show it any more, and the number would
+ * lead to the old place again. So the base's folder gets another one: what is still asked with the first, by the new
+ * path, is looked up again. The draft's lock is held. */
+static void number_moved_folders(struct view *v, struct node *n, struct draft *d, struct buf *moved)
+{
+	struct number *numbers = (struct number *)moved->p;
+	size_t count = 0;
+
+	while (count < moved->n / sizeof *numbers &&
+	       (numbers[count].number = draft_new_number(d)) != 0)
+		count++;
 	pthread_mutex_lock(&v->lock);
-	node_add_numbers(n, (struct number *)more.p, more.n / sizeof(struct number));
+	node_add_numbers(n, numbers, count);
 	pthread_mutex_unlock(&v->lock);
 }
 
@@ -74,7 +81,7 @@ static void drop_pages(const struct node *n, const struct draft *d, const struct
 int view_draft_discard(struct view *v, struct node *n, struct draft *d, struct buf *changes,
 		       struct err *e)
 {
-	CLEANUP(buf_release) struct buf own = {0};
+	CLEANUP(buf_release) struct buf own = {0}, moved = {0};
 	bool ended, ours;
 	int r = 0;
 
@@ -83,8 +90,10 @@ int view_draft_discard(struct view *v, struct node *n, struct draft *d, struct b
 	if (ours) {
 		open_number_orphans(v, n, d);
 		list_forgotten(n, d, &own);
-		number_moved_folders(v, n, d);
+		list_moved_folders(d, &moved);
 		r = draft_discard(d, e);
+		if (d->ended)
+			number_moved_folders(v, n, d, &moved);
 	}
 	ended = d->ended;
 	pthread_mutex_unlock(&d->lock);
@@ -208,6 +217,7 @@ struct ending {
 	struct view *view;
 	struct node *node;
 	struct buf changes;
+	struct buf moved;
 };
 
 static void note_changes(void *arg, struct draft *d)
@@ -216,7 +226,14 @@ static void note_changes(void *arg, struct draft *d)
 
 	open_number_orphans(ending->view, ending->node, d);
 	list_forgotten(ending->node, d, &ending->changes);
-	number_moved_folders(ending->view, ending->node, d);
+	list_moved_folders(d, &ending->moved);
+}
+
+static void note_end(void *arg, struct draft *d)
+{
+	struct ending *ending = arg;
+
+	number_moved_folders(ending->view, ending->node, d, &ending->moved);
 }
 
 static int commit_beside_others(struct view *v, struct node *n, struct draft *d,
@@ -228,6 +245,7 @@ static int commit_beside_others(struct view *v, struct node *n, struct draft *d,
 	int r;
 
 	c.ending = note_changes;
+	c.shows_base = note_end;
 	c.arg = ending;
 	c.others = others;
 	c.n_others = dirfd < 0 ? 0 : list_others(v, n, dirfd, others);
@@ -273,6 +291,7 @@ int view_draft_commit(struct view *v, struct node *n, struct draft *d, struct bu
 			buf_add(changes, ending.changes.p, ending.changes.n);
 	}
 	buf_release(&ending.changes);
+	buf_release(&ending.moved);
 	buf_release(&done.name);
 	return r;
 }
