@@ -215,21 +215,26 @@ int in_draft_entry(struct view *v, const struct node *n, struct draft *d, struct
 	return r;
 }
 
+/* The folder that has INDEX in D, whose lock is held. -ESTALE: it is gone; -ENOTDIR. */
+static int folder_in_draft(struct draft *d, uint32_t index, struct draft_item **out)
+{
+	*out = draft_item(d, index);
+	if (!*out || (*out)->gone)
+		return -ESTALE;
+	return (*out)->what == DRAFT_DIR ? 0 : -ENOTDIR;
+}
+
 int in_draft_lookup(struct view *v, struct node *n, struct draft *d, uint32_t dir, const char *name,
 		    struct view_entry *out, struct err *e)
 {
 	struct draft_item *parent, *i = NULL;
-	int r = 0;
+	int r;
 
 	pthread_mutex_lock(&d->lock);
-	parent = draft_item(d, dir);
-	if (!parent || parent->gone)
-		r = -ESTALE;
-	else if (parent->what != DRAFT_DIR)
-		r = -ENOTDIR;
-	else if (!(i = draft_find(d, parent, name)))
+	r = folder_in_draft(d, dir, &parent);
+	if (r == 0 && !(i = draft_find(d, parent, name)))
 		r = -ENOENT;
-	else
+	if (r == 0)
 		r = in_draft_entry(v, n, d, i, out, e);
 	pthread_mutex_unlock(&d->lock);
 	if (r < 0)
@@ -265,14 +270,10 @@ int in_draft_getattr_open(struct view *v, const struct node *n, struct draft *d,
 int in_draft_list(struct draft *d, uint32_t dir, struct buf *items, struct buf *names)
 {
 	struct draft_item *parent;
-	int r = 0;
+	int r;
 
 	pthread_mutex_lock(&d->lock);
-	parent = draft_item(d, dir);
-	if (!parent || parent->gone)
-		r = -ESTALE;
-	else if (parent->what != DRAFT_DIR)
-		r = -ENOTDIR;
+	r = folder_in_draft(d, dir, &parent);
 	for (struct draft_item *i = r == 0 ? parent->first : NULL; i && r == 0; i = i->after) {
 		struct dir_name name = {i->index, i->what == DRAFT_DIR ? S_IFDIR : S_IFREG,
 					names->n};
