@@ -1,37 +1,44 @@
 #include "commit/commit.h"
 #include "base/cleanup.h"
+#include "commit/freeze.h"
 #include "commit/graph.h"
 #include "commit/pack.h"
-#include "commit/plan.h"
 #include "commit/publish.h"
 #include "commit/record.h"
 #include "commit/shards.h"
-#include "draft/draft_state.h"
+#include "draft/seal.h"
 
-/* The new step is there. Until the state file says so, the draft stays, and nothing can be changed in it. */
-static int end_published(struct draft *d, const struct commit_config *c, struct err *e)
+/* How often a step is built. Before the last time the draft is sealed, so that it can't change any more. */
+enum { TRIES = 3 };
+
+struct act {
+	struct plan plan;
+	struct commit_done *done;
+	bool in_state; /* the state file names the step, which is there */
+	char old[DRAFTS_OLD_SIZE]; /* what is left of the draft on disk, which has ended; or empty */
+};
+
+/* --- freeze and build ---------------------------------------------------------------------------------------- */
+
+static int freeze_draft(struct plan *p, bool sealed, struct err *e)
 {
-	int r = publish_in_state(d->fd, d->top, c->state_name, d->published, e);
+	struct draft *d = p->d;
+	int r;
 
-	if (r < 0)
-		return r;
-	if (!d->writers || !d->has_base)
-		r = draft_discard(d, e);
-	else
-		draft_go_on(d);
-	if (r == 0 || d->ended) {
-		free(d->published);
-		d->published = NULL;
-	}
+	pthread_mutex_lock(&d->lock);
+	if (sealed)
+		draft_seal(d);
+	draft_await_writes(d);
+	r = freeze(p, e);
+	pthread_mutex_unlock(&d->lock);
 	return r;
 }
 
-static int make_step(struct plan *p, enum commit_result *result, struct buf *name, struct err *e)
+/* Writes in DR/commit what P is to become. */
+static int build(struct plan *p, enum commit_result *result, struct err *e)
 {
-	int r = draft_can_go_on(p->d, e);
+	int r = plan_make(p, e);
 
-	if (r == 0)
-		r = plan_make(p, e);
 	if (r == 0)
 		r = graph_edit(p, e);
 	if (r == 0)
@@ -40,21 +47,44 @@ static int make_step(struct plan *p, enum commit_result *result, struct buf *nam
 		r = pack_meta(p, e);
 	if (r < 0)
 		return r;
-	if (plan_is_base(p)) {
-		*result = COMMIT_NOTHING;
+	*result = plan_is_base(p) ? COMMIT_NOTHING : plan_n(p) ? COMMIT_DONE : COMMIT_WAITS;
+	if (*result != COMMIT_DONE)
 		return 0;
-	}
-	if (!plan_n(p)) { /* folders whose only content were marks, and the like */
-		*result = COMMIT_WAITS;
-		return 0;
-	}
 	shards_choose(p);
-	r = pack_step(p, e);
-	if (r == 0)
-		r = publish(p, name, e);
-	*result = COMMIT_DONE;
-	return r;
+	return pack_step(p, e);
 }
+
+/* Whether P, of which building gave R, is what the draft still holds. Then it stays so: what was built can be published. */
+static bool seal(struct plan *p, int r)
+{
+	struct draft *d = p->d;
+	bool holds;
+
+	pthread_mutex_lock(&d->lock);
+	holds = freeze_holds(p);
+	if (holds && r == 0)
+		draft_seal(d);
+	pthread_mutex_unlock(&d->lock);
+	return holds;
+}
+
+/* Until nothing has changed between the two; what failed may have failed for a change. */
+static int freeze_and_build(struct plan *p, enum commit_result *result, struct err *e)
+{
+	for (unsigned tries = 1;; tries++) {
+		int r = freeze_draft(p, tries == TRIES, e);
+
+		if (r < 0)
+			return r;
+		r = build(p, result, e);
+		if (seal(p, r))
+			return r;
+		plan_release(p);
+		plan_init(p, p->d, p->c);
+	}
+}
+
+/* --- publish ------------------------------------------------------------------------------------------------- */
 
 /* Without memory for it that step is just not looked after. */
 static void note_rescue(struct plan *p, struct rescue *rescue)
@@ -63,56 +93,118 @@ static void note_rescue(struct plan *p, struct rescue *rescue)
 		    NULL);
 }
 
-/* What is left to be done when it is known what the commit has come to; the lock is held. */
-static int settle(struct draft *d, const struct commit_config *c, struct plan *p, int r,
-		  struct commit_done *done, struct err *e)
+/* What is not published is taken back: the draft is as it was. */
+static void forget(struct draft *d)
 {
+	if (record_take_back(d->top, d->fd, NULL) >= 0)
+		record_forget(d->fd, NULL);
+}
+
+static int note_in_state(struct act *a, const char *name, struct err *e)
+{
+	const struct plan *p = &a->plan;
+	int r = publish_in_state(p->d->fd, p->d->top, p->c->state_name, name, e);
+
+	a->in_state = r == 0;
+	return r;
+}
+
+/* A step that has not been there before. */
+static int make_step(struct act *a, struct err *e)
+{
+	struct plan *p = &a->plan;
+	int r = freeze_and_build(p, &a->done->result, e), noted;
+
+	if (r == 0 && a->done->result == COMMIT_DONE)
+		r = publish(p, &a->done->name, e);
+	if (!p->published) {
+		forget(p->d);
+		return r;
+	}
+	noted = note_in_state(a, p->name, r < 0 ? NULL : e);
+	if (p->d->has_base)
+		note_rescue(p, &a->done->rescue);
+	return r < 0 ? r : noted;
+}
+
+/* A step that has, and of which only the state file does not say so yet. */
+static int finish_step(struct act *a, const char *name, struct err *e)
+{
+	a->done->result = COMMIT_DONE;
+	if (buf_add(&a->done->name, name, strlen(name) + 1) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	return note_in_state(a, name, e);
+}
+
+/* --- settle -------------------------------------------------------------------------------------------------- */
+
+/* The draft has become a step, or is its base: R. */
+static int end_draft(struct act *a, struct err *e)
+{
+	struct draft *d = a->plan.d;
+	const struct commit_config *c = a->plan.c;
+	int r = 0;
+
+	if (c->ending)
+		c->ending(c->arg, d);
+	if (!d->writers || (d->published && !d->has_base))
+		r = draft_retire(d, a->old, e);
+	else if (d->published)
+		draft_go_on(d);
+	if (r == 0 || d->ended) {
+		free(d->published);
+		d->published = NULL;
+		if (c->shows_base)
+			c->shows_base(c->arg, d);
+	}
+	return r;
+}
+
+/* R is what has come of it so far; the lock is held. Until the state file names the step, the draft stays, and nothing can be
+ * changed in it. */
+static int settle(struct act *a, int r, struct err *e)
+{
+	struct plan *p = &a->plan;
+	struct draft *d = p->d;
+	int ended = 0;
+
 	if (p->published) {
-		if (d->has_base)
-			note_rescue(p, &done->rescue);
 		d->published = TAKE(p->name, NULL);
 		d->born = !d->has_base;
 	}
-	if (d->published) {
-		int ended = end_published(d, c, r < 0 ? NULL : e);
-
-		return r < 0 ? r : ended;
-	}
-	if (r == 0 && done->result != COMMIT_WAITS && !d->writers)
-		return draft_discard(d, e);
-	if (record_take_back(d->top, d->fd, NULL) >= 0)
-		record_forget(d->fd, NULL);
-	return r;
+	if (a->in_state || (r == 0 && a->done->result == COMMIT_NOTHING))
+		ended = end_draft(a, r < 0 ? NULL : e);
+	a->done->ended = d->ended;
+	return r < 0 ? r : ended;
 }
 
 int commit(struct draft *d, const struct commit_config *c, struct commit_done *done, struct err *e)
 {
-	CLEANUP(plan_release)
-	struct plan p = {.d = d, .c = c, .dir = -1, .fd = -1, .packed = -1, .index_fd = -1};
+	struct act a = {.done = done};
 	struct err why = {0};
+	enum draft_turn turn;
 	int r;
 
 	pthread_mutex_lock(&d->lock);
-	draft_await_writes(d);
-	if (d->ended) {
-		pthread_mutex_unlock(&d->lock);
-		done->result = COMMIT_LATE;
+	turn = draft_begin_commit(d);
+	pthread_mutex_unlock(&d->lock);
+	if (turn != TURN_OURS) {
+		done->result = turn == TURN_LATE ? COMMIT_LATE : COMMIT_SHARED;
 		return 0;
 	}
-	if (c->ending)
-		c->ending(c->arg, d);
-	if (d->published) {
-		r = buf_add(&done->name, d->published, strlen(d->published) + 1);
-		done->result = COMMIT_DONE;
-	} else {
-		r = make_step(&p, &done->result, &done->name, &why);
-	}
-	r = settle(d, c, &p, r, done, &why);
-	done->ended = d->ended;
-	if (c->shows_base && (d->ended || (r == 0 && done->result == COMMIT_DONE)))
-		c->shows_base(c->arg, d);
+	plan_init(&a.plan, d, c);
+	r = d->published ? finish_step(&a, d->published, &why) : make_step(&a, &why);
+	pthread_mutex_lock(&d->lock);
+	r = settle(&a, r, &why);
 	draft_note_result(d, r, &why); /* what failed on the way did no harm */
+	draft_end_commit(d, r);
 	pthread_mutex_unlock(&d->lock);
+	plan_release(&a.plan);
+	if (*a.old) {
+		int swept = drafts_sweep(d->top, a.old, r < 0 ? NULL : &why);
+
+		r = r < 0 ? r : swept;
+	}
 	if (r < 0 && e)
 		*e = why;
 	return r;

@@ -41,6 +41,7 @@ struct commit_config {
 enum commit_result {
 	COMMIT_NOTHING, /* the draft is as its base, and was discarded */
 	COMMIT_LATE, /* somebody else has ended it meanwhile, with all that it had */
+	COMMIT_SHARED, /* somebody else has committed it meanwhile, with all that it had, and it goes on */
 	COMMIT_WAITS, /* it has no variables yet */
 	COMMIT_DONE,
 };

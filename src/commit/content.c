@@ -1,8 +1,6 @@
 #include "commit/content.h"
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "draft/draft_state.h"
-#include "draft/staged.h"
 #include "format/elements.h"
 #include "format/slice.h"
 #include "step/npy_file.h"
@@ -18,9 +16,7 @@ enum {
 
 void content_release(struct content *c)
 {
-	if (c->item)
-		plan_close_item(c->item);
-	c->item = NULL;
+	written_close(&c->file);
 	buf_release(&c->memory);
 	closep(&c->fd);
 }
@@ -90,18 +86,18 @@ static int fill_with_file(void *arg, struct sink out, struct err *e)
 	return n < 0 ? (int)n : r;
 }
 
-/* The file of the variable that W's item is, as NumPy would have it. */
+/* The file of the variable that W is, as NumPy would have it. */
 static int open_reference(struct plan *p, const struct want *w, struct content *c, struct err *e)
 {
-	struct pin *pin = &p->d->pins[w->item->pin];
-	const struct var *v = draft_var(p->d, w->item);
+	struct step *s = p->pins[w->of_pin].step;
+	const struct var *v = &s->vars[w->of_var];
 	struct npy_file *f;
-	int dir = plan_dir(p, w->item->pin, e);
-	int r = dir < 0 ? dir : npy_file_open(pin->step, v, dir, &f, e);
+	int dir = plan_dir(p, w->of_pin, e);
+	int r = dir < 0 ? dir : npy_file_open(s, v, dir, &f, e);
 
 	if (r < 0)
 		return r;
-	r = spill(p, c, npy_file_size(pin->step, v, dir), fill_with_file, f, e);
+	r = spill(p, c, npy_file_size(s, v, dir), fill_with_file, f, e);
 	npy_file_close(f);
 	return r < 0 ? r : npy_parse(&c->src, 0, &c->npy, e);
 }
@@ -110,15 +106,11 @@ int content_open(struct plan *p, const struct want *w, struct content *c, struct
 {
 	int r;
 
-	c->fd = -1;
-	if (!w->written)
+	if (!w->item)
 		return open_reference(p, w, c, e);
-	r = draft_item_open(p->d, w->item, e);
-	if (r < 0)
-		return r;
-	c->item = w->item;
-	r = source_of_fd(w->item->staged->fd, &c->src, e);
-	return r < 0 ? r : staged_parse(p->d, w->item, &c->npy, e);
+	r = written_parse(p, w, &c->file, &c->npy, e);
+	c->src = c->file.src;
+	return r;
 }
 
 static int fill_with_elements(void *arg, struct sink out, struct err *e)
@@ -136,7 +128,7 @@ static int fill_with_elements(void *arg, struct sink out, struct err *e)
 
 int content_make_c_order(const struct plan *p, struct content *c, struct err *e)
 {
-	struct content turned = {.fd = -1};
+	struct content turned = CONTENT_EMPTY;
 	int r;
 
 	if (!c->npy.fortran || c->npy.rank < 2 || !c->npy.item)
@@ -203,7 +195,7 @@ int content_of_slice(const struct plan *p, const struct content *whole, const in
 	struct npy *npy = &slice->npy;
 	struct cut cut = {.whole = whole, .extents = extents};
 
-	*slice = (struct content){.npy = whole->npy, .fd = -1};
+	slice->npy = whole->npy;
 	npy->count = 1;
 	for (unsigned k = 0; k < npy->rank; k++) {
 		npy->dims[k] = extents[2 * k + 1];

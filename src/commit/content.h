@@ -1,15 +1,21 @@
 /* src/commit/content.h: the bytes of a variable of the new step, as a source. */
 #pragma once
-#include "commit/plan.h"
+#include "commit/written.h"
 
 /* A .npy file or what is made of one. */
 struct content {
 	struct source src;
 	struct npy npy; /* how SRC is to be read */
-	struct draft_item *item; /* the written file that SRC is over, or */
+	struct written file; /* the written file that SRC is over, or */
 	struct buf memory; /* what it is over, or */
-	int fd; /* a file without a name */
+	int fd; /* a file without a name; -1 */
 };
+
+/* Nothing yet. */
+#define CONTENT_EMPTY                                                                              \
+	{                                                                                          \
+		.file.fd = -1, .fd = -1                                                            \
+	}
 
 void content_release(struct content *c);
 

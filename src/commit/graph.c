@@ -19,7 +19,7 @@ static int compare_keys(const void *a, const void *b)
 static size_t list_changes(const struct plan *p, uint32_t pin, const struct bytes *keys, size_t n,
 			   struct key_change *out)
 {
-	const struct step *s = p->d->pins[pin].step;
+	const struct step *s = p->pins[pin].step;
 	size_t n_out = 0;
 
 	for (uint32_t v = 0; v < s->n_vars; v++) {
@@ -42,7 +42,7 @@ static size_t list_changes(const struct plan *p, uint32_t pin, const struct byte
 
 static int edit(struct plan *p, const struct want *graph, struct err *e)
 {
-	struct pin *pin = &p->d->pins[graph->pin];
+	struct pin *pin = &p->pins[graph->pin];
 	CLEANUP(freep) struct bytes *keys = calloc(plan_n(p) + 1, sizeof *keys);
 	CLEANUP(freep)
 	struct key_change *changes = calloc(pin->step->n_vars + (size_t)1, sizeof *changes);
@@ -70,7 +70,7 @@ int graph_edit(struct plan *p, struct err *e)
 
 		if (!bytes_eq(want_key(p, w), bytes_str(OBJECT_GRAPH_KEY)))
 			continue;
-		return w->store && w->written ? 0 : edit(p, w, e);
+		return w->store && w->item ? 0 : edit(p, w, e);
 	}
 	return 0;
 }

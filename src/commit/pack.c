@@ -17,13 +17,18 @@
 
 /* New files belong to whom the base's belong; those of a new step, to whoever made it. They allow no more than
  * ALLOWS. */
-static int give_to_owner(const struct draft *d, int fd, mode_t allows, struct err *e)
+static int give_to_owner(const struct plan *p, int fd, mode_t allows, struct err *e)
 {
 	struct stat now, st;
+	bool known = true;
 
 	if (fstat(fd, &now) < 0)
 		return err_sys(e, -errno, "fstat");
-	if (geteuid() == 0 && draft_stat_step(d, &st) == 0 && fchown(fd, st.st_uid, st.st_gid) == 0)
+	if (p->d->has_base)
+		st = p->pins[0].step->index;
+	else
+		known = fstat(p->d->fd, &st) == 0;
+	if (geteuid() == 0 && known && fchown(fd, st.st_uid, st.st_gid) == 0)
 		now.st_mode = st.st_mode;
 	return fchmod(fd, now.st_mode & 0666 & allows) < 0 ? err_sys(e, -errno, "fchmod") : 0;
 }
@@ -35,7 +40,7 @@ static int write_file(const struct plan *p, const char *name, struct bytes b, st
 	int r = fd < 0 ? fd : io_write_at(fd, b, 0, e);
 
 	if (r == 0)
-		r = give_to_owner(p->d, fd, 0666, e);
+		r = give_to_owner(p, fd, 0666, e);
 	if (r == 0)
 		r = io_sync(fd, name, e);
 	return r < 0 ? r : TAKE(fd, -1);
@@ -56,7 +61,7 @@ static int write_index(struct plan *p, struct err *e)
 /* The meta graph of the base. Of one that could not be held another may be there by now. */
 static int read_old_meta(struct plan *p, struct buf *out, struct err *e)
 {
-	const struct pin *base = &p->d->pins[0];
+	const struct pin *base = &p->pins[0];
 	const char *suffix = p->d->meta;
 	CLEANUP(buf_release) struct buf name = {0};
 	CLEANUP(closep) int fd = -1;
@@ -81,18 +86,24 @@ int pack_meta(struct plan *p, struct err *e)
 {
 	CLEANUP(buf_release) struct buf meta = {0}, old = {0};
 	CLEANUP(closep) int fd = -1;
-	struct draft *d = p->d;
+	struct err why = {0};
+	struct written f;
 	int r;
 
-	if (!p->meta || p->meta->what != DRAFT_STAGED)
+	if (!p->meta.item)
 		return 0;
-	r = draft_item_open(d, p->meta, e);
-	if (r == 0)
-		r = staged_meta(p->meta, &meta, e);
-	plan_close_item(p->meta);
+	r = written_open(p, p->meta.item, &f, e);
 	if (r < 0)
 		return r;
-	p->new_meta = !d->has_base || read_old_meta(p, &old, NULL) < 0 ||
+	r = staged_meta(&f.src, &meta, &why);
+	written_note(p, p->meta.item, r, &why);
+	written_close(&f);
+	if (r < 0) {
+		if (e)
+			*e = why;
+		return r;
+	}
+	p->new_meta = !p->d->has_base || read_old_meta(p, &old, NULL) < 0 ||
 		      !bytes_eq(buf_bytes(&old), buf_bytes(&meta));
 	if (p->new_meta)
 		r = fd = write_file(p, "meta", buf_bytes(&meta), e);
@@ -162,7 +173,7 @@ static int pack(struct plan *p, const struct source *src, const struct npy *npy,
 static int pack_slice(struct plan *p, const struct content *c, const int64_t *extents,
 		      struct bundle_entry *entry, struct err *e)
 {
-	CLEANUP(content_release) struct content slice = {.fd = -1};
+	CLEANUP(content_release) struct content slice = CONTENT_EMPTY;
 	int r = content_of_slice(p, c, extents, &slice, e);
 
 	return r < 0 ? r : pack(p, &slice.src, &slice.npy, entry, e);
@@ -173,10 +184,10 @@ static int pack_slice(struct plan *p, const struct content *c, const int64_t *ex
 static int store_own(const struct plan *p, struct want *w, const struct content *c,
 		     struct bundle_entry *entry, struct err *e)
 {
-	int r = want_crc(p, w, &c->npy, &c->src, e);
+	int r = want_crc(p, w, &c->npy, &c->file, e);
 
 	if (r == 0)
-		r = io_sync(w->item->staged->fd, w->item->name, e);
+		r = io_sync(c->file.fd, want_name(p, w), e);
 	entry->shard = w->shard;
 	entry->off = c->npy.data;
 	entry->size = c->npy.size;
@@ -186,14 +197,14 @@ static int store_own(const struct plan *p, struct want *w, const struct content 
 
 static int store_whole(struct plan *p, struct want *w, struct err *e)
 {
-	CLEANUP(content_release) struct content c = {.fd = -1};
+	CLEANUP(content_release) struct content c = CONTENT_EMPTY;
 	struct bundle_entry entry = {.key = want_key(p, w)};
 	int r = content_open(p, w, &c, e);
 
 	if (r == 0)
 		r = w->own ? store_own(p, w, &c, &entry, e) : pack(p, &c.src, &c.npy, &entry, e);
 	if (r < 0)
-		return err_wrap(e, r, "%s", w->item->name);
+		return err_wrap(e, r, "%s", want_name(p, w));
 	entry.dtype = c.npy.dtype;
 	entry.rank = c.npy.rank;
 	entry.dims = c.npy.dims;
@@ -243,7 +254,7 @@ static int locate_kept(struct plan *p, uint32_t pin, const struct var *v,
 	}
 	if (!o->repack)
 		return 0;
-	fd = step_open_shard(p->d->pins[pin].step, plan_dir(p, pin, e), v->shard, e);
+	fd = step_open_shard(p->pins[pin].step, plan_dir(p, pin, e), v->shard, e);
 	r = fd < 0 ? fd : io_copy_range(fd, v->off, p->packed, p->packed_at, v->size, e);
 	entry->shard = p->packed_shard;
 	entry->off = p->packed_at;
@@ -257,7 +268,7 @@ static int keep_entry(struct plan *p, uint32_t pin, const struct want *w, const 
 {
 	CLEANUP(buf_release) struct buf key = {0};
 	struct bundle_entry entry = *old;
-	const struct step *s = p->d->pins[pin].step;
+	const struct step *s = p->pins[pin].step;
 	int r = 0;
 
 	entry.key = want_key(p, w);
@@ -287,7 +298,7 @@ static int store_slice(struct plan *p, uint32_t pin, const struct want *w, const
 		       const struct bundle_entry *old, const struct content *c, struct err *e)
 {
 	CLEANUP(buf_release) struct buf key = {0};
-	const struct step *s = p->d->pins[pin].step;
+	const struct step *s = p->pins[pin].step;
 	const struct var *whole = &s->vars[w->var];
 	struct bundle_entry entry = *old;
 	int r = slice_key_rename(&key, old->key, var_key(s, whole), want_key(p, w));
@@ -295,7 +306,7 @@ static int store_slice(struct plan *p, uint32_t pin, const struct want *w, const
 	if (r == 0)
 		r = pack_slice(p, c, extents_of(s, whole, (uint32_t)(v - s->vars)), &entry, e);
 	entry.key = buf_bytes(&key);
-	return r < 0 ? err_wrap(e, r, "%s", w->item->name)
+	return r < 0 ? err_wrap(e, r, "%s", want_name(p, w))
 		     : bundle_writer_copy(&p->index, &entry, e);
 }
 
@@ -330,7 +341,7 @@ static int slicer_open(struct plan *p, const struct want *w, struct slicer *s, s
 static int add_old_entry(struct plan *p, uint32_t pin, uint32_t number,
 			 const struct bundle_entry *old, struct slicer *slicer, struct err *e)
 {
-	const struct var *v = &p->d->pins[pin].step->vars[number];
+	const struct var *v = &p->pins[pin].step->vars[number];
 	uint32_t from = v->kind == VAR_PART ? p->old[pin].whole[number] : number;
 	int r = 0;
 
@@ -352,7 +363,7 @@ static int add_old_entry(struct plan *p, uint32_t pin, uint32_t number,
 
 static bool is_wanted(const struct plan *p, uint32_t pin)
 {
-	for (uint32_t v = 0; v < p->d->pins[pin].step->n_vars; v++)
+	for (uint32_t v = 0; v < p->pins[pin].step->n_vars; v++)
 		if (p->old[pin].first[v])
 			return true;
 	return false;
@@ -361,10 +372,10 @@ static bool is_wanted(const struct plan *p, uint32_t pin)
 /* The entries of a V2 step stand in its index in the order of its variables. */
 static int add_old_entries(struct plan *p, uint32_t pin, struct err *e)
 {
-	const struct pin *from = &p->d->pins[pin];
+	const struct pin *from = &p->pins[pin];
 	const struct step *s = from->step;
 	CLEANUP(bundle_close) struct bundle bundle = {0};
-	CLEANUP(slicer_release) struct slicer slicer = {.c.fd = -1};
+	CLEANUP(slicer_release) struct slicer slicer = {.c = CONTENT_EMPTY};
 	CLEANUP(closep) int fd = placed_open(plan_dir(p, pin, e), s->place.file, &s->id, e);
 	struct bundle_entry entry;
 	struct source src;
@@ -387,7 +398,7 @@ static int add_old_entries(struct plan *p, uint32_t pin, struct err *e)
 /* V1 has no index: the slices of a variable that is written again are listed from what was parsed. */
 static int store_v1(struct plan *p, struct want *w, struct err *e)
 {
-	CLEANUP(content_release) struct content c = {.fd = -1};
+	CLEANUP(content_release) struct content c = CONTENT_EMPTY;
 	CLEANUP(buf_release) struct buf slices = {0};
 	const struct step *s;
 	const struct var *v = want_layout(p, w, &s);
@@ -413,7 +424,7 @@ static int store_v1(struct plan *p, struct want *w, struct err *e)
 			r = bundle_writer_add(&p->index, &entry, e);
 	}
 	if (r < 0)
-		return err_wrap(e, r, "%s", w->item->name);
+		return err_wrap(e, r, "%s", want_name(p, w));
 	whole.dims = s->dims + v->dims;
 	whole.slices = (int64_t *)slices.p;
 	whole.n_slices = v->n_parts;
@@ -453,8 +464,8 @@ static int store_all(struct plan *p, struct err *e)
 			return r;
 	}
 	r = store_written(p, e);
-	for (uint32_t pin = 0; pin < p->d->n_pins && r == 0; pin++)
-		if (p->d->pins[pin].step->place.format == STEP_V2 && is_wanted(p, pin))
+	for (uint32_t pin = 0; pin < p->n_pins && r == 0; pin++)
+		if (p->pins[pin].step->place.format == STEP_V2 && is_wanted(p, pin))
 			r = add_old_entries(p, pin, e);
 	if (r == 0 && p->packed >= 0)
 		r = io_sync(p->packed, "packed", e);
@@ -466,6 +477,6 @@ int pack_step(struct plan *p, struct err *e)
 	int r = store_all(p, e);
 
 	if (r == 0 && p->packed >= 0)
-		r = give_to_owner(p->d, p->packed, p->packed_mode, e);
+		r = give_to_owner(p, p->packed, p->packed_mode, e);
 	return r < 0 ? r : write_index(p, e);
 }

@@ -1,12 +1,11 @@
 #include "commit/plan.h"
 #include "base/cleanup.h"
 #include "commit/same.h"
-#include "draft/items.h"
-#include "draft/staged.h"
+#include "commit/written.h"
+#include "draft/draft_state.h"
+#include "draft/pins.h"
 #include "format/dtype.h"
-#include "message/object_graph.h"
 #include "step/name.h"
-#include <inttypes.h>
 
 static void old_release(struct old_step *o)
 {
@@ -15,11 +14,34 @@ static void old_release(struct old_step *o)
 	free(o->shards);
 }
 
+void plan_init(struct plan *p, struct draft *d, const struct commit_config *c)
+{
+	*p = (struct plan){.d = d, .c = c, .dir = -1, .fd = -1, .packed = -1, .index_fd = -1};
+}
+
+static void release_items(struct plan *p)
+{
+	struct draft *d = p->d;
+
+	pthread_mutex_lock(&d->lock);
+	for (uint32_t i = 0; i < plan_n(p); i++)
+		if (plan_wants(p)[i].item)
+			draft_item_unref(d, plan_wants(p)[i].item);
+	if (p->meta.item)
+		draft_item_unref(d, p->meta.item);
+	if (p->debug.item)
+		draft_item_unref(d, p->debug.item);
+	pthread_mutex_unlock(&d->lock);
+}
+
 void plan_release(struct plan *p)
 {
-	for (uint32_t i = 0; p->old && i < p->d->n_pins; i++)
+	release_items(p);
+	for (uint32_t i = 0; p->old && i < p->n_pins; i++)
 		old_release(&p->old[i]);
 	free(p->old);
+	free(p->pins);
+	buf_release(&p->paths);
 	buf_release(&p->keys);
 	buf_release(&p->wants);
 	buf_release(&p->graph);
@@ -37,43 +59,36 @@ int plan_dir(struct plan *p, uint32_t pin, struct err *e)
 		return p->dir;
 	closep(&p->dir);
 	p->dir_pin = pin;
-	return p->dir = draft_pin_dir(p->d, &p->d->pins[pin], e);
+	return p->dir = draft_pin_dir(p->d, &p->pins[pin], e);
 }
 
-void plan_close_item(struct draft_item *i)
+const char *want_name(const struct plan *p, const struct want *w)
 {
-	if (!i->opens)
-		closep(&i->staged->fd);
+	const char *path = want_path(p, w), *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
 }
 
 /* --- what is wanted ---------------------------------------------------------------------------------------- */
 
-static void find_graph(struct plan *p)
+static int add_key(struct plan *p, struct want *w, struct err *e)
 {
-	p->object_based =
-		p->d->object_based || draft_find(p->d, p->d->root, OBJECT_GRAPH_KEY ".npy") != NULL;
-}
-
-static int add_key(struct plan *p, const struct draft_item *i, struct want *w, struct err *e)
-{
-	CLEANUP(buf_release) struct buf path = {0};
-	int r = draft_path(i, &path);
+	const char *path = want_path(p, w);
+	int r;
 
 	w->key = p->keys.n;
-	if (r == 0)
-		r = name_from_path(p->object_based ? NAME_OBJECT : NAME_PLAIN,
-				   bytes_of(path.p, path.n - strlen(".npy")), &p->keys);
+	r = name_from_path(p->object_based ? NAME_OBJECT : NAME_PLAIN,
+			   bytes_of(path, strlen(path) - strlen(".npy")), &p->keys);
 	w->key_n = p->keys.n - w->key;
 	if (r == -ENOENT)
-		return err_set(e, -EINVAL, "%.*s: no variable has such a path", (int)path.n,
-			       (char *)path.p);
+		return err_set(e, -EINVAL, "%s: no variable has such a path", path);
 	return r < 0 ? err_set(e, r, "no memory") : 0;
 }
 
 /* Every shard that V needs is there, and what it says makes sense. */
 static int check_kept(struct plan *p, const struct want *w, struct err *e)
 {
-	const struct pin *pin = &p->d->pins[w->pin];
+	const struct pin *pin = &p->pins[w->pin];
 	struct err why = {0};
 
 	int dir = plan_dir(p, w->pin, &why);
@@ -81,7 +96,7 @@ static int check_kept(struct plan *p, const struct want *w, struct err *e)
 	if (dir >= 0 && step_check(pin->step, &pin->step->vars[w->var], dir, &why) == 0)
 		return 0;
 	return err_set(e, -EINVAL, "%s: can't be carried along, remove it to go on: %s",
-		       w->item->name, why.text);
+		       want_name(p, w), why.text);
 }
 
 /* --- kept or written --------------------------------------------------------------------------------------- */
@@ -113,7 +128,7 @@ const struct var *want_layout(const struct plan *p, const struct want *w, const 
 
 	if (w->pin == DRAFT_NONE)
 		return NULL;
-	*of = p->d->pins[w->pin].step;
+	*of = p->pins[w->pin].step;
 	v = &(*of)->vars[w->var];
 	return has_slices(v) ? v : NULL;
 }
@@ -121,25 +136,42 @@ const struct var *want_layout(const struct plan *p, const struct want *w, const 
 /* A reference whose bytes can't be used as they are stored is written anew. */
 static void decide_reference(const struct plan *p, struct want *w)
 {
-	const struct draft_item *i = w->item;
-	const struct step *s = p->d->pins[w->pin].step, *o;
+	const struct step *s = p->pins[w->pin].step, *o;
 	const struct var *v = &s->vars[w->var], *over;
 
 	w->store = s->place.format == STEP_V1 || s->big_endian != p->big_endian;
-	if (i->expect_pin == DRAFT_NONE)
+	if (w->expect_pin == DRAFT_NONE)
 		return;
-	o = p->d->pins[i->expect_pin].step;
-	over = &o->vars[i->expect_var];
+	o = p->pins[w->expect_pin].step;
+	over = &o->vars[w->expect_var];
 	if (over->kind != VAR_BAD && !is_same_layout(s, v, o, over)) {
 		w->store = true;
-		w->pin = i->expect_pin;
-		w->var = i->expect_var;
+		w->pin = w->expect_pin;
+		w->var = w->expect_var;
 	}
 }
 
+/* The number of S, whose files are in FROM, among the plan's pins, which it becomes if it is none yet; -1: it can't. */
+static int plan_pin(struct plan *p, struct step *s, int from)
+{
+	struct pin pin, *pins;
+
+	for (uint32_t i = 0; i < p->n_pins; i++)
+		if (pin_is_of(&p->pins[i], s))
+			return (int)i;
+	pins = realloc(p->pins, (p->n_pins + (size_t)1) * sizeof *pins);
+	if (!pins)
+		return -1;
+	p->pins = pins;
+	if (draft_pin_beside(p->d, s, from, &pin, NULL) < 0)
+		return -1;
+	p->pins[p->n_pins] = pin;
+	return (int)p->n_pins++;
+}
+
 /* Whether what was written is what S has under that name; then it is kept from there. */
-static int find_in_step(struct plan *p, struct want *w, const struct npy *npy, struct step *s,
-			int dirfd, struct err *e)
+static int find_in_step(struct plan *p, struct want *w, const struct npy *npy,
+			const struct written *f, struct step *s, int dirfd, struct err *e)
 {
 	const struct var *v = step_find(s, want_key(p, w));
 	int r, pin;
@@ -147,8 +179,8 @@ static int find_in_step(struct plan *p, struct want *w, const struct npy *npy, s
 	if (!v || v->kind == VAR_BAD || v->kind == VAR_PART || s->place.format != STEP_V2 ||
 	    s->big_endian != p->big_endian || v->dtype != w->dtype)
 		return 0;
-	r = content_is_same(p, w, npy, s, v, dirfd, e);
-	pin = r == 1 ? draft_pin(p->d, s, dirfd, NULL) : -1;
+	r = content_is_same(p, w, npy, f, s, v, dirfd, e);
+	pin = r == 1 ? plan_pin(p, s, dirfd) : -1;
 	if (pin < 0)
 		return r < 0 ? r : 0;
 	w->store = false;
@@ -159,20 +191,21 @@ static int find_in_step(struct plan *p, struct want *w, const struct npy *npy, s
 }
 
 /* Rsync and editors copy bytes: what they have copied is found again in the base, or in another step. */
-static int find_stored(struct plan *p, struct want *w, const struct npy *npy, struct err *e)
+static int find_stored(struct plan *p, struct want *w, const struct npy *npy,
+		       const struct written *f, struct err *e)
 {
 	const uint32_t pin = w->pin, var = w->var;
 	int r = 0;
 
 	if (p->d->has_base)
-		r = find_in_step(p, w, npy, p->d->pins[0].step, plan_dir(p, 0, e), e);
+		r = find_in_step(p, w, npy, f, p->pins[0].step, plan_dir(p, 0, e), e);
 	for (size_t i = 0; i <= p->c->n_others && r == 0; i++) {
 		w->store = true; /* as it was written */
 		w->pin = pin;
 		w->var = var;
 		if (i == p->c->n_others)
 			break;
-		r = find_in_step(p, w, npy, p->c->others[i].step, p->c->others[i].dirfd, NULL);
+		r = find_in_step(p, w, npy, f, p->c->others[i].step, p->c->others[i].dirfd, NULL);
 		r = r == 1 ? 1 : 0; /* what can't be read there is no help */
 	}
 	return r < 0 ? r : 0;
@@ -181,11 +214,10 @@ static int find_stored(struct plan *p, struct want *w, const struct npy *npy, st
 /* Of steps that are all big-endian a new one is too. */
 static void choose_order(struct plan *p)
 {
-	const struct draft *d = p->d;
-	bool big = d->n_pins > 0;
+	bool big = p->n_pins > 0;
 
-	for (uint32_t i = 0; i < (d->has_base ? 1 : d->n_pins); i++)
-		big = big && d->pins[i].step->big_endian;
+	for (uint32_t i = 0; i < (p->d->has_base ? 1 : p->n_pins); i++)
+		big = big && p->pins[i].step->big_endian;
 	p->big_endian = big;
 }
 
@@ -202,55 +234,48 @@ static bool is_canonical(const struct plan *p, const struct npy *npy)
  * checked. */
 static int plan_written(struct plan *p, struct want *w, bool refused, struct err *e)
 {
+	struct written f;
 	struct npy npy;
-	int r = draft_item_open(p->d, w->item, e);
+	int r = written_parse(p, w, &f, &npy, e);
 
-	if (r == 0)
-		r = staged_parse(p->d, w->item, &npy, e);
-	if (r == 0) {
-		w->store = w->written = true;
-		w->pin = w->item->expect_pin;
-		w->var = w->item->expect_var;
-		w->dtype = npy.dtype;
-		w->canonical = is_canonical(p, &npy);
-		w->size = npy.size;
-	}
-	if (r == 0 && !refused)
-		r = find_stored(p, w, &npy, e);
-	plan_close_item(w->item);
+	if (r < 0)
+		return r;
+	w->store = true;
+	w->pin = w->expect_pin;
+	w->var = w->expect_var;
+	w->dtype = npy.dtype;
+	w->canonical = is_canonical(p, &npy);
+	w->size = npy.size;
+	if (!refused)
+		r = find_stored(p, w, &npy, &f, e);
+	written_close(&f);
 	return r;
 }
 
-static int add_want(struct plan *p, struct draft_item *i, bool refused, struct err *e)
+static int plan_variable(struct plan *p, struct want *w, bool refused, struct err *e)
 {
-	struct want w = {.item = i, .pin = i->pin, .var = i->number};
-	int r = add_key(p, i, &w, e);
+	int r = add_key(p, w, e);
 
-	if (r == 0 && i->what == DRAFT_STAGED) {
-		r = plan_written(p, &w, refused, e);
-	} else if (r == 0) {
-		r = check_kept(p, &w, e);
-		if (r == 0)
-			decide_reference(p, &w);
-	}
-	if (r == 0 && buf_add(&p->wants, &w, sizeof w) < 0)
-		r = err_set(e, -ENOMEM, "no memory");
+	w->pin = w->of_pin;
+	w->var = w->of_var;
+	if (r == 0 && w->item)
+		return plan_written(p, w, refused, e);
+	if (r == 0)
+		r = check_kept(p, w, e);
+	if (r == 0)
+		decide_reference(p, w);
 	return r;
 }
 
 /* All that are refused are noted; the first one is told. */
-static int add_wants(struct plan *p, struct err *e)
+static int plan_variables(struct plan *p, struct err *e)
 {
-	struct draft *d = p->d;
 	struct err why = {0};
 	int r = 0;
 
-	for (struct draft_item *i = d->root; (i = items_next(d->root, i));) {
-		int own;
+	for (uint32_t i = 0; i < plan_n(p); i++) {
+		int own = plan_variable(p, &plan_wants(p)[i], r < 0, &why);
 
-		if (!draft_is_variable(i))
-			continue;
-		own = add_want(p, i, r < 0, &why);
 		if (own < 0 && r == 0) {
 			r = own;
 			if (e)
@@ -262,25 +287,13 @@ static int add_wants(struct plan *p, struct err *e)
 	return r;
 }
 
-/* --- texts ------------------------------------------------------------------------------------------------- */
-
-static void find_texts(struct plan *p)
-{
-	struct draft *d = p->d;
-
-	p->meta = draft_find(d, d->root, text_name(TEXT_META_GRAPH));
-	p->debug = draft_find(d, d->root, text_name(TEXT_DEBUG_INFO));
-	if (p->debug && p->debug->what != DRAFT_TEXT)
-		p->debug = NULL;
-}
-
 /* --- all of it --------------------------------------------------------------------------------------------- */
 
 static int make_old(struct plan *p)
 {
-	p->old = calloc(p->d->n_pins + (size_t)1, sizeof *p->old);
-	for (uint32_t i = 0; p->old && i < p->d->n_pins; i++) {
-		const struct step *s = p->d->pins[i].step;
+	p->old = calloc(p->n_pins + (size_t)1, sizeof *p->old);
+	for (uint32_t i = 0; p->old && i < p->n_pins; i++) {
+		const struct step *s = p->pins[i].step;
 		struct old_step *o = &p->old[i];
 
 		o->first = calloc(s->n_vars + (size_t)1, sizeof *o->first);
@@ -310,17 +323,32 @@ static void chain_wants(struct plan *p)
 	}
 }
 
+/* Shards that were missing when a step was pinned may be there by now. The draft has the step as it is read then, too. */
+static int complete_pin(struct plan *p, uint32_t pin, struct err *e)
+{
+	struct draft *d = p->d;
+	struct pin *own = &p->pins[pin];
+	struct step *before = own->step;
+	int r = pin_complete(own, plan_dir(p, pin, e), d->top, d->mode, e);
+
+	if (own->step == before)
+		return r;
+	pthread_mutex_lock(&d->lock);
+	d->pins[pin].step = own->step;
+	d->pins[pin].incomplete = own->incomplete;
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
 int plan_make(struct plan *p, struct err *e)
 {
 	int r = 0;
 
-	find_graph(p);
-	find_texts(p);
-	for (uint32_t i = 0; i < p->d->n_pins && r == 0; i++)
-		r = pin_complete(&p->d->pins[i], plan_dir(p, i, e), p->d->top, p->d->mode, e);
+	for (uint32_t i = 0; i < p->n_pins && r == 0; i++)
+		r = complete_pin(p, i, e);
 	choose_order(p);
 	if (r == 0)
-		r = add_wants(p, e);
+		r = plan_variables(p, e);
 	if (r == 0 && make_old(p) < 0)
 		r = err_set(e, -ENOMEM, "no memory");
 	if (r < 0)
@@ -329,23 +357,14 @@ int plan_make(struct plan *p, struct err *e)
 	return 0;
 }
 
-/* Whether a commit has copied it already, when it was open. */
-static bool is_committed(const struct draft_item *i)
-{
-	return i->what == DRAFT_STAGED ? i->staged->committed == i->staged->version : i->committed;
-}
-
 static bool is_as_in_base(const struct plan *p, const struct want *w)
 {
-	const struct draft_item *i = w->item;
-	const struct step *s = p->d->pins[0].step;
-	bool written = i->what == DRAFT_STAGED;
+	const struct step *s = p->pins[0].step;
+	uint32_t pin =
+		w->item ? w->pin : w->of_pin; /* what was written may be what another step has */
+	uint32_t var = w->item ? w->var : w->of_var;
 
-	if (w->store)
-		return false;
-	/* What was written may be what another step has. */
-	return (written ? w->pin : i->pin) == 0 &&
-	       bytes_eq(want_key(p, w), var_key(s, &s->vars[written ? w->var : i->number]));
+	return !w->store && pin == 0 && bytes_eq(want_key(p, w), var_key(s, &s->vars[var]));
 }
 
 bool plan_is_base(const struct plan *p)
@@ -358,10 +377,10 @@ bool plan_is_base(const struct plan *p)
 	for (uint32_t i = 0; i < plan_n(p); i++) {
 		const struct want *w = &plan_wants(p)[i];
 
-		if (!is_committed(w->item) && !is_as_in_base(p, w))
+		if (!w->committed && !is_as_in_base(p, w))
 			return false;
-		kept += step_find(d->pins[0].step, want_key(p, w)) != NULL;
+		kept += step_find(p->pins[0].step, want_key(p, w)) != NULL;
 	}
-	return kept == d->base_files && d->base_meta == (p->meta != NULL) &&
-	       (!p->meta || p->meta->what != DRAFT_TEXT || p->meta->pin == 0);
+	return kept == d->base_files && d->base_meta == p->meta.there &&
+	       (!p->meta.there || p->meta.item || p->meta.pin == 0);
 }

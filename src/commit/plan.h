@@ -1,21 +1,35 @@
-/* src/commit/plan.h: what a new step is made of. For src/commit alone; the draft's lock is held. */
+/* src/commit/plan.h: what a new step is made of. For src/commit alone.
+ *
+ * A plan is filled in two acts. The first, freeze (commit/freeze.h), needs the draft's lock and only memory: it copies what
+ * the draft is to be committed as. All else needs no lock: what it uses of the draft (top, fd, meta, mode, has_base) does not
+ * change while a commit is under way. Files that were written are read beside those who write them (commit/written.h). */
 #pragma once
 #include "commit/commit.h"
-#include "draft/draft_state.h"
+#include "draft/pin.h"
 #include "format/bundle.h"
 #include "format/npy.h"
 
+struct draft_item;
+
 /* A variable of the new step. */
 struct want {
+	/* Frozen: */
+	size_t path; /* in plan->paths, with its NUL */
+	struct draft_item *item; /* the written file that it is, with a reference; or NULL: */
+	uint32_t of_pin, of_var; /* it is that variable */
+	uint32_t expect_pin, expect_var; /* over which variable it lies; or DRAFT_NONE */
+	mode_t mode; /* of the written file */
+	bool in_use; /* that is open for writing */
+	bool committed; /* by an earlier commit, and has not changed since */
+	/* Found out: */
 	size_t key, key_n; /* in plan->keys */
-	struct draft_item *item;
 	bool store; /* its bytes are written; else they are those of variable VAR of pin PIN */
 	bool own; /* its file becomes a shard */
 	uint32_t shard; /* own: its number */
 	uint32_t pin,
 		var; /* what it is, or with STORE of what slices it is made: DRAFT_NONE: whole */
 	uint32_t next; /* want with the same pin and var, counted from 1; 0: none */
-	bool written; /* its item is a file of the draft's own, of which is known: */
+	/* Of the written file: */
 	uint8_t dtype;
 	bool canonical; /* its bytes are those that are stored, side by side */
 	bool has_crc; /* what is stored of it has this checksum, and as many bytes */
@@ -25,6 +39,13 @@ struct want {
 	uint64_t
 		head; /* so many bytes of them, from the first on, have this checksum; 0: none are known */
 	uint32_t head_crc;
+};
+
+/* A text of the new step: the file ITEM, which was written, with a reference; or that of pin PIN. */
+struct plan_text {
+	bool there;
+	struct draft_item *item;
+	uint32_t pin;
 };
 
 /* A shard of a pinned step. */
@@ -44,8 +65,13 @@ struct old_step {
 struct plan {
 	struct draft *d;
 	const struct commit_config *c;
-	struct buf keys, wants; /* struct want */
-	struct old_step *old; /* [d->n_pins] */
+	uint64_t changes; /* of the draft, when it was frozen */
+	struct pin
+		*pins; /* [n_pins]: copies, each good as long as the draft. The base is the first */
+	uint32_t n_pins;
+	struct buf paths, keys, wants; /* struct want */
+	struct plan_text meta, debug;
+	struct old_step *old; /* [n_pins] */
 	bool big_endian;
 	bool object_based;
 	uint32_t num_shards;
@@ -63,10 +89,12 @@ struct plan {
 	char *name; /* of the new step, as it is tried */
 	bool published; /* its index is there */
 	bool new_meta; /* there is DR/commit/meta */
-	struct draft_item *meta, *debug; /* what is to be carried along; or NULL */
 	struct bundle_writer index;
 };
 
+void plan_init(struct plan *p, struct draft *d, const struct commit_config *c);
+
+/* The draft's lock is not held. */
 void plan_release(struct plan *p);
 
 static inline struct want *plan_wants(const struct plan *p)
@@ -84,18 +112,22 @@ static inline struct bytes want_key(const struct plan *p, const struct want *w)
 	return bytes_of(p->keys.p + w->key, w->key_n);
 }
 
+static inline const char *want_path(const struct plan *p, const struct want *w)
+{
+	return (const char *)p->paths.p + w->path;
+}
+
+/* The last component of its path. */
+const char *want_name(const struct plan *p, const struct want *w);
+
 /* Where the files of pin number PIN are: a descriptor, until this is called for another one. */
 int plan_dir(struct plan *p, uint32_t pin, struct err *e);
 
-/* Finds out what the step is to hold, and refuses what can't be stored. -EINVAL. */
+/* Finds out what becomes of each frozen variable, and refuses what can't be stored. -EINVAL. */
 int plan_make(struct plan *p, struct err *e);
 
 /* Whether that is the base, unchanged. */
 bool plan_is_base(const struct plan *p);
-
-/* A step may have any number of written files: each is open only while it is looked at, unless somebody else
- * has it open. */
-void plan_close_item(struct draft_item *i);
 
 /* The variable whose slices W gets, and its step; NULL: it is stored whole. */
 const struct var *want_layout(const struct plan *p, const struct want *w, const struct step **of);

@@ -1,12 +1,13 @@
 #include "commit/publish.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/io.h"
 #include "commit/record.h"
 #include "directory/family.h"
 #include "directory/listing.h"
 #include "directory/placed.h"
 #include "directory/state_update.h"
-#include "draft/disk.h"
+#include "draft/draft_state.h"
 #include "step/sidecar.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -76,7 +77,7 @@ static int link_pinned(struct linking *k, uint32_t pin, const char *from, const 
 
 	if (dir < 0)
 		return dir;
-	if (!k->p->d->pins[pin].loose)
+	if (!k->p->pins[pin].loose)
 		return link_file(k, dir, from, name, e);
 	r = fd = placed_open(dir, from, id, e);
 	if (r >= 0)
@@ -107,7 +108,7 @@ static int link_shard(struct linking *k, int from_dir, const char *from, uint32_
 
 static int link_old_shards(struct linking *k, uint32_t pin, struct err *e)
 {
-	const struct pin *from = &k->p->d->pins[pin];
+	const struct pin *from = &k->p->pins[pin];
 	const struct step *s = from->step;
 	int r = 0;
 
@@ -126,6 +127,22 @@ static int link_old_shards(struct linking *k, uint32_t pin, struct err *e)
 	return r;
 }
 
+/* The folder of DR/tree in which PATH lies. */
+static int tree_folder(const struct plan *p, const char *path, struct err *e)
+{
+	CLEANUP(closep) int fd = dir_fd(p->d->fd, "tree", e);
+	const char *slash;
+
+	for (; fd >= 0 && (slash = strchr(path, '/')); path = slash + 1) {
+		CLEANUP(freep) char *name = strndup(path, (size_t)(slash - path));
+		int sub = name ? dir_fd(fd, name, e) : err_set(e, -ENOMEM, "no memory");
+
+		closep(&fd);
+		fd = sub;
+	}
+	return TAKE(fd, -1);
+}
+
 static int link_own_shards(struct linking *k, struct err *e)
 {
 	struct plan *p = k->p;
@@ -137,38 +154,34 @@ static int link_own_shards(struct linking *k, struct err *e)
 
 		if (!w->own)
 			continue;
-		dir = disk_folder(p->d, w->item->parent, false, e);
-		r = dir < 0 ? dir : link_shard(k, dir, w->item->name, w->shard, e);
+		dir = tree_folder(p, want_path(p, w), e);
+		r = dir < 0 ? dir : link_shard(k, dir, want_name(p, w), w->shard, e);
 	}
 	return r;
 }
 
-/* A sidecar of the step that TEXT is of. */
-static int link_sidecar(struct linking *k, const struct draft_item *text, enum text_kind kind,
-			struct err *e)
+/* A sidecar of that pin. */
+static int link_sidecar(struct linking *k, uint32_t number, enum text_kind kind, struct err *e)
 {
 	CLEANUP(buf_release) struct buf from = {0}, to = {0};
-	const struct pin *pin = &k->p->d->pins[text->pin];
+	const struct pin *pin = &k->p->pins[number];
 	const char *suffix = text_sidecar(kind, k->p->d->meta);
 
 	if (sidecar_name(&pin->step->place, suffix, &from) < 0 ||
 	    sidecar_name(&k->to, suffix, &to) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	return link_pinned(k, text->pin, (char *)from.p, &pin->sidecars[kind], (char *)to.p, e);
+	return link_pinned(k, number, (char *)from.p, &pin->sidecars[kind], (char *)to.p, e);
 }
 
 static int link_meta(struct linking *k, struct err *e)
 {
 	struct plan *p = k->p;
 	CLEANUP(buf_release) struct buf to = {0};
-	const struct draft_item base = {.pin = 0};
 
-	if (!p->meta)
+	if (!p->meta.there)
 		return 0;
-	if (p->meta->what == DRAFT_TEXT)
-		return link_sidecar(k, p->meta, TEXT_META_GRAPH, e);
 	if (!p->new_meta)
-		return link_sidecar(k, &base, TEXT_META_GRAPH, e);
+		return link_sidecar(k, p->meta.item ? 0 : p->meta.pin, TEXT_META_GRAPH, e);
 	if (sidecar_name(&k->to, p->d->meta, &to) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	return link_file(k, p->fd, "meta", (char *)to.p, e);
@@ -179,7 +192,7 @@ static int link_all(struct linking *k, struct err *e)
 	struct plan *p = k->p;
 	int r = 0;
 
-	for (uint32_t pin = 0; pin < p->d->n_pins && r == 0; pin++)
+	for (uint32_t pin = 0; pin < p->n_pins && r == 0; pin++)
 		r = link_old_shards(k, pin, e);
 	if (r == 0)
 		r = link_own_shards(k, e);
@@ -187,8 +200,8 @@ static int link_all(struct linking *k, struct err *e)
 		r = link_shard(k, p->fd, "packed", p->packed_shard, e);
 	if (r == 0)
 		r = link_meta(k, e);
-	if (r == 0 && p->debug)
-		r = link_sidecar(k, p->debug, TEXT_DEBUG_INFO, e);
+	if (r == 0 && p->debug.there && !p->debug.item)
+		r = link_sidecar(k, p->debug.pin, TEXT_DEBUG_INFO, e);
 	return r == 0 ? io_sync(p->d->top, "the checkpoint directory", e) : r;
 }
 

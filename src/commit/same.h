@@ -1,13 +1,14 @@
 /* src/commit/same.h: is what was written what a step has already? */
 #pragma once
-#include "commit/plan.h"
+#include "commit/written.h"
 
-/* Are the bytes of W, whose file is open and has the header NPY, those that variable V of S, in DIRFD, has? 1,
- * 0, or of reading. */
-int content_is_same(const struct plan *p, struct want *w, const struct npy *npy, struct step *s,
-		    const struct var *v, int dirfd, struct err *e);
+/* Are the bytes of W, whose file is F and has the header NPY, those that variable V of S, in DIRFD, has? 1, 0, or
+ * of reading. */
+int content_is_same(const struct plan *p, struct want *w, const struct npy *npy,
+		    const struct written *f, struct step *s, const struct var *v, int dirfd,
+		    struct err *e);
 
-/* Finds out the checksum and size of what is stored of W, of which SRC is the file and NPY the header: once,
+/* Finds out the checksum and size of what is stored of W, of which F is the file and NPY the header: once,
  * however many steps there are to compare with. Mostly it is known. Of reading. */
-int want_crc(const struct plan *p, struct want *w, const struct npy *npy, const struct source *src,
+int want_crc(const struct plan *p, struct want *w, const struct npy *npy, const struct written *f,
 	     struct err *e);

@@ -1,4 +1,5 @@
 #include "commit/shards.h"
+#include "draft/draft_state.h"
 #include <stdlib.h>
 
 enum {
@@ -10,7 +11,7 @@ enum {
 
 static void count_live(struct plan *p, uint32_t pin, const struct var *v)
 {
-	const struct step *s = p->d->pins[pin].step;
+	const struct step *s = p->pins[pin].step;
 
 	if (v->kind == VAR_WHOLE)
 		p->old[pin].shards[v->shard].live += v->size;
@@ -26,19 +27,19 @@ static void choose_compaction(struct plan *p)
 {
 	uint64_t total = 0, live = 0;
 
-	for (uint32_t pin = 0; pin < p->d->n_pins; pin++)
-		for (uint32_t i = 0; i < p->d->pins[pin].step->n_shards; i++) {
+	for (uint32_t pin = 0; pin < p->n_pins; pin++)
+		for (uint32_t i = 0; i < p->pins[pin].step->n_shards; i++) {
 			const struct old_shard *o = &p->old[pin].shards[i];
 
 			live += o->live;
-			total += o->live ? p->d->pins[pin].step->shards[i].id.size : 0;
+			total += o->live ? p->pins[pin].step->shards[i].id.size : 0;
 		}
 	if (live >= total || (double)(total - live) <= p->c->compact * (double)total)
 		return;
-	for (uint32_t pin = 0; pin < p->d->n_pins; pin++)
-		for (uint32_t i = 0; i < p->d->pins[pin].step->n_shards; i++) {
+	for (uint32_t pin = 0; pin < p->n_pins; pin++)
+		for (uint32_t i = 0; i < p->pins[pin].step->n_shards; i++) {
 			struct old_shard *o = &p->old[pin].shards[i];
-			double size = (double)p->d->pins[pin].step->shards[i].id.size;
+			double size = (double)p->pins[pin].step->shards[i].id.size;
 
 			o->repack = o->live && size - (double)o->live > p->c->compact * size;
 		}
@@ -50,7 +51,7 @@ static void choose_own(struct plan *p)
 		struct want *w = &plan_wants(p)[i];
 		const struct step *s;
 
-		w->own = w->store && w->written && !w->item->writers && w->size >= MIN_OWN &&
+		w->own = w->store && w->item && !w->in_use && w->size >= MIN_OWN &&
 			 !want_layout(p, w, &s) && w->canonical;
 	}
 }
@@ -80,8 +81,8 @@ static size_t list_candidates(struct plan *p, struct candidate *out, uint64_t *l
 		if (w->own)
 			out[n++] = (struct candidate){w->size, &w->own, false};
 	}
-	for (uint32_t pin = 0; pin < p->d->n_pins; pin++)
-		for (uint32_t i = 0; i < p->d->pins[pin].step->n_shards; i++) {
+	for (uint32_t pin = 0; pin < p->n_pins; pin++)
+		for (uint32_t i = 0; i < p->pins[pin].step->n_shards; i++) {
 			struct old_shard *o = &p->old[pin].shards[i];
 
 			*live += o->live;
@@ -98,8 +99,8 @@ static void bound_shards(struct plan *p)
 	uint64_t live, bytes = 0;
 	struct candidate *all;
 
-	for (uint32_t pin = 0; pin < p->d->n_pins; pin++)
-		max += p->d->pins[pin].step->n_shards;
+	for (uint32_t pin = 0; pin < p->n_pins; pin++)
+		max += p->pins[pin].step->n_shards;
 	all = calloc(max + 1, sizeof *all);
 	if (!all)
 		return; /* more shards than one would like */
@@ -116,8 +117,8 @@ static void bound_shards(struct plan *p)
 
 static void number_shards(struct plan *p)
 {
-	for (uint32_t pin = 0; pin < p->d->n_pins; pin++)
-		for (uint32_t i = 0; i < p->d->pins[pin].step->n_shards; i++) {
+	for (uint32_t pin = 0; pin < p->n_pins; pin++)
+		for (uint32_t i = 0; i < p->pins[pin].step->n_shards; i++) {
 			struct old_shard *o = &p->old[pin].shards[i];
 
 			if (o->live && !o->repack)
@@ -144,19 +145,20 @@ static void find_packed_mode(struct plan *p)
 	p->packed_mode = 0666;
 	for (uint32_t i = 0; i < plan_n(p); i++) {
 		const struct want *w = &plan_wants(p)[i];
-		const struct draft_item *item = w->item;
 
 		if (!w->store || w->own)
 			continue;
-		p->packed_mode &= item->staged ? item->staged->mode
-					       : var_owner(p->d->pins[item->pin].step,
-							   draft_var(p->d, item), NULL)
-							 .mode;
+		if (w->item)
+			p->packed_mode &= w->mode;
+		else
+			p->packed_mode &= var_owner(p->pins[w->of_pin].step,
+						    &p->pins[w->of_pin].step->vars[w->of_var], NULL)
+						  .mode;
 	}
-	for (uint32_t pin = 0; pin < p->d->n_pins; pin++)
-		for (uint32_t i = 0; i < p->d->pins[pin].step->n_shards; i++)
+	for (uint32_t pin = 0; pin < p->n_pins; pin++)
+		for (uint32_t i = 0; i < p->pins[pin].step->n_shards; i++)
 			if (p->old[pin].shards[i].repack)
-				p->packed_mode &= p->d->pins[pin].step->shards[i].mode;
+				p->packed_mode &= p->pins[pin].step->shards[i].mode;
 }
 
 void shards_choose(struct plan *p)
@@ -165,7 +167,7 @@ void shards_choose(struct plan *p)
 		const struct want *w = &plan_wants(p)[i];
 
 		if (!w->store)
-			count_live(p, w->pin, &p->d->pins[w->pin].step->vars[w->var]);
+			count_live(p, w->pin, &p->pins[w->pin].step->vars[w->var]);
 	}
 	choose_compaction(p);
 	choose_own(p);

@@ -6,6 +6,7 @@
 #include "draft/disk.h"
 #include "draft/file.h"
 #include "draft/items.h"
+#include "draft/seal.h"
 #include "draft/staged.h"
 #include "step/name.h"
 #include "step/text_kind.h"
@@ -95,7 +96,7 @@ int draft_create(struct draft *d, uint32_t dir, const char *name, const struct d
 	struct draft_item *parent, *i;
 	int r;
 
-	pthread_mutex_lock(&d->lock);
+	draft_lock_to_change(d);
 	r = check_new(d, dir, name, false, &parent, e);
 	if (r == 0) {
 		i = items_add(d, parent, name, strlen(name), DRAFT_STAGED, 0);
@@ -122,7 +123,7 @@ int draft_mkdir(struct draft *d, uint32_t dir, const char *name, struct draft_it
 	struct draft_item *parent, *i;
 	int r;
 
-	pthread_mutex_lock(&d->lock);
+	draft_lock_to_change(d);
 	r = check_new(d, dir, name, true, &parent, e);
 	if (r == 0) {
 		i = items_add(d, parent, name, strlen(name), DRAFT_DIR, 0);
@@ -181,7 +182,7 @@ static int remove_named(struct draft *d, uint32_t dir, const char *name, bool fo
 	struct draft_item *parent, *i;
 	int r;
 
-	pthread_mutex_lock(&d->lock);
+	draft_lock_to_change(d);
 	parent = get_dir(d, dir);
 	i = parent ? draft_find(d, parent, name) : NULL;
 	r = parent ? draft_check_open(d, e) : -ESTALE;
@@ -382,7 +383,7 @@ int draft_rename(struct draft *d, uint32_t from_dir, const char *from, uint32_t 
 
 	if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
-	pthread_mutex_lock(&d->lock);
+	draft_lock_to_change(d);
 	a = get_dir(d, from_dir);
 	b = get_dir(d, to_dir);
 	r = a && b ? draft_check_open(d, e) : -ESTALE;

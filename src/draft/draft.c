@@ -6,6 +6,7 @@
 #include "draft/draft_state.h"
 #include "draft/items.h"
 #include "draft/pins.h"
+#include "draft/seal.h"
 #include "draft/take_up.h"
 #include "step/name.h"
 #include <fcntl.h>
@@ -58,6 +59,7 @@ static int draft_new(const struct draft_config *c, const char *folder, struct dr
 	atomic_init(&d->ended, false);
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_cond_init(&d->quiet, NULL);
+	pthread_cond_init(&d->unsealed, NULL);
 	r = d->name && d->folder && d->meta ? share_top(d, c, e) : err_set(e, -ENOMEM, "no memory");
 	if (r < 0)
 		draft_unref(d);
@@ -90,6 +92,7 @@ void draft_unref(struct draft *d)
 	if (d->owner_release)
 		d->owner_release(d->owner);
 	pthread_cond_destroy(&d->quiet);
+	pthread_cond_destroy(&d->unsealed);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
 }
@@ -285,15 +288,21 @@ int draft_take_up(const struct draft_config *c, const char *folder, struct draft
 	return 0;
 }
 
+int draft_retire(struct draft *d, char old[DRAFTS_OLD_SIZE], struct err *e)
+{
+	int r = drafts_retire(d->top, d->folder, old, e);
+
+	if (r == 0) /* else it is there as it was */
+		atomic_store(&d->ended, true);
+	return r;
+}
+
 int draft_discard(struct draft *d, struct err *e)
 {
 	char old[DRAFTS_OLD_SIZE];
-	int r = drafts_retire(d->top, d->folder, old, e);
+	int r = draft_retire(d, old, e);
 
-	if (r < 0) /* it is there as it was */
-		return r;
-	atomic_store(&d->ended, true);
-	return drafts_sweep(d->top, old, e);
+	return r < 0 ? r : drafts_sweep(d->top, old, e);
 }
 
 int draft_rename_step(struct draft *d, const char *name, struct err *e)
@@ -306,7 +315,7 @@ int draft_rename_step(struct draft *d, const char *name, struct err *e)
 
 	if (r < 0 || !copy)
 		return err_set(e, r < 0 ? r : -ENOMEM, "%s: can't be a draft", name);
-	pthread_mutex_lock(&d->lock);
+	draft_lock_alone(d);
 	r = io_move_new(drafts, d->folder, drafts, (char *)folder.p, e);
 	if (r == 0) {
 		free(d->folder);

@@ -116,6 +116,11 @@ struct draft {
 	uint32_t in_flight; /* writes that are under way, without the lock */
 	pthread_cond_t quiet; /* there are none, or no writers */
 	uint64_t changes; /* counts them */
+	/* See seal.h. */
+	bool committing;
+	uint32_t sealed; /* how many want it to be */
+	pthread_cond_t unsealed; /* it is not sealed any more, or no commit is under way */
+	uint64_t commits; /* counts those that succeeded */
 	int64_t changed_at; /* ms of CLOCK_MONOTONIC */
 	atomic_bool
 		ended; /* committed or discarded: nothing is written any more. Set with the lock held */

@@ -4,6 +4,7 @@
 #include "draft/ask.h"
 #include "draft/disk.h"
 #include "draft/items.h"
+#include "draft/seal.h"
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -173,7 +174,7 @@ int draft_set_attr(struct draft *d, uint32_t index, unsigned valid, const struct
 	struct draft_item *i;
 	int r = 0;
 
-	pthread_mutex_lock(&d->lock);
+	draft_lock_to_change(d);
 	i = draft_item(d, index);
 	if (i && i->what == DRAFT_STAGED && draft_where(d, i) == WHERE_DRAFT) {
 		s = i->staged;

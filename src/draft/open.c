@@ -7,6 +7,7 @@
 #include "draft/disk.h"
 #include "draft/file.h"
 #include "draft/items.h"
+#include "draft/seal.h"
 #include "draft/staged.h"
 #include "draft/write.h"
 
@@ -18,7 +19,10 @@ int draft_open(struct draft *d, uint32_t index, bool writing, bool truncate,
 	struct draft_item *i;
 	int r = 0;
 
-	pthread_mutex_lock(&d->lock);
+	if (writing) /* a file that is open for writing can't become a shard as it is */
+		draft_lock_to_change(d);
+	else
+		pthread_mutex_lock(&d->lock);
 	i = draft_item(d, index);
 	if (!i || draft_where(d, i) != WHERE_DRAFT)
 		r = -ESTALE;

@@ -180,6 +180,12 @@ static struct file_id sidecar_id(const struct step *s, int dirfd, const char *su
 	return file_id_of(&st);
 }
 
+bool pin_is_of(const struct pin *p, const struct step *s)
+{
+	return p->step == s || (file_id_eq(&p->step->id, &s->id) && p->step->n_vars == s->n_vars &&
+				!strcmp(p->step->place.name, s->place.name));
+}
+
 static void note_sidecars(struct pin *p, int dir, const char *meta)
 {
 	p->loose = true;

@@ -38,6 +38,9 @@ int pin_make(int steps_fd, int top, struct step *s, int from, const char *meta, 
  * again. */
 int pin_complete(struct pin *p, int dir, int top, enum verify_mode mode, struct err *e);
 
+/* Is P what S is pinned as? */
+bool pin_is_of(const struct pin *p, const struct step *s);
+
 /* What was pinned as NAME earlier. META as in pin_make. As step_open; -ENOENT if there is no step in it;
  * -ESTALE if it was not held, and is another one by now. */
 int pin_open(int steps_fd, const char *name, const char *meta, enum verify_mode mode,

@@ -1,6 +1,7 @@
 #include "draft/pins.h"
 #include "base/cleanup.h"
 #include "base/dir.h"
+#include "draft/seal.h"
 
 int draft_pin_dir(const struct draft *d, const struct pin *p, struct err *e)
 {
@@ -24,13 +25,9 @@ int draft_add_pin(struct draft *d, struct step *s, int from, struct err *e)
 
 static int find_pin(const struct draft *d, const struct step *s)
 {
-	for (uint32_t i = 0; i < d->n_pins; i++) {
-		const struct step *p = d->pins[i].step;
-
-		if (p == s || (file_id_eq(&p->id, &s->id) && p->n_vars == s->n_vars &&
-			       !strcmp(p->place.name, s->place.name)))
+	for (uint32_t i = 0; i < d->n_pins; i++)
+		if (pin_is_of(&d->pins[i], s))
 			return (int)i;
-	}
 	return -1;
 }
 
@@ -72,4 +69,36 @@ int draft_pin_by_name(struct draft *d, struct bytes name, struct err *e)
 	int pin = find_name(d, name);
 
 	return pin < 0 ? open_pin(d, name, e) : pin;
+}
+
+int draft_pin_beside(struct draft *d, struct step *s, int from, struct pin *out, struct err *e)
+{
+	CLEANUP(closep) int steps = -1;
+	struct pin *pins;
+	int r;
+
+	pthread_mutex_lock(&d->lock);
+	r = find_pin(d, s);
+	if (r >= 0)
+		*out = d->pins[r];
+	else
+		draft_seal(d);
+	pthread_mutex_unlock(&d->lock);
+	if (r >= 0)
+		return 0;
+	r = steps = dir_fd(d->fd, "steps", e);
+	if (r >= 0)
+		r = pin_make(steps, d->top, s, from, d->meta, out, e);
+	pthread_mutex_lock(&d->lock);
+	pins = r < 0 ? NULL : realloc(d->pins, (d->n_pins + (size_t)1) * sizeof *pins);
+	if (pins) {
+		d->pins = pins;
+		d->pins[d->n_pins++] = *out;
+	} else if (r == 0) {
+		pin_release(out); /* its folder is of no use, and goes with the draft */
+		r = err_set(e, -ENOMEM, "no memory");
+	}
+	draft_unseal(d);
+	pthread_mutex_unlock(&d->lock);
+	return r;
 }

@@ -1,5 +1,5 @@
-/* src/draft/pins.h: the steps that a draft has pinned (draft/pin.h), by number. For src/draft alone; the draft's lock
- * is held. */
+/* src/draft/pins.h: the steps that a draft has pinned (draft/pin.h), by number. For src/draft and src/commit alone; the
+ * draft's lock is held, but for draft_pin_beside. */
 #pragma once
 #include "draft/draft_state.h"
 
@@ -8,3 +8,7 @@ int draft_add_pin(struct draft *d, struct step *s, int from, struct err *e);
 
 /* The number of what was pinned as NAME earlier. As pin_open. */
 int draft_pin_by_name(struct draft *d, struct bytes name, struct err *e);
+
+/* Pins S, whose files are in FROM, for a commit that is under way, without the draft's lock: others' changes, which may pin
+ * too, wait meanwhile. OUT is a copy of the pin, good as long as the draft. As pin_make. */
+int draft_pin_beside(struct draft *d, struct step *s, int from, struct pin *out, struct err *e);

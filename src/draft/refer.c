@@ -4,6 +4,7 @@
 #include "draft/disk.h"
 #include "draft/file.h"
 #include "draft/items.h"
+#include "draft/seal.h"
 #include "draft/staged.h"
 #include <fcntl.h>
 
@@ -113,7 +114,7 @@ int64_t draft_refer(struct draft *d, struct draft_item *i, const struct draft_so
 {
 	int64_t r;
 
-	pthread_mutex_lock(&d->lock);
+	draft_lock_to_change(d);
 	r = draft_check_place(d, i, e);
 	if (r == 0 && draft_where(d, i) == WHERE_DRAFT)
 		r = refer_locked(d, i, from, off, len, e);

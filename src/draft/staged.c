@@ -48,22 +48,27 @@ static int read_crc(const struct source *src, uint64_t off, uint64_t end, uint32
 	return r;
 }
 
-int staged_crc(struct staged *s, const struct source *src, uint64_t from, uint32_t *out,
-	       struct err *e)
+struct staged_sum staged_sum(struct staged *s)
 {
-	uint32_t head, whole;
-	bool known;
-	int r;
+	struct staged_sum sum;
 
 	pthread_mutex_lock(&s->seq_lock);
-	known = s->seq && s->seq_end == src->size;
-	whole = s->seq_crc;
+	sum = (struct staged_sum){s->seq, s->seq_crc, s->seq_end};
 	pthread_mutex_unlock(&s->seq_lock);
-	if (!known)
+	return sum;
+}
+
+int staged_crc(const struct staged_sum *sum, const struct source *src, uint64_t from, uint32_t *out,
+	       struct err *e)
+{
+	uint32_t head;
+	int r;
+
+	if (!sum->known || sum->end != src->size)
 		return read_crc(src, from, src->size, out, e);
 	r = read_crc(src, 0, from, &head, e);
-	/* whole = head shifted by what follows, xor what is sought; so the other way round. */
-	*out = crc32c_combine(head, whole, src->size - from);
+	/* The whole = head shifted by what follows, xor what is sought; so the other way round. */
+	*out = crc32c_combine(head, sum->crc, src->size - from);
 	return r;
 }
 
@@ -94,18 +99,17 @@ static const char *path_of(const struct draft_item *i, struct buf *out)
 	return (const char *)out->p;
 }
 
-static int unlike(const struct draft_item *i, int dtype, unsigned rank, const int64_t *dims,
+static int unlike(const char *path, int dtype, unsigned rank, const int64_t *dims,
 		  const struct step *s, const struct var *over, struct err *e)
 {
-	CLEANUP(buf_release) struct buf have = {0}, expected = {0}, path = {0};
+	CLEANUP(buf_release) struct buf have = {0}, expected = {0};
 
 	add_kind(&have, dtype, rank, dims);
 	add_kind(&expected, over->dtype, over->rank, var_dims(s, over));
 	return err_set(
 		e, -EINVAL,
 		"%s: is %.*s, expected %.*s as the variable has it; to change that, remove it first",
-		path_of(i, &path), (int)have.n, (char *)have.p, (int)expected.n,
-		(char *)expected.p);
+		path, (int)have.n, (char *)have.p, (int)expected.n, (char *)expected.p);
 }
 
 /* The variable that I lies over, and its step; NULL: none. */
@@ -130,53 +134,51 @@ static bool is_like(int dtype, unsigned rank, const int64_t *dims, const struct 
 int staged_fits(const struct draft *d, const struct var *v, const struct step *of,
 		const struct draft_item *i, struct err *e)
 {
+	CLEANUP(buf_release) struct buf path = {0};
 	const struct step *s;
 	const struct var *over = expected(d, i, &s);
 
 	if (!over || over->kind == VAR_BAD || v->kind == VAR_BAD ||
 	    is_like(v->dtype, v->rank, var_dims(of, v), s, over))
 		return 0;
-	return unlike(i, v->dtype, v->rank, var_dims(of, v), s, over, e);
+	return unlike(path_of(i, &path), v->dtype, v->rank, var_dims(of, v), s, over, e);
 }
 
-static int incomplete(const struct draft_item *i, const struct npy *npy, struct err *e)
+int staged_parse(const struct source *src, const struct staged_place *at, bool not_yet,
+		 struct npy *out, struct err *e)
 {
-	CLEANUP(buf_release) struct buf path = {0};
+	const struct var *over = at->over;
+	int r;
 
+	if (!src->size)
+		return err_set(e, -EINVAL, "%s: is empty, expected a .npy file", at->path);
+	r = npy_parse(src, over ? over->dtype : 0, out, e);
+	if (r < 0)
+		return err_wrap(e, r, "%s", at->path);
+	if (over && over->kind != VAR_BAD &&
+	    !is_like(out->dtype, out->rank, out->dims, at->of, over))
+		return unlike(at->path, out->dtype, out->rank, out->dims, at->of, over, e);
+	if (out->stored == out->size || (not_yet && !out->stored))
+		return 0;
 	return err_set(e, -EINVAL, "%s: has %" PRIu64 " bytes behind its header, expected %" PRIu64,
-		       path_of(i, &path), npy->stored, npy->size);
+		       at->path, out->stored, out->size);
 }
 
-static int check_file(struct draft *d, const struct draft_item *i, bool not_yet, struct npy *out,
-		      struct err *e)
+static int check_file(struct draft *d, const struct draft_item *i, bool not_yet, struct err *e)
 {
 	CLEANUP(buf_release) struct buf path = {0};
-	const struct step *s = NULL;
-	const struct var *over = expected(d, i, &s);
+	struct staged_place at = {.path = path_of(i, &path)};
 	struct source src;
+	struct npy npy;
 	int r = source_of_fd(i->staged->fd, &src, e);
 
-	if (r < 0)
-		return r;
-	if (!src.size)
-		return err_set(e, -EINVAL, "%s: is empty, expected a .npy file", path_of(i, &path));
-	r = npy_parse(&src, over ? over->dtype : 0, out, e);
-	if (r < 0)
-		return err_wrap(e, r, "%s", path_of(i, &path));
-	if (over && over->kind != VAR_BAD && !is_like(out->dtype, out->rank, out->dims, s, over))
-		return unlike(i, out->dtype, out->rank, out->dims, s, over, e);
-	return out->stored == out->size || (not_yet && !out->stored) ? 0 : incomplete(i, out, e);
+	at.over = expected(d, i, &at.of);
+	return r < 0 ? r : staged_parse(&src, &at, not_yet, &npy, e);
 }
 
-int staged_parse(struct draft *d, struct draft_item *i, struct npy *out, struct err *e)
+void staged_note(struct draft_item *i, int r, const struct err *why)
 {
-	struct err why = {0};
-	int r = check_file(d, i, false, out, &why);
-
-	i->staged->refusal = r == -EINVAL ? why : (struct err){0};
-	if (r < 0 && e)
-		*e = why;
-	return r;
+	i->staged->refusal = r == -EINVAL ? *why : (struct err){0};
 }
 
 bool staged_is_meta(const struct draft_item *i)
@@ -185,36 +187,31 @@ bool staged_is_meta(const struct draft_item *i)
 	       text_kind_of(i->name) == TEXT_META_GRAPH;
 }
 
-int staged_meta(struct draft_item *i, struct buf *out, struct err *e)
+int staged_meta(const struct source *src, struct buf *out, struct err *e)
 {
 	CLEANUP(buf_release) struct buf text = {0};
-	struct err why = {0};
-	struct source src;
-	int r = source_of_fd(i->staged->fd, &src, &why);
+	int r = source_read(src, 0, src->size, &text, e);
 
 	if (r == 0)
-		r = source_read(&src, 0, src.size, &text, &why);
-	if (r == 0)
-		r = meta_graph_from_text(buf_bytes(&text), out, &why);
-	if (r < 0)
-		err_wrap(&why, r, "%s", i->name);
-	i->staged->refusal = r == -EINVAL ? why : (struct err){0};
-	if (r < 0 && e)
-		*e = why;
-	return r;
+		r = meta_graph_from_text(buf_bytes(&text), out, e);
+	return r < 0 ? err_wrap(e, r, "%s", text_name(TEXT_META_GRAPH)) : 0;
+}
+
+static int check_meta(const struct draft_item *i, struct err *e)
+{
+	CLEANUP(buf_release) struct buf meta = {0};
+	struct source src;
+	int r = source_of_fd(i->staged->fd, &src, e);
+
+	return r < 0 ? err_wrap(e, r, "%s", i->name) : staged_meta(&src, &meta, e);
 }
 
 int staged_check(struct draft *d, struct draft_item *i, bool not_yet, struct err *e)
 {
-	CLEANUP(buf_release) struct buf meta = {0};
-	struct npy npy;
 	struct err why = {0};
-	int r = 0;
+	int r = staged_is_meta(i) ? check_meta(i, &why) : check_file(d, i, not_yet, &why);
 
-	if (staged_is_meta(i))
-		return staged_meta(i, &meta, e);
-	r = check_file(d, i, not_yet, &npy, &why);
-	i->staged->refusal = r == -EINVAL ? why : (struct err){0};
+	staged_note(i, r, &why);
 	if (r < 0 && e)
 		*e = why;
 	return r;

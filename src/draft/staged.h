@@ -1,5 +1,5 @@
 /* src/draft/staged.h: what a draft holds of a file of its own (draft/draft.h), and whether that can be committed. The draft's lock is
- * held, but for staged_saw and staged_cut. */
+ * held where nothing else is said; not for staged_saw and staged_cut. */
 #pragma once
 #include "draft/draft_state.h"
 #include "format/npy.h"
@@ -10,20 +10,40 @@ void staged_saw(struct staged *s, const uint8_t *p, size_t n, uint64_t off);
 /* The file was cut, or changed otherwise; with SIZE 0 it is as new. */
 void staged_cut(struct staged *s, uint64_t size);
 
-/* The checksum of the bytes from FROM to SIZE, the file's: as it was kept, else they are read. */
-int staged_crc(struct staged *s, const struct source *src, uint64_t from, uint32_t *out,
+/* What is known of the checksum of a file: of its first END bytes. */
+struct staged_sum {
+	bool known;
+	uint32_t crc;
+	uint64_t end;
+};
+struct staged_sum staged_sum(struct staged *s);
+
+/* The checksum of the bytes from FROM to the end of SRC, of which SUM was known: so, or they are read. No lock is needed. */
+int staged_crc(const struct staged_sum *sum, const struct source *src, uint64_t from, uint32_t *out,
 	       struct err *e);
 
-/* The header of I's file, which is open. -EINVAL: it can't be committed; that is noted with I. */
-int staged_parse(struct draft *d, struct draft_item *i, struct npy *out, struct err *e);
+/* Where a file lies. */
+struct staged_place {
+	const char *path; /* for messages */
+	const struct var *over; /* the variable that the base has there; or NULL */
+	const struct step *of; /* its step */
+};
+
+/* The header of the .npy file SRC at AT. NOT_YET: a file of which only the header is there passes. -EINVAL: it can't be
+ * committed. No lock is needed. */
+int staged_parse(const struct source *src, const struct staged_place *at, bool not_yet,
+		 struct npy *out, struct err *e);
+
+/* Notes with I, which was parsed, that R was the result, and why. */
+void staged_note(struct draft_item *i, int r, const struct err *why);
 
 /* Is I the text that a new meta graph is made of? */
 bool staged_is_meta(const struct draft_item *i);
 
-/* Appends the meta graph that its text, which is open, stands for. -EINVAL: none; that is noted with I. */
-int staged_meta(struct draft_item *i, struct buf *out, struct err *e);
+/* Appends the meta graph that the text SRC stands for. -EINVAL: none. No lock is needed. */
+int staged_meta(const struct source *src, struct buf *out, struct err *e);
 
-/* As staged_parse, or staged_meta. NOT_YET: a file of which only the header is there passes. */
+/* Whether I, whose file is open, can be committed: as staged_parse or staged_meta, and it is noted. */
 int staged_check(struct draft *d, struct draft_item *i, bool not_yet, struct err *e);
 
 /* -EINVAL: V is not of the dtype and shape of the variable that I lies over, or is. */

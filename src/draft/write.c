@@ -4,6 +4,7 @@
 #include "draft/copy.h"
 #include "draft/file.h"
 #include "draft/items.h"
+#include "draft/seal.h"
 #include "draft/staged.h"
 #include <fcntl.h>
 #include <time.h>
@@ -14,7 +15,7 @@ static int begin_change(struct draft *d, struct draft_item *i, const struct draf
 {
 	int r;
 
-	pthread_mutex_lock(&d->lock);
+	draft_lock_to_change(d);
 	r = i->what == DRAFT_DIR ? -EISDIR : draft_need_bytes(d, i, base, e);
 	if (r == 0) {
 		draft_touched(d, i);
@@ -95,7 +96,7 @@ int draft_truncate(struct draft *d, struct draft_item *i, const struct draft_bas
 {
 	int r;
 
-	pthread_mutex_lock(&d->lock);
+	draft_lock_to_change(d);
 	r = draft_cut(d, i, base, size, e);
 	if (i->staged && !i->opens)
 		closep(&i->staged->fd);

@@ -1,6 +1,7 @@
 #include "view/drafts_end.h"
 #include "base/cleanup.h"
 #include "draft/items.h"
+#include "draft/seal.h"
 #include "view/drafts.h"
 #include "view/folder.h"
 #include "view/in_step.h"
@@ -85,7 +86,7 @@ int view_draft_discard(struct view *v, struct node *n, struct draft *d, struct b
 	bool ended, ours;
 	int r = 0;
 
-	pthread_mutex_lock(&d->lock);
+	draft_lock_alone(d);
 	ours = !d->ended;
 	if (ours) {
 		open_number_orphans(v, n, d);

@@ -1,0 +1,75 @@
+#include "commit/written.h"
+#include "base/cleanup.h"
+#include "draft/items.h"
+#include <fcntl.h>
+
+/* A draft may have any number of written files: each is open only while it is looked at. */
+static int open_locked(struct draft *d, struct draft_item *item, struct written *f, struct err *e)
+{
+	struct staged *s = item->staged;
+	int r = draft_item_open(d, item, e);
+
+	if (r == 0) {
+		f->fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
+		r = f->fd < 0 ? err_sys(e, -errno, "%s", item->name) : 0;
+		f->sum = staged_sum(s);
+	}
+	if (!item->opens)
+		closep(&s->fd);
+	return r;
+}
+
+int written_open(const struct plan *p, struct draft_item *item, struct written *f, struct err *e)
+{
+	struct draft *d = p->d;
+	int r;
+
+	*f = (struct written){.fd = -1};
+	pthread_mutex_lock(&d->lock);
+	r = d->changes == p->changes ? open_locked(d, item, f, e)
+				     : err_set(e, -EAGAIN, "the draft has changed");
+	pthread_mutex_unlock(&d->lock);
+	if (r == 0)
+		r = source_of_fd(f->fd, &f->src, e);
+	if (r < 0)
+		written_close(f);
+	return r;
+}
+
+void written_close(struct written *f)
+{
+	closep(&f->fd);
+}
+
+void written_note(const struct plan *p, struct draft_item *item, int r, const struct err *why)
+{
+	struct draft *d = p->d;
+
+	pthread_mutex_lock(&d->lock);
+	if (d->changes == p->changes)
+		staged_note(item, r, why);
+	pthread_mutex_unlock(&d->lock);
+}
+
+int written_parse(const struct plan *p, const struct want *w, struct written *f, struct npy *npy,
+		  struct err *e)
+{
+	struct staged_place at = {.path = want_path(p, w)};
+	struct err why = {0};
+	int r = written_open(p, w->item, f, e);
+
+	if (r < 0)
+		return r;
+	if (w->expect_pin != DRAFT_NONE) {
+		at.of = p->pins[w->expect_pin].step;
+		at.over = &at.of->vars[w->expect_var];
+	}
+	r = staged_parse(&f->src, &at, false, npy, &why);
+	written_note(p, w->item, r, &why);
+	if (r < 0) {
+		written_close(f);
+		if (e)
+			*e = why;
+	}
+	return r;
+}

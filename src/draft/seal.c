@@ -1,0 +1,51 @@
+#include "draft/seal.h"
+
+void draft_lock_to_change(struct draft *d)
+{
+	pthread_mutex_lock(&d->lock);
+	while (d->sealed)
+		pthread_cond_wait(&d->unsealed, &d->lock);
+}
+
+void draft_lock_alone(struct draft *d)
+{
+	pthread_mutex_lock(&d->lock);
+	while (d->committing)
+		pthread_cond_wait(&d->unsealed, &d->lock);
+}
+
+/* A change that was made before the call is in the commit that was waited for: either it came before that was sealed, and
+ * then it was seen, or it had to wait for the end itself. */
+enum draft_turn draft_begin_commit(struct draft *d)
+{
+	uint64_t before = d->commits;
+	bool waited = d->committing;
+
+	while (d->committing)
+		pthread_cond_wait(&d->unsealed, &d->lock);
+	if (d->ended)
+		return TURN_LATE;
+	if (waited && d->commits != before)
+		return TURN_SHARED;
+	d->committing = true;
+	return TURN_OURS;
+}
+
+void draft_end_commit(struct draft *d, int r)
+{
+	d->committing = false;
+	d->sealed = 0;
+	d->commits += r == 0;
+	pthread_cond_broadcast(&d->unsealed);
+}
+
+void draft_seal(struct draft *d)
+{
+	d->sealed++;
+}
+
+void draft_unseal(struct draft *d)
+{
+	if (--d->sealed == 0)
+		pthread_cond_broadcast(&d->unsealed);
+}
