@@ -1,0 +1,8 @@
+#include "commit/check_commit.h"
+#include "lib/suite.h"
+
+int main(void)
+{
+	return suite_run("commit", (TCase *[]){acts_tests(), waits_tests(), failures_tests(),
+					       recover_tests(), rescue_tests(), NULL});
+}

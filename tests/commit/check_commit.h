@@ -1,0 +1,8 @@
+#pragma once
+#include <check.h>
+
+TCase *acts_tests(void);
+TCase *waits_tests(void);
+TCase *failures_tests(void);
+TCase *recover_tests(void);
+TCase *rescue_tests(void);

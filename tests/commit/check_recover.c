@@ -1,0 +1,205 @@
+/* Tests of src/commit/record.[ch] and recover.[ch]: a process ends in the middle of a commit, and the next one looks. */
+#include "commit/check_commit.h"
+#include "commit/hold.h"
+#include "commit/record.h"
+#include "commit/recover.h"
+#include "commit/trial.h"
+#include "draft/items.h"
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct trial trial;
+
+static void setup(void)
+{
+	struct err e = {0};
+
+	trial_begin(&trial, false);
+	must(trial_write(&trial, "hidden/new.npy", SMALL, 1, &e), &e);
+	must(trial_write(&trial, "hidden/large.npy", LARGE, 3, &e), &e);
+}
+
+static void teardown(void)
+{
+	trial_end(&trial);
+}
+
+static int leave(void *arg)
+{
+	(void)arg;
+	_exit(7);
+}
+
+/* Another process commits, and is gone where it syncs END for the N-th time. */
+static void crash_at(const char *end, unsigned n)
+{
+	enum commit_result result;
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		hold_at(end, n, leave, NULL);
+		trial_commit(&trial, &result, NULL);
+		_exit(1);
+	}
+	ck_assert_int_gt(pid, 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+	draft_unref(trial.d);
+	trial.d = NULL;
+}
+
+static void found(void *arg, struct draft *d)
+{
+	struct draft **out = arg;
+
+	ck_assert_ptr_null(*out);
+	*out = d;
+}
+
+static void say(void *arg, const char *text)
+{
+	(void)arg;
+	ck_assert_int_ne(*text, 0);
+}
+
+static void take_up(void)
+{
+	const struct draft_config c = trial_config(&trial);
+	const struct recovery r = {found, say, &trial.d};
+	struct err e = {0};
+
+	must(recover(&c, &trial_commit_config, &r, &e), &e);
+}
+
+/* The draft is there as it was, and of the commit nothing is. */
+static void assert_taken_back(void)
+{
+	enum commit_result result;
+	struct err e = {0};
+
+	take_up();
+	ck_assert_ptr_nonnull(trial.d);
+	ck_assert_uint_eq(trial_count(&trial, NEXT), 0);
+	ck_assert(!trial_has(&trial, ".ckptfs/drafts/" BASE "/commit"));
+	ck_assert(trial_read(&trial, "hidden/large.npy") == 3);
+	must(trial_commit(&trial, &result, &e), &e);
+	ck_assert(trial_saved(&trial, NEXT, "hidden/new") == 1);
+}
+
+START_TEST(crash_while_the_step_is_built)
+{
+	crash_at(SYNC_PACKED, 1);
+	assert_taken_back();
+}
+END_TEST
+
+START_TEST(crash_when_the_index_is_written)
+{
+	crash_at(SYNC_INDEX, 1);
+	assert_taken_back();
+}
+END_TEST
+
+START_TEST(crash_when_the_shards_have_been_linked)
+{
+	crash_at(trial.top.path, 1);
+	ck_assert_uint_gt(trial_count(&trial, NEXT), 0);
+	assert_taken_back();
+}
+END_TEST
+
+/* Behind the commit point: the step is there. */
+START_TEST(crash_when_the_index_has_been_linked)
+{
+	struct buf b = {0};
+
+	crash_at(trial.top.path, 2);
+	take_up();
+	ck_assert_ptr_null(trial.d);
+	ck_assert(!trial_has(&trial, ".ckptfs/drafts"));
+	ck_assert(trial_saved(&trial, NEXT, "hidden/large") == 3);
+	read_whole(&b, "%s/checkpoint", trial.top.path);
+	ck_assert_ptr_nonnull(memmem(b.p, b.n, NEXT, strlen(NEXT)));
+	buf_release(&b);
+}
+END_TEST
+
+/* A trainer has saved under a name that the commit had taken: that file stays. */
+START_TEST(what_is_another_s_is_not_taken_back)
+{
+	struct buf b = {0};
+
+	crash_at(trial.top.path, 1);
+	ck_assert_int_eq(unlinkat(trial.top.fd, NEXT ".meta", 0), 0);
+	folder_put(&trial.top, bytes_str("trained"), NEXT ".meta");
+	take_up();
+	ck_assert_ptr_nonnull(trial.d);
+	ck_assert_uint_eq(trial_count(&trial, NEXT), 1);
+	read_whole(&b, "%s/" NEXT ".meta", trial.top.path);
+	ck_assert(bytes_eq(buf_bytes(&b), bytes_str("trained")));
+	buf_release(&b);
+}
+END_TEST
+
+START_TEST(record_is_read_as_it_was_written)
+{
+	struct draft *d = trial.d;
+	char name[NAME_MAX + 1];
+	struct err e = {0};
+	int fd;
+
+	ck_assert_int_eq(record_read_name(d->fd, name, &e), 0);
+	fd = record_begin(d->top, d->fd, &e);
+	must(fd, &e);
+	must(record_name(fd, "first", &e), &e);
+	must(record_name(fd, "", &e), &e); /* that of a step whose files begin with a dot */
+	ck_assert_int_eq(record_read_name(d->fd, name, &e), 1);
+	ck_assert_str_eq(name, "");
+	must(record_name(fd, NEXT, &e), &e);
+	ck_assert_int_eq(record_read_name(d->fd, name, &e), 1);
+	ck_assert_str_eq(name, NEXT);
+	ck_assert_int_eq(record_is_published(d->top, d->fd, NEXT, &e), 0);
+	ck_assert_int_eq(record_take_back(d->top, d->fd, &e), 0);
+	must(record_forget(d->fd, &e), &e);
+	ck_assert_int_eq(record_read_name(d->fd, name, &e), 0);
+	close(fd);
+}
+END_TEST
+
+/* Without hard links: what was moved is known by its stamp. */
+START_TEST(record_knows_what_was_moved)
+{
+	struct draft *d = trial.d;
+	struct err e = {0};
+	int fd = record_begin(d->top, d->fd, &e), own;
+
+	must(fd, &e);
+	must(record_name(fd, NEXT, &e), &e);
+	own = openat(fd, "index", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	ck_assert_int_ge(own, 0);
+	close(own);
+	must(record_move(fd, "index", d->top, NEXT ".index", &e), &e);
+	ck_assert_int_eq(record_is_published(d->top, d->fd, NEXT, &e), 1);
+	ck_assert_int_eq(record_take_back(d->top, d->fd, &e), 1);
+	ck_assert(!trial_has(&trial, NEXT ".index"));
+	close(fd);
+}
+END_TEST
+
+TCase *recover_tests(void)
+{
+	TCase *t = tcase_create("recover");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, crash_while_the_step_is_built);
+	tcase_add_test(t, crash_when_the_index_is_written);
+	tcase_add_test(t, crash_when_the_shards_have_been_linked);
+	tcase_add_test(t, crash_when_the_index_has_been_linked);
+	tcase_add_test(t, what_is_another_s_is_not_taken_back);
+	tcase_add_test(t, record_is_read_as_it_was_written);
+	tcase_add_test(t, record_knows_what_was_moved);
+	return t;
+}
