@@ -6,6 +6,7 @@
 #include "commit/publish.h"
 #include "commit/record.h"
 #include "commit/shards.h"
+#include "directory/drafts_list.h"
 #include "draft/seal.h"
 
 /* How often a step is built. Before the last time the draft is sealed, so that it can't change any more. */
@@ -15,7 +16,6 @@ struct act {
 	struct plan plan;
 	struct commit_done *done;
 	bool in_state; /* the state file names the step, which is there */
-	char old[DRAFTS_OLD_SIZE]; /* what is left of the draft on disk, which has ended; or empty */
 };
 
 /* --- freeze and build ---------------------------------------------------------------------------------------- */
@@ -138,44 +138,74 @@ static int finish_step(struct act *a, const char *name, struct err *e)
 
 /* --- settle -------------------------------------------------------------------------------------------------- */
 
-/* The draft has become a step, or is its base: R. */
-static int end_draft(struct act *a, struct err *e)
-{
-	struct draft *d = a->plan.d;
-	const struct commit_config *c = a->plan.c;
-	int r = 0;
+/* What becomes of the draft. */
+enum fate {
+	FATE_STAYS,
+	FATE_ENDS,
+	FATE_GOES_ON, /* with the files that are open for writing */
+};
 
-	if (c->ending)
-		c->ending(c->arg, d);
-	if (!d->writers || (d->published && !d->has_base))
-		r = draft_retire(d, a->old, e);
-	else if (d->published)
-		draft_go_on(d);
-	if (r == 0 || d->ended) {
-		free(d->published);
-		d->published = NULL;
-		if (c->shows_base)
-			c->shows_base(c->arg, d);
-	}
-	return r;
-}
-
-/* R is what has come of it so far; the lock is held. Until the state file names the step, the draft stays, and nothing can be
- * changed in it. */
-static int settle(struct act *a, int r, struct err *e)
+/* R is what has come of the commit. Until the state file names the step, the draft stays, and nothing can be changed in it.
+ * No more files are opened for writing meanwhile. */
+static enum fate decide(struct act *a, int r)
 {
 	struct plan *p = &a->plan;
 	struct draft *d = p->d;
-	int ended = 0;
+	enum fate fate = FATE_STAYS;
 
+	pthread_mutex_lock(&d->lock);
 	if (p->published) {
 		d->published = TAKE(p->name, NULL);
 		d->born = !d->has_base;
 	}
-	if (a->in_state || (r == 0 && a->done->result == COMMIT_NOTHING))
-		ended = end_draft(a, r < 0 ? NULL : e);
+	if (a->in_state)
+		fate = d->writers && d->has_base ? FATE_GOES_ON : FATE_ENDS;
+	else if (r == 0 && a->done->result == COMMIT_NOTHING)
+		fate = d->writers ? FATE_STAYS : FATE_ENDS;
+	if (fate != FATE_STAYS && p->c->ending)
+		p->c->ending(p->c->arg, d);
+	pthread_mutex_unlock(&d->lock);
+	return fate;
+}
+
+static void settle_locked(struct act *a, enum fate fate)
+{
+	struct draft *d = a->plan.d;
+
+	if (fate == FATE_ENDS)
+		atomic_store(&d->ended, true);
+	else if (fate == FATE_GOES_ON)
+		draft_go_on(d);
+	if (fate != FATE_STAYS) {
+		free(d->published);
+		d->published = NULL;
+		if (a->plan.c->shows_base)
+			a->plan.c->shows_base(a->plan.c->arg, d);
+	}
 	a->done->ended = d->ended;
-	return r < 0 ? r : ended;
+}
+
+/* R is what has come of the commit, WHY of what failed. */
+static int settle(struct act *a, int r, struct err *why)
+{
+	struct draft *d = a->plan.d;
+	enum fate fate = decide(a, r);
+	char old[DRAFTS_OLD_SIZE];
+	int left = 0;
+
+	if (fate == FATE_ENDS) {
+		left = drafts_retire(d->top, d->folder, old, r < 0 ? NULL : why);
+		fate = left < 0 ? FATE_STAYS : fate;
+	}
+	r = r < 0 ? r : left;
+	pthread_mutex_lock(&d->lock);
+	settle_locked(a, fate);
+	draft_note_result(d, r, why); /* what failed on the way did no harm */
+	draft_end_commit(d, r);
+	pthread_mutex_unlock(&d->lock);
+	if (fate == FATE_ENDS)
+		left = drafts_sweep(d->top, old, r < 0 ? NULL : why);
+	return r < 0 ? r : left;
 }
 
 int commit(struct draft *d, const struct commit_config *c, struct commit_done *done, struct err *e)
@@ -194,17 +224,8 @@ int commit(struct draft *d, const struct commit_config *c, struct commit_done *d
 	}
 	plan_init(&a.plan, d, c);
 	r = d->published ? finish_step(&a, d->published, &why) : make_step(&a, &why);
-	pthread_mutex_lock(&d->lock);
 	r = settle(&a, r, &why);
-	draft_note_result(d, r, &why); /* what failed on the way did no harm */
-	draft_end_commit(d, r);
-	pthread_mutex_unlock(&d->lock);
 	plan_release(&a.plan);
-	if (*a.old) {
-		int swept = drafts_sweep(d->top, a.old, r < 0 ? NULL : &why);
-
-		r = r < 0 ? r : swept;
-	}
 	if (r < 0 && e)
 		*e = why;
 	return r;

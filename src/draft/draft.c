@@ -288,21 +288,15 @@ int draft_take_up(const struct draft_config *c, const char *folder, struct draft
 	return 0;
 }
 
-int draft_retire(struct draft *d, char old[DRAFTS_OLD_SIZE], struct err *e)
-{
-	int r = drafts_retire(d->top, d->folder, old, e);
-
-	if (r == 0) /* else it is there as it was */
-		atomic_store(&d->ended, true);
-	return r;
-}
-
 int draft_discard(struct draft *d, struct err *e)
 {
 	char old[DRAFTS_OLD_SIZE];
-	int r = draft_retire(d, old, e);
+	int r = drafts_retire(d->top, d->folder, old, e);
 
-	return r < 0 ? r : drafts_sweep(d->top, old, e);
+	if (r < 0) /* it is there as it was */
+		return r;
+	atomic_store(&d->ended, true);
+	return drafts_sweep(d->top, old, e);
 }
 
 int draft_rename_step(struct draft *d, const char *name, struct err *e)

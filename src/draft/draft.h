@@ -22,7 +22,6 @@
  * Variables are items by their paths (step/name.h). `lock` guards everything in struct draft and its items
  * but what says otherwise; it is held while a file is copied up. */
 #pragma once
-#include "directory/drafts_list.h"
 #include "step/npy_file.h"
 #include "step/sidecar.h"
 #include "step/tree.h"
@@ -81,9 +80,6 @@ void draft_unref(struct draft *d);
 
 /* Removes it from disk. It has ended, unless nothing could be done: then it goes on. The lock is held. */
 int draft_discard(struct draft *d, struct err *e);
-
-/* The same, but what it had on disk stays there as OLD, which drafts_sweep removes: that may take long, and needs no lock. */
-int draft_retire(struct draft *d, char old[DRAFTS_OLD_SIZE], struct err *e);
 
 /* The number of S among the pins, which it becomes if it is none yet; its files are in FROM. As pin_make. The
  * lock is held. */
