@@ -22,6 +22,8 @@
  *     ENDED      `ended`                   those that change it fail with -ESTALE; open files see enum draft_where
  *                                          (draft/file.h). Whoever ended it makes the owner let it go
  *
+ * While a commit is under way an OPEN draft can be sealed: then what changes it waits (seal.h).
+ *
  * draft_take_up gives a PUBLISHED draft where a crash, or an error, came between the index and the state file
  * (commit/recover.c sets `published`).
  *
