@@ -30,6 +30,8 @@ static int freeze_draft(struct plan *p, bool sealed, struct err *e)
 		draft_seal(d);
 	draft_await_writes(d);
 	r = freeze(p, e);
+	if (r < 0) /* what is told of it is so until it has been told */
+		draft_seal(d);
 	pthread_mutex_unlock(&d->lock);
 	return r;
 }
@@ -54,15 +56,16 @@ static int build(struct plan *p, enum commit_result *result, struct err *e)
 	return pack_step(p, e);
 }
 
-/* Whether P, of which building gave R, is what the draft still holds. Then it stays so: what was built can be published. */
-static bool seal(struct plan *p, int r)
+/* Whether P, which was built or could not be, is what the draft still holds. Then it stays so until the end: it can be published, or
+ * it can be told what failed. */
+static bool seal(struct plan *p)
 {
 	struct draft *d = p->d;
 	bool holds;
 
 	pthread_mutex_lock(&d->lock);
 	holds = freeze_holds(p);
-	if (holds && r == 0)
+	if (holds)
 		draft_seal(d);
 	pthread_mutex_unlock(&d->lock);
 	return holds;
@@ -77,7 +80,7 @@ static int freeze_and_build(struct plan *p, enum commit_result *result, struct e
 		if (r < 0)
 			return r;
 		r = build(p, result, e);
-		if (seal(p, r))
+		if (seal(p))
 			return r;
 		plan_release(p);
 		plan_init(p, p->d, p->c);
