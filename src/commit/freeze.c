@@ -1,6 +1,7 @@
 #include "commit/freeze.h"
 #include "base/cleanup.h"
 #include "draft/items.h"
+#include "draft/walk.h"
 #include "message/object_graph.h"
 #include "step/sidecar.h"
 
@@ -19,7 +20,7 @@ static int freeze_pins(struct plan *p)
 
 static struct plan_text freeze_text(struct plan *p, enum text_kind kind)
 {
-	struct draft_item *i = draft_find(p->d, p->d->root, text_name(kind));
+	struct draft_item *i = items_find(p->d, p->d->root, text_name(kind));
 	bool written = i && i->what == DRAFT_STAGED;
 
 	if (written)
@@ -63,19 +64,24 @@ int freeze(struct plan *p, struct err *e)
 {
 	CLEANUP(buf_release) struct buf path = {0};
 	struct draft *d = p->d;
-	int r = draft_can_go_on(d, e);
+	struct draft_walk w = {.below = d->root};
+	struct draft_glance g;
+	struct draft_item *i;
+	int r = draft_can_go_on(d, e), walked;
 
 	if (r < 0)
 		return r;
 	p->changes = d->changes;
 	p->object_based =
-		d->object_based || draft_find(d, d->root, OBJECT_GRAPH_KEY ".npy") != NULL;
+		d->object_based || draft_find(d, d->root, OBJECT_GRAPH_KEY ".npy", &g) != NULL;
 	p->meta = freeze_text(p, TEXT_META_GRAPH);
 	p->debug = freeze_text(p, TEXT_DEBUG_INFO);
 	r = freeze_pins(p);
-	for (struct draft_item *i = d->root; r == 0 && (i = items_next(d->root, i));)
+	while (r == 0 && (i = draft_walk(d, &w)))
 		if (draft_is_variable(i))
 			r = freeze_variable(p, i, &path);
+	walked = draft_walk_end(&w);
+	r = r < 0 ? r : walked;
 	return r < 0 ? err_set(e, r, "no memory") : 0;
 }
 

@@ -381,6 +381,6 @@ bool plan_is_base(const struct plan *p)
 			return false;
 		kept += step_find(p->pins[0].step, want_key(p, w)) != NULL;
 	}
-	return kept == d->base_files && d->base_meta == p->meta.there &&
+	return kept == d->tree->n_files && d->base_meta == p->meta.there &&
 	       (!p->meta.there || p->meta.item || p->meta.pin == 0);
 }

@@ -1,6 +1,8 @@
 #include "draft/ask.h"
 #include "base/cleanup.h"
 #include "draft/items.h"
+#include "draft/overlay.h"
+#include "draft/walk.h"
 
 static bool is_changed(const struct draft *d, const struct draft_item *i)
 {
@@ -11,36 +13,21 @@ static bool is_changed(const struct draft *d, const struct draft_item *i)
 		text_kind_of(i->name) == TEXT_META_GRAPH);
 }
 
-/* How many of the base's variables are still there, or have another in their place. SEEN: of each whether it
- * was counted. */
-static uint32_t count_kept(const struct draft *d, uint8_t *seen)
-{
-	uint32_t kept = 0;
-
-	for (struct draft_item *i = d->root; i && (i = items_next(d->root, i));) {
-		uint32_t var = i->what == DRAFT_VAR && i->pin == 0 ? i->number
-			       : i->under && i->expect_pin == 0    ? i->expect_var
-								   : DRAFT_NONE;
-
-		if (var != DRAFT_NONE && !seen[var]) {
-			seen[var] = 1;
-			kept++;
-		}
-	}
-	return kept;
-}
-
 uint32_t draft_count(struct draft *d)
 {
-	CLEANUP(freep) uint8_t *seen = NULL;
+	struct draft_walk w = {.changed_only = true};
+	struct draft_item *i;
 	uint32_t changed = 0;
+	int64_t kept;
 
 	pthread_mutex_lock(&d->lock);
-	for (struct draft_item *i = d->root; i && (i = items_next(d->root, i));)
+	w.below = d->root;
+	while ((i = draft_walk(d, &w)))
 		changed += is_changed(d, i);
-	seen = d->has_base ? calloc(d->pins[0].step->n_vars + (size_t)1, 1) : NULL;
-	if (seen)
-		changed += d->base_files - count_kept(d, seen);
+	draft_walk_end(&w);
+	kept = d->has_base ? overlay_count_kept(d) : -1;
+	if (kept >= 0)
+		changed += d->tree->n_files - (uint32_t)kept;
 	pthread_mutex_unlock(&d->lock);
 	return changed;
 }

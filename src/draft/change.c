@@ -6,8 +6,10 @@
 #include "draft/disk.h"
 #include "draft/file.h"
 #include "draft/items.h"
+#include "draft/overlay.h"
 #include "draft/seal.h"
 #include "draft/staged.h"
+#include "draft/walk.h"
 #include "step/name.h"
 #include "step/text_kind.h"
 #include <fcntl.h>
@@ -64,11 +66,25 @@ static int check_path(const struct draft *d, const struct draft_item *dir, const
 	return r < 0 ? err_set(e, r, "no memory") : 0;
 }
 
-static struct draft_item *get_dir(const struct draft *d, uint32_t index)
+/* The folder INDEX. -ESTALE: it is none, or gone; -ENOMEM. */
+static int need_dir(struct draft *d, uint32_t index, struct draft_item **out, struct err *e)
 {
-	struct draft_item *i = draft_item(d, index);
+	int r = overlay_need(d, index, out);
 
-	return i && i->what == DRAFT_DIR && !i->gone ? i : NULL;
+	if (r == -ENOMEM)
+		return err_set(e, r, "no memory");
+	return r == 0 && (*out)->what == DRAFT_DIR && !(*out)->gone ? 0 : -ESTALE;
+}
+
+/* NAME in DIR; NULL: there is none. -ENOMEM. */
+static int need_named(struct draft *d, struct draft_item *dir, const char *name,
+		      struct draft_item **out, struct err *e)
+{
+	int r = overlay_need_named(d, dir, name, out);
+
+	if (r == -ENOENT)
+		*out = NULL;
+	return r == -ENOMEM ? err_set(e, r, "no memory") : 0;
 }
 
 /* --- making and removing ----------------------------------------------------------------------------------- */
@@ -77,15 +93,16 @@ static struct draft_item *get_dir(const struct draft *d, uint32_t index)
 static int check_new(struct draft *d, uint32_t dir, const char *name, bool folder,
 		     struct draft_item **parent, struct err *e)
 {
-	int r;
+	struct draft_glance g;
+	int r = need_dir(d, dir, parent, e);
 
-	*parent = get_dir(d, dir);
-	r = *parent ? draft_check_open(d, e) : -ESTALE;
+	if (r == 0)
+		r = draft_check_open(d, e);
 	if (r == 0)
 		r = check_name(*parent, name, folder, e);
 	if (r == 0 && !folder)
 		r = check_path(d, *parent, name, e);
-	if (r == 0 && draft_find(d, *parent, name))
+	if (r == 0 && draft_find(d, *parent, name, &g))
 		r = -EEXIST;
 	return r;
 }
@@ -113,6 +130,7 @@ int draft_create(struct draft *d, uint32_t dir, const char *name, const struct d
 			items_changed(d);
 		}
 	}
+	overlay_let_go(d, dir);
 	pthread_mutex_unlock(&d->lock);
 	return r;
 }
@@ -143,6 +161,7 @@ int draft_mkdir(struct draft *d, uint32_t dir, const char *name, struct draft_it
 			items_changed(d);
 		}
 	}
+	overlay_let_go(d, dir);
 	pthread_mutex_unlock(&d->lock);
 	return r;
 }
@@ -169,6 +188,8 @@ static int remove_item(struct draft *d, struct draft_item *i, struct err *e)
 		r = disk_remove_folder(d, i, e);
 	else if (r == 0 && on_disk)
 		r = disk_remove(d, i, e);
+	if (r == -ENOENT && i->parent->links == LINKS_SOME) /* it may be one of the others */
+		r = 0;
 	if (r < 0)
 		return r;
 	items_entered(i->parent);
@@ -179,19 +200,25 @@ static int remove_item(struct draft *d, struct draft_item *i, struct err *e)
 
 static int remove_named(struct draft *d, uint32_t dir, const char *name, bool folder, struct err *e)
 {
-	struct draft_item *parent, *i;
+	struct draft_item *parent, *i = NULL;
+	uint32_t index;
 	int r;
 
 	draft_lock_to_change(d);
-	parent = get_dir(d, dir);
-	i = parent ? draft_find(d, parent, name) : NULL;
-	r = parent ? draft_check_open(d, e) : -ESTALE;
+	r = need_dir(d, dir, &parent, e);
+	if (r == 0)
+		r = draft_check_open(d, e);
+	if (r == 0)
+		r = need_named(d, parent, name, &i, e);
+	index = i ? i->index : dir;
 	if (r == 0 && !i)
 		r = -ENOENT;
 	else if (r == 0 && (i->what == DRAFT_DIR) != folder)
 		r = folder ? -ENOTDIR : -EISDIR;
 	else if (r == 0)
-		r = i->first ? -ENOTEMPTY : remove_item(d, i, e);
+		r = draft_is_empty(d, i) ? remove_item(d, i, e) : -ENOTEMPTY;
+	overlay_let_go(d, index);
+	overlay_let_go(d, dir);
 	pthread_mutex_unlock(&d->lock);
 	return r;
 }
@@ -226,7 +253,7 @@ static int spell_out(struct draft *d, struct draft_item *i, struct err *e)
 			closep(&i->staged->fd);
 		return r;
 	}
-	if (i->on_disk)
+	if (i->on_disk && i->parent->links != LINKS_SOME)
 		return 0;
 	int r = disk_place_link(d, i, e);
 
@@ -234,13 +261,35 @@ static int spell_out(struct draft *d, struct draft_item *i, struct err *e)
 	return r;
 }
 
+static void set_links(struct draft_item *root, enum draft_links links)
+{
+	for (struct draft_item *i = root; i; i = items_next(root, i))
+		if (i->base_dir != DRAFT_NONE)
+			i->links = links;
+}
+
+/* The same for the folder ROOT of the base with all that is in it. */
+static int spell_out_folder(struct draft *d, struct draft_item *root, struct err *e)
+{
+	struct draft_walk w = {.below = root};
+	struct draft_item *i;
+	int r = 0, walked;
+
+	while (r == 0 && (i = draft_walk(d, &w)))
+		r = spell_out(d, i, e);
+	walked = draft_walk_end(&w);
+	if (r == 0 && walked < 0)
+		r = err_set(e, walked, "no memory");
+	set_links(root, r == 0 ? LINKS_ALL : LINKS_SOME);
+	return r;
+}
+
 static int spell_out_all(struct draft *d, struct draft_item *root, struct err *e)
 {
 	int r = spell_out(d, root, e);
 
-	if (root->what == DRAFT_DIR && root->under)
-		for (struct draft_item *i = root; r == 0 && (i = items_next(root, i));)
-			r = spell_out(d, i, e);
+	if (r == 0 && root->what == DRAFT_DIR && root->under)
+		r = spell_out_folder(d, root, e);
 	return r == 0 && root->under ? disk_mark_gone(d, root, e) : r;
 }
 
@@ -267,8 +316,8 @@ static bool is_in(const struct draft_item *i, const struct draft_item *root)
 }
 
 /* What FROM would be in place of TO, which may be NULL. */
-static int check_target(const struct draft *d, const struct draft_item *from,
-			const struct draft_item *to, struct err *e)
+static int check_target(const struct draft *d, const struct draft_item *from, struct draft_item *to,
+			struct err *e)
 {
 	bool folder = from->what == DRAFT_DIR;
 
@@ -276,7 +325,7 @@ static int check_target(const struct draft *d, const struct draft_item *from,
 		return 0;
 	if (folder != (to->what == DRAFT_DIR))
 		return folder ? -ENOTDIR : -EISDIR;
-	if (to->first)
+	if (folder && !draft_is_empty(d, to))
 		return -ENOTEMPTY;
 	return from->what == DRAFT_VAR
 		       ? staged_fits(d, draft_var(d, from), d->pins[from->pin].step, to, e)
@@ -349,10 +398,11 @@ static int exchange(struct draft *d, struct draft_item *a, struct draft_item *b,
 	return 0;
 }
 
-static int rename_locked(struct draft *d, struct draft_item *from_dir, const char *from,
-			 struct draft_item *to_dir, const char *to, unsigned flags, struct err *e)
+/* I, which is FROM in FROM_DIR, to the place of TARGET, which is TO in TO_DIR; they may be NULL. */
+static int rename_item(struct draft *d, struct draft_item *from_dir, const char *from,
+		       struct draft_item *i, struct draft_item *to_dir, const char *to,
+		       struct draft_item *target, unsigned flags, struct err *e)
 {
-	struct draft_item *i = draft_find(d, from_dir, from), *target = draft_find(d, to_dir, to);
 	int r;
 
 	if (!i || (flags & RENAME_EXCHANGE && !target))
@@ -375,20 +425,41 @@ static int rename_locked(struct draft *d, struct draft_item *from_dir, const cha
 	return r == 0 ? move_item(d, i, to_dir, to, target, e) : r;
 }
 
+static int rename_locked(struct draft *d, uint32_t from_dir, const char *from, uint32_t to_dir,
+			 const char *to, unsigned flags, struct err *e)
+{
+	struct draft_item *a, *b, *i = NULL, *target = NULL;
+	uint32_t index, over;
+	int r = need_dir(d, from_dir, &a, e);
+
+	if (r == 0)
+		r = need_dir(d, to_dir, &b, e);
+	if (r == 0)
+		r = draft_check_open(d, e);
+	if (r == 0)
+		r = need_named(d, a, from, &i, e);
+	if (r == 0)
+		r = need_named(d, b, to, &target, e);
+	index = i ? i->index : from_dir;
+	over = target ? target->index : to_dir;
+	if (r == 0)
+		r = rename_item(d, a, from, i, b, to, target, flags, e);
+	overlay_let_go(d, index);
+	overlay_let_go(d, over);
+	overlay_let_go(d, from_dir);
+	overlay_let_go(d, to_dir);
+	return r;
+}
+
 int draft_rename(struct draft *d, uint32_t from_dir, const char *from, uint32_t to_dir,
 		 const char *to, unsigned flags, struct err *e)
 {
-	struct draft_item *a, *b;
 	int r;
 
 	if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
 	draft_lock_to_change(d);
-	a = get_dir(d, from_dir);
-	b = get_dir(d, to_dir);
-	r = a && b ? draft_check_open(d, e) : -ESTALE;
-	if (r == 0)
-		r = rename_locked(d, a, from, b, to, flags, e);
+	r = rename_locked(d, from_dir, from, to_dir, to, flags, e);
 	pthread_mutex_unlock(&d->lock);
 	return r;
 }

@@ -5,6 +5,7 @@
 #include "draft/disk.h"
 #include "draft/draft_state.h"
 #include "draft/items.h"
+#include "draft/overlay.h"
 #include "draft/pins.h"
 #include "draft/seal.h"
 #include "draft/take_up.h"
@@ -78,7 +79,8 @@ void draft_unref(struct draft *d)
 {
 	if (!d || atomic_fetch_sub(&d->refs, 1) != 1)
 		return;
-	items_leave(d);
+	overlay_release(d);
+	tree_release(&d->own_tree);
 	for (uint32_t i = 0; i < d->n_pins; i++)
 		pin_release(&d->pins[i]);
 	free(d->pins);
@@ -141,7 +143,7 @@ static int pin_base(struct draft *d, struct step *base, const struct tree *tree,
 		return r;
 	d->has_base = true;
 	d->object_based = base->object_based;
-	r = items_init(d, tree);
+	r = overlay_init(d, tree);
 	return r < 0 ? err_sys(e, r, "%s", base->place.name) : 0;
 }
 
@@ -186,7 +188,7 @@ static int make_whole(struct draft *d, const struct draft_config *c, int drafts,
 		r = check_spare(d, e);
 	if (r == 0 && base)
 		r = pin_base(d, base, tree, base_fd, e);
-	else if (r == 0 && items_init_empty(d) < 0)
+	else if (r == 0 && overlay_init(d, NULL) < 0)
 		r = err_set(e, -ENOMEM, "no memory");
 	else if (r == 0)
 		r = give_to_maker(d, c->maker, e);
@@ -233,7 +235,6 @@ static int take_up_base(struct draft *d, struct err *e)
 {
 	static const char in_steps[] = "steps/";
 	CLEANUP(closep) int steps = dir_fd(d->fd, "steps", e);
-	struct tree tree = {0};
 	char target[512];
 	ssize_t n = readlinkat(d->fd, "base", target, sizeof target - 1);
 	int r;
@@ -241,7 +242,7 @@ static int take_up_base(struct draft *d, struct err *e)
 	if (steps < 0)
 		return steps;
 	if (n < 0)
-		return errno == ENOENT ? items_init_empty(d) : err_sys(e, -errno, "base");
+		return errno == ENOENT ? overlay_init(d, NULL) : err_sys(e, -errno, "base");
 	target[n] = 0;
 	if (strncmp(target, in_steps, strlen(in_steps)) != 0)
 		return err_set(e, -EUCLEAN, "base: leads to %s, expected a folder of steps",
@@ -255,10 +256,9 @@ static int take_up_base(struct draft *d, struct err *e)
 	d->n_pins = 1;
 	d->has_base = true;
 	d->object_based = d->pins[0].step->object_based;
-	r = tree_init(&tree, d->pins[0].step, e);
-	if (r == 0 && (r = items_init(d, &tree)) < 0)
+	r = tree_init(&d->own_tree, d->pins[0].step, e);
+	if (r == 0 && (r = overlay_init(d, &d->own_tree)) < 0)
 		err_sys(e, r, "%s", d->pins[0].step->place.name);
-	tree_release(&tree);
 	return r;
 }
 

@@ -1,7 +1,7 @@
 /* src/draft/draft.h: a step being written.
  *
- * A draft is a tree of items that starts as what its base, a saved step, holds, and is then changed. All of it
- * is also on disk, so that nothing is lost when the process is; there it is an overlay over the base:
+ * A draft shows what its base, a saved step, holds, but for what was changed. It is an overlay over the base: in memory
+ * (draft/overlay.h), and on disk, so that nothing is lost when the process is:
  *
  *     .ckptfs/drafts/my-model-0/         in the checkpoint directory; named as the step's folder
  *         base -> steps/my-model-0       absent: a new step, of the name that the draft has
@@ -28,6 +28,7 @@
 
 struct draft;
 struct draft_item;
+struct draft_glance;
 struct pin;
 
 enum draft_what {
@@ -68,7 +69,7 @@ struct draft_config {
  * enough left to commit what is written. */
 
 /* Begins a draft over BASE, whose tree TREE is and whose files are in BASE_FD; or with BASE NULL a new step,
- * which belongs to C->maker. -EEXIST, -ESTALE, or of the calls that failed. */
+ * which belongs to C->maker. TREE stays the caller's, and has to stay until the draft is released (`owner`). -EEXIST, -ESTALE, or of the calls that failed. */
 int draft_begin(const struct draft_config *c, struct step *base, const struct tree *tree,
 		int base_fd, struct draft **out, struct err *e);
 
@@ -125,9 +126,12 @@ int draft_why(struct draft *d, struct buf *out);
 
 /* --- items: with the lock held, until the lock is dropped, or as long as there is a reference ----------------------- */
 
-struct draft_item *draft_item(const struct draft *d, uint32_t index); /* NULL: none */
-struct draft_item *draft_find(const struct draft *d, const struct draft_item *dir,
-			      const char *name);
+/* What has that index, or that name in DIR; NULL: nothing. What the base shows, and nothing was done with, is made up in
+ * G: it can be looked at as long as G stays. Its parent may be a folder further up. */
+struct draft_item *draft_item(const struct draft *d, uint32_t index, struct draft_glance *g);
+struct draft_item *draft_find(const struct draft *d, struct draft_item *dir, const char *name,
+			      struct draft_glance *g);
+
 void draft_item_unref(struct draft *d, struct draft_item *i);
 
 /* A number that no item has or had. 0: none. */
@@ -160,7 +164,7 @@ int draft_rmdir(struct draft *d, uint32_t dir, const char *name, struct err *e);
 int draft_rename(struct draft *d, uint32_t from_dir, const char *from, uint32_t to_dir,
 		 const char *to, unsigned flags, struct err *e);
 
-/* BASE as for draft_write. */
+/* I is held, as in an open file. BASE as for draft_write. */
 int draft_truncate(struct draft *d, struct draft_item *i, const struct draft_base *base,
 		   uint64_t size, struct err *e);
 

@@ -63,9 +63,17 @@ struct staged {
 	struct err refusal; /* why it can't be committed; code 0: not known to be so */
 };
 
+/* What the base shows in a folder, and has no item, is in `tree` on disk: */
+enum draft_links {
+	LINKS_NONE, /* nowhere: it shows through */
+	LINKS_SOME, /* some of it, as links: a rename of the folder failed on the way */
+	LINKS_ALL, /* all of it, as links */
+};
+
 struct draft_item {
 	uint32_t index;
-	uint32_t refs; /* the tree's, and those of open files */
+	uint32_t
+		refs; /* the tree's, and those of open files; 0: it is made up (struct draft_glance) */
 	uint32_t opens, writers;
 	enum draft_what what;
 	bool gone; /* its name was removed; some have it open */
@@ -74,17 +82,27 @@ struct draft_item {
 	bool committed; /* VAR: that stayed then, and is in the commit as it is */
 	bool on_disk; /* in `tree`; a VAR or TEXT that is not shows through from the base */
 	bool under; /* the base shows something at this place, which is this or is hidden by it */
+	bool in_place; /* listed where the base has it, in its own folder (draft/overlay.h) */
 	bool own_name; /* VAR: of the variable that it is; only asked where the name begins with a dot */
 	bool opened; /* VAR: since its step was parsed */
 	uint32_t pin, number; /* VAR, TEXT */
 	uint32_t expect_pin, expect_var; /* over which variable it lies; or DRAFT_NONE */
+	uint32_t base_dir; /* DIR: folder of the base's tree that shows here; or DRAFT_NONE */
+	enum draft_links links; /* DIR: how what shows here stands on disk */
 	char *name;
 	struct timespec
 		entered; /* DIR: when its entries last changed; 0: they are as in the base */
 	struct draft_item *parent; /* NULL: the root */
 	struct draft_item *first, *last, *before, *after; /* children and siblings */
-	struct draft_item *chain; /* in its bucket */
+	struct draft_item *same_name, *same_index; /* chains of buckets */
 	struct staged *staged;
+};
+
+/* What the base shows and nothing was done with has no item. Asked for, one is made up here: it can be looked at
+ * as long as this stays, and not be changed. */
+struct draft_glance {
+	struct draft_item item;
+	char name[256];
 };
 
 /* A descriptor of the checkpoint directory, which the drafts in it share. */
@@ -108,11 +126,17 @@ struct draft {
 	bool has_base;
 	bool object_based; /* of the base; names are made accordingly */
 	struct draft_item *root;
-	struct draft_item **fixed, **dynamic; /* by index */
-	uint32_t n_fixed, n_dynamic, cap_dynamic, first_dynamic;
-	struct draft_item **buckets;
+	struct draft_item **names,
+		**fixed; /* hash tables: by folder and name; by index, of what the base has */
 	uint32_t n_buckets, n_items;
-	uint32_t base_files; /* variables that the base shows */
+	struct draft_item **dynamic; /* by index, of what it does not have */
+	uint32_t n_dynamic, cap_dynamic, first_dynamic;
+	const struct tree
+		*tree; /* of the base, whoever began the draft has it, or own_tree; NULL: no base */
+	struct tree own_tree;
+	uint32_t n_fixed; /* indexes that the base has */
+	uint64_t *claimed; /* a bit for each: it has an item, or is gone */
+	uint32_t unclaimed_files; /* variables of the base of which neither is so */
 	bool base_meta; /* and whether it has a meta graph */
 	uint32_t writers;
 	uint32_t in_flight; /* writes that are under way, without the lock */

@@ -175,7 +175,7 @@ int draft_set_attr(struct draft *d, uint32_t index, unsigned valid, const struct
 	int r = 0;
 
 	draft_lock_to_change(d);
-	i = draft_item(d, index);
+	i = items_at(d, index);
 	if (i && i->what == DRAFT_STAGED && draft_where(d, i) == WHERE_DRAFT) {
 		s = i->staged;
 		old = *s;

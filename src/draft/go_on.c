@@ -5,6 +5,7 @@
 #include "draft/copy.h"
 #include "draft/disk.h"
 #include "draft/items.h"
+#include "draft/overlay.h"
 #include "draft/staged.h"
 #include "step/name.h"
 #include <stdio.h>
@@ -117,33 +118,46 @@ static size_t count_staying(const struct draft *d)
 
 /* --- back into it ------------------------------------------------------------------------------------------ */
 
-/* The folder that H's file lies in, made where the base has none: with the number that it had. */
-static struct draft_item *make_way(struct draft *d, const struct held *h)
+/* The folder that H's file lies in, made where the base has none: with the number that it had. -ENOMEM. */
+static int make_way(struct draft *d, const struct held *h, struct draft_item **out)
 {
 	const uint32_t *index = (const uint32_t *)h->folders.p;
-	struct draft_item *dir = d->root, *next;
 	const char *path = h->path, *slash;
+	int r = 0;
 
-	for (; dir && (slash = strchr(path, '/')); path = slash + 1, index++) {
+	*out = d->root;
+	for (; r == 0 && (slash = strchr(path, '/')); path = slash + 1, index++) {
 		CLEANUP(freep) char *name = strndup(path, (size_t)(slash - path));
+		struct draft_item *dir = *out;
 
-		next = name ? draft_find(d, dir, name) : NULL;
-		if (name && !next)
-			next = items_add(d, dir, name, strlen(name), DRAFT_DIR,
+		r = name ? overlay_need_named(d, dir, name, out) : -ENOMEM;
+		if (r == -ENOENT) {
+			*out = items_add(d, dir, name, strlen(name), DRAFT_DIR,
 					 *index < d->n_fixed ? 0 : *index);
-		dir = next;
+			r = *out ? 0 : -ENOMEM;
+		}
 	}
-	return dir;
+	return r;
+}
+
+/* I takes the place of what the base shows with its number. */
+static void replace_shown(struct draft *d, struct draft_item *i)
+{
+	struct draft_item *shown = items_at(d, i->index);
+
+	i->under = shown ? shown->under : overlay_claim(d, i->index);
+	if (shown)
+		items_remove(d, shown);
 }
 
 static int bring_back(struct draft *d, struct held *h, int aside, struct err *e)
 {
-	struct draft_item *dir = make_way(d, h), *i = h->item;
+	struct draft_item *dir, *i = h->item;
 	CLEANUP(closep) int fd = -1;
-	int r;
+	int r = make_way(d, h, &dir);
 
-	if (!dir)
-		return err_set(e, -ENOMEM, "no memory");
+	if (r < 0)
+		return err_set(e, r, "no memory");
 	fd = disk_folder(d, dir, true, e);
 	if (fd < 0)
 		return fd;
@@ -151,6 +165,8 @@ static int bring_back(struct draft *d, struct held *h, int aside, struct err *e)
 	if (r < 0)
 		return r;
 	i->refs++; /* the tree's */
+	if (i->index < d->n_fixed)
+		replace_shown(d, i);
 	items_reattach(d, i, dir);
 	if (i->what == DRAFT_VAR) {
 		i->on_disk = false;
@@ -166,18 +182,14 @@ static int bring_back(struct draft *d, struct held *h, int aside, struct err *e)
 /* The tree on disk and in memory, as in the base. */
 static int empty_tree(struct draft *d, struct err *e)
 {
-	struct tree tree = {0};
 	CLEANUP(closep) int fd = -1;
 	int r = io_remove_all(d->fd, "tree", e);
 
-	items_leave(d);
+	overlay_release(d);
 	if (r == 0)
 		r = fd = draft_folder(d->fd, "tree", true, e);
-	if (r >= 0)
-		r = tree_init(&tree, d->pins[0].step, e);
-	if (r == 0 && (r = items_init(d, &tree)) < 0)
+	if (r >= 0 && (r = overlay_init(d, d->tree)) < 0)
 		err_sys(e, r, "%s", d->pins[0].step->place.name);
-	tree_release(&tree);
 	return r;
 }
 

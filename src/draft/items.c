@@ -1,6 +1,5 @@
 #include "draft/items.h"
 #include "base/cleanup.h"
-#include "draft/pins.h"
 #include "step/name.h"
 #include <fcntl.h>
 #include <time.h>
@@ -19,16 +18,26 @@ static uint32_t hash(const struct draft_item *parent, const char *name, size_t n
 	return h;
 }
 
-static struct draft_item **bucket_of(const struct draft *d, const struct draft_item *i)
+static uint32_t bucket_of(const struct draft *d, uint32_t hashed)
 {
-	return &d->buckets[hash(i->parent, i->name, strlen(i->name)) & (d->n_buckets - 1)];
+	return hashed & (d->n_buckets - 1);
+}
+
+static struct draft_item **name_bucket(const struct draft *d, const struct draft_item *i)
+{
+	return &d->names[bucket_of(d, hash(i->parent, i->name, strlen(i->name)))];
+}
+
+static struct draft_item **index_bucket(const struct draft *d, uint32_t index)
+{
+	return &d->fixed[bucket_of(d, index * 2654435769u >> 7)];
 }
 
 static void link_item(struct draft *d, struct draft_item *i)
 {
-	struct draft_item **b = bucket_of(d, i), *last = i->parent->last;
+	struct draft_item **b = name_bucket(d, i), *last = i->parent->last;
 
-	i->chain = *b;
+	i->same_name = *b;
 	*b = i;
 	i->before = last;
 	i->after = NULL;
@@ -38,63 +47,106 @@ static void link_item(struct draft *d, struct draft_item *i)
 
 static void unlink_item(struct draft *d, struct draft_item *i)
 {
-	struct draft_item **at = bucket_of(d, i);
+	struct draft_item **at = name_bucket(d, i);
 
 	while (*at != i)
-		at = &(*at)->chain;
-	*at = i->chain;
+		at = &(*at)->same_name;
+	*at = i->same_name;
 	*(i->before ? &i->before->after : &i->parent->first) = i->after;
 	*(i->after ? &i->after->before : &i->parent->last) = i->before;
 }
 
-/* Twice as many buckets; with no memory for them the chains just get longer. */
-static void grow_buckets(struct draft *d)
+struct draft_item *items_find(const struct draft *d, const struct draft_item *dir, const char *name)
 {
-	struct draft_item **old = d->buckets, **new = calloc((size_t)d->n_buckets * 2, sizeof *new);
-	uint32_t n_old = d->n_buckets;
+	struct draft_item *i = NULL;
 
-	if (!new)
-		return;
-	d->buckets = new;
-	d->n_buckets = n_old * 2;
-	for (uint32_t b = 0; b < n_old; b++)
-		for (struct draft_item *i = old[b], *next; i; i = next) {
-			struct draft_item **to = bucket_of(d, i);
-
-			next = i->chain;
-			i->chain = *to;
-			*to = i;
-		}
-	free(old);
-}
-
-struct draft_item *draft_find(const struct draft *d, const struct draft_item *dir, const char *name)
-{
-	size_t n = strlen(name);
-	struct draft_item *i =
-		d->n_buckets ? d->buckets[hash(dir, name, n) & (d->n_buckets - 1)] : NULL;
-
+	if (d->n_buckets)
+		i = d->names[bucket_of(d, hash(dir, name, strlen(name)))];
 	while (i && (i->parent != dir || strcmp(i->name, name) != 0))
-		i = i->chain;
+		i = i->same_name;
 	return i;
 }
 
 /* --- the table of indexes ---------------------------------------------------------------------------------- */
 
-static struct draft_item **slot_of(const struct draft *d, uint32_t index)
+static struct draft_item **dynamic_slot(const struct draft *d, uint32_t index)
 {
-	if (index < d->n_fixed)
-		return &d->fixed[index];
 	if (index < d->first_dynamic || index - d->first_dynamic >= d->n_dynamic)
 		return NULL;
 	return &d->dynamic[index - d->first_dynamic];
 }
 
-struct draft_item *draft_item(const struct draft *d, uint32_t index)
+struct draft_item *items_at(const struct draft *d, uint32_t index)
 {
-	struct draft_item **slot = slot_of(d, index);
+	struct draft_item **slot, *i;
 
-	return slot ? *slot : NULL;
+	if (index >= DRAFT_DYNAMIC) {
+		slot = dynamic_slot(d, index);
+		return slot ? *slot : NULL;
+	}
+	i = d->n_buckets ? *index_bucket(d, index) : NULL;
+	while (i && i->index != index)
+		i = i->same_index;
+	return i;
+}
+
+static void enter_index(struct draft *d, struct draft_item *i)
+{
+	struct draft_item **at =
+		i->index < DRAFT_DYNAMIC ? index_bucket(d, i->index) : dynamic_slot(d, i->index);
+
+	if (i->index < DRAFT_DYNAMIC)
+		i->same_index = *at;
+	*at = i;
+}
+
+static void leave_index(struct draft *d, const struct draft_item *i)
+{
+	struct draft_item **at;
+
+	if (i->index >= DRAFT_DYNAMIC) {
+		at = dynamic_slot(d, i->index);
+		if (at && *at == i)
+			*at = NULL;
+		return;
+	}
+	at = d->n_buckets ? index_bucket(d, i->index) : NULL;
+	while (at && *at && *at != i)
+		at = &(*at)->same_index;
+	if (at && *at)
+		*at = i->same_index;
+}
+
+/* Twice as many buckets; with no memory for them the chains just get longer. */
+static void grow_buckets(struct draft *d)
+{
+	uint32_t n_old = d->n_buckets;
+	struct draft_item **names = calloc((size_t)n_old * 2, sizeof *names);
+	struct draft_item **fixed = calloc((size_t)n_old * 2, sizeof *fixed);
+	struct draft_item **old_names = d->names, **old_fixed = d->fixed, *next, **to;
+
+	if (!names || !fixed) {
+		free(names);
+		free(fixed);
+		return;
+	}
+	d->names = names;
+	d->fixed = fixed;
+	d->n_buckets = n_old * 2;
+	for (uint32_t b = 0; b < n_old; b++) {
+		for (struct draft_item *i = old_names[b]; i; i = next) {
+			next = i->same_name;
+			to = name_bucket(d, i);
+			i->same_name = *to;
+			*to = i;
+		}
+		for (struct draft_item *i = old_fixed[b]; i; i = next) {
+			next = i->same_index;
+			enter_index(d, i);
+		}
+	}
+	free(old_names);
+	free(old_fixed);
 }
 
 uint32_t draft_new_number(struct draft *d)
@@ -142,6 +194,7 @@ struct draft_item *items_add(struct draft *d, struct draft_item *parent, const c
 					 .number = DRAFT_NONE,
 					 .expect_pin = DRAFT_NONE,
 					 .expect_var = DRAFT_NONE,
+					 .base_dir = DRAFT_NONE,
 					 .name = strndup(name, n),
 					 .parent = parent};
 	if (!i || !i->index || !i->name) {
@@ -150,7 +203,7 @@ struct draft_item *items_add(struct draft *d, struct draft_item *parent, const c
 		free(i);
 		return NULL;
 	}
-	*slot_of(d, i->index) = i;
+	enter_index(d, i);
 	if (parent)
 		link_item(d, i);
 	if (++d->n_items > d->n_buckets)
@@ -190,12 +243,9 @@ void items_unstage(struct draft_item *i)
 
 void draft_item_unref(struct draft *d, struct draft_item *i)
 {
-	struct draft_item **slot = slot_of(d, i->index);
-
 	if (--i->refs)
 		return;
-	if (slot && *slot == i)
-		*slot = NULL;
+	leave_index(d, i);
 	items_unstage(i);
 	free(i->name);
 	free(i);
@@ -216,6 +266,7 @@ void items_move(struct draft *d, struct draft_item *i, struct draft_item *parent
 	free(i->name);
 	i->name = name;
 	i->parent = parent;
+	i->in_place = false;
 	link_item(d, i);
 	if (i->what == DRAFT_VAR)
 		i->own_name = draft_has_own_name(d, i);
@@ -286,122 +337,17 @@ int draft_path(const struct draft_item *i, struct buf *out)
 	return r == 0 ? buf_add_str(out, i->name) : r;
 }
 
-/* --- the base ---------------------------------------------------------------------------------------------- */
+/* --- all of them ------------------------------------------------------------------------------------------------ */
 
-static void make_fixed(struct draft *d, uint32_t n)
+int items_init(struct draft *d)
 {
-	d->fixed = calloc(n, sizeof *d->fixed);
-	d->n_fixed = d->fixed ? n : 0;
-}
-
-int items_init_empty(struct draft *d)
-{
-	if (!d->fixed)
-		make_fixed(d, TREE_FIRST);
-	d->buckets = calloc(FIRST_BUCKETS, sizeof *d->buckets);
-	d->n_buckets = d->buckets ? FIRST_BUCKETS : 0;
-	if (!d->fixed || !d->buckets)
-		return -ENOMEM;
-	d->root = items_add(d, NULL, "", 0, DRAFT_DIR, TREE_ROOT);
+	d->names = calloc(FIRST_BUCKETS, sizeof *d->names);
+	d->fixed = calloc(FIRST_BUCKETS, sizeof *d->fixed);
+	d->n_buckets = d->names && d->fixed ? FIRST_BUCKETS : 0;
+	if (d->n_buckets)
+		d->root = items_add(d, NULL, "", 0, DRAFT_DIR, TREE_ROOT);
 	return d->root ? 0 : -ENOMEM;
 }
-
-static struct draft_item *add_base_item(struct draft *d, struct draft_item *parent,
-					const char *name, size_t n, enum draft_what what,
-					uint32_t index, uint32_t number)
-{
-	struct draft_item *i = items_add(d, parent, name, n, what, index);
-
-	if (i) {
-		i->under = true;
-		i->pin = 0;
-		i->number = number;
-		i->own_name = true;
-	}
-	return i;
-}
-
-/* A file that is not there, or a link to what can't be read. */
-static bool leads_nowhere(int error)
-{
-	return error == ENOENT || error == ELOOP || error == ENOTDIR || error == ENAMETOOLONG ||
-	       error == EACCES;
-}
-
-/* 1, 0, or why that can't be known: a text that is overlooked would be lost with the next commit. */
-static int has_text(const struct draft *d, enum text_kind kind)
-{
-	CLEANUP(buf_release) struct buf name = {0};
-	const struct pin *base = &d->pins[0];
-	CLEANUP(closep) int dir = -1;
-	struct stat st;
-
-	if (!text_sidecar(kind, d->meta))
-		return kind != TEXT_OBJECT_GRAPH || base->step->object_based;
-	if (sidecar_name(&base->step->place, text_sidecar(kind, d->meta), &name) < 0)
-		return -ENOMEM;
-	dir = draft_pin_dir(d, base, NULL);
-	if (dir < 0)
-		return dir;
-	if (fstatat(dir, (char *)name.p, &st, 0) < 0)
-		return leads_nowhere(errno) ? 0 : -errno;
-	return S_ISREG(st.st_mode);
-}
-
-static int add_texts(struct draft *d, const struct tree *t)
-{
-	for (enum text_kind kind = 0; kind < N_TEXTS; kind++) {
-		const char *name = text_name(kind);
-		int has = has_text(d, kind);
-
-		if (has < 0)
-			return has;
-		if (has && !add_base_item(d, d->root, name, strlen(name), DRAFT_TEXT,
-					  tree_text_index(t, kind), kind))
-			return -ENOMEM;
-		if (kind == TEXT_META_GRAPH)
-			d->base_meta = has;
-	}
-	return 0;
-}
-
-/* Folder DIR of the tree, with what is in it; folders come before their children. */
-static int add_folder(struct draft *d, const struct tree *t, uint32_t dir)
-{
-	struct draft_item *parent = draft_item(d, tree_dir_index(t, dir));
-	struct tree_child child;
-	uint32_t pos = 0;
-
-	while (tree_next(t, dir, &pos, &child)) {
-		CLEANUP(buf_release) struct buf name = {0};
-		uint32_t index = child.is_dir ? tree_dir_index(t, child.index)
-					      : tree_file_index(child.index);
-		uint32_t number = child.is_dir ? DRAFT_NONE : t->files[child.index].var;
-
-		if (buf_add(&name, child.name.p, child.name.n) < 0 ||
-		    buf_add_str(&name, child.is_dir ? "" : ".npy") < 0 ||
-		    !add_base_item(d, parent, (char *)name.p, name.n,
-				   child.is_dir ? DRAFT_DIR : DRAFT_VAR, index, number))
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-int items_init(struct draft *d, const struct tree *t)
-{
-	int r;
-
-	make_fixed(d, tree_text_index(t, N_TEXTS));
-	r = d->fixed ? items_init_empty(d) : -ENOMEM;
-	if (r == 0)
-		d->root->under = true;
-	for (uint32_t dir = 0; dir < t->n_dirs && r == 0; dir++)
-		r = add_folder(d, t, dir);
-	d->base_files = t->n_files;
-	return r < 0 ? r : add_texts(d, t);
-}
-
-/* --- a fresh start ----------------------------------------------------------------------------------------- */
 
 void items_detach(struct draft *d, struct draft_item *i)
 {
@@ -413,16 +359,10 @@ void items_detach(struct draft *d, struct draft_item *i)
 
 void items_reattach(struct draft *d, struct draft_item *i, struct draft_item *parent)
 {
-	struct draft_item **slot = slot_of(d, i->index), *base = slot ? *slot : NULL;
-
-	if (base && base != i) {
-		i->under = base->under;
-		items_remove(d, base);
-	}
-	if (slot)
-		*slot = i;
+	enter_index(d, i);
 	i->parent = parent;
 	i->left = false;
+	i->in_place = false;
 	link_item(d, i);
 	d->n_items++;
 }
@@ -441,9 +381,8 @@ void items_leave(struct draft *d)
 		draft_item_unref(d, i);
 	}
 	d->root = NULL;
-	free(d->buckets);
-	d->buckets = NULL;
+	free(d->names);
 	free(d->fixed);
-	d->fixed = NULL;
-	d->n_fixed = d->n_buckets = d->n_items = 0;
+	d->names = d->fixed = NULL;
+	d->n_buckets = d->n_items = 0;
 }

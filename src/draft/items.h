@@ -3,11 +3,13 @@
 #pragma once
 #include "draft/draft_state.h"
 
-/* Makes the items of the base: its files, folders and texts. -ENOMEM. */
-int items_init(struct draft *d, const struct tree *tree);
-
 /* Only a root. -ENOMEM. */
-int items_init_empty(struct draft *d);
+int items_init(struct draft *d);
+
+/* The item of that index, also one that is gone; of that name in DIR. NULL: none. */
+struct draft_item *items_at(const struct draft *d, uint32_t index);
+struct draft_item *items_find(const struct draft *d, const struct draft_item *dir,
+			      const char *name);
 
 /* A new item in PARENT; with index 0 it gets the next dynamic one. The tree has a reference. NULL: no memory. */
 struct draft_item *items_add(struct draft *d, struct draft_item *parent, const char *name, size_t n,
@@ -22,7 +24,7 @@ void items_move(struct draft *d, struct draft_item *i, struct draft_item *parent
 /* Takes I out of the tree for a while; the tree's reference becomes the caller's. */
 void items_detach(struct draft *d, struct draft_item *i);
 
-/* Puts it back below PARENT; in place of the item there that has its index. */
+/* Puts it back below PARENT; no other item has its index. */
 void items_reattach(struct draft *d, struct draft_item *i, struct draft_item *parent);
 
 /* Lets all items go. What is open keeps its item, which has `left` then. */

@@ -7,6 +7,7 @@
 #include "draft/disk.h"
 #include "draft/file.h"
 #include "draft/items.h"
+#include "draft/overlay.h"
 #include "draft/seal.h"
 #include "draft/staged.h"
 #include "draft/write.h"
@@ -17,14 +18,16 @@ int draft_open(struct draft *d, uint32_t index, bool writing, bool truncate,
 	       struct draft_item **out, struct err *e)
 {
 	struct draft_item *i;
-	int r = 0;
+	int r;
 
 	if (writing) /* a file that is open for writing can't become a shard as it is */
 		draft_lock_to_change(d);
 	else
 		pthread_mutex_lock(&d->lock);
-	i = draft_item(d, index);
-	if (!i || draft_where(d, i) != WHERE_DRAFT)
+	r = overlay_need(d, index, &i);
+	if (r == -ENOMEM)
+		err_set(e, r, "no memory");
+	else if (r < 0 || draft_where(d, i) != WHERE_DRAFT)
 		r = -ESTALE;
 	else if (i->what == DRAFT_DIR)
 		r = -EISDIR;
@@ -37,6 +40,8 @@ int draft_open(struct draft *d, uint32_t index, bool writing, bool truncate,
 	if (r == 0) {
 		draft_count_open(d, i, writing);
 		*out = i;
+	} else {
+		overlay_let_go(d, index);
 	}
 	pthread_mutex_unlock(&d->lock);
 	return r;
@@ -64,6 +69,8 @@ static void end_file(struct draft *d, struct draft_item *i)
 
 void draft_close(struct draft *d, struct draft_item *i, bool writing)
 {
+	uint32_t index = i->index;
+
 	pthread_mutex_lock(&d->lock);
 	i->opens--;
 	i->writers -= writing;
@@ -75,6 +82,7 @@ void draft_close(struct draft *d, struct draft_item *i, bool writing)
 	if (i->staged && !i->opens)
 		end_file(d, i);
 	draft_item_unref(d, i);
+	overlay_let_go(d, index);
 	pthread_mutex_unlock(&d->lock);
 }
 

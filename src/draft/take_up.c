@@ -4,6 +4,7 @@
 #include "base/io.h"
 #include "draft/disk.h"
 #include "draft/items.h"
+#include "draft/overlay.h"
 #include "draft/pins.h"
 #include <fcntl.h>
 #include <limits.h>
@@ -16,17 +17,6 @@ struct reading {
 
 static int read_folder(struct reading *r, struct draft_item *dir, int fd, struct err *e);
 
-/* A name that no item can have is no mark. */
-static void hide(struct draft *d, struct draft_item *dir, const char *name)
-{
-	struct draft_item *i = draft_find(d, dir, name);
-
-	while (i && i->first)
-		hide(d, i, i->first->name);
-	if (i)
-		items_remove(d, i);
-}
-
 static int read_gone(struct draft *d, struct draft_item *dir, int fd, struct err *e)
 {
 	CLEANUP(dir_closep) DIR *s = dir_open(fd, GONE);
@@ -35,7 +25,7 @@ static int read_gone(struct draft *d, struct draft_item *dir, int fd, struct err
 	if (!s)
 		return errno == ENOENT ? 0 : err_sys(e, -errno, "%s", GONE);
 	while ((de = dir_next(s)))
-		hide(d, dir, de->d_name);
+		overlay_hide(d, dir, de->d_name); /* a name that nothing has is no mark */
 	return errno ? err_sys(e, -errno, "%s", GONE) : 0;
 }
 
@@ -149,12 +139,14 @@ static int read_item(struct reading *rd, struct draft_item *dir, int fd, const s
 		     struct err *e)
 {
 	struct draft *d = rd->d;
-	struct draft_item *i = draft_find(d, dir, de->d_name);
+	struct draft_item *i = NULL;
 	int type = dir_type(fd, de);
 	enum draft_what what = type == DT_DIR ? DRAFT_DIR : DRAFT_STAGED;
+	int r = type == DT_UNKNOWN ? err_sys(e, -errno, "looking at it")
+				   : overlay_need_named(d, dir, de->d_name, &i);
 
-	if (type == DT_UNKNOWN)
-		return err_sys(e, -errno, "looking at it");
+	if (r < 0 && r != -ENOENT)
+		return type == DT_UNKNOWN ? r : err_set(e, r, "no memory");
 	if (i && (i->what == DRAFT_DIR) != (what == DRAFT_DIR))
 		return err_set(e, -EUCLEAN, "is a folder here and none in the base");
 	if (!i)

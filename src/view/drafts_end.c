@@ -1,7 +1,9 @@
 #include "view/drafts_end.h"
 #include "base/cleanup.h"
 #include "draft/items.h"
+#include "draft/overlay.h"
 #include "draft/seal.h"
+#include "draft/walk.h"
 #include "view/drafts.h"
 #include "view/folder.h"
 #include "view/in_step.h"
@@ -15,21 +17,25 @@
 /* What the kernel must forget when the draft ends. The draft's lock is held. */
 static int list_forgotten(const struct node *n, struct draft *d, struct buf *changes)
 {
-	int r = 0;
+	struct draft_walk w = {.below = d->root, .changed_only = true};
+	struct draft_item *i;
+	int r = 0, walked;
 
-	for (struct draft_item *i = d->root; r == 0 && i && (i = items_next(d->root, i));) {
+	while (r == 0 && (i = draft_walk(d, &w))) {
 		if (in_draft_is_of_base(d, i))
 			continue;
 		r = view_add_change(changes, node_id(n, i->parent->index), i->name);
 		if (r == 0 && i->index < d->n_fixed)
 			r = view_add_change(changes, node_id(n, i->index), NULL);
 	}
+	walked = draft_walk_end(&w);
+	r = r < 0 ? r : walked;
 	/* What was removed may have had other bytes before. */
 	for (uint32_t k = TREE_FIRST; r == 0 && k < d->n_fixed; k++)
-		if (!d->fixed[k] || d->fixed[k]->gone)
+		if (overlay_is_gone(d, k))
 			r = view_add_change(changes, node_id(n, k), NULL);
 	/* The times of folders, and their lists. */
-	for (struct draft_item *i = d->root; r == 0 && i; i = items_next(d->root, i))
+	for (i = d->root; r == 0 && i; i = items_next(d->root, i))
 		if (i->what == DRAFT_DIR && i->index < d->n_fixed)
 			r = view_add_change(changes, node_id(n, i->index), NULL);
 	return r;
@@ -38,12 +44,16 @@ static int list_forgotten(const struct node *n, struct draft *d, struct buf *cha
 /* The folders of the base that were moved in D: struct number, without the number. The draft's lock is held. */
 static void list_moved_folders(struct draft *d, struct buf *moved)
 {
-	for (struct draft_item *i = d->root; i && (i = items_next(d->root, i));) {
+	struct draft_walk w = {.below = d->root, .changed_only = true};
+	struct draft_item *i;
+
+	while ((i = draft_walk(d, &w))) {
 		struct number is = {.index = i->index};
 
 		if (i->what == DRAFT_DIR && !i->under && i->index < d->n_fixed)
 			buf_add(moved, &is, sizeof is);
 	}
+	draft_walk_end(&w);
 }
 
 /* A folder that was moved in D has the number of the base's folder. D does not show it any more, and the number would

@@ -1,6 +1,7 @@
 #include "view/in_step.h"
 #include "base/cleanup.h"
 #include "draft/draft_state.h"
+#include "draft/walk.h"
 #include "format/dtype.h"
 #include "step/npy_file.h"
 #include "view/attr.h"
@@ -215,10 +216,11 @@ int in_draft_entry(struct view *v, const struct node *n, struct draft *d, struct
 	return r;
 }
 
-/* The folder that has INDEX in D, whose lock is held. -ESTALE: it is gone; -ENOTDIR. */
-static int folder_in_draft(struct draft *d, uint32_t index, struct draft_item **out)
+/* The folder that has INDEX in D, whose lock is held; G has room for it. -ESTALE: it is gone; -ENOTDIR. */
+static int folder_in_draft(struct draft *d, uint32_t index, struct draft_glance *g,
+			   struct draft_item **out)
 {
-	*out = draft_item(d, index);
+	*out = draft_item(d, index, g);
 	if (!*out || (*out)->gone)
 		return -ESTALE;
 	return (*out)->what == DRAFT_DIR ? 0 : -ENOTDIR;
@@ -227,12 +229,13 @@ static int folder_in_draft(struct draft *d, uint32_t index, struct draft_item **
 int in_draft_lookup(struct view *v, struct node *n, struct draft *d, uint32_t dir, const char *name,
 		    struct view_entry *out, struct err *e)
 {
+	struct draft_glance g, of_parent;
 	struct draft_item *parent, *i = NULL;
 	int r;
 
 	pthread_mutex_lock(&d->lock);
-	r = folder_in_draft(d, dir, &parent);
-	if (r == 0 && !(i = draft_find(d, parent, name)))
+	r = folder_in_draft(d, dir, &of_parent, &parent);
+	if (r == 0 && !(i = draft_find(d, parent, name, &g)))
 		r = -ENOENT;
 	if (r == 0)
 		r = in_draft_entry(v, n, d, i, out, e);
@@ -246,11 +249,12 @@ int in_draft_lookup(struct view *v, struct node *n, struct draft *d, uint32_t di
 int in_draft_getattr(struct view *v, struct node *n, struct draft *d, uint32_t index,
 		     struct view_entry *out, struct err *e)
 {
+	struct draft_glance g;
 	struct draft_item *i;
 	int r;
 
 	pthread_mutex_lock(&d->lock);
-	i = draft_item(d, index);
+	i = draft_item(d, index, &g);
 	r = i ? in_draft_entry(v, n, d, i, out, e) : -ESTALE;
 	pthread_mutex_unlock(&d->lock);
 	return r;
@@ -269,12 +273,14 @@ int in_draft_getattr_open(struct view *v, const struct node *n, struct draft *d,
 
 int in_draft_list(struct draft *d, uint32_t dir, struct buf *items, struct buf *names)
 {
-	struct draft_item *parent;
+	struct draft_children c = {0};
+	struct draft_glance g;
+	struct draft_item *parent, *i;
 	int r;
 
 	pthread_mutex_lock(&d->lock);
-	r = folder_in_draft(d, dir, &parent);
-	for (struct draft_item *i = r == 0 ? parent->first : NULL; i && r == 0; i = i->after) {
+	r = folder_in_draft(d, dir, &g, &parent);
+	while (r == 0 && (i = draft_child(d, parent, &c))) {
 		struct dir_name name = {i->index, i->what == DRAFT_DIR ? S_IFDIR : S_IFREG,
 					names->n};
 

@@ -4,6 +4,7 @@
 #include "directory/state_update.h"
 #include "directory/step_files.h"
 #include "draft/draft_state.h"
+#include "draft/walk.h"
 #include "view/drafts.h"
 #include "view/drafts_end.h"
 #include "view/folder.h"
@@ -93,7 +94,7 @@ static bool is_emptied(struct draft *d)
 	bool empty;
 
 	pthread_mutex_lock(&d->lock);
-	empty = !d->root->first;
+	empty = draft_is_empty(d, d->root);
 	pthread_mutex_unlock(&d->lock);
 	return empty;
 }

@@ -176,13 +176,14 @@ int view_rmdir(struct view *v, uint64_t parent, const char *name, struct buf *ch
  * forgotten, for somebody may work in it. */
 static int renamed(const struct attempt *a, uint64_t dir, const char *name, struct buf *changes)
 {
-	const struct draft_item *parent, *i;
+	struct draft_glance g, of_parent;
+	struct draft_item *parent, *i;
 	struct draft *d = a->d;
 	bool is_file;
 
 	pthread_mutex_lock(&d->lock);
-	parent = draft_item(d, node_index(a->n, dir));
-	i = parent && !parent->gone ? draft_find(d, parent, name) : NULL;
+	parent = draft_item(d, node_index(a->n, dir), &of_parent);
+	i = parent && !parent->gone ? draft_find(d, parent, name, &g) : NULL;
 	is_file = i && i->what != DRAFT_DIR;
 	pthread_mutex_unlock(&d->lock);
 	return is_file ? view_add_change(changes, dir, name) : 0;

@@ -207,12 +207,13 @@ static int take_var(struct draft *d, const struct draft_item *i, struct subject 
 
 static int take_subject(struct draft *d, uint32_t index, struct subject *out, struct err *e)
 {
+	struct draft_glance g;
 	struct draft_item *i;
 	int r = -ENODATA;
 
 	*out = (struct subject){.dir = -1, .fd = -1};
 	pthread_mutex_lock(&d->lock);
-	i = draft_item(d, index);
+	i = draft_item(d, index, &g);
 	if (i && i->what == DRAFT_STAGED)
 		r = take_staged(d, i, out, e);
 	else if (i && i->what == DRAFT_VAR)

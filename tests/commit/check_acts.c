@@ -48,7 +48,8 @@ static void look(void)
 
 	pthread_mutex_lock(&trial.d->lock);
 	must(draft_stat(trial.d, i, &st, &e), &e);
-	ck_assert_ptr_nonnull(draft_find(trial.d, trial.d->root, "output"));
+	ck_assert_ptr_nonnull(
+		draft_find(trial.d, trial.d->root, "output", &(struct draft_glance){0}));
 	pthread_mutex_unlock(&trial.d->lock);
 	ck_assert_int_eq(st.st_size, 128 + SMALL * 4);
 	ck_assert(trial_read(&trial, "hidden/new.npy") == 1);

@@ -3,8 +3,7 @@
 #include "base/crc32c.h"
 #include "base/io.h"
 #include "draft/check_draft.h"
-#include "draft/draft.h"
-#include "draft/items.h"
+#include "draft/walk.h"
 #include "lib/random.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -110,16 +109,20 @@ static int compare_lines(const void *a, const void *b)
 static char *dump(struct draft *d)
 {
 	CLEANUP(buf_release) struct buf list = {0};
+	struct draft_walk w = {0};
 	struct buf text = {0};
+	struct draft_item *i;
 
 	pthread_mutex_lock(&d->lock);
-	for (struct draft_item *i = d->root; (i = items_next(d->root, i));) {
+	w.below = d->root;
+	while ((i = draft_walk(d, &w))) {
 		struct buf line = {0};
 
 		add_item(d, i, &line);
 		buf_add_byte(&line, 0);
 		buf_add(&list, &line.p, sizeof line.p);
 	}
+	ck_assert_int_eq(draft_walk_end(&w), 0);
 	pthread_mutex_unlock(&d->lock);
 	qsort(list.p, list.n / sizeof(char *), sizeof(char *), compare_lines);
 	for (size_t k = 0; k < list.n / sizeof(char *); k++) {
@@ -147,15 +150,27 @@ static void assert_taken_up_is_the_same(const struct trial *t, const char *after
 
 /* --- random changes ------------------------------------------------------------------------------------ */
 
-/* An item, or the root for want of one that is as WANTED. */
-static struct draft_item *pick(struct draft *d, uint64_t *seed, bool folder)
+/* What was picked, with or without an item. */
+struct picked {
+	uint32_t index, dir; /* 0: in none */
+	enum draft_what what;
+	char name[256];
+};
+
+/* Something, or the root for want of one that is as WANTED. */
+static struct picked pick(struct draft *d, uint64_t *seed, bool folder)
 {
-	struct draft_item *found = d->root;
+	struct draft_walk w = {.below = d->root};
+	struct picked found = {.index = d->root->index, .what = DRAFT_DIR};
+	struct draft_item *i;
 	uint32_t n = 0;
 
-	for (struct draft_item *i = d->root; (i = items_next(d->root, i));)
-		if ((i->what == DRAFT_DIR) == folder && random_below(seed, ++n) == 0)
-			found = i;
+	while ((i = draft_walk(d, &w)))
+		if ((i->what == DRAFT_DIR) == folder && random_below(seed, ++n) == 0) {
+			found = (struct picked){i->index, i->parent->index, i->what, ""};
+			strcpy(found.name, i->name);
+		}
+	ck_assert_int_eq(draft_walk_end(&w), 0);
 	return found;
 }
 
@@ -179,13 +194,14 @@ static void write_new(struct draft *d, uint32_t dir, const char *name, uint64_t 
 	draft_close(d, i, true);
 }
 
-static void write_over(struct draft *d, struct draft_item *i, bool truncate, uint64_t *seed)
+static void write_over(struct draft *d, const struct picked *p, bool truncate, uint64_t *seed)
 {
 	uint64_t bytes = random_next(seed);
+	struct draft_item *i;
 
-	if (i->what == DRAFT_TEXT && !truncate)
+	if (p->what == DRAFT_TEXT && !truncate)
 		return;
-	if (draft_open(d, i->index, true, truncate, &i, NULL) < 0)
+	if (draft_open(d, p->index, true, truncate, &i, NULL) < 0)
 		return;
 	ck_assert_int_eq(draft_write(d, i, NULL, bytes_of(&bytes, sizeof bytes), 0, NULL), 0);
 	draft_close(d, i, true);
@@ -193,35 +209,35 @@ static void write_over(struct draft *d, struct draft_item *i, bool truncate, uin
 
 static void change(struct draft *d, uint64_t *seed, char what[200])
 {
-	struct draft_item *dir = pick(d, seed, true), *file = pick(d, seed, false), *made;
-	struct draft_item *other = pick(d, seed, random_below(seed, 2));
+	struct picked dir = pick(d, seed, true), file = pick(d, seed, false);
+	struct picked other = pick(d, seed, random_below(seed, 2));
+	struct draft_item *made;
 	char name[16], to[64];
 	unsigned kind = (unsigned)random_below(seed, 8);
 	int r = 0;
 
 	new_name(seed, kind == 1 || kind == 5, name);
-	snprintf(to, sizeof to, "%s", other->name);
-	snprintf(what, 200, "change %u of %.40s, %.40s, %.40s, %s", kind, dir->name, file->name,
-		 other->name, name);
+	snprintf(to, sizeof to, "%.63s", other.name);
+	snprintf(what, 200, "change %u of %.40s, %.40s, %.40s, %s", kind, dir.name, file.name,
+		 other.name, name);
 	if (kind == 0)
-		write_new(d, dir->index, name, seed);
-	else if (kind == 1 && (r = draft_mkdir(d, dir->index, name, &made, NULL)) == 0)
+		write_new(d, dir.index, name, seed);
+	else if (kind == 1 && (r = draft_mkdir(d, dir.index, name, &made, NULL)) == 0)
 		draft_item_unref(d, made);
-	else if (kind == 2 && file->parent)
-		r = draft_unlink(d, file->parent->index, file->name, NULL);
-	else if (kind == 3 && dir->parent)
-		r = draft_rmdir(d, dir->parent->index, dir->name, NULL);
-	else if (kind == 4 && file->parent) /* a file, to a new name or over another */
-		r = draft_rename(d, file->parent->index, file->name, dir->index,
-				 random_below(seed, 2) || other->what == DRAFT_DIR ? name : to, 0,
+	else if (kind == 2 && file.dir)
+		r = draft_unlink(d, file.dir, file.name, NULL);
+	else if (kind == 3 && dir.dir)
+		r = draft_rmdir(d, dir.dir, dir.name, NULL);
+	else if (kind == 4 && file.dir) /* a file, to a new name or over another */
+		r = draft_rename(d, file.dir, file.name, dir.index,
+				 random_below(seed, 2) || other.what == DRAFT_DIR ? name : to, 0,
 				 NULL);
-	else if (kind == 5 && other->parent && other->what == DRAFT_DIR)
-		r = draft_rename(d, other->parent->index, to, dir->index, name, 0, NULL);
-	else if (kind == 6 && file->parent)
-		write_over(d, file, random_below(seed, 2), seed);
-	else if (kind == 7 && file->parent && other->parent)
-		r = draft_rename(d, file->parent->index, file->name, other->parent->index, to,
-				 RENAME_EXCHANGE, NULL);
+	else if (kind == 5 && other.dir && other.what == DRAFT_DIR)
+		r = draft_rename(d, other.dir, to, dir.index, name, 0, NULL);
+	else if (kind == 6 && file.dir)
+		write_over(d, &file, random_below(seed, 2), seed);
+	else if (kind == 7 && file.dir && other.dir)
+		r = draft_rename(d, file.dir, file.name, other.dir, to, RENAME_EXCHANGE, NULL);
 	(void)r; /* many a change is refused, and then must have changed nothing */
 }
 

@@ -62,7 +62,14 @@ static int act_write_nothing(struct trial *t, struct err *e)
 
 static int act_truncate(struct trial *t, struct err *e)
 {
-	return draft_truncate(t->d, item(t, "hidden/weights.npy"), NULL, 0, e);
+	struct draft_item *i;
+	int r = draft_open(t->d, item(t, "hidden/weights.npy")->index, true, false, &i, e);
+
+	if (r < 0)
+		return r;
+	r = draft_truncate(t->d, i, NULL, 0, e);
+	draft_close(t->d, i, true);
+	return r;
 }
 
 static int act_refer(struct trial *t, struct err *e)

@@ -5,7 +5,7 @@
 #include "base/io.h"
 #include "commit/recover.h"
 #include "directory/listing.h"
-#include "draft/items.h"
+#include "draft/walk.h"
 #include "faults/faults.h"
 #include "step/tensor.h"
 #include <fcntl.h>
@@ -177,12 +177,14 @@ int trial_recover(struct trial *t, struct err *e)
 
 struct draft_item *item(const struct trial *t, const char *path)
 {
+	static struct draft_glance glances[2];
 	struct draft_item *i = t->d->root;
 	char copy[256], *rest = copy;
+	unsigned k = 0;
 
 	snprintf(copy, sizeof copy, "%s", path);
 	for (char *name; i && (name = strsep(&rest, "/"));)
-		i = *name ? draft_find(t->d, i, name) : i;
+		i = *name ? draft_find(t->d, i, name, &glances[k++ % 2]) : i;
 	if (!i)
 		fail("%s is not there", path);
 	return i;
@@ -273,9 +275,11 @@ static void add_staged(struct draft *d, struct draft_item *i, struct buf *out)
 
 char *dump_draft(struct draft *d)
 {
+	struct draft_walk w = {.below = d ? d->root : NULL};
 	struct buf text = {0};
+	struct draft_item *i;
 
-	for (struct draft_item *i = d ? d->root : NULL; i && (i = items_next(d->root, i));) {
+	while (d && (i = draft_walk(d, &w))) {
 		CLEANUP(buf_release) struct buf path = {0};
 
 		must(draft_path(i, &path), &(struct err){0});
@@ -292,6 +296,7 @@ char *dump_draft(struct draft *d)
 			add_staged(d, i, &text);
 		}
 	}
+	must(draft_walk_end(&w), &(struct err){0});
 	return sorted(&text);
 }
 

@@ -1,0 +1,40 @@
+/* src/draft/overlay.h: the items of a draft over the tree of its base. What the base shows has an item only where
+ * something was done with it: it was written, moved or opened, or is a folder on the way to such; all else is asked of
+ * the base's tree (step/tree.h). For src/draft and src/commit alone; the draft's lock is held.
+ *
+ *     index of the base   !claimed              shows in its folder, wherever that is now; has no item
+ *                         claimed, an item      is where the item is
+ *                         claimed, no item      is gone
+ *
+ * So a folder of the base that was moved is one item, whose `base_dir` tells what shows in it. */
+#pragma once
+#include "draft/draft_state.h"
+
+/* The items of a draft over T, which stays the caller's and has to stay as long as D has a tree; NULL: no base. -ENOMEM,
+ * or of looking for the texts. */
+int overlay_init(struct draft *d, const struct tree *t);
+void overlay_release(struct draft *d);
+
+/* C, of the base's folder that shows in DIR: its item, or if it has none it is made up in G. NULL: it is not there. */
+struct draft_item *overlay_child(const struct draft *d, struct draft_item *dir,
+				 const struct tree_child *c, struct draft_glance *g);
+
+/* The item of INDEX, or NAME in DIR; one that the base shows is made. -ESTALE or -ENOENT: there is none; -ENOMEM. */
+int overlay_need(struct draft *d, uint32_t index, struct draft_item **out);
+int overlay_need_named(struct draft *d, struct draft_item *dir, const char *name,
+		       struct draft_item **out);
+
+/* The item of INDEX goes, if there is one and nothing was done with it; so do the folders on the way to it. */
+void overlay_let_go(struct draft *d, uint32_t index);
+
+/* The base's index I, a file, shows no more: an item takes it. False: it did not show. */
+bool overlay_claim(struct draft *d, uint32_t index);
+
+/* Whatever is called NAME in DIR is gone, with what is in it; nothing there has an item but texts. */
+void overlay_hide(struct draft *d, struct draft_item *dir, const char *name);
+
+/* Has the base something with that index that is gone, or in an open file alone? */
+bool overlay_is_gone(const struct draft *d, uint32_t index);
+
+/* How many variables of the base are still there, or have another in their place. -ENOMEM. */
+int64_t overlay_count_kept(const struct draft *d);
