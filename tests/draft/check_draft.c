@@ -3,5 +3,5 @@
 
 int main(void)
 {
-	return suite_run("draft", (TCase *[]){changes_tests(), NULL});
+	return suite_run("draft", (TCase *[]){changes_tests(), overlay_tests(), NULL});
 }

@@ -2,3 +2,4 @@
 #include <check.h>
 
 TCase *changes_tests(void);
+TCase *overlay_tests(void);
