@@ -166,6 +166,14 @@ int draft_mkdir(struct draft *d, uint32_t dir, const char *name, struct draft_it
 	return r;
 }
 
+/* Where only some are links, I may be one of the others. */
+static int remove_from_disk(struct draft *d, const struct draft_item *i, struct err *e)
+{
+	int r = disk_remove(d, i, e);
+
+	return r == -ENOENT && i->parent->links == LINKS_SOME ? 0 : r;
+}
+
 /* Takes I away from disk and tree. */
 static int remove_item(struct draft *d, struct draft_item *i, struct err *e)
 {
@@ -187,9 +195,7 @@ static int remove_item(struct draft *d, struct draft_item *i, struct err *e)
 	if (r == 0 && i->what == DRAFT_DIR)
 		r = disk_remove_folder(d, i, e);
 	else if (r == 0 && on_disk)
-		r = disk_remove(d, i, e);
-	if (r == -ENOENT && i->parent->links == LINKS_SOME) /* it may be one of the others */
-		r = 0;
+		r = remove_from_disk(d, i, e);
 	if (r < 0)
 		return r;
 	items_entered(i->parent);
