@@ -56,8 +56,8 @@ static int build(struct plan *p, enum commit_result *result, struct err *e)
 	return pack_step(p, e);
 }
 
-/* Whether P, which was built or could not be, is what the draft still holds. Then it stays so until the end: it can be published, or
- * it can be told what failed. */
+/* Whether P, which was built or could not be, is what the draft still holds. Then it stays so until the end: it can
+ * be published, or it can be told what failed. */
 static bool seal(struct plan *p)
 {
 	struct draft *d = p->d;
@@ -148,8 +148,8 @@ enum fate {
 	FATE_GOES_ON, /* with the files that are open for writing */
 };
 
-/* R is what has come of the commit. Until the state file names the step, the draft stays, and nothing can be changed in it.
- * No more files are opened for writing meanwhile. */
+/* R is what has come of the commit. Until the state file names the step, the draft stays, and nothing can be
+ * changed in it. No more files are opened for writing meanwhile. */
 static enum fate decide(struct act *a, int r)
 {
 	struct plan *p = &a->plan;

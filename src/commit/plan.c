@@ -323,7 +323,8 @@ static void chain_wants(struct plan *p)
 	}
 }
 
-/* Shards that were missing when a step was pinned may be there by now. The draft has the step as it is read then, too. */
+/* Shards that were missing when a step was pinned may be there by now. The draft has the step as it is read then,
+ * too. */
 static int complete_pin(struct plan *p, uint32_t pin, struct err *e)
 {
 	struct draft *d = p->d;

@@ -1,8 +1,9 @@
 /* src/commit/plan.h: what a new step is made of. For src/commit alone.
  *
- * A plan is filled in two acts. The first, freeze (commit/freeze.h), needs the draft's lock and only memory: it copies what
- * the draft is to be committed as. All else needs no lock: what it uses of the draft (top, fd, meta, mode, has_base) does not
- * change while a commit is under way. Files that were written are read beside those who write them (commit/written.h). */
+ * A plan is filled in two acts. The first, freeze (commit/freeze.h), needs the draft's lock and only memory: it
+ * copies what the draft is to be committed as. All else needs no lock: what it uses of the draft (top, fd, meta,
+ * mode, has_base) does not change while a commit is under way. Files that were written are read beside those who
+ * write them (commit/written.h). */
 #pragma once
 #include "commit/commit.h"
 #include "draft/pin.h"

@@ -1,11 +1,12 @@
-/* src/commit/publish.h: the new step gets its files and its name in the checkpoint directory: 2 to 5 of commit/commit.h. */
+/* src/commit/publish.h: the new step gets its files and its name in the checkpoint directory: 2 to 5 of
+ * commit/commit.h. */
 #pragma once
 #include "commit/plan.h"
 
-/* Links the files of P, the index last, under the next free name of the family, which NAME gets; P->published says whether
- * it is there. If it fails the links are taken back. */
+/* Links the files of P, the index last, under the next free name of the family, which NAME gets; P->published says
+ * whether it is there. If it fails the links are taken back. */
 int publish(struct plan *p, struct buf *name, struct err *e);
 
-/* Calls the step NAME, which is published, the latest in the state file. DRAFT: the draft's folder, in which the new file is
- * made. */
+/* Calls the step NAME, which is published, the latest in the state file. DRAFT: the draft's folder, in which the
+ * new file is made. */
 int publish_in_state(int draft, int top, const char *state_name, const char *name, struct err *e);

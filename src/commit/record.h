@@ -1,5 +1,5 @@
-/* src/commit/record.h: what stands in DR/commit of a commit that is under way (commit/commit.h), by which whoever comes after
- * a crash finds it. DRAFT is a descriptor of DR, TOP one of the checkpoint directory. */
+/* src/commit/record.h: what stands in DR/commit of a commit that is under way (commit/commit.h), by which whoever
+ * comes after a crash finds it. DRAFT is a descriptor of DR, TOP one of the checkpoint directory. */
 #pragma once
 #include "base/error.h"
 #include <limits.h>
@@ -11,8 +11,8 @@ int record_begin(int top, int draft, struct err *e);
 /* Notes in DR/commit, which FD is, that the step is to be called NAME, in place of what was noted before. */
 int record_name(int fd, const char *name, struct err *e);
 
-/* The file OWN in DR/commit, which FD is, is moved to NAME in TOP, where there are no hard links. A stamp in DR/commit/moved
- * tells afterwards whose NAME is. -EEXIST; or what the calls return. */
+/* The file OWN in DR/commit, which FD is, is moved to NAME in TOP, where there are no hard links. A stamp in
+ * DR/commit/moved tells afterwards whose NAME is. -EEXIST; or what the calls return. */
 int record_move(int fd, const char *own, int top, const char *name, struct err *e);
 
 /* What the commit under way would call its step. 1; 0: none is under way; or of reading. */

@@ -2,8 +2,9 @@
 #pragma once
 #include "commit/commit.h"
 
-/* Calls FOUND for each draft that there is to go on with, which then owns it. SAY gets a sentence for each thing that was
- * done or can't be: a draft that can't be taken up stays as it is. Of reading the directory; 0 if there is no .ckptfs. */
+/* Calls FOUND for each draft that there is to go on with, which then owns it. SAY gets a sentence for each thing
+ * that was done or can't be: a draft that can't be taken up stays as it is. Of reading the directory; 0 if there is
+ * no .ckptfs. */
 struct recovery {
 	void (*found)(void *arg, struct draft *d);
 	void (*say)(void *arg, const char *text);

@@ -1,7 +1,8 @@
 /* src/commit/written.h: files of a draft, as a commit reads them beside those who write.
  *
- * The draft's lock is only held to open one. Nobody may have changed the draft since it was frozen, else what is read does
- * not count: whoever is in the middle of reading finds that out at the end, when the draft is sealed (commit/commit.c). */
+ * The draft's lock is only held to open one. Nobody may have changed the draft since it was frozen, else what is
+ * read does not count: whoever is in the middle of reading finds that out at the end, when the draft is sealed
+ * (commit/commit.c). */
 #pragma once
 #include "commit/plan.h"
 #include "draft/staged.h"

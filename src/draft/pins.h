@@ -9,6 +9,6 @@ int draft_add_pin(struct draft *d, struct step *s, int from, struct err *e);
 /* The number of what was pinned as NAME earlier. As pin_open. */
 int draft_pin_by_name(struct draft *d, struct bytes name, struct err *e);
 
-/* Pins S, whose files are in FROM, for a commit that is under way, without the draft's lock: others' changes, which may pin
- * too, wait meanwhile. OUT is a copy of the pin, good as long as the draft. As pin_make. */
+/* Pins S, whose files are in FROM, for a commit that is under way, without the draft's lock: others' changes, which
+ * may pin too, wait meanwhile. OUT is a copy of the pin, good as long as the draft. As pin_make. */
 int draft_pin_beside(struct draft *d, struct step *s, int from, struct pin *out, struct err *e);

@@ -14,8 +14,8 @@ void draft_lock_alone(struct draft *d)
 		pthread_cond_wait(&d->unsealed, &d->lock);
 }
 
-/* A change that was made before the call is in the commit that was waited for: either it came before that was sealed, and
- * then it was seen, or it had to wait for the end itself. */
+/* A change that was made before the call is in the commit that was waited for: either it came before that was
+ * sealed, and then it was seen, or it had to wait for the end itself. */
 enum draft_turn draft_begin_commit(struct draft *d)
 {
 	uint64_t before = d->commits;

@@ -8,18 +8,19 @@
  *                  directory. What changes the draft, or opens a file of it for writing, waits. All that only looks goes
  *                  on.
  *
- * `changes` tells a commit whether something has changed since it looked: every change counts it up, with the lock held,
- * and a write does so before its first byte and after its last. */
+ * `changes` tells a commit whether something has changed since it looked: every change counts it up, with the lock
+ * held, and a write does so before its first byte and after its last. */
 #pragma once
 #include "draft/draft_state.h"
 
-/* Takes the lock, when the draft is not sealed: for a change. Whether the draft has ended meanwhile is to be asked then. */
+/* Takes the lock, when the draft is not sealed: for a change. Whether the draft has ended meanwhile is to be asked
+ * then. */
 void draft_lock_to_change(struct draft *d);
 
 /* Takes the lock, when no commit is under way: for what ends or renames the draft. */
 void draft_lock_alone(struct draft *d);
 
-/* --- for a commit: the lock is held, and let go while it waits --------------------------------------------------------- */
+/* --- for a commit: the lock is held, and let go while it waits ---------------------------------------------- */
 
 enum draft_turn {
 	TURN_OURS, /* the commit is under way, until draft_end_commit */

@@ -1,10 +1,11 @@
-/* src/draft/staged.h: what a draft holds of a file of its own (draft/draft.h), and whether that can be committed. The draft's lock is
- * held where nothing else is said; not for staged_saw and staged_cut. */
+/* src/draft/staged.h: what a draft holds of a file of its own (draft/draft.h), and whether that can be committed.
+ * The draft's lock is held where nothing else is said; not for staged_saw and staged_cut. */
 #pragma once
 #include "draft/draft_state.h"
 #include "format/npy.h"
 
-/* N bytes at P were written at OFF: as long as they come one behind the other from the start on, their checksum is kept. */
+/* N bytes at P were written at OFF: as long as they come one behind the other from the start on, their checksum is
+ * kept. */
 void staged_saw(struct staged *s, const uint8_t *p, size_t n, uint64_t off);
 
 /* The file was cut, or changed otherwise; with SIZE 0 it is as new. */
@@ -18,7 +19,8 @@ struct staged_sum {
 };
 struct staged_sum staged_sum(struct staged *s);
 
-/* The checksum of the bytes from FROM to the end of SRC, of which SUM was known: so, or they are read. No lock is needed. */
+/* The checksum of the bytes from FROM to the end of SRC, of which SUM was known: so, or they are read. No lock is
+ * needed. */
 int staged_crc(const struct staged_sum *sum, const struct source *src, uint64_t from, uint32_t *out,
 	       struct err *e);
 

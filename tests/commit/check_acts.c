@@ -1,5 +1,5 @@
-/* A commit beside others (src/commit/commit.c, src/draft/seal.h): what goes on while it is held up, and what of that is in the
- * step. */
+/* A commit beside others (src/commit/commit.c, src/draft/seal.h): what goes on while it is held up, and what of
+ * that is in the step. */
 #include "base/cleanup.h"
 #include "commit/check_commit.h"
 #include "commit/hold.h"

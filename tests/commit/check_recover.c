@@ -1,4 +1,5 @@
-/* Tests of src/commit/record.[ch] and recover.[ch]: a process ends in the middle of a commit, and the next one looks. */
+/* Tests of src/commit/record.[ch] and recover.[ch]: a process ends in the middle of a commit, and the next one
+ * looks. */
 #include "commit/check_commit.h"
 #include "commit/hold.h"
 #include "commit/record.h"

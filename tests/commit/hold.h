@@ -2,13 +2,13 @@
  * --wrap=fsync and --wrap=pthread_cond_wait. */
 #pragma once
 
-/* The files that a commit syncs, by the end of their paths: in this order. The directory itself is synced twice, before and
- * after the index is linked there. */
+/* The files that a commit syncs, by the end of their paths: in this order. The directory itself is synced twice,
+ * before and after the index is linked there. */
 #define SYNC_PACKED "/commit/packed"
 #define SYNC_INDEX  "/commit/index"
 
-/* What happens when the file whose path ends in END is synced for the N-th time from now on: ACT is called with ARG, in the
- * thread that syncs; what it returns is the error, or 0. */
+/* What happens when the file whose path ends in END is synced for the N-th time from now on: ACT is called with
+ * ARG, in the thread that syncs; what it returns is the error, or 0. */
 typedef int (*hold_fn)(void *arg);
 void hold_at(const char *end, unsigned n, hold_fn act, void *arg);
 
