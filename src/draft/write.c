@@ -127,6 +127,8 @@ static void await_closing(struct draft *d)
 void draft_await_writes(struct draft *d)
 {
 	await_closing(d);
+	draft_seal(d); /* else new ones might begin for ever */
 	while (d->in_flight)
 		pthread_cond_wait(&d->quiet, &d->lock);
+	draft_unseal(d);
 }
