@@ -171,14 +171,17 @@ static enum fate decide(struct act *a, int r)
 	return fate;
 }
 
-static void settle_locked(struct act *a, enum fate fate)
+/* OLD: what is left on disk of a draft that ends. */
+static void settle_locked(struct act *a, enum fate fate, const char *old)
 {
 	struct draft *d = a->plan.d;
 
-	if (fate == FATE_ENDS)
+	if (fate == FATE_ENDS) {
+		memcpy(d->old, old, sizeof d->old);
 		atomic_store(&d->ended, true);
-	else if (fate == FATE_GOES_ON)
+	} else if (fate == FATE_GOES_ON) {
 		draft_go_on(d);
+	}
 	if (fate != FATE_STAYS) {
 		free(d->published);
 		d->published = NULL;
@@ -193,22 +196,20 @@ static int settle(struct act *a, int r, struct err *why)
 {
 	struct draft *d = a->plan.d;
 	enum fate fate = decide(a, r);
-	char old[DRAFTS_OLD_SIZE];
-	int left = 0;
+	char old[DRAFTS_OLD_SIZE] = "";
+	int retired = 0;
 
 	if (fate == FATE_ENDS) {
-		left = drafts_retire(d->top, d->folder, old, r < 0 ? NULL : why);
-		fate = left < 0 ? FATE_STAYS : fate;
+		retired = drafts_retire(d->top, d->folder, old, r < 0 ? NULL : why);
+		fate = retired < 0 ? FATE_STAYS : fate;
 	}
-	r = r < 0 ? r : left;
+	r = r < 0 ? r : retired;
 	pthread_mutex_lock(&d->lock);
-	settle_locked(a, fate);
+	settle_locked(a, fate, old);
 	draft_note_result(d, r, why); /* what failed on the way did no harm */
 	draft_end_commit(d, r);
 	pthread_mutex_unlock(&d->lock);
-	if (fate == FATE_ENDS)
-		left = drafts_sweep(d->top, old, r < 0 ? NULL : why);
-	return r < 0 ? r : left;
+	return r;
 }
 
 int commit(struct draft *d, const struct commit_config *c, struct commit_done *done, struct err *e)

@@ -54,7 +54,8 @@ struct commit_done {
 	struct rescue rescue; /* what recognises it, if it has a base */
 };
 
-/* Commits D, which has then ended, unless files of it are open for writing: these stay, and it goes on.
+/* Commits D, which has then ended, unless files of it are open for writing: these stay, and it goes on. What is left on
+ * disk of one that has ended (DONE->ended) draft_sweep removes, when others have gone on to the step.
  * -EINVAL: something in it was refused; or of the calls that failed: then the draft is as it was, and why is
  * noted in it. */
 int commit(struct draft *d, const struct commit_config *c, struct commit_done *done, struct err *e);

@@ -109,8 +109,11 @@ int drafts_retire(int top, const char *folder, char old[DRAFTS_OLD_SIZE], struct
 int drafts_sweep(int top, const char *old, struct err *e)
 {
 	CLEANUP(closep) int drafts = drafts_open(top);
-	int r = drafts < 0 ? err_sys(e, drafts, DRAFTS) : io_remove_all(drafts, old, e);
 
-	io_remove_folder(top, DRAFTS, NULL); /* if it is empty */
-	return r;
+	return drafts < 0 ? err_sys(e, drafts, DRAFTS) : io_remove_all(drafts, old, e);
+}
+
+void drafts_tidy(int top)
+{
+	io_remove_folder(top, DRAFTS, NULL);
 }

@@ -38,5 +38,8 @@ enum { DRAFTS_OLD_SIZE = 32 };
 /* Renames the draft's folder FOLDER to an old one's name, OLD: by that the draft has ended. As io_move_new. */
 int drafts_retire(int top, const char *folder, char old[DRAFTS_OLD_SIZE], struct err *e);
 
-/* Removes OLD, and .ckptfs/drafts if it is empty then. The next mount removes what stays. */
+/* Removes that. What stays of it the next mount removes. */
 int drafts_sweep(int top, const char *old, struct err *e);
+
+/* Removes .ckptfs/drafts if it is empty. Nobody may be making a draft meanwhile. */
+void drafts_tidy(int top);

@@ -288,15 +288,34 @@ int draft_take_up(const struct draft_config *c, const char *folder, struct draft
 	return 0;
 }
 
-int draft_discard(struct draft *d, struct err *e)
+int draft_retire(struct draft *d, struct err *e)
 {
-	char old[DRAFTS_OLD_SIZE];
-	int r = drafts_retire(d->top, d->folder, old, e);
+	int r = drafts_retire(d->top, d->folder, d->old, e);
 
 	if (r < 0) /* it is there as it was */
-		return r;
-	atomic_store(&d->ended, true);
-	return drafts_sweep(d->top, old, e);
+		*d->old = 0;
+	else
+		atomic_store(&d->ended, true);
+	return r;
+}
+
+int draft_sweep(struct draft *d, struct err *e)
+{
+	int r = *d->old ? drafts_sweep(d->top, d->old, e) : 0;
+
+	*d->old = 0;
+	return r;
+}
+
+int draft_discard(struct draft *d, struct err *e)
+{
+	int r = draft_retire(d, e);
+
+	if (r == 0) {
+		r = draft_sweep(d, e);
+		drafts_tidy(d->top);
+	}
+	return r;
 }
 
 int draft_rename_step(struct draft *d, const char *name, struct err *e)

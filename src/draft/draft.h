@@ -79,7 +79,13 @@ int draft_take_up(const struct draft_config *c, const char *folder, struct draft
 struct draft *draft_ref(struct draft *d);
 void draft_unref(struct draft *d);
 
-/* Removes it from disk. It has ended, unless nothing could be done: then it goes on. The lock is held. */
+/* Takes its name on disk away. It has ended, unless nothing could be done: then it goes on. The lock is held. */
+int draft_retire(struct draft *d, struct err *e);
+
+/* Removes what is left on disk of D, which has ended. For whoever has ended it, and without the lock: it may take long. */
+int draft_sweep(struct draft *d, struct err *e);
+
+/* Both; and drafts_tidy. */
 int draft_discard(struct draft *d, struct err *e);
 
 /* The number of S among the pins, which it becomes if it is none yet; its files are in FROM. As pin_make. The

@@ -39,6 +39,7 @@
  *
  * An item whose name was removed is `gone`: it lives on in the files that have it open. */
 #pragma once
+#include "directory/drafts_list.h"
 #include "draft/draft.h"
 #include "draft/pin.h"
 
@@ -150,6 +151,7 @@ struct draft {
 	int64_t changed_at; /* ms of CLOCK_MONOTONIC */
 	atomic_bool
 		ended; /* committed or discarded: nothing is written any more. Set with the lock held */
+	char old[DRAFTS_OLD_SIZE]; /* what is left of it on disk then; or empty */
 	bool born; /* a new step, and committed: what is in it is in the step of that name */
 	char *published; /* the step that it has become, where only the state file does not say so yet; or NULL */
 	struct err failure; /* of the last commit; code 0: none, or it was changed since */

@@ -1,5 +1,6 @@
 #include "view/drafts.h"
 #include "base/cleanup.h"
+#include "directory/drafts_list.h"
 #include "draft/draft_state.h"
 #include "view/attr.h"
 #include "view/folder.h"
@@ -224,22 +225,32 @@ int view_draft_need_new(struct view *v, struct node *n, const struct draft_owner
 	return r;
 }
 
-void view_draft_leave(struct view *v, struct node *n, struct draft *d)
+int view_draft_leave(struct view *v, struct node *n, struct draft *d, struct err *e)
 {
 	CLEANUP(closep) int top = folder_open_parent(v, n, NULL);
+	struct node *folder = n->parent;
+	int r;
 
-	view_take_turn(v, &n->parent->drafting);
+	view_take_turn(v, &folder->drafting);
 	pthread_mutex_lock(&v->lock);
 	n->draft = NULL;
 	n->next_dynamic = d->first_dynamic + d->n_dynamic;
 	v->drafts--;
-	n->parent->drafts--;
 	pthread_cond_broadcast(&v->done);
 	pthread_mutex_unlock(&v->lock);
-	unlock_if_idle(n->parent, top);
-	view_end_turn(v, &n->parent->drafting);
+	view_end_turn(v, &folder->drafting);
+	r = draft_sweep(d, e); /* as long as the folder is locked */
+	view_take_turn(v, &folder->drafting);
+	pthread_mutex_lock(&v->lock);
+	folder->drafts--;
+	pthread_mutex_unlock(&v->lock);
+	if (top >= 0)
+		drafts_tidy(top);
+	unlock_if_idle(folder, top);
+	view_end_turn(v, &folder->drafting);
 	draft_unref(d); /* the node's */
 	view_forget(v, node_id(n, NODE_ROOT_ID), 1);
+	return r;
 }
 
 void view_draft_await(struct view *v, const struct node *n, const struct draft *d)

@@ -102,7 +102,7 @@ int view_draft_discard(struct view *v, struct node *n, struct draft *d, struct b
 		open_number_orphans(v, n, d);
 		list_forgotten(n, d, &own);
 		list_moved_folders(d, &moved);
-		r = draft_discard(d, e);
+		r = draft_retire(d, e);
 		if (d->ended)
 			number_moved_folders(v, n, d, &moved);
 	}
@@ -115,7 +115,7 @@ int view_draft_discard(struct view *v, struct node *n, struct draft *d, struct b
 		return 0;
 	}
 	drop_pages(n, d, &own);
-	view_draft_leave(v, n, d);
+	r = view_draft_leave(v, n, d, e);
 	if (changes)
 		buf_add(changes, own.p, own.n);
 	return r;
@@ -271,17 +271,20 @@ static int commit_beside_others(struct view *v, struct node *n, struct draft *d,
 }
 
 /* What there is to do in the view when N's draft D was committed. COUNT variables differed. */
-static void after_commit(struct view *v, struct node *n, struct draft *d, struct ending *ending,
-			 const struct commit_done *done, uint32_t count)
+static int after_commit(struct view *v, struct node *n, struct draft *d, struct ending *ending,
+			const struct commit_done *done, uint32_t count, struct err *e)
 {
+	int r = 0;
+
 	drop_pages(n, d, &ending->changes);
 	if (done->ended) {
 		keep_numbers(v, n, d, (char *)done->name.p, &ending->changes);
-		view_draft_leave(v, n, d);
+		r = view_draft_leave(v, n, d, e);
 	}
 	if (done->result != COMMIT_DONE)
-		return;
+		return r;
 	view_tell(v, "%s: committed, changes: %u", (char *)done->name.p, count);
+	return r;
 }
 
 int view_draft_commit(struct view *v, struct node *n, struct draft *d, struct buf *changes,
@@ -290,21 +293,20 @@ int view_draft_commit(struct view *v, struct node *n, struct draft *d, struct bu
 	struct ending ending = {.view = v, .node = n};
 	struct commit_done done = {.result = COMMIT_NOTHING};
 	uint32_t count = draft_count(d);
-	int r = commit_beside_others(v, n, d, &ending, &done, e);
+	int r = commit_beside_others(v, n, d, &ending, &done, e), swept = 0;
 
-	if (r < 0)
-		folder_wrap(n->parent, err_wrap(e, r, "%s", n->place->name), e);
 	if (done.result == COMMIT_LATE) {
 		view_draft_await(v, n, d);
 	} else if (done.ended || (done.result == COMMIT_DONE && r == 0)) {
-		after_commit(v, n, d, &ending, &done, count);
+		swept = after_commit(v, n, d, &ending, &done, count, r < 0 ? NULL : e);
 		if (changes)
 			buf_add(changes, ending.changes.p, ending.changes.n);
 	}
 	buf_release(&ending.changes);
 	buf_release(&ending.moved);
 	buf_release(&done.name);
-	return r;
+	r = r < 0 ? r : swept;
+	return r < 0 ? folder_wrap(n->parent, err_wrap(e, r, "%s", n->place->name), e) : 0;
 }
 
 /* Discards what is left of N's draft after its commit because files are open: it is what was committed. */

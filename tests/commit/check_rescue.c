@@ -15,6 +15,7 @@ static void setup(void)
 	trial_begin(&trial, false);
 	must(trial_write(&trial, "hidden/new.npy", SMALL, 1, &e), &e);
 	must(commit(trial.d, &trial_commit_config, &done, &e), &e);
+	must(draft_sweep(trial.d, &e), &e);
 	ck_assert_str_eq((char *)done.name.p, NEXT);
 	rescue = done.rescue;
 	buf_release(&done.name);

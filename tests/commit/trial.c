@@ -52,11 +52,14 @@ int trial_commit(struct trial *t, enum commit_result *result, struct err *e)
 {
 	struct commit_done done = {.result = COMMIT_NOTHING};
 	int r = commit(t->d, &trial_commit_config, &done, e);
+	int swept = done.ended ? draft_sweep(t->d, r < 0 ? NULL : e) : 0;
 
+	if (done.ended)
+		drafts_tidy(t->top.fd);
 	rescue_release(&done.rescue);
 	buf_release(&done.name);
 	*result = done.result;
-	return r;
+	return r < 0 ? r : swept;
 }
 
 static void *run_commit(void *arg)

@@ -98,12 +98,14 @@ START_TEST(a_retired_draft_is_none_before_it_is_gone)
 	ck_assert_uint_eq(drafts_count(f.fd), 1);
 	ck_assert(is_there(&f, ".ckptfs/drafts/%old.1/tree/w.npy"));
 	ck_assert_int_eq(drafts_sweep(f.fd, old, &e), 0);
+	drafts_tidy(f.fd);
 	ck_assert(!is_there(&f, ".ckptfs/drafts/%old.1"));
 	ck_assert_int_eq(drafts_retire(f.fd, "m-0", old, &e), -ENOENT);
 	/* the last takes the folder along */
 	ck_assert_int_eq(drafts_remove_old(f.fd, &e), 0);
 	ck_assert_int_eq(drafts_retire(f.fd, "%25odd", old, &e), 0);
 	ck_assert_int_eq(drafts_sweep(f.fd, old, &e), 0);
+	drafts_tidy(f.fd);
 	ck_assert(!is_there(&f, ".ckptfs/drafts"));
 }
 END_TEST

@@ -142,11 +142,14 @@ int trial_commit(struct trial *t, struct err *e)
 {
 	struct commit_done done = {.result = COMMIT_NOTHING};
 	int r = commit(t->d, &commit_config, &done, e);
+	int swept = done.ended ? draft_sweep(t->d, r < 0 ? NULL : e) : 0;
 
+	if (done.ended)
+		drafts_tidy(t->top);
 	rescue_release(&t->rescue);
 	t->rescue = done.rescue;
 	buf_release(&done.name);
-	return r;
+	return r < 0 ? r : swept;
 }
 
 static void found(void *arg, struct draft *d)
