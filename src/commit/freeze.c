@@ -1,6 +1,7 @@
 #include "commit/freeze.h"
 #include "base/cleanup.h"
 #include "draft/items.h"
+#include "draft/overlay.h"
 #include "draft/walk.h"
 #include "message/object_graph.h"
 #include "step/sidecar.h"
@@ -60,14 +61,30 @@ static int freeze_variable(struct plan *p, struct draft_item *i, struct buf *pat
 	return r;
 }
 
-int freeze(struct plan *p, struct err *e)
+/* What has an item, and what shows in a folder that was moved. */
+static int freeze_changed(struct plan *p)
 {
 	CLEANUP(buf_release) struct buf path = {0};
 	struct draft *d = p->d;
-	struct draft_walk w = {.below = d->root};
-	struct draft_glance g;
+	struct draft_walk w = {.below = d->root, .changed_only = true};
 	struct draft_item *i;
-	int r = draft_can_go_on(d, e), walked;
+	int r = 0, walked;
+
+	while (r == 0 && (i = draft_walk(d, &w))) {
+		if (draft_is_variable(i))
+			r = freeze_variable(p, i, &path);
+		if (!i->refs) /* it is made up */
+			overlay_note_claimed(p->claimed, i->index);
+	}
+	walked = draft_walk_end(&w);
+	return r < 0 ? r : walked;
+}
+
+int freeze(struct plan *p, struct err *e)
+{
+	struct draft *d = p->d;
+	struct draft_glance g;
+	int r = draft_can_go_on(d, e);
 
 	if (r < 0)
 		return r;
@@ -76,12 +93,12 @@ int freeze(struct plan *p, struct err *e)
 		d->object_based || draft_find(d, d->root, OBJECT_GRAPH_KEY ".npy", &g) != NULL;
 	p->meta = freeze_text(p, TEXT_META_GRAPH);
 	p->debug = freeze_text(p, TEXT_DEBUG_INFO);
-	r = freeze_pins(p);
-	while (r == 0 && (i = draft_walk(d, &w)))
-		if (draft_is_variable(i))
-			r = freeze_variable(p, i, &path);
-	walked = draft_walk_end(&w);
-	r = r < 0 ? r : walked;
+	p->tree = d->tree;
+	if (p->tree)
+		p->claimed = overlay_copy_claimed(d);
+	r = !p->tree || p->claimed ? freeze_pins(p) : -ENOMEM;
+	if (r == 0)
+		r = freeze_changed(p);
 	return r < 0 ? err_set(e, r, "no memory") : 0;
 }
 

@@ -3,6 +3,7 @@
 #include "commit/same.h"
 #include "commit/written.h"
 #include "draft/draft_state.h"
+#include "draft/overlay.h"
 #include "draft/pins.h"
 #include "format/dtype.h"
 #include "step/name.h"
@@ -41,6 +42,7 @@ void plan_release(struct plan *p)
 		old_release(&p->old[i]);
 	free(p->old);
 	free(p->pins);
+	free(p->claimed);
 	buf_release(&p->paths);
 	buf_release(&p->keys);
 	buf_release(&p->wants);
@@ -341,9 +343,33 @@ static int complete_pin(struct plan *p, uint32_t pin, struct err *e)
 	return r;
 }
 
+/* What the base shows, and nothing was done with. */
+static int add_unchanged(struct plan *p, struct err *e)
+{
+	const struct tree *t = p->tree;
+	int r = 0;
+
+	for (uint32_t i = 0; t && i < t->n_files && r == 0; i++) {
+		const struct tree_file *f = &t->files[i];
+		struct want w = {.path = p->paths.n,
+				 .of_var = f->var,
+				 .expect_pin = DRAFT_NONE,
+				 .expect_var = DRAFT_NONE};
+
+		if (overlay_claims(p->claimed, tree_file_index(i)))
+			continue;
+		r = buf_add(&p->paths, f->stem, f->n);
+		if (r == 0)
+			r = buf_add(&p->paths, ".npy", sizeof ".npy");
+		if (r == 0)
+			r = buf_add(&p->wants, &w, sizeof w);
+	}
+	return r < 0 ? err_set(e, r, "no memory") : 0;
+}
+
 int plan_make(struct plan *p, struct err *e)
 {
-	int r = 0;
+	int r = add_unchanged(p, e);
 
 	for (uint32_t i = 0; i < p->n_pins && r == 0; i++)
 		r = complete_pin(p, i, e);

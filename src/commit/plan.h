@@ -70,6 +70,8 @@ struct plan {
 	struct pin
 		*pins; /* [n_pins]: copies, each good as long as the draft. The base is the first */
 	uint32_t n_pins;
+	const struct tree *tree; /* of the base, or NULL; of its files */
+	uint64_t *claimed; /* these are something else by now: draft/overlay.h */
 	struct buf paths, keys, wants; /* struct want */
 	struct plan_text meta, debug;
 	struct old_step *old; /* [n_pins] */

@@ -9,9 +9,31 @@
 
 enum { WORD = 64 };
 
+static size_t claimed_words(const struct draft *d)
+{
+	return d->n_fixed / WORD + (size_t)1;
+}
+
+uint64_t *overlay_copy_claimed(const struct draft *d)
+{
+	uint64_t *copy = malloc(claimed_words(d) * sizeof *copy);
+
+	return copy ? memcpy(copy, d->claimed, claimed_words(d) * sizeof *copy) : NULL;
+}
+
+bool overlay_claims(const uint64_t *claimed, uint32_t index)
+{
+	return claimed[index / WORD] >> index % WORD & 1;
+}
+
+void overlay_note_claimed(uint64_t *claimed, uint32_t index)
+{
+	claimed[index / WORD] |= UINT64_C(1) << index % WORD;
+}
+
 static bool is_claimed(const struct draft *d, uint32_t index)
 {
-	return d->claimed[index / WORD] >> index % WORD & 1;
+	return overlay_claims(d->claimed, index);
 }
 
 static bool is_file(const struct draft *d, uint32_t index)
@@ -23,7 +45,7 @@ bool overlay_claim(struct draft *d, uint32_t index)
 {
 	if (is_claimed(d, index))
 		return false;
-	d->claimed[index / WORD] |= UINT64_C(1) << index % WORD;
+	overlay_note_claimed(d->claimed, index);
 	d->unclaimed_files -= is_file(d, index);
 	return true;
 }

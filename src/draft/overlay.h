@@ -10,8 +10,8 @@
 #pragma once
 #include "draft/draft_state.h"
 
-/* The items of a draft over T, which stays the caller's and has to stay as long as D has a tree; NULL: no base. -ENOMEM,
- * or of looking for the texts. */
+/* The items of a draft over T, which stays the caller's and has to stay as long as D has a tree; NULL: no base.
+ * -ENOMEM, or of looking for the texts. */
 int overlay_init(struct draft *d, const struct tree *t);
 void overlay_release(struct draft *d);
 
@@ -35,6 +35,11 @@ void overlay_hide(struct draft *d, struct draft_item *dir, const char *name);
 
 /* Has the base something with that index that is gone, or in an open file alone? */
 bool overlay_is_gone(const struct draft *d, uint32_t index);
+
+/* A copy of `claimed`, for the caller to free, and what it says of INDEX. NULL: no memory. */
+uint64_t *overlay_copy_claimed(const struct draft *d);
+bool overlay_claims(const uint64_t *claimed, uint32_t index);
+void overlay_note_claimed(uint64_t *claimed, uint32_t index);
 
 /* How many variables of the base are still there, or have another in their place. -ENOMEM. */
 int64_t overlay_count_kept(const struct draft *d);
