@@ -7,7 +7,6 @@
 #include "draft/file.h"
 #include "draft/items.h"
 #include "draft/overlay.h"
-#include "draft/seal.h"
 #include "draft/staged.h"
 #include "draft/walk.h"
 #include "step/name.h"
@@ -113,8 +112,9 @@ int draft_create(struct draft *d, uint32_t dir, const char *name, const struct d
 	struct draft_item *parent, *i;
 	int r;
 
-	draft_lock_to_change(d);
-	r = check_new(d, dir, name, false, &parent, e);
+	r = draft_lock_to_change_in(d, dir, dir);
+	if (r == 0)
+		r = check_new(d, dir, name, false, &parent, e);
 	if (r == 0) {
 		i = items_add(d, parent, name, strlen(name), DRAFT_STAGED, 0);
 		if (!i || items_stage(i, owner) < 0) {
@@ -141,8 +141,9 @@ int draft_mkdir(struct draft *d, uint32_t dir, const char *name, struct draft_it
 	struct draft_item *parent, *i;
 	int r;
 
-	draft_lock_to_change(d);
-	r = check_new(d, dir, name, true, &parent, e);
+	r = draft_lock_to_change_in(d, dir, dir);
+	if (r == 0)
+		r = check_new(d, dir, name, true, &parent, e);
 	if (r == 0) {
 		i = items_add(d, parent, name, strlen(name), DRAFT_DIR, 0);
 		CLEANUP(closep)
@@ -210,8 +211,9 @@ static int remove_named(struct draft *d, uint32_t dir, const char *name, bool fo
 	uint32_t index;
 	int r;
 
-	draft_lock_to_change(d);
-	r = need_dir(d, dir, &parent, e);
+	r = draft_lock_to_change_in(d, dir, dir);
+	if (r == 0)
+		r = need_dir(d, dir, &parent, e);
 	if (r == 0)
 		r = draft_check_open(d, e);
 	if (r == 0)
@@ -464,8 +466,9 @@ int draft_rename(struct draft *d, uint32_t from_dir, const char *from, uint32_t 
 
 	if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
-	draft_lock_to_change(d);
-	r = rename_locked(d, from_dir, from, to_dir, to, flags, e);
+	r = draft_lock_to_change_in(d, from_dir, to_dir);
+	if (r == 0)
+		r = rename_locked(d, from_dir, from, to_dir, to, flags, e);
 	pthread_mutex_unlock(&d->lock);
 	return r;
 }

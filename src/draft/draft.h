@@ -40,6 +40,10 @@ enum draft_what {
 
 #define DRAFT_NONE UINT32_MAX
 
+/* What a change of an item ends with that was in another place before a commit. The kernel gets -ESTALE, and then walks along
+ * the path again. */
+#define DRAFT_LOOK_AGAIN (-EREMCHG)
+
 /* Indexes of items that the base does not have start here; those of the others are the base's (step/tree.h). */
 #define DRAFT_DYNAMIC UINT32_C(0x80000000)
 

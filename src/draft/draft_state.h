@@ -148,6 +148,7 @@ struct draft {
 	uint32_t sealed; /* how many want it to be */
 	pthread_cond_t unsealed; /* it is not sealed any more, or no commit is under way */
 	uint64_t commits; /* counts those that succeeded */
+	uint64_t times_gone_on; /* after a commit, by draft_go_on */
 	int64_t changed_at; /* ms of CLOCK_MONOTONIC */
 	atomic_bool
 		ended; /* committed or discarded: nothing is written any more. Set with the lock held */

@@ -233,6 +233,7 @@ void draft_go_on(struct draft *d)
 	size_t n = count_staying(d);
 	struct held *held = calloc(n + 1, sizeof *held);
 
+	d->times_gone_on++;
 	if (!held || go_on_with(d, held, n, NULL) < 0)
 		lose(d, held, n);
 	held_release(d, held, n);

@@ -8,7 +8,6 @@
 #include "draft/file.h"
 #include "draft/items.h"
 #include "draft/overlay.h"
-#include "draft/seal.h"
 #include "draft/staged.h"
 #include "draft/write.h"
 
@@ -18,20 +17,21 @@ int draft_open(struct draft *d, uint32_t index, bool writing, bool truncate,
 	       struct draft_item **out, struct err *e)
 {
 	struct draft_item *i;
-	int r;
+	int r = 0;
 
 	if (writing) /* a file that is open for writing can't become a shard as it is */
-		draft_lock_to_change(d);
+		r = draft_lock_to_change_in(d, index, index);
 	else
 		pthread_mutex_lock(&d->lock);
-	r = overlay_need(d, index, &i);
+	if (r == 0)
+		r = overlay_need(d, index, &i);
 	if (r == -ENOMEM)
 		err_set(e, r, "no memory");
-	else if (r < 0 || draft_where(d, i) != WHERE_DRAFT)
+	else if (r != DRAFT_LOOK_AGAIN && (r < 0 || draft_where(d, i) != WHERE_DRAFT))
 		r = -ESTALE;
-	else if (i->what == DRAFT_DIR)
+	else if (r == 0 && i->what == DRAFT_DIR)
 		r = -EISDIR;
-	else if (writing)
+	else if (r == 0 && writing)
 		r = draft_check_open(d, e);
 	if (r == 0 && truncate)
 		r = draft_cut(d, i, NULL, 0, e);

@@ -1,10 +1,15 @@
 #include "draft/seal.h"
 
+void draft_await_unsealed(struct draft *d)
+{
+	while (d->sealed)
+		pthread_cond_wait(&d->unsealed, &d->lock);
+}
+
 void draft_lock_to_change(struct draft *d)
 {
 	pthread_mutex_lock(&d->lock);
-	while (d->sealed)
-		pthread_cond_wait(&d->unsealed, &d->lock);
+	draft_await_unsealed(d);
 }
 
 void draft_lock_alone(struct draft *d)

@@ -17,6 +17,9 @@
  * then. */
 void draft_lock_to_change(struct draft *d);
 
+/* The lock is held, and let go meanwhile. */
+void draft_await_unsealed(struct draft *d);
+
 /* Takes the lock, when no commit is under way: for what ends or renames the draft. */
 void draft_lock_alone(struct draft *d);
 

@@ -163,7 +163,7 @@ static int open_id(struct view *v, struct node *n, uint64_t id, struct how how, 
 			*out = o;
 			return 0;
 		}
-		again = o->draft && o->draft->ended;
+		again = o->draft && o->draft->ended && r != DRAFT_LOOK_AGAIN;
 		opened_unref(o);
 		if (!again)
 			return r;
@@ -236,7 +236,7 @@ static int open_any(struct view *v, uint64_t id, struct how how, struct view_fil
 	r = f ? open_id(v, n, id, how, &o, stable, e) : err_set(e, -ENOMEM, "no memory");
 	if (r < 0) {
 		free(f);
-		return r;
+		return r == DRAFT_LOOK_AGAIN ? -ESTALE : r;
 	}
 	file_init(f, v, n, id, o);
 	atomic_store(&f->written, how.truncate);
@@ -281,8 +281,11 @@ static int reopen(struct view_file *f, struct opened *old, bool writing, struct 
 {
 	struct opened *o;
 	bool stable;
-	int r = open_id(f->view, f->node, f->id, (struct how){writing, false}, &o, &stable, e);
+	int r;
 
+	do
+		r = open_id(f->view, f->node, f->id, (struct how){writing, false}, &o, &stable, e);
+	while (r == DRAFT_LOOK_AGAIN); /* it is the number that counts, wherever its name is */
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&f->lock);

@@ -42,6 +42,10 @@ static bool is_to_be_tried(struct attempt *a, struct view *v, uint64_t id, int *
 		bool ended = a->d->ended;
 
 		draft_unref(TAKE(a->d, NULL));
+		if (*r == DRAFT_LOOK_AGAIN) {
+			*r = -ESTALE;
+			return false;
+		}
 		if (*r != -ESTALE || !ended)
 			return false;
 	}

@@ -143,6 +143,87 @@ START_TEST(step_is_renamed_after_it)
 }
 END_TEST
 
+/* --- what a number stood for --------------------------------------------------------------------------------- */
+
+struct removal {
+	uint32_t dir;
+	int r;
+};
+
+static void *remove_biases(void *arg)
+{
+	struct removal *removal = arg;
+
+	removal->r = draft_unlink(trial.d, removal->dir, "biases.npy", NULL);
+	return NULL;
+}
+
+/* What comes of a removal in FOLDER that is asked for while the commit is held. */
+static int remove_meanwhile(const char *folder)
+{
+	struct removal removal = {.dir = trial_index(&trial, folder)};
+	pthread_t thread;
+	unsigned waits;
+
+	hold_first(trial.top.path, 1);
+	waits = waits_count();
+	ck_assert_int_eq(pthread_create(&thread, NULL, remove_biases, &removal), 0);
+	waits_await(waits + 1);
+	hold_release();
+	must(trial_join(&first), &first.e);
+	pthread_join(thread, NULL);
+	return removal.r;
+}
+
+static void move_output(void)
+{
+	struct draft *d = trial.d;
+	struct err e = {0};
+
+	must(draft_rename(d, d->root->index, "output", trial_index(&trial, "hidden"), "out", 0, &e),
+	     &e);
+}
+
+/* After the commit the number leads to hidden of the base, where it did. */
+START_TEST(change_in_a_folder_is_for_the_next_draft)
+{
+	ck_assert_int_eq(remove_meanwhile("hidden"), -ESTALE);
+}
+END_TEST
+
+/* And here to output, where nobody asked for anything. */
+START_TEST(change_in_a_folder_that_was_moved_is_looked_up_again)
+{
+	move_output();
+	ck_assert_int_eq(remove_meanwhile("hidden/out"), DRAFT_LOOK_AGAIN);
+}
+END_TEST
+
+START_TEST(change_in_a_folder_is_made_in_a_draft_that_goes_on)
+{
+	struct draft_item *i;
+	struct err e = {0};
+
+	must(draft_open(trial.d, trial_index(&trial, "hidden/new.npy"), true, false, &i, &e), &e);
+	ck_assert_int_eq(remove_meanwhile("hidden"), 0);
+	draft_close(trial.d, i, true);
+}
+END_TEST
+
+START_TEST(change_in_a_folder_that_was_moved_is_not_made_in_one_that_goes_on)
+{
+	struct draft_item *i;
+	struct err e = {0};
+
+	must(draft_open(trial.d, trial_index(&trial, "hidden/new.npy"), true, false, &i, &e), &e);
+	move_output();
+	ck_assert_int_eq(remove_meanwhile("hidden/out"), DRAFT_LOOK_AGAIN);
+	ck_assert(!trial.d->ended);
+	trial_item(&trial, "output/biases.npy");
+	draft_close(trial.d, i, true);
+}
+END_TEST
+
 TCase *waits_tests(void)
 {
 	TCase *t = tcase_create("waits");
@@ -154,5 +235,9 @@ TCase *waits_tests(void)
 	tcase_add_test(t, second_commit_tries_itself_if_the_first_fails);
 	tcase_add_test(t, discard_waits);
 	tcase_add_test(t, step_is_renamed_after_it);
+	tcase_add_test(t, change_in_a_folder_is_for_the_next_draft);
+	tcase_add_test(t, change_in_a_folder_that_was_moved_is_looked_up_again);
+	tcase_add_test(t, change_in_a_folder_is_made_in_a_draft_that_goes_on);
+	tcase_add_test(t, change_in_a_folder_that_was_moved_is_not_made_in_one_that_goes_on);
 	return t;
 }

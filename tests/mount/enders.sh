@@ -210,6 +210,34 @@ looks_go_on() {
   unmount
 }
 
+# A scope was moved, and is committed. What is asked of it meanwhile is not done in its old place.
+change_in_a_moved_scope() {
+  local what pid
+  for what in "unlink {}/bias.npy" "rmdir {}/empty" "rename {}/bias.npy {}/b.npy" "mkdir {}/new"; do
+    context="${what%% *} in a moved scope"
+    net
+    new_mountpoint
+    rm -f "$hook" "$hook".*
+    start_hooked "$source" -o commit=1
+    mkdir "$mnt/model-200/hidden/empty"
+    mv "$mnt/model-200/hidden" "$mnt/model-200/moved"
+    stat "$mnt"/model-200/moved/* >"$tmp/out" # so that the kernel knows them
+    hold_next_call
+    held
+    # shellcheck disable=SC2086 # one word for each argument
+    "$CKPTFS_PYTHON" -c 'import os, sys; getattr(os, sys.argv[1])(*sys.argv[2:])' ${what//'{}'/$mnt/model-200/moved} 2>"$tmp/err" &
+    pid=$!
+    asks "$pid"
+    release
+    # The kernel looks only paths up again, not the last name of one.
+    wait "$pid" || grep -qE "FileNotFoundError|Stale file handle" "$tmp/err" || fail "$context: $(tail -n 1 "$tmp/err")"
+    sync "$mnt/model-200"
+    check_equal "$context: steps" "$(steps "$mnt")" "model-100 model-200 model-201"
+    check_equal "$context: the old place" "$(cd "$mnt/model-200/hidden" && echo *)" "$(cd "$mnt/model-100/hidden" && echo *)"
+    unmount
+  done
+}
+
 # Two at once, and the timer is not one of them.
 two_syncs_at_once() {
   local first second
@@ -301,14 +329,5 @@ net
 mount_ckpt "$source" -o ro
 array "$tmp/e.npy" "np.full_like(np.load('$mnt/model-200/embedding.npy'), -1)"
 unmount
-if [ "$#" != 0 ]; then
-  "$@"
-  exit
-fi
-during_the_timers_commit
-looks_go_on
-two_syncs_at_once
-attributes_are_set
-both_are_told
-four_that_sync 300 sync
-four_that_sync 150 1
+run_tests during_the_timers_commit looks_go_on change_in_a_moved_scope two_syncs_at_once attributes_are_set both_are_told \
+  four_sync_each_write four_sync_beside_the_timer
