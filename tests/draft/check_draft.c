@@ -3,5 +3,6 @@
 
 int main(void)
 {
-	return suite_run("draft", (TCase *[]){changes_tests(), overlay_tests(), NULL});
+	return suite_run("draft", (TCase *[]){changes_tests(), overlay_tests(), pin_tests(),
+					      pin_complete_tests(), NULL});
 }

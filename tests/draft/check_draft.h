@@ -3,3 +3,5 @@
 
 TCase *changes_tests(void);
 TCase *overlay_tests(void);
+TCase *pin_tests(void);
+TCase *pin_complete_tests(void);
