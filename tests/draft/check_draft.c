@@ -4,5 +4,5 @@
 int main(void)
 {
 	return suite_run("draft", (TCase *[]){changes_tests(), overlay_tests(), pin_tests(),
-					      pin_complete_tests(), NULL});
+					      pin_complete_tests(), pin_loose_tests(), NULL});
 }

@@ -5,3 +5,4 @@ TCase *changes_tests(void);
 TCase *overlay_tests(void);
 TCase *pin_tests(void);
 TCase *pin_complete_tests(void);
+TCase *pin_loose_tests(void);
