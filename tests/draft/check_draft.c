@@ -4,5 +4,6 @@
 int main(void)
 {
 	return suite_run("draft", (TCase *[]){changes_tests(), overlay_tests(), pin_tests(),
-					      pin_complete_tests(), pin_loose_tests(), NULL});
+					      pin_complete_tests(), pin_loose_tests(), pins_tests(),
+					      staged_tests(), NULL});
 }

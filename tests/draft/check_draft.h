@@ -6,3 +6,5 @@ TCase *overlay_tests(void);
 TCase *pin_tests(void);
 TCase *pin_complete_tests(void);
 TCase *pin_loose_tests(void);
+TCase *pins_tests(void);
+TCase *staged_tests(void);

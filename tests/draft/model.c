@@ -1,5 +1,7 @@
 #include "draft/model.h"
 #include "base/cleanup.h"
+#include "base/crc32c.h"
+#include "draft/items.h"
 #include "draft/overlay.h"
 #include "draft/walk.h"
 #include "lib/step.h"
@@ -16,7 +18,7 @@ void must(int r, const struct err *e)
 
 /* --- a draft of a step with scopes ------------------------------------------------------------------------- */
 
-static struct draft_config config_of(const struct trial *t)
+struct draft_config trial_config(const struct trial *t)
 {
 	return (struct draft_config){.top = t->top.fd,
 				     .name = "base-0",
@@ -41,12 +43,13 @@ void trial_setup(struct trial *t, char *const *names, size_t n)
 						  .rank = 1,
 						  .dims = dims,
 						  .off = 4 * i,
-						  .size = 4}};
+						  .size = 4,
+						  .crc = crc32c_mask(crc32c(shard, 4))}};
 	step_put(&t->top, "base-0", 1, items, n);
 	folder_put(&t->top, bytes_of(shard, 4 * n), "base-0.data-00000-of-00001");
 	must(step_open_v2(t->top.fd, "base-0", VERIFY_OFF, &t->base, &e), &e);
 	must(tree_init(&t->tree, t->base, &e), &e);
-	c = config_of(t);
+	c = trial_config(t);
 	must(draft_begin(&c, t->base, &t->tree, t->top.fd, &t->d, &e), &e);
 	free(items);
 	free(shard);
@@ -58,6 +61,89 @@ void trial_teardown(struct trial *t)
 	tree_release(&t->tree);
 	step_unref(t->base);
 	folder_remove(&t->top);
+}
+
+int trial_take_up(struct trial *t, struct err *e)
+{
+	const struct draft_config c = trial_config(t);
+
+	draft_unref(t->d);
+	t->d = NULL;
+	return draft_take_up(&c, "base-0", &t->d, e);
+}
+
+/* --- its files --------------------------------------------------------------------------------------------- */
+
+struct draft_item *trial_find(const struct trial *t, const char *path)
+{
+	static struct draft_glance glances[2];
+	struct draft_item *i = t->d->root;
+	char copy[256], *rest = copy;
+	unsigned k = 0;
+
+	snprintf(copy, sizeof copy, "%s", path);
+	for (char *name; i && (name = strsep(&rest, "/"));)
+		i = draft_find(t->d, i, name, &glances[k++ % 2]);
+	return i;
+}
+
+uint32_t trial_index(const struct trial *t, const char *path)
+{
+	struct draft_item *i = *path ? trial_find(t, path) : t->d->root;
+
+	ck_assert_msg(i, "%s is not there", path);
+	return i->index;
+}
+
+static struct draft_item *create(const struct trial *t, const char *path)
+{
+	const struct draft_owner owner = {getuid(), getgid(), 0644};
+	const char *slash = strrchr(path, '/');
+	char folder[256] = "";
+	struct draft_item *i;
+	struct err e = {0};
+
+	if (slash)
+		snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
+	must(draft_create(t->d, trial_index(t, folder), slash ? slash + 1 : path, &owner, true, &i,
+			  &e),
+	     &e);
+	draft_item_unref(t->d, i); /* it has another as it is open */
+	return i;
+}
+
+struct draft_item *trial_open(const struct trial *t, const char *path)
+{
+	struct draft_item *i;
+	struct err e = {0};
+
+	if (!trial_find(t, path))
+		return create(t, path);
+	must(draft_open(t->d, trial_index(t, path), true, true, &i, &e), &e);
+	return i;
+}
+
+void trial_put(const struct trial *t, const char *path, struct bytes b)
+{
+	struct draft_item *i = trial_open(t, path);
+	struct err e = {0};
+
+	must(draft_write(t->d, i, NULL, b, 0, &e), &e);
+	draft_close(t->d, i, true);
+}
+
+struct buf trial_npy(const char *descr, const char *shape, size_t n)
+{
+	struct buf b = {0};
+	char dict[128];
+
+	snprintf(dict, sizeof dict, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", descr,
+		 shape);
+	buf_add(&b, "\x93NUMPY\1\0\x76\0", 10);
+	buf_printf(&b, "%-117s\n", dict);
+	for (size_t i = 0; i < n; i++)
+		buf_add_byte(&b, (uint8_t)(i + 1));
+	return b;
 }
 
 /* --- the model: each folder is a list of entries ----------------------------------------------------------- */
@@ -309,7 +395,7 @@ static void compare_taken_up(struct draft *d, struct draft_item *dir, const stru
 
 void model_take_up(const struct trial *t, const struct entry *root)
 {
-	const struct draft_config c = config_of(t);
+	const struct draft_config c = trial_config(t);
 	struct draft *d;
 	struct err e = {0};
 

@@ -12,12 +12,33 @@ struct trial {
 	struct folder top;
 	struct step *base;
 	struct tree tree;
-	struct draft *d;
+	struct draft *d; /* or NULL */
 };
 
 /* A draft over a step with N variables of one element, which NAMES are. */
 void trial_setup(struct trial *t, char *const *names, size_t n);
 void trial_teardown(struct trial *t);
+struct draft_config trial_config(const struct trial *t);
+
+/* Lets the draft go, and takes it up again from disk; if that fails there is none. */
+int trial_take_up(struct trial *t, struct err *e);
+
+/* --- its files: paths are from the root on, without a '/' at their start ------------------------------------ */
+
+/* NULL: it is not there. Good until the next but one is asked for. */
+struct draft_item *trial_find(const struct trial *t, const char *path);
+uint32_t trial_index(const struct trial *t, const char *path); /* "": the root */
+
+/* Open for writing, empty; made if need be. */
+struct draft_item *trial_open(const struct trial *t, const char *path);
+
+/* B as the whole file. */
+void trial_put(const struct trial *t, const char *path, struct bytes b);
+
+enum { NPY_HEADER = 128 };
+
+/* A .npy file with N bytes 1, 2 and so on behind its header. The caller releases it. */
+struct buf trial_npy(const char *descr, const char *shape, size_t n);
 
 /* --- the model: each folder is a list of entries ----------------------------------------------------------- */
 
