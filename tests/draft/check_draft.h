@@ -8,3 +8,4 @@ TCase *pin_complete_tests(void);
 TCase *pin_loose_tests(void);
 TCase *pins_tests(void);
 TCase *staged_tests(void);
+TCase *take_up_tests(void);
