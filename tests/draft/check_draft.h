@@ -2,6 +2,7 @@
 #include <check.h>
 
 TCase *changes_tests(void);
+TCase *go_on_tests(void);
 TCase *overlay_tests(void);
 TCase *pin_tests(void);
 TCase *pin_complete_tests(void);
