@@ -2,6 +2,7 @@
 #include <check.h>
 
 TCase *acts_tests(void);
+TCase *base_tests(void);
 TCase *waits_tests(void);
 TCase *failures_tests(void);
 TCase *recover_tests(void);

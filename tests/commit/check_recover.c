@@ -7,6 +7,7 @@
 #include "commit/trial.h"
 #include "draft/items.h"
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -144,6 +145,90 @@ START_TEST(what_is_another_s_is_not_taken_back)
 }
 END_TEST
 
+/* --- what can't be taken up ---------------------------------------------------------------------------------- */
+
+static void say_why(void *arg, const char *text)
+{
+	struct err *e = arg;
+
+	err_set(e, 0, "%s", text);
+}
+
+static void found_none(void *arg, struct draft *d)
+{
+	(void)arg;
+	draft_unref(d);
+	ck_abort_msg("it was taken up");
+}
+
+/* All is looked through, and what is there stays: nothing of it is committed. */
+static void assert_not_taken_up(const char *why)
+{
+	const struct draft_config c = trial_config(&trial);
+	struct err said = {0}, e = {0};
+	const struct recovery r = {found_none, say_why, &said};
+
+	draft_unref(trial.d);
+	trial.d = NULL;
+	must(recover(&c, &trial_commit_config, &r, &e), &e);
+	ck_assert_str_eq(said.text, why);
+	ck_assert(trial_has(&trial, ".ckptfs/drafts/" BASE "/tree/hidden/large.npy"));
+	ck_assert_uint_eq(trial_count(&trial, NEXT), 0);
+	ck_assert(trial_has(&trial, BASE ".index"));
+}
+
+static void put_link(const char *target, const char *name)
+{
+	unlinkat(trial.top.fd, name, 0);
+	ck_assert_int_eq(symlinkat(target, trial.top.fd, name), 0);
+}
+
+START_TEST(a_draft_with_a_link_to_nothing_stays)
+{
+	put_link(BASE "/none.npy", ".ckptfs/drafts/" BASE "/tree/x.npy");
+	assert_not_taken_up("a draft can't be taken up, and stays as it is: .ckptfs/drafts/" BASE
+			    ": x.npy: leads to " BASE "/none.npy, which is not there");
+}
+END_TEST
+
+START_TEST(a_draft_whose_base_is_none_stays)
+{
+	put_link("../../..", ".ckptfs/drafts/" BASE "/base");
+	assert_not_taken_up("a draft can't be taken up, and stays as it is: .ckptfs/drafts/" BASE
+			    ": base: leads to ../../.., expected a folder of steps");
+}
+END_TEST
+
+/* One that is sound is taken up beside it. */
+START_TEST(a_draft_beside_one_that_is_none_is_taken_up)
+{
+	ck_assert_int_eq(mkdirat(trial.top.fd, ".ckptfs/drafts/another", 0777), 0);
+	draft_unref(trial.d);
+	trial.d = NULL;
+	take_up();
+	ck_assert_ptr_nonnull(trial.d);
+	ck_assert(trial_read(&trial, "hidden/large.npy") == 3);
+	ck_assert(trial_has(&trial, ".ckptfs/drafts/another"));
+}
+END_TEST
+
+START_TEST(a_pipe_in_a_draft_is_not_committed)
+{
+	enum commit_result result;
+	struct err e = {0};
+
+	ck_assert_int_eq(mkfifoat(trial.top.fd, ".ckptfs/drafts/" BASE "/tree/x.npy", 0666), 0);
+	draft_unref(trial.d);
+	trial.d = NULL;
+	take_up();
+	ck_assert_int_eq(trial_commit(&trial, &result, &e), -EINVAL);
+	ck_assert_uint_eq(trial_count(&trial, NEXT), 0);
+	ck_assert(!trial.d->ended);
+}
+END_TEST
+
+/* --- the record ---------------------------------------------------------------------------------------------- */
+
 START_TEST(record_is_read_as_it_was_written)
 {
 	struct draft *d = trial.d;
@@ -200,6 +285,10 @@ TCase *recover_tests(void)
 	tcase_add_test(t, crash_when_the_shards_have_been_linked);
 	tcase_add_test(t, crash_when_the_index_has_been_linked);
 	tcase_add_test(t, what_is_another_s_is_not_taken_back);
+	tcase_add_test(t, a_draft_with_a_link_to_nothing_stays);
+	tcase_add_test(t, a_draft_whose_base_is_none_stays);
+	tcase_add_test(t, a_draft_beside_one_that_is_none_is_taken_up);
+	tcase_add_test(t, a_pipe_in_a_draft_is_not_committed);
 	tcase_add_test(t, record_is_read_as_it_was_written);
 	tcase_add_test(t, record_knows_what_was_moved);
 	return t;
