@@ -51,7 +51,11 @@ int held_fail_at_shard(void *arg, const char *from)
 
 int held_try(struct err *e)
 {
-	return pin_make(held.steps, held.top.fd, held.step, held.top.fd, "meta", &held.pin, e);
+	int r = pin_make(held.steps, held.top.fd, held.step, held.top.fd, "meta", &held.pin, e);
+
+	if (r < 0)
+		held.pin = (struct pin){0};
+	return r;
 }
 
 int held_open(const char *name, struct pin *out, struct err *e)
