@@ -13,6 +13,8 @@ static int open_locked(struct draft *d, struct draft_item *item, struct written 
 		f->fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
 		r = f->fd < 0 ? err_sys(e, -errno, "%s", item->name) : 0;
 		f->sum = staged_sum(s);
+		if (r == 0 && (r = source_of_fd(f->fd, &f->src, e)) < 0)
+			err_wrap(e, r, "%s", item->name);
 	}
 	if (!item->opens)
 		closep(&s->fd);
@@ -29,8 +31,6 @@ int written_open(const struct plan *p, struct draft_item *item, struct written *
 	r = d->changes == p->changes ? open_locked(d, item, f, e)
 				     : err_set(e, -EAGAIN, "the draft has changed");
 	pthread_mutex_unlock(&d->lock);
-	if (r == 0)
-		r = source_of_fd(f->fd, &f->src, e);
 	if (r < 0)
 		written_close(f);
 	return r;

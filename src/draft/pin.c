@@ -26,10 +26,24 @@ void pin_release(struct pin *p)
 	*p = (struct pin){0};
 }
 
+/* The one place that the link of a loose pin leads to is opened without following it: nobody can change it meanwhile. */
 int pin_dir(int steps_fd, const char *name, struct err *e)
 {
-	int fd = openat(steps_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char target[sizeof TO_DIRECTORY];
+	bool loose;
+	ssize_t n;
+	int fd;
 
+	if (strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
+		return err_set(e, -EUCLEAN, "%s: is no name of a pinned step", name);
+	n = readlinkat(steps_fd, name, target, sizeof target);
+	loose = n == (ssize_t)strlen(TO_DIRECTORY) && !memcmp(target, TO_DIRECTORY, (size_t)n);
+	if (n < 0 && errno != EINVAL) /* EINVAL: it is no link */
+		return err_sys(e, -errno, "%s", name);
+	if (n >= 0 && !loose)
+		return err_set(e, -EUCLEAN, "%s: leads elsewhere than to " TO_DIRECTORY, name);
+	fd = openat(steps_fd, loose ? TO_DIRECTORY : name,
+		    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	return fd < 0 ? err_sys(e, -errno, "%s", name) : fd;
 }
 
@@ -237,6 +251,7 @@ int pin_make(int steps_fd, int top, struct step *s, int from, const char *meta, 
 		r = check_same(s, fd, e);
 	}
 	if (r < 0) {
+		*out = (struct pin){0};
 		io_remove_all(steps_fd, (char *)name.p, NULL);
 		return r;
 	}
@@ -300,19 +315,30 @@ int pin_complete(struct pin *p, int dir, int top, enum verify_mode mode, struct 
 
 /* --- opening ----------------------------------------------------------------------------------------------- */
 
-/* The step in the folder; of several, in the checkpoint directory itself, the one of its name. */
-static const struct listed *find_step(const struct listing *l, const char *name)
+/* The step that was pinned under the first N bytes of NAME. */
+static const struct listed *find_named(const struct listing *l, const char *name, size_t n)
 {
 	CLEANUP(buf_release) struct buf entry = {0};
-	const struct listed *only = NULL;
 	bool clash;
 
-	if (name_to_entry(bytes_str(name), &entry, &clash) == 0 && buf_add_byte(&entry, 0) == 0)
-		only = listing_find(l, LISTED_STEP, (char *)entry.p);
-	for (uint32_t i = 0; i < l->n && !only; i++)
+	if (name_to_entry(bytes_of(name, n), &entry, &clash) < 0 || buf_add_byte(&entry, 0) < 0)
+		return NULL;
+	return listing_find(l, LISTED_STEP, (char *)entry.p);
+}
+
+/* The step in the folder of a pin. A loose one has the whole checkpoint directory: there it is the step of its name, or of
+ * what choose_name has put "~2" behind. */
+static const struct listed *find_step(const struct listing *l, const char *name, bool loose)
+{
+	const struct listed *step = find_named(l, name, strlen(name));
+	const char *tilde = strrchr(name, '~');
+
+	if (!step && loose && tilde)
+		step = find_named(l, name, (size_t)(tilde - name));
+	for (uint32_t i = 0; i < l->n && !step && !loose; i++)
 		if (l->items[i].kind == LISTED_STEP)
-			only = &l->items[i];
-	return only;
+			step = &l->items[i];
+	return step;
 }
 
 /* -ESTALE if the loose pin NAME does not lead to the step any more that it is of. */
@@ -350,9 +376,13 @@ int pin_open(int steps_fd, const char *name, const char *meta, enum verify_mode 
 
 	if (r < 0)
 		return r;
-	item = find_step(&l, name);
-	if (!item || !copy)
-		return err_set(e, item ? -ENOMEM : -ENOENT, "%s: no step in it", name);
+	item = find_step(&l, name, loose);
+	if (!copy)
+		return err_set(e, -ENOMEM, "no memory");
+	if (!item)
+		return err_set(e, -ENOENT, "%s: %s", name,
+			       loose ? "is gone, and could not be held by hard links"
+				     : "no step in it");
 	r = step_open(fd, &item->place, mode, &step, e);
 	if (r < 0)
 		return r;
@@ -366,7 +396,7 @@ int pin_open(int steps_fd, const char *name, const char *meta, enum verify_mode 
 		r = check_stamp(steps_fd, name, fd, item->place.file, e);
 	}
 	if (r < 0) {
-		step_unref(step);
+		pin_release(out);
 		return r;
 	}
 	out->name = TAKE(copy, NULL);

@@ -173,7 +173,7 @@ static int check_file(struct draft *d, const struct draft_item *i, bool not_yet,
 	int r = source_of_fd(i->staged->fd, &src, e);
 
 	at.over = expected(d, i, &at.of);
-	return r < 0 ? r : staged_parse(&src, &at, not_yet, &npy, e);
+	return r < 0 ? err_wrap(e, r, "%s", at.path) : staged_parse(&src, &at, not_yet, &npy, e);
 }
 
 void staged_note(struct draft_item *i, int r, const struct err *why)

@@ -148,7 +148,9 @@ static int read_item(struct reading *rd, struct draft_item *dir, int fd, const s
 	if (r < 0 && r != -ENOENT)
 		return type == DT_UNKNOWN ? r : err_set(e, r, "no memory");
 	if (i && (i->what == DRAFT_DIR) != (what == DRAFT_DIR))
-		return err_set(e, -EUCLEAN, "is a folder here and none in the base");
+		return err_set(e, -EUCLEAN,
+			       what == DRAFT_DIR ? "is a folder here and none in the base"
+						 : "is no folder here and one in the base");
 	if (!i)
 		i = items_add(d, dir, de->d_name, strlen(de->d_name), what, 0);
 	if (!i)

@@ -199,6 +199,19 @@ START_TEST(a_draft_whose_base_is_none_stays)
 }
 END_TEST
 
+/* Its variable must not get into a step of this one. */
+START_TEST(a_draft_that_leads_to_another_directory_stays)
+{
+	struct folder out = folder_new();
+
+	put_link(out.path, ".ckptfs/drafts/" BASE "/steps/another");
+	put_link("another/w.npy", ".ckptfs/drafts/" BASE "/tree/x.npy");
+	assert_not_taken_up("a draft can't be taken up, and stays as it is: .ckptfs/drafts/" BASE
+			    ": x.npy: another: leads elsewhere than to ../../../..");
+	folder_remove(&out);
+}
+END_TEST
+
 /* One that is sound is taken up beside it. */
 START_TEST(a_draft_beside_one_that_is_none_is_taken_up)
 {
@@ -287,6 +300,7 @@ TCase *recover_tests(void)
 	tcase_add_test(t, what_is_another_s_is_not_taken_back);
 	tcase_add_test(t, a_draft_with_a_link_to_nothing_stays);
 	tcase_add_test(t, a_draft_whose_base_is_none_stays);
+	tcase_add_test(t, a_draft_that_leads_to_another_directory_stays);
 	tcase_add_test(t, a_draft_beside_one_that_is_none_is_taken_up);
 	tcase_add_test(t, a_pipe_in_a_draft_is_not_committed);
 	tcase_add_test(t, record_is_read_as_it_was_written);

@@ -87,7 +87,8 @@ START_TEST(what_is_not_held_is_refused_when_it_was_removed)
 	held_delete(INDEX);
 	for (size_t i = 0; i < 2; i++)
 		held_delete(others[i]);
-	held_assert_not_opened(NAME, -ENOENT, NAME ": no step in it");
+	held_assert_not_opened(NAME, -ENOENT,
+			       NAME ": is gone, and could not be held by hard links");
 }
 END_TEST
 

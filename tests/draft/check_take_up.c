@@ -314,8 +314,8 @@ static const struct {
 	{"base-0", -EUCLEAN, "leads to base-0, which is not there"},
 	{"none/a.npy", -ENOENT, "none: No such file or directory"},
 	{"/etc/passwd", -ENOENT, ": No such file or directory"},
-	{"../tree/a.npy", -ENOENT, "..: no step in it"},
-	{"./a.npy", -ENOENT, ".: no step in it"},
+	{"../tree/a.npy", -EUCLEAN, "..: is no name of a pinned step"},
+	{"./a.npy", -EUCLEAN, ".: is no name of a pinned step"},
 	{"a.npy", -ENOENT, "a.npy: No such file or directory"},
 };
 
@@ -408,8 +408,9 @@ static const struct {
 	{"base-0", -EUCLEAN, "base: leads to base-0, expected a folder of steps"},
 	{"/steps/base-0", -EUCLEAN, "base: leads to /steps/base-0, expected a folder of steps"},
 	{"steps/none", -ENOENT, "none: No such file or directory"},
-	{"steps/.", -ENOENT, ".: no step in it"},
-	{"steps/base-0/base-0.index", -ENOTDIR, "base-0/base-0.index: Not a directory"},
+	{"steps/.", -EUCLEAN, ".: is no name of a pinned step"},
+	{"steps/../../../..", -EUCLEAN, "../../../..: is no name of a pinned step"},
+	{"steps/base-0/base-0.index", -EUCLEAN, "base-0/base-0.index: is no name of a pinned step"},
 };
 
 START_TEST(a_base_that_is_no_pin_is_refused)
@@ -493,6 +494,70 @@ START_TEST(what_was_not_moved_in_yet_is_removed)
 }
 END_TEST
 
+START_TEST(a_second_loose_pin_of_a_name_is_taken_up)
+{
+	struct err e = {0};
+
+	links_ask(links_refused, NULL);
+	refer_to_other(); /* pinned as other-5 */
+	ck_assert_int_eq(unlinkat(trial.top.fd, "other-5.index", 0), 0);
+	refer_to_other(); /* the step was saved again: new.npy -> other-5~2/v/w.npy */
+	must(trial_take_up(&trial, &e), &e);
+	assert_var("new.npy", "v/w");
+}
+END_TEST
+
+START_TEST(a_pin_that_leads_out_of_the_directory_is_refused)
+{
+	struct folder out = folder_new(), top = trial.top;
+	struct err e = {0};
+
+	trial.top = out;
+	put_other();
+	trial.top = top;
+	put_link(out.path, DRAFT "steps/evil");
+	put_link("evil/v/w.npy", TREE "x.npy");
+	ck_assert_int_eq(trial_take_up(&trial, &e), -EUCLEAN);
+	ck_assert_str_eq(e.text, ".ckptfs/drafts/base-0: x.npy: evil: leads elsewhere than to "
+				 "../../../..");
+	folder_remove(&out);
+}
+END_TEST
+
+START_TEST(a_loose_step_that_is_gone_is_named)
+{
+	struct err e = {0};
+
+	links_ask(links_refused, NULL);
+	refer_to_other();
+	ck_assert_int_eq(unlinkat(trial.top.fd, "other-5.index", 0), 0);
+	ck_assert_int_eq(trial_take_up(&trial, &e), -ENOENT);
+	ck_assert_str_eq(e.text, ".ckptfs/drafts/base-0: new.npy: other-5: is gone, and could not "
+				 "be held by hard links");
+}
+END_TEST
+
+START_TEST(a_file_in_place_of_a_scope_says_so)
+{
+	struct err e = {0};
+
+	folder_put(&trial.top, bytes_str("x"), TREE "s");
+	ck_assert_int_eq(trial_take_up(&trial, &e), -EUCLEAN);
+	ck_assert_str_eq(e.text, ".ckptfs/drafts/base-0: s: is no folder here and one in the base");
+}
+END_TEST
+
+START_TEST(a_pipe_that_is_refused_is_named)
+{
+	struct err e = {0};
+
+	ck_assert_int_eq(mkfifoat(trial.top.fd, TREE "a.npy", 0666), 0);
+	take_up();
+	ck_assert_int_eq(draft_check(trial.d, trial_find(&trial, "a.npy"), false, &e), -EINVAL);
+	ck_assert_str_eq(e.text, "a.npy: is not a regular file");
+}
+END_TEST
+
 static void add_hostile(TCase *t)
 {
 	const int n_links = sizeof links / sizeof *links, n_bases = sizeof bases / sizeof *bases;
@@ -530,6 +595,11 @@ TCase *take_up_tests(void)
 	tcase_add_test(t, owner_and_mode_are_those_of_the_file);
 	tcase_add_test(t, what_was_copied_by_reference_is_of_its_step);
 	tcase_add_test(t, a_reference_that_is_not_held_is_refused_when_its_step_was_replaced);
+	tcase_add_test(t, a_second_loose_pin_of_a_name_is_taken_up);
+	tcase_add_test(t, a_pin_that_leads_out_of_the_directory_is_refused);
+	tcase_add_test(t, a_loose_step_that_is_gone_is_named);
+	tcase_add_test(t, a_file_in_place_of_a_scope_says_so);
+	tcase_add_test(t, a_pipe_that_is_refused_is_named);
 	add_hostile(t);
 	return t;
 }
