@@ -300,7 +300,7 @@ int publish(struct plan *p, struct buf *name, struct err *e)
 int publish_in_state(int draft, int top, const char *state_name, const char *name, struct err *e)
 {
 	const struct step_place place = {.name = (char *)name, .format = STEP_V2};
-	int r = state_add_from(draft, top, state_name, &place, e);
+	int r = state_add(draft, top, state_name, &place, e);
 
 	return r < 0 ? err_wrap(e, r, "%s is committed, but not noted", name) : 0;
 }

@@ -119,22 +119,20 @@ static struct numbered find_highest(const struct listing *l, const char *name, b
 	return highest;
 }
 
-int step_next_name(const struct listing *l, const char *name, struct buf *out)
+/* Appends, with its NUL, the name of the step after the last of NAME's family that L lists. */
+static int print_next(const struct listing *l, const char *name, struct buf *out)
 {
-	CLEANUP(buf_release) struct buf next = {0};
 	bool padded;
 	struct numbered highest = find_highest(l, name, &padded);
-	int r = buf_add(&next, highest.head.p, highest.head.n);
+	int r = buf_add(out, highest.head.p, highest.head.n);
 
 	if (r == 0)
-		r = buf_add_byte(&next, '-');
+		r = buf_add_byte(out, '-');
 	if (r == 0)
-		r = print_number(highest.number + 1, padded ? highest.width : 1, &next);
+		r = print_number(highest.number + 1, padded ? highest.width : 1, out);
 	if (r == 0)
-		r = buf_add(&next, highest.tail.p, highest.tail.n);
-	if (r == 0)
-		r = buf_add_byte(&next, 0);
-	return r < 0 ? r : buf_add(out, next.p, next.n);
+		r = buf_add(out, highest.tail.p, highest.tail.n);
+	return r < 0 ? r : buf_add_byte(out, 0);
 }
 
 /* --- what the listing does not tell ------------------------------------------------------------------------ */
@@ -153,14 +151,11 @@ static int has_data(int dirfd, const char *name)
 {
 	CLEANUP(dir_closep) DIR *d = dir_open(dirfd, ".");
 	const struct dirent *de;
-	size_t prefix_n;
-	uint32_t of;
 
 	if (!d)
 		return -errno;
 	while ((de = dir_next(d)))
-		if (name_is_data(de->d_name, &prefix_n, &of) && prefix_n == strlen(name) &&
-		    !memcmp(de->d_name, name, prefix_n))
+		if (name_is_data_of(de->d_name, name))
 			return 1;
 	return -errno;
 }
@@ -196,7 +191,7 @@ int step_next_free(int dirfd, const struct listing *l, const char *name, struct 
 {
 	enum { TRIES = 1000 };
 	CLEANUP(buf_release) struct buf next = {0};
-	int r = step_next_name(l, name, &next);
+	int r = print_next(l, name, &next);
 
 	for (int i = 0; i < TRIES && r == 0; i++) {
 		CLEANUP(buf_release) struct buf taken = {0};
@@ -205,7 +200,7 @@ int step_next_free(int dirfd, const struct listing *l, const char *name, struct 
 		if (r != 0)
 			break;
 		buf_swap(&taken, &next);
-		r = step_next_name(l, (char *)taken.p, &next);
+		r = print_next(l, (char *)taken.p, &next);
 	}
 	if (r > 0)
 		r = buf_add(out, next.p, next.n);

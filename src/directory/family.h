@@ -12,11 +12,8 @@
 bool same_family(const char *a, const char *b);
 
 /* Appends, with its NUL, the prefix of the step after the last of NAME's family that L lists: its number is one
- * higher. If the family's numbers are padded with zeros it has as many digits. -ENOMEM. */
-int step_next_name(const struct listing *l, const char *name, struct buf *out);
-
-/* The same, but the first such prefix that is free. -EEXIST: the next 1000 are taken; -ENAMETOOLONG, -ENOMEM, or
- * what looking returns. */
+ * higher, or more where that is not free. If the family's numbers are padded with zeros it has as many digits.
+ * -EEXIST: the next 1000 are taken; -ENAMETOOLONG, -ENOMEM, or what looking returns. */
 int step_next_free(int dirfd, const struct listing *l, const char *name, struct buf *out,
 		   struct err *e);
 

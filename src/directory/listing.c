@@ -106,6 +106,14 @@ bool name_is_data(const char *name, size_t *prefix_n, uint32_t *of)
 	return false;
 }
 
+bool name_is_data_of(const char *name, const char *prefix)
+{
+	size_t n = strlen(prefix), prefix_n;
+	uint32_t of;
+
+	return name_is_data(name, &prefix_n, &of) && prefix_n == n && !strncmp(name, prefix, n);
+}
+
 /* 1, 0 or -ENOMEM. A file that can't be read is no table. */
 static int is_v1(int dirfd, const char *name)
 {

@@ -37,6 +37,9 @@ const struct listed *listing_find(const struct listing *l, enum listed_kind kind
  * of PREFIX, and OF is COUNT. */
 bool name_is_data(const char *name, size_t *prefix_n, uint32_t *of);
 
+/* Is NAME a V2 shard's of the step PREFIX? */
+bool name_is_data_of(const char *name, const char *prefix);
+
 /* The length of NAME without the "-00000-of-00002" in which a shard of a V1 set ends; OF is then the number of
  * shards. Else all of NAME, and OF is 0. */
 size_t name_without_shard(const char *name, uint32_t *of);

@@ -57,22 +57,17 @@ static void find_holder(int dir, char *out, size_t size)
 		fclose(f);
 }
 
-/* -EBUSY: a process on whatever machine has locked .ckptfs/lock. */
-static int check_file(int top, struct err *e)
+bool lock_is_held(int top, struct err *e)
 {
 	CLEANUP(closep) int fd = openat(top, LOCK, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct flock probe = whole_file();
 	char holder[200];
 
 	if (fd < 0 || fcntl(fd, F_OFD_GETLK, &probe) < 0 || probe.l_type == F_UNLCK)
-		return 0;
+		return false;
 	read_holder(fd, holder, sizeof holder);
-	return busy(holder, e);
-}
-
-bool lock_is_held(int top, struct err *e)
-{
-	return check_file(top, e) < 0;
+	busy(holder, e);
+	return true;
 }
 
 /* umount(8) does not wait for the daemon, which needs a moment to end. */
@@ -94,15 +89,15 @@ int lock_directory(struct lock *l, int top, struct err *e)
 {
 	CLEANUP(closep) int fd = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char holder[64];
-	int r;
 
 	*l = (struct lock){-1, -1};
 	if (fd < 0)
 		return err_sys(e, -errno, "the checkpoint directory");
 	if (lock_patiently(fd) == 0) {
-		r = check_file(top, e); /* another machine may have it */
-		l->dir = r < 0 ? -1 : TAKE(fd, -1);
-		return r;
+		if (lock_is_held(top, e)) /* by another machine */
+			return -EBUSY;
+		l->dir = TAKE(fd, -1);
+		return 0;
 	}
 	if (errno != EWOULDBLOCK)
 		return 0; /* the filesystem has no flock(2): .ckptfs/lock must do */

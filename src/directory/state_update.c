@@ -263,13 +263,8 @@ static int update(int made_in, int dirfd, const char *file, const struct change 
 	return err_set(e, -EBUSY, "%s: another program writes it all the time", file);
 }
 
-int state_add(int dirfd, const char *state_name, const struct step_place *place, struct err *e)
-{
-	return update(dirfd, dirfd, state_name, &(struct change){ADD, place, place}, e);
-}
-
-int state_add_from(int made_in, int dirfd, const char *state_name, const struct step_place *place,
-		   struct err *e)
+int state_add(int made_in, int dirfd, const char *state_name, const struct step_place *place,
+	      struct err *e)
 {
 	return update(made_in, dirfd, state_name, &(struct change){ADD, place, place}, e);
 }

@@ -15,12 +15,9 @@
 #include "step/step.h"
 
 /* Calls the step PLACE the latest, and lists it once, as the last. Makes the file if there is none, and overwrites
- * one that can't be parsed. */
-int state_add(int dirfd, const char *state_name, const struct step_place *place, struct err *e);
-
-/* The same; the new file is first made in the folder MADE_IN, where a crash leaves it. */
-int state_add_from(int made_in, int dirfd, const char *state_name, const struct step_place *place,
-		   struct err *e);
+ * one that can't be parsed. The new file is first made in the folder MADE_IN, where a crash leaves it. */
+int state_add(int made_in, int dirfd, const char *state_name, const struct step_place *place,
+	      struct err *e);
 
 /* Calls the step PLACE the latest, and leaves its place in the list; if it is not listed it becomes the last. Makes
  * and overwrites a file as state_add does. */

@@ -23,7 +23,7 @@ static int list_files(const struct step_files *f, const struct step_place *p, st
 		      struct err *e)
 {
 	CLEANUP(dir_closep) DIR *s = dir_open(f->top, ".");
-	size_t n = strlen(p->name), prefix;
+	size_t n = strlen(p->name);
 	const struct dirent *de;
 	uint32_t of;
 	int r = 0;
@@ -32,8 +32,7 @@ static int list_files(const struct step_files *f, const struct step_place *p, st
 		return err_sys(e, -errno, "the checkpoint directory");
 	while (r == 0 && (de = dir_read(s, &r))) {
 		bool own = p->format == STEP_V2
-				   ? name_is_data(de->d_name, &prefix, &of) && prefix == n &&
-					     !strncmp(de->d_name, p->name, n)
+				   ? name_is_data_of(de->d_name, p->name)
 				   : name_without_shard(de->d_name, &of) == n && of == p->shards &&
 					     !strncmp(de->d_name, p->name, n);
 

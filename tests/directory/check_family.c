@@ -133,7 +133,7 @@ START_TEST(the_next_step_has_the_next_number)
 	put_steps(&f, successors[_i].steps);
 	ck_assert_int_eq(listing_read(f.fd, "checkpoint", &l, NULL), 0);
 	ck_assert_int_eq(buf_add_str(&next, "dir/"), 0);
-	ck_assert_int_eq(step_next_name(&l, successors[_i].name, &next), 0);
+	ck_assert_int_eq(step_next_free(f.fd, &l, successors[_i].name, &next, NULL), 0);
 	ck_assert_str_eq((char *)next.p + 4, successors[_i].next);
 	ck_assert_uint_eq(next.n, 4 + strlen(successors[_i].next) + 1);
 	ck_assert(same_family(successors[_i].name, successors[_i].next));
@@ -151,7 +151,7 @@ START_TEST(only_steps_are_counted)
 	ck_assert_int_eq(mkdirat(f.fd, "m-8", 0755), 0);
 	ck_assert_int_eq(listing_read(f.fd, "m-7", &l, NULL), 0);
 	ck_assert_int_eq(listing_add_link(&l, "m-9", "m-1"), 0);
-	ck_assert_int_eq(step_next_name(&l, "m-1", &next), 0);
+	ck_assert_int_eq(step_next_free(f.fd, &l, "m-1", &next, NULL), 0);
 	ck_assert_str_eq((char *)next.p, "m-2");
 }
 END_TEST

@@ -188,7 +188,7 @@ static int apply(const struct folder *f, char change, const char *step, const ch
 
 	switch (change) {
 	case 'a':
-		return state_add(f->fd, "checkpoint", &place, e);
+		return state_add(f->fd, f->fd, "checkpoint", &place, e);
 	case 'p':
 		return state_point(f->fd, "checkpoint", &place, e);
 	case 'd':

@@ -9,10 +9,15 @@
 typedef int change(int dirfd, const char *state_name, const struct step_place *place,
 		   struct err *e);
 
+static int add(int dirfd, const char *state_name, const struct step_place *place, struct err *e)
+{
+	return state_add(dirfd, dirfd, state_name, place, e);
+}
+
 static change *find_change(const char *word)
 {
 	if (!strcmp(word, "add"))
-		return state_add;
+		return add;
 	if (!strcmp(word, "drop"))
 		return state_drop;
 	return strcmp(word, "point") ? NULL : state_point;
