@@ -29,14 +29,12 @@ static int link_as(struct linking *k, int from_dir, const char *from, const char
 		   struct err *e)
 {
 	struct file_id id;
-	struct stat st;
-	int r = 0;
+	int r = file_id_at(from_dir, from, &id, e);
 
+	if (r < 0)
+		return r;
 	if (placed_reserve(&k->placed, name) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	if (fstatat(from_dir, from, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return err_sys(e, -errno, "%s", from);
-	id = file_id_of(&st);
 	r = io_link(from_dir, from, k->p->d->top, name, e);
 	if (copy && io_needs_copy(r))
 		r = record_move(k->p->fd, from, k->p->d->top, name, e);

@@ -5,6 +5,7 @@
 #include "directory/file_stamp.h"
 #include "directory/listing.h"
 #include "directory/placed.h"
+#include "directory/step_files.h"
 #include "step/sidecar.h"
 #include <fcntl.h>
 
@@ -14,18 +15,15 @@ int record_name(int fd, const char *name, struct err *e)
 {
 	int r = io_remove_all(fd, "name", e);
 
-	return r < 0 ? r : io_make_link(*name ? name : ".", fd, "name", e);
+	return r < 0 ? r : step_link_make(name, fd, "name", e);
 }
 
 int record_read_name(int draft, char name[NAME_MAX + 1], struct err *e)
 {
-	ssize_t n = readlinkat(draft, "commit/name", name, NAME_MAX);
+	int r = step_link_read(draft, "commit/name", name);
 
-	if (n < 0)
-		return errno == ENOENT ? 0 : err_sys(e, -errno, "commit/name");
-	name[n] = 0;
-	if (!strcmp(name, "."))
-		name[0] = 0;
+	if (r < 0)
+		return r == -ENOENT ? 0 : err_sys(e, r, "commit/name");
 	return 1;
 }
 
@@ -51,13 +49,9 @@ int record_is_published(int top, int draft, const char *name, struct err *e)
 
 /* --- whose a file is --------------------------------------------------------------------------------------- */
 
-/* The files of a draft's folder. */
-struct inodes {
-	struct buf
-		ids; /* struct file_id, of which only dev and ino count: while it is there no other file can have them */
-};
-
-static int gather_inodes(int parent, const char *name, struct inodes *out)
+/* The files of a draft's folder: struct file_id, of which only dev and ino count. While a file is there no other can
+ * have them. */
+static int gather_ids(int parent, const char *name, struct buf *out)
 {
 	CLEANUP(dir_closep) DIR *s = dir_open(parent, name);
 	const struct dirent *de;
@@ -70,26 +64,27 @@ static int gather_inodes(int parent, const char *name, struct inodes *out)
 			continue;
 		}
 		if (S_ISDIR(st.st_mode)) {
-			r = gather_inodes(dirfd(s), de->d_name, out);
+			r = gather_ids(dirfd(s), de->d_name, out);
 		} else if (S_ISREG(st.st_mode)) {
 			struct file_id id = file_id_of(&st);
 
-			r = buf_add(&out->ids, &id, sizeof id);
+			r = buf_add(out, &id, sizeof id);
 		}
 	}
 	return r;
 }
 
-static int is_one_of(const void *inodes, int dirfd, const char *name, struct err *e)
+static int is_one_of(const void *gathered, int dirfd, const char *name, struct err *e)
 {
-	const struct inodes *in = inodes;
-	const struct file_id *ids = (const struct file_id *)in->ids.p;
-	struct stat st;
+	const struct buf *in = gathered;
+	const struct file_id *ids = (const struct file_id *)in->p;
+	struct file_id id;
+	int r = file_id_at(dirfd, name, &id, e);
 
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : err_sys(e, -errno, "%s", name);
-	for (size_t i = 0; i < in->ids.n / sizeof *ids; i++)
-		if (ids[i].dev == st.st_dev && ids[i].ino == st.st_ino)
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	for (size_t i = 0; i < in->n / sizeof *ids; i++)
+		if (ids[i].dev == id.dev && ids[i].ino == id.ino)
 			return 1;
 	return 0;
 }
@@ -106,20 +101,6 @@ static bool belongs(const char *file, const char *name)
 	       strcmp(file + stem, ".index") != 0;
 }
 
-struct moved {
-	int stamps;
-	const char *name;
-};
-
-/* Was FILE moved there, or is it what its name was kept with? */
-static int is_moved(const void *moved, int dirfd, const char *file, struct err *e)
-{
-	const struct moved *m = moved;
-	int r = file_stamp_fits(m->stamps, m->name, dirfd, file, e);
-
-	return r == 0 ? io_is_mark(dirfd, file, e) : r;
-}
-
 /* --- taking back ------------------------------------------------------------------------------------------- */
 
 /* Takes back what a commit that did not reach its end has moved there, as there were no hard links. */
@@ -130,9 +111,7 @@ static int take_back_moved(int top, int draft, struct err *e)
 	int r = s || errno == ENOENT ? 0 : err_sys(e, -errno, "commit/moved"), n = 0;
 
 	while (s && r >= 0 && (de = dir_read(s, &r))) {
-		const struct moved m = {dirfd(s), de->d_name};
-
-		r = placed_remove_if(top, de->d_name, is_moved, &m, e);
+		r = placed_remove_stamped(top, de->d_name, dirfd(s), de->d_name, true, e);
 		n += r > 0;
 	}
 	return r < 0 ? r : n;
@@ -141,19 +120,18 @@ static int take_back_moved(int top, int draft, struct err *e)
 /* Takes back the links that a commit has made which did not reach its end: those to files of the draft. How many. */
 static int take_back(int top, int draft, const char *name, struct err *e)
 {
-	struct inodes in = {{0}};
+	CLEANUP(buf_release) struct buf ids = {0};
 	CLEANUP(dir_closep) DIR *s = dir_open(top, ".");
 	const struct dirent *de;
-	int r = s ? gather_inodes(draft, ".", &in) : -errno, n = 0, moved;
+	int r = s ? gather_ids(draft, ".", &ids) : -errno, n = 0, moved;
 
 	if (r < 0)
 		err_sys(e, r, "what a commit of %s had begun", name);
 	while (r >= 0 && (de = dir_read(s, &r)))
 		if (belongs(de->d_name, name)) {
-			r = placed_remove_if(top, de->d_name, is_one_of, &in, e);
+			r = placed_remove_if(top, de->d_name, is_one_of, &ids, e);
 			n += r > 0;
 		}
-	buf_release(&in.ids);
 	moved = r < 0 ? r : take_back_moved(top, draft, e);
 	return moved < 0 ? moved : n + moved;
 }

@@ -1,7 +1,6 @@
 #include "commit/recover.h"
 #include "base/cleanup.h"
 #include "base/dir.h"
-#include "base/io.h"
 #include "commit/publish.h"
 #include "commit/record.h"
 #include "directory/drafts_list.h"
@@ -166,6 +165,6 @@ int recover(const struct draft_config *c, const struct commit_config *commit,
 	for (const char *n = (char *)names.p; n && n < (char *)names.p + names.n;
 	     n += strlen(n) + 1)
 		recover_one(&x, n);
-	io_remove_folder(c->top, ".ckptfs/drafts", NULL); /* if it is empty */
+	drafts_tidy(c->top);
 	return 0;
 }

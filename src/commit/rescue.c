@@ -24,13 +24,11 @@ void rescue_release(struct rescue *k)
 /* Zeros for one that is not there. */
 static int id_of(int dirfd, const char *name, struct file_id *out, struct err *e)
 {
-	struct stat st;
+	int r;
 
 	*out = (struct file_id){0};
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : err_sys(e, -errno, "%s", name);
-	*out = file_id_of(&st);
-	return 0;
+	r = file_id_at(dirfd, name, out, e);
+	return r == -ENOENT ? 0 : r;
 }
 
 static bool is_same(const struct file_id *a, const struct file_id *b)
@@ -247,14 +245,13 @@ int rescue_restore(struct rescue *k, int top, const char *meta, struct err *e)
 {
 	CLEANUP(buf_release) struct buf index = {0};
 	struct file_id now;
-	struct stat st;
 	int r;
 
 	if (step_index_name(k->name, &index) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	if (fstatat(top, (char *)index.p, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? -ENOENT : err_sys(e, -errno, "%s", (char *)index.p);
-	now = file_id_of(&st);
+	r = file_id_at(top, (char *)index.p, &now, e);
+	if (r < 0)
+		return r;
 	if (is_same(&now, &k->index)) /* changed in place, it is nobody's to restore */
 		return file_id_eq(&now, &k->index) ? 0 : -ENOENT;
 	r = -EEXIST;

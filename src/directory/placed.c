@@ -3,6 +3,7 @@
 #include "base/dir.h"
 #include "base/io.h"
 #include "base/source.h"
+#include "directory/file_stamp.h"
 #include <fcntl.h>
 
 #define OWN   ".ckptfs"
@@ -10,16 +11,40 @@
 
 /* --- one name ---------------------------------------------------------------------------------------------- */
 
+int file_id_at(int dirfd, const char *name, struct file_id *out, struct err *e)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(e, -errno, "%s", name);
+	*out = file_id_of(&st);
+	return 0;
+}
+
 /* A placed_fn: ours is the file with the struct file_id ARG. */
 static int has_id(const void *arg, int dirfd, const char *name, struct err *e)
 {
 	struct file_id now;
-	struct stat st;
+	int r = file_id_at(dirfd, name, &now, e);
 
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : err_sys(e, -errno, "%s", name);
-	now = file_id_of(&st);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
 	return file_id_eq(&now, arg);
+}
+
+struct stamped {
+	int stamps;
+	const char *stamp;
+	bool or_mark;
+};
+
+/* The same, for a struct stamped. */
+static int is_stamped(const void *arg, int dirfd, const char *name, struct err *e)
+{
+	const struct stamped *s = arg;
+	int r = file_stamp_fits(s->stamps, s->stamp, dirfd, name, e);
+
+	return r == 0 && s->or_mark ? io_is_mark(dirfd, name, e) : r;
 }
 
 /* A descriptor of .ckptfs/aside; negative if it can't be made, as on a full disk. MADE: .ckptfs was made, too. */
@@ -86,6 +111,14 @@ int placed_remove_if(int top, const char *name, placed_fn is_ours, const void *a
 int placed_remove(int top, const char *name, const struct file_id *id, struct err *e)
 {
 	return placed_remove_if(top, name, has_id, id, e);
+}
+
+int placed_remove_stamped(int top, const char *name, int stamps, const char *stamp, bool or_mark,
+			  struct err *e)
+{
+	const struct stamped s = {stamps, stamp, or_mark};
+
+	return placed_remove_if(top, name, is_stamped, &s, e);
 }
 
 int placed_put_back(int top, struct err *e)
@@ -170,7 +203,6 @@ int placed_link(int from_dir, const char *from, const struct file_id *id, int to
 		const char *to, struct file_id *placed, struct err *e)
 {
 	CLEANUP(closep) int fd = placed_open(from_dir, from, id, e);
-	struct stat st;
 	int r;
 
 	if (fd < 0)
@@ -182,12 +214,11 @@ int placed_link(int from_dir, const char *from, const struct file_id *id, int to
 	r = io_copy(fd, to_dir, to, e);
 	if (r < 0)
 		return r;
-	if (fstatat(to_dir, to, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-		r = err_sys(e, -errno, "%s", to);
+	r = file_id_at(to_dir, to, placed, e);
+	if (r < 0) {
 		io_remove_file(to_dir, to, NULL);
 		return r;
 	}
-	*placed = file_id_of(&st);
 	r = placed_check(fd, from, id, e);
 	if (r < 0)
 		placed_remove(to_dir, to, placed, NULL);

@@ -12,6 +12,9 @@
 #pragma once
 #include "step/step.h"
 
+/* The id of the file NAME in DIRFD, or of the link. -ENOENT, or why it can't be known. */
+int file_id_at(int dirfd, const char *name, struct file_id *out, struct err *e);
+
 /* Is the file NAME of DIRFD ours? 1; 0, also if there is none; or why that can't be known. */
 typedef int (*placed_fn)(const void *arg, int dirfd, const char *name, struct err *e);
 
@@ -21,6 +24,11 @@ int placed_remove_if(int top, const char *name, placed_fn is_ours, const void *a
 
 /* The same, where ours is the file with ID. */
 int placed_remove(int top, const char *name, const struct file_id *id, struct err *e);
+
+/* The same, where ours is the file that the stamp STAMP in the folder STAMPS was made of (directory/file_stamp.h), or,
+ * with OR_MARK, also what io_move_new keeps a name with. */
+int placed_remove_stamped(int top, const char *name, int stamps, const char *stamp, bool or_mark,
+			  struct err *e);
 
 /* Gives what a crash has left in .ckptfs/aside its name back. */
 int placed_put_back(int top, struct err *e);

@@ -10,7 +10,6 @@
 #include "directory/state_update.h"
 #include "step/sidecar.h"
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 
 /* The record while it is made, and while it is removed. */
@@ -76,10 +75,21 @@ static int stamp_files(const struct step_files *f, const struct buf *files, int 
 	return r == 0 ? io_sync(stamps, UNMADE, e) : r;
 }
 
-/* The empty prefix is written as ".", which no link can lead to otherwise. */
-static int make_link(const char *step, int fd, const char *name, struct err *e)
+int step_link_make(const char *prefix, int fd, const char *name, struct err *e)
 {
-	return io_make_link(*step ? step : ".", fd, name, e);
+	return io_make_link(*prefix ? prefix : ".", fd, name, e);
+}
+
+int step_link_read(int fd, const char *name, char prefix[NAME_MAX + 1])
+{
+	ssize_t n = readlinkat(fd, name, prefix, NAME_MAX);
+
+	if (n < 0)
+		return -errno;
+	prefix[n] = 0;
+	if (!strcmp(prefix, "."))
+		prefix[0] = 0;
+	return 0;
 }
 
 /* Records that FROM is to be renamed to TO, or with NULL to be removed. */
@@ -97,9 +107,9 @@ static int make_record(const struct step_files *f, const struct step_place *from
 	if (r == 0)
 		r = fd = dir_fd(f->top, UNMADE, e);
 	if (r >= 0)
-		r = make_link(from->name, fd, "from", e);
+		r = step_link_make(from->name, fd, "from", e);
 	if (r == 0 && to)
-		r = make_link(to, fd, "to", e);
+		r = step_link_make(to, fd, "to", e);
 	if (r == 0)
 		r = io_make_folder(fd, "files", 0777, e);
 	if (r == 0)
@@ -162,33 +172,11 @@ static int for_each_file(const struct leaving *l, bool index_last, file_fn f, st
 	return r == 0 && has_index && index_last ? call(l, index, f, e) : r;
 }
 
-/* For placed_remove_if: the stamp NAME. */
-struct stamped {
-	int stamps;
-	const char *name;
-};
-
-static int is_stamped(const void *stamped, int dirfd, const char *file, struct err *e)
+/* Removes NAME, an old or new one of FILE, as placed_remove_stamped. That it is another's is no error. */
+static int remove_ours(const struct leaving *l, const char *file, const char *name, bool or_mark,
+		       struct err *e)
 {
-	const struct stamped *t = stamped;
-
-	return file_stamp_fits(t->stamps, t->name, dirfd, file, e);
-}
-
-/* Also if it is what io_move_new keeps a name with. */
-static int is_stamped_or_mark(const void *stamped, int dirfd, const char *file, struct err *e)
-{
-	int r = is_stamped(stamped, dirfd, file, e);
-
-	return r == 0 ? io_is_mark(dirfd, file, e) : r;
-}
-
-/* Removes NAME, an old or new one of FILE, if it is IS_OURS' file. That it is another's is no error. */
-static int remove_ours(const struct leaving *l, const char *file, const char *name,
-		       placed_fn is_ours, struct err *e)
-{
-	const struct stamped t = {l->stamps, file};
-	int r = placed_remove_if(l->top, name, is_ours, &t, e);
+	int r = placed_remove_stamped(l->top, name, l->stamps, file, or_mark, e);
 
 	return r < 0 ? r : 0;
 }
@@ -221,14 +209,14 @@ static int take_name_back(const struct leaving *l, const char *file, const char 
 	int r = file_stamp_fits(l->stamps, file, l->top, as, e);
 
 	if (r <= 0)
-		return r < 0 ? r : remove_ours(l, file, as, is_stamped_or_mark, e);
+		return r < 0 ? r : remove_ours(l, file, as, true, e);
 	r = io_link(l->top, as, l->top, file, e);
 	if (io_needs_copy(r)) {
 		r = io_move_new(l->top, as, l->top, file, e);
 		if (r != -EEXIST)
 			return r;
 	}
-	return r < 0 && r != -EEXIST ? r : remove_ours(l, file, as, is_stamped, e);
+	return r < 0 && r != -EEXIST ? r : remove_ours(l, file, as, false, e);
 }
 
 /* 1: FILE does not have its new name. */
@@ -242,7 +230,7 @@ static int lacks_name(const struct leaving *l, const char *file, const char *as,
 static int take_old_name(const struct leaving *l, const char *file, const char *as, struct err *e)
 {
 	(void)as;
-	return remove_ours(l, file, file, is_stamped, e);
+	return remove_ours(l, file, file, false, e);
 }
 
 static int update_state(const struct leaving *l, struct err *e)
@@ -258,18 +246,6 @@ static void leaving_release(struct leaving *l)
 	step_place_release(&l->from);
 	step_place_release(&l->to);
 	closep(&l->stamps);
-}
-
-static int read_step(int fd, const char *link, char name[NAME_MAX + 1])
-{
-	ssize_t n = readlinkat(fd, link, name, NAME_MAX);
-
-	if (n < 0)
-		return -errno;
-	name[n] = 0;
-	if (!strcmp(name, "."))
-		name[0] = 0;
-	return 0;
 }
 
 /* The place of the step NAME, of the same format as ITEM; NULL: V2. */
@@ -295,11 +271,11 @@ static int read_record(int top, struct leaving *l, struct err *e)
 	CLEANUP(listing_release) struct listing list = {0};
 	char from[NAME_MAX + 1], to[NAME_MAX + 1];
 	const struct listed *item;
-	int r = fd < 0 ? fd : read_step(fd, "from", from);
+	int r = fd < 0 ? fd : step_link_read(fd, "from", from);
 
 	if (fd < 0 || r < 0)
 		return fd < 0 ? fd : err_sys(e, r == -ENOENT ? -EUCLEAN : r, STEP_LEAVING "/from");
-	l->renamed = read_step(fd, "to", to) == 0;
+	l->renamed = step_link_read(fd, "to", to) == 0;
 	l->stamps = dir_fd(fd, "files", e);
 	r = l->stamps < 0 ? l->stamps : listing_read(top, l->state_name, &list, e);
 	if (r < 0)

@@ -12,8 +12,14 @@
  *                                has saved under that name since */
 #pragma once
 #include "step/step.h"
+#include <limits.h>
 
 #define STEP_LEAVING ".ckptfs/leaving"
+
+/* A link NAME in the folder FD that leads to the step PREFIX; the empty prefix is written as ".", which no link can
+ * lead to otherwise. As io_make_link, and as readlinkat(2). */
+int step_link_make(const char *prefix, int fd, const char *name, struct err *e);
+int step_link_read(int fd, const char *name, char prefix[NAME_MAX + 1]);
 
 struct step_files {
 	int top; /* the checkpoint directory; .ckptfs is in it */

@@ -220,7 +220,7 @@ int draft_begin(const struct draft_config *c, struct step *base, const struct tr
 	if (r < 0) {
 		if (drafts >= 0) {
 			io_remove_all(drafts, DRAFT_NEW, NULL);
-			io_remove_folder(c->top, ".ckptfs/drafts", NULL); /* if it is empty */
+			drafts_tidy(c->top);
 		}
 		draft_unref(d);
 		return err_wrap(e, r, "a draft of %s", c->name);

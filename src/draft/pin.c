@@ -3,6 +3,7 @@
 #include "base/io.h"
 #include "directory/file_stamp.h"
 #include "directory/listing.h"
+#include "directory/placed.h"
 #include "message/state.h"
 #include "step/name.h"
 #include "step/sidecar.h"
@@ -49,20 +50,26 @@ int pin_dir(int steps_fd, const char *name, struct err *e)
 
 /* --- making ------------------------------------------------------------------------------------------------ */
 
-/* One more name for FILE of FROM, which must be the one with ID. */
-static int hold_file(int from, const char *file, const struct file_id *id, int to, struct err *e)
+/* -ESTALE: FILE of DIRFD is not the one with ID. */
+static int check_file(int dirfd, const char *file, const struct file_id *id, struct err *e)
 {
 	struct file_id now;
-	struct stat st;
-	int r = io_link(from, file, to, file, e);
+	int r = file_id_at(dirfd, file, &now, e);
 
 	if (r < 0)
 		return r == -ENOENT ? err_set(e, -ESTALE, "%s: is gone", file) : r;
-	if (fstatat(to, file, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return err_sys(e, -errno, "%s", file);
-	now = file_id_of(&st);
 	return file_id_eq(&now, id) ? 0
 				    : err_set(e, -ESTALE, "%s: is not the file that it was", file);
+}
+
+/* One more name for FILE of FROM, which must be the one with ID. */
+static int hold_file(int from, const char *file, const struct file_id *id, int to, struct err *e)
+{
+	int r = io_link(from, file, to, file, e);
+
+	if (r == -ENOENT)
+		return err_set(e, -ESTALE, "%s: is gone", file);
+	return r < 0 ? r : check_file(to, file, id, e);
 }
 
 /* What is not there is not held. */
@@ -103,16 +110,7 @@ static int hold_shards(const struct step *s, int from, int to, struct err *e)
  * written after it. */
 static int check_same(const struct step *s, int from, struct err *e)
 {
-	struct file_id now;
-	struct stat st;
-
-	if (fstatat(from, s->place.file, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? err_set(e, -ESTALE, "%s: is gone", s->place.file)
-				       : err_sys(e, -errno, "%s", s->place.file);
-	now = file_id_of(&st);
-	return file_id_eq(&now, &s->id)
-		       ? 0
-		       : err_set(e, -ESTALE, "%s: is not the file that it was", s->place.file);
+	return check_file(from, s->place.file, &s->id, e);
 }
 
 static int hold_all(const struct step *s, int from, const char *meta, int to, struct err *e)
@@ -157,13 +155,6 @@ static int is_same_folder(int a, int b, struct err *e)
 	return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-/* A filesystem, or an owner, for which there are no hard links. */
-static bool is_unlinkable(int r)
-{
-	return r == -EPERM || r == -EXDEV || r == -EMLINK || r == -EOPNOTSUPP || r == -ENOSYS ||
-	       r == -EACCES;
-}
-
 /* A name that no other pin has: that of the step, or with "~2" and so on behind it. */
 static int choose_name(int steps_fd, const struct step *s, struct buf *name, struct err *e)
 {
@@ -186,12 +177,11 @@ static int choose_name(int steps_fd, const struct step *s, struct buf *name, str
 static struct file_id sidecar_id(const struct step *s, int dirfd, const char *suffix)
 {
 	CLEANUP(buf_release) struct buf name = {0};
-	struct stat st;
+	struct file_id id = {0};
 
-	if (sidecar_name(&s->place, suffix, &name) < 0 ||
-	    fstatat(dirfd, (char *)name.p, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return (struct file_id){0};
-	return file_id_of(&st);
+	if (sidecar_name(&s->place, suffix, &name) == 0)
+		file_id_at(dirfd, (char *)name.p, &id, NULL);
+	return id;
 }
 
 bool pin_is_of(const struct pin *p, const struct step *s)
@@ -233,14 +223,14 @@ int pin_make(int steps_fd, int top, struct step *s, int from, const char *meta, 
 
 	if (r == 0)
 		r = hold(steps_fd, (char *)name.p, s, from, meta, e);
-	if (is_unlinkable(r)) {
+	if (io_needs_copy(r)) {
 		int here = is_same_folder(from, top, e);
 
 		loose = here == 1;
 		if (here != 0)
 			r = loose ? make_loose(steps_fd, top, s, (char *)name.p, e) : here;
 	}
-	if (is_unlinkable(r))
+	if (io_needs_copy(r))
 		return err_set(e, -EXDEV, "%s: no hard links to its files", s->place.name);
 	if (r < 0)
 		return r;
@@ -298,10 +288,9 @@ int pin_complete(struct pin *p, int dir, int top, enum verify_mode mode, struct 
 	    !is_same_file(top, dir, p->step->place.file))
 		return 0;
 	r = hold_missing(p, dir, top, e);
-	if (r == 1)
-		r = step_open(dir, &p->step->place, mode, &s, e);
-	else
+	if (r != 1)
 		return r;
+	r = step_open(dir, &p->step->place, mode, &s, e);
 	if (r < 0)
 		return r;
 	if (!file_id_eq(&s->id, &p->step->id)) {
