@@ -226,6 +226,10 @@ int items_stage(struct draft_item *i, const struct draft_owner *owner)
 			     .ref_pin = DRAFT_NONE};
 	clock_gettime(CLOCK_REALTIME, &s->mtime);
 	pthread_mutex_init(&s->seq_lock, NULL);
+	if (i->what == DRAFT_VAR) {
+		i->expect_pin = i->pin;
+		i->expect_var = i->number;
+	}
 	i->staged = s;
 	i->what = DRAFT_STAGED;
 	return 0;
@@ -251,11 +255,16 @@ void draft_item_unref(struct draft *d, struct draft_item *i)
 	free(i);
 }
 
-void items_remove(struct draft *d, struct draft_item *i)
+static void take_out(struct draft *d, struct draft_item *i)
 {
 	unlink_item(d, i);
 	d->n_items--;
 	i->parent = NULL;
+}
+
+void items_remove(struct draft *d, struct draft_item *i)
+{
+	take_out(d, i);
 	i->gone = true;
 	draft_item_unref(d, i);
 }
@@ -349,14 +358,6 @@ int items_init(struct draft *d)
 	return d->root ? 0 : -ENOMEM;
 }
 
-void items_detach(struct draft *d, struct draft_item *i)
-{
-	unlink_item(d, i);
-	d->n_items--;
-	i->parent = NULL;
-	i->left = true;
-}
-
 void items_reattach(struct draft *d, struct draft_item *i, struct draft_item *parent)
 {
 	enter_index(d, i);
@@ -376,8 +377,10 @@ void items_leave(struct draft *d)
 			next = next->first;
 		i = next;
 		next = i->parent;
-		if (next)
-			items_detach(d, i);
+		if (next) {
+			take_out(d, i);
+			i->left = true;
+		}
 		draft_item_unref(d, i);
 	}
 	d->root = NULL;

@@ -21,10 +21,7 @@ void items_remove(struct draft *d, struct draft_item *i);
 /* Gives it another parent and name, which none has yet. NAME becomes its. */
 void items_move(struct draft *d, struct draft_item *i, struct draft_item *parent, char *name);
 
-/* Takes I out of the tree for a while; the tree's reference becomes the caller's. */
-void items_detach(struct draft *d, struct draft_item *i);
-
-/* Puts it back below PARENT; no other item has its index. */
+/* Puts I, which was left, back below PARENT; no other item has its index. */
 void items_reattach(struct draft *d, struct draft_item *i, struct draft_item *parent);
 
 /* Lets all items go. What is open keeps its item, which has `left` then. */
@@ -33,7 +30,7 @@ void items_leave(struct draft *d);
 /* The next item in pre-order below ROOT, after I (at first ROOT itself, which is not given); NULL at the end. */
 struct draft_item *items_next(const struct draft_item *root, struct draft_item *i);
 
-/* I as a file of the draft's own, not on disk yet. -ENOMEM. */
+/* I as a file of the draft's own, not on disk yet; one that was a VAR lies over that variable. -ENOMEM. */
 int items_stage(struct draft_item *i, const struct draft_owner *owner);
 void items_unstage(struct draft_item *i);
 
