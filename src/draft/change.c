@@ -23,7 +23,7 @@ static int check_name(const struct draft_item *dir, const char *name, bool folde
 
 	if (n.n > 255)
 		return -ENAMETOOLONG;
-	if (disk_is_reserved(name))
+	if (!strcmp(name, GONE))
 		return err_set(e, -EINVAL, "%s: a name that ckptfs uses itself", name);
 	if (folder)
 		return file_ending(n)

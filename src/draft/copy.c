@@ -24,15 +24,10 @@ static struct draft_owner owner_of(const struct draft *d, const struct draft_ite
 
 int draft_make_empty(struct draft *d, struct draft_item *i, struct err *e)
 {
-	bool is_var = i->what == DRAFT_VAR;
 	struct draft_owner owner = owner_of(d, i);
 
 	if (items_stage(i, &owner) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	if (is_var) {
-		i->expect_pin = i->pin;
-		i->expect_var = i->number;
-	}
 	i->on_disk = false; /* a link in the tree goes when the file takes its place */
 	return 0;
 }
@@ -66,20 +61,27 @@ static int copy_piece(const struct pin *p, int dir, const struct var *v, const s
 	return 0;
 }
 
-/* Any other; what is read is verified. */
-static int copy_by_reading(const struct npy_file *f, int fd, struct staged *seq, struct err *e)
+static const uint64_t ALL = UINT64_MAX;
+
+/* Any other: its first N bytes, or ALL. What is read is verified. */
+static int copy_by_reading(const struct npy_file *f, uint64_t n, int fd, struct staged *seq,
+			   struct err *e)
 {
 	CLEANUP(freep) uint8_t *piece = malloc(COPY_PIECE);
 	uint64_t off = 0;
-	int64_t n = 1;
+	int64_t got = 1;
 	int r = piece ? 0 : err_set(e, -ENOMEM, "no memory");
 
-	while (r == 0 && (n = npy_file_read(f, off, COPY_PIECE, piece, e)) > 0) {
-		r = io_write_at(fd, bytes_of(piece, (size_t)n), off, e);
-		staged_saw(seq, piece, (size_t)n, off);
-		off += (uint64_t)n;
+	while (r == 0 && got && off < n) {
+		got = npy_file_read(f, off, n - off < COPY_PIECE ? n - off : COPY_PIECE, piece, e);
+		r = got < 0 ? (int)got : io_write_at(fd, bytes_of(piece, (size_t)got), off, e);
+		if (r == 0)
+			staged_saw(seq, piece, (size_t)got, off);
+		off += (uint64_t)got;
 	}
-	return n < 0 ? (int)n : r;
+	if (r == 0 && off < n && n != ALL)
+		r = err_set(e, -EIO, "ends at %" PRIu64 ", expected %" PRIu64 " bytes", off, n);
+	return r;
 }
 
 /* The whole file of variable V into FD. SEQ gets its checksum. */
@@ -94,20 +96,9 @@ static int copy_file(const struct draft *d, const struct pin *p, const struct va
 
 	if (r < 0)
 		return r;
-	r = one_piece ? copy_piece(p, dir, v, f, fd, seq, e) : copy_by_reading(f, fd, seq, e);
+	r = one_piece ? copy_piece(p, dir, v, f, fd, seq, e) : copy_by_reading(f, ALL, fd, seq, e);
 	npy_file_close(f);
 	return r;
-}
-
-/* I, a VAR, becomes the file that is open as TRIAL says. */
-static void become_staged(struct draft_item *i, const struct draft_item *trial, int fd)
-{
-	i->staged = trial->staged;
-	i->staged->fd = fd;
-	i->what = DRAFT_STAGED;
-	i->on_disk = true;
-	i->expect_pin = i->pin;
-	i->expect_var = i->number;
 }
 
 /* Makes I, a VAR, a file with the same bytes: in the draft, or where its name was removed one without a name,
@@ -126,7 +117,7 @@ static int copy_up(struct draft *d, struct draft_item *i, const struct draft_bas
 		return err_set(e, -ENOMEM, "no memory");
 	r = fd = nameless ? io_nameless(d->top, e) : disk_new_file(d, trial.staged, e);
 	if (r >= 0 && nameless && draft_base_fits(base, i))
-		r = copy_by_reading(base->file, fd, trial.staged, e);
+		r = copy_by_reading(base->file, ALL, fd, trial.staged, e);
 	else if (r >= 0)
 		r = copy_file(d, &d->pins[i->pin], v, fd, trial.staged, e);
 	if (r == 0 && !nameless)
@@ -135,7 +126,9 @@ static int copy_up(struct draft *d, struct draft_item *i, const struct draft_bas
 		items_unstage(&trial);
 		return err_wrap(e, r, "%s", i->name);
 	}
-	become_staged(i, &trial, TAKE(fd, -1));
+	*i = trial;
+	i->staged->fd = TAKE(fd, -1);
+	i->on_disk = true;
 	return 0;
 }
 
@@ -144,26 +137,12 @@ static int copy_start(const struct draft *d, const struct pin *p, uint32_t numbe
 		      struct staged *s, struct err *e)
 {
 	CLEANUP(closep) int dir = draft_pin_dir(d, p, e);
-	CLEANUP(freep) uint8_t *piece = malloc(COPY_PIECE);
 	struct npy_file *f;
-	int64_t got = 0;
-	int r = dir < 0 ? dir : piece ? 0 : err_set(e, -ENOMEM, "no memory");
+	int r = dir < 0 ? dir : npy_file_open(p->step, &p->step->vars[number], dir, &f, e);
 
-	if (r == 0)
-		r = npy_file_open(p->step, &p->step->vars[number], dir, &f, e);
 	if (r < 0)
 		return r;
-	for (uint64_t off = 0; r == 0 && off < n; off += (uint64_t)got) {
-		got = npy_file_read(f, off, n - off < COPY_PIECE ? n - off : COPY_PIECE, piece, e);
-		if (got == 0)
-			r = err_set(e, -EIO, "ends at %" PRIu64 ", expected %" PRIu64 " bytes", off,
-				    n);
-		else
-			r = got < 0 ? (int)got
-				    : io_write_at(s->fd, bytes_of(piece, (size_t)got), off, e);
-		if (r == 0)
-			staged_saw(s, piece, (size_t)got, off);
-	}
+	r = copy_by_reading(f, n, s->fd, s, e);
 	npy_file_close(f);
 	return r;
 }

@@ -6,11 +6,6 @@
 #include <limits.h>
 #include <stdio.h>
 
-bool disk_is_reserved(const char *name)
-{
-	return !strcmp(name, GONE);
-}
-
 /* --- folders ----------------------------------------------------------------------------------------------- */
 
 int draft_folder(int dirfd, const char *name, bool make, struct err *e)
@@ -59,8 +54,7 @@ static int add_target(const struct draft *d, const struct draft_item *i, struct 
 	return r == 0 ? buf_add_byte(out, 0) : r;
 }
 
-/* Moves what is in NEW to I's place. */
-static int place_new(const struct draft *d, const struct draft_item *i, struct err *e)
+int disk_place_file(const struct draft *d, const struct draft_item *i, struct err *e)
 {
 	CLEANUP(closep) int dir = disk_folder(d, i->parent, true, e);
 	int r = dir < 0 ? dir : io_move(d->fd, NEW, dir, i->name, e);
@@ -84,7 +78,7 @@ int disk_place_link(const struct draft *d, const struct draft_item *i, struct er
 		r = io_remove_all(d->fd, NEW, e); /* a file that was removed while it was open */
 		if (r == 0)
 			r = io_make_link((char *)target.p, d->fd, NEW, e);
-		return r < 0 ? r : place_new(d, i, e);
+		return r < 0 ? r : disk_place_file(d, i, e);
 	}
 	dir = disk_folder(d, i->parent, true, e);
 	return dir < 0 ? dir : io_make_link((char *)target.p, dir, i->name, e);
@@ -103,11 +97,6 @@ int disk_new_file(const struct draft *d, const struct staged *s, struct err *e)
 	    fchmod(fd, s->mode | 0600) < 0) /* whose draft it is must be able to read it */
 		return err_sys(e, -errno, "%s", NEW);
 	return TAKE(fd, -1);
-}
-
-int disk_place_file(const struct draft *d, const struct draft_item *i, struct err *e)
-{
-	return place_new(d, i, e);
 }
 
 int disk_open(const struct draft *d, const struct draft_item *i, struct err *e)

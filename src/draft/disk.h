@@ -3,7 +3,7 @@
 #pragma once
 #include "draft/draft_state.h"
 
-/* In a folder of `tree`: the marks of names that the base has there and the draft does not. */
+/* In a folder of `tree`: the marks of names that the base has there and the draft does not. No item is called so. */
 #define GONE ".gone"
 
 /* Where a file or link is made before it is moved into the tree. */
@@ -43,6 +43,3 @@ int disk_move(const struct draft *d, const struct draft_item *i, const struct dr
 	      const char *to, struct err *e);
 int disk_exchange(const struct draft *d, const struct draft_item *a, const struct draft_item *b,
 		  struct err *e);
-
-/* Is NAME one that `tree` needs for itself? */
-bool disk_is_reserved(const char *name);

@@ -42,41 +42,27 @@ int draft_check_place(const struct draft *d, const struct draft_item *i, struct 
 	}
 }
 
-/* A file that nobody finds by a name. */
-static int need_nameless(const struct draft *d, struct draft_item *i, struct err *e)
-{
-	struct staged *s = i->staged;
-	int fd = io_nameless(d->top, e);
-
-	if (fd < 0)
-		return fd;
-	s->ref_pin = DRAFT_NONE;
-	s->fd = fd;
-	i->on_disk = true;
-	return 0;
-}
-
 int draft_need_file(struct draft *d, struct draft_item *i, struct err *e)
 {
 	struct staged *s = i->staged;
-	int fd, r;
+	CLEANUP(closep) int fd = -1;
+	int r;
 
 	if (s->fd >= 0)
 		return 0;
-	if (draft_where(d, i) != WHERE_DRAFT)
-		return need_nameless(d, i, e);
-	if (i->on_disk) {
-		s->fd = disk_open(d, i, e);
-		return s->fd < 0 ? s->fd : 0;
+	if (draft_where(d, i) != WHERE_DRAFT) { /* nobody finds it by a name */
+		r = fd = io_nameless(d->top, e);
+		s->ref_pin = r < 0 ? s->ref_pin : DRAFT_NONE;
+	} else if (i->on_disk) {
+		r = fd = disk_open(d, i, e);
+	} else {
+		r = fd = disk_new_file(d, s, e);
+		if (r >= 0)
+			r = disk_place_file(d, i, e);
 	}
-	fd = disk_new_file(d, s, e);
-	r = fd < 0 ? fd : disk_place_file(d, i, e);
-	if (r < 0) {
-		if (fd >= 0)
-			close(fd);
+	if (r < 0)
 		return r;
-	}
-	s->fd = fd;
+	s->fd = TAKE(fd, -1);
 	i->on_disk = true;
 	return 0;
 }

@@ -110,16 +110,12 @@ static int read_link(struct reading *rd, struct draft_item *i, int fd, struct er
 /* A file in the tree lies over what the base shows there. */
 static int read_file(struct draft_item *i, int fd, struct err *e)
 {
-	struct draft_owner owner = {0};
+	struct draft_owner owner;
 	struct stat st;
 
 	if (fstatat(fd, i->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_sys(e, -errno, "stat");
 	owner = (struct draft_owner){st.st_uid, st.st_gid, st.st_mode};
-	if (i->what == DRAFT_VAR) {
-		i->expect_pin = i->pin;
-		i->expect_var = i->number;
-	}
 	if (items_stage(i, &owner) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	i->staged->seq = false;
@@ -173,7 +169,7 @@ static int read_folder(struct reading *rd, struct draft_item *dir, int fd, struc
 	if (r == 0 && !s)
 		r = err_sys(e, -errno, "opening a folder");
 	while (r == 0 && (de = dir_next(s))) {
-		if (disk_is_reserved(de->d_name))
+		if (!strcmp(de->d_name, GONE))
 			continue;
 		r = read_item(rd, dir, fd, de, e);
 		if (r < 0)
