@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/io.h"
+#include "draft/items.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -47,10 +48,7 @@ static int add_target(const struct draft *d, const struct draft_item *i, struct 
 	if (r == 0 && i->what == DRAFT_TEXT)
 		r = buf_add_str(out, text_name(i->number));
 	else if (r == 0)
-		r = name_to_path(p->step->object_based ? NAME_OBJECT : NAME_PLAIN,
-				 var_key(p->step, draft_var(d, i)), out);
-	if (r == 0 && i->what == DRAFT_VAR)
-		r = buf_add_str(out, ".npy");
+		r = draft_var_path(p->step, i->number, out);
 	return r == 0 ? buf_add_byte(out, 0) : r;
 }
 

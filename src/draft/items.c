@@ -166,15 +166,20 @@ uint32_t draft_new_number(struct draft *d)
 
 /* --- items ------------------------------------------------------------------------------------------------- */
 
+int draft_var_path(const struct step *s, uint32_t number, struct buf *out)
+{
+	int r = name_to_path(s->object_based ? NAME_OBJECT : NAME_PLAIN,
+			     var_key(s, &s->vars[number]), out);
+
+	return r < 0 ? r : buf_add_str(out, ".npy");
+}
+
 bool draft_has_own_name(const struct draft *d, const struct draft_item *i)
 {
-	const struct step *s = d->pins[i->pin].step;
 	CLEANUP(buf_release) struct buf path = {0};
 	const uint8_t *name;
 
-	if (name_to_path(s->object_based ? NAME_OBJECT : NAME_PLAIN, var_key(s, draft_var(d, i)),
-			 &path) < 0 ||
-	    buf_add_str(&path, ".npy") < 0)
+	if (draft_var_path(d->pins[i->pin].step, i->number, &path) < 0)
 		return false;
 	name = memrchr(path.p, '/', path.n);
 	name = name ? name + 1 : path.p;

@@ -43,6 +43,9 @@ void items_changed(struct draft *d);
 /* ms of CLOCK_MONOTONIC */
 int64_t draft_now_ms(void);
 
+/* Appends the path of variable NUMBER of S in S itself. */
+int draft_var_path(const struct step *s, uint32_t number, struct buf *out);
+
 /* Is the name of I, a VAR, that of the variable in its own step? */
 bool draft_has_own_name(const struct draft *d, const struct draft_item *i);
 

@@ -2,7 +2,6 @@
 #include "base/cleanup.h"
 #include "draft/items.h"
 #include "draft/pins.h"
-#include "step/name.h"
 #include <fcntl.h>
 
 /* --- indexes of the base ----------------------------------------------------------------------------------- */
@@ -177,6 +176,22 @@ struct draft_item *draft_find(const struct draft *d, struct draft_item *dir, con
 	return make_up(d, dir, &child, g);
 }
 
+bool overlay_find_file(const struct tree *t, struct bytes path, struct tree_child *out)
+{
+	const uint8_t *slash;
+	uint32_t dir = 0;
+
+	while ((slash = memchr(path.p, '/', path.n))) {
+		size_t n = (size_t)(slash - path.p);
+
+		if (!tree_lookup(t, dir, bytes_of(path.p, n), out) || !out->is_dir)
+			return false;
+		dir = out->index;
+		path = bytes_of(slash + 1, path.n - n - 1);
+	}
+	return tree_lookup(t, dir, path, out) && !out->is_dir;
+}
+
 /* --- items that are needed --------------------------------------------------------------------------------- */
 
 /* G as an item below PARENT, which has one. NULL: no memory. */
@@ -325,21 +340,12 @@ static int compare_numbers(const void *a, const void *b)
 /* Whether variable VAR of the base shows, without an item. */
 static bool shows(const struct draft *d, uint32_t var)
 {
-	const struct step *s = d->pins[0].step;
 	CLEANUP(buf_release) struct buf path = {0};
-	struct tree_child child = {.is_dir = true, .index = 0};
-	const char *name, *end;
+	struct tree_child child;
 
-	if (name_to_path(d->tree->flavour, var_key(s, &s->vars[var]), &path) < 0 ||
-	    buf_add(&path, ".npy", sizeof ".npy") < 0)
-		return false;
-	for (name = (char *)path.p; child.is_dir; name = end + 1) {
-		end = strchrnul(name, '/');
-		if (!tree_lookup(d->tree, child.index, bytes_of(name, (size_t)(end - name)),
-				 &child))
-			return false;
-	}
-	return !is_claimed(d, tree_file_index(child.index));
+	return draft_var_path(d->pins[0].step, var, &path) == 0 &&
+	       overlay_find_file(d->tree, buf_bytes(&path), &child) &&
+	       !is_claimed(d, tree_file_index(child.index));
 }
 
 int64_t overlay_count_kept(const struct draft *d)
@@ -432,7 +438,7 @@ int overlay_init(struct draft *d, const struct tree *t)
 	d->tree = t;
 	d->n_fixed = t ? tree_text_index(t, N_TEXTS) : TREE_FIRST;
 	d->unclaimed_files = t ? t->n_files : 0;
-	d->claimed = calloc(d->n_fixed / WORD + 1, sizeof *d->claimed);
+	d->claimed = calloc(claimed_words(d), sizeof *d->claimed);
 	r = d->claimed ? items_init(d) : -ENOMEM;
 	if (r < 0 || !t)
 		return r;

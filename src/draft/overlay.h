@@ -19,6 +19,9 @@ void overlay_release(struct draft *d);
 struct draft_item *overlay_child(const struct draft *d, struct draft_item *dir,
 				 const struct tree_child *c, struct draft_glance *g);
 
+/* Descends into T along PATH. False: it leads to no file. */
+bool overlay_find_file(const struct tree *t, struct bytes path, struct tree_child *out);
+
 /* The item of INDEX, or NAME in DIR; one that the base shows is made. -ESTALE or -ENOENT: there is none; -ENOMEM. */
 int overlay_need(struct draft *d, uint32_t index, struct draft_item **out);
 int overlay_need_named(struct draft *d, struct draft_item *dir, const char *name,

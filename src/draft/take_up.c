@@ -29,23 +29,6 @@ static int read_gone(struct draft *d, struct draft_item *dir, int fd, struct err
 	return errno ? err_sys(e, -errno, "%s", GONE) : 0;
 }
 
-/* Descends into T along PATH; the file it leads to. */
-static bool find_path(const struct tree *t, struct bytes path, struct tree_child *out)
-{
-	const uint8_t *slash;
-	uint32_t dir = 0;
-
-	while ((slash = memchr(path.p, '/', path.n))) {
-		size_t n = (size_t)(slash - path.p);
-
-		if (!tree_lookup(t, dir, bytes_of(path.p, n), out) || !out->is_dir)
-			return false;
-		dir = out->index;
-		path = bytes_of(slash + 1, path.n - n - 1);
-	}
-	return tree_lookup(t, dir, path, out) && !out->is_dir;
-}
-
 /* The tree of pin number PIN. */
 static int need_tree(struct reading *rd, uint32_t pin, const struct tree **out, struct err *e)
 {
@@ -88,7 +71,7 @@ static int resolve(struct reading *rd, struct bytes target, struct draft_item *i
 	r = need_tree(rd, (uint32_t)pin, &t, e);
 	if (r < 0)
 		return r;
-	if (!find_path(t, path, &found))
+	if (!overlay_find_file(t, path, &found))
 		return err_set(e, -EUCLEAN, "leads to %.*s, which is not there", (int)target.n,
 			       (const char *)target.p);
 	i->number = t->files[found.index].var;
