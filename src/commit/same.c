@@ -1,6 +1,5 @@
 #include "commit/same.h"
 #include "base/cleanup.h"
-#include "base/crc32c.h"
 #include "draft/staged.h"
 #include "format/dtype.h"
 #include "format/elements.h"
@@ -135,23 +134,15 @@ static uint64_t head_of(const struct step *s, const struct var *v, uint32_t *crc
 static int has_head(struct want *w, const struct npy *npy, const struct source *src,
 		    const struct step *s, const struct var *v, struct err *e)
 {
-	CLEANUP(freep) uint8_t *piece = NULL;
-	uint32_t expected, crc = 0;
-	uint64_t n = head_of(s, v, &expected), off = 0;
+	uint32_t expected;
+	uint64_t n = head_of(s, v, &expected);
 	int r = 0;
 
 	if (!n || n > npy->size || !w->canonical)
 		return 1;
 	if (n != w->head) {
-		piece = malloc(COMPARED);
-		r = piece ? 0 : err_set(e, -ENOMEM, "no memory");
-		for (size_t len; r == 0 && off < n; off += len) {
-			len = n - off < COMPARED ? n - off : COMPARED;
-			r = source_read_into(src, npy->data + off, piece, len, e);
-			crc = r == 0 ? crc32c_extend(crc, piece, len) : crc;
-		}
+		r = staged_read_crc(src, npy->data, npy->data + n, &w->head_crc, e);
 		w->head = r == 0 ? n : 0;
-		w->head_crc = crc;
 	}
 	return r < 0 ? r : w->head_crc == expected;
 }

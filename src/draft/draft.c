@@ -128,6 +128,18 @@ int draft_stat_step(const struct draft *d, struct stat *out)
 	return 0;
 }
 
+/* The base is the first pin, and its tree TREE. */
+static int lay_over(struct draft *d, const struct tree *tree, struct err *e)
+{
+	const struct step *base = d->pins[0].step;
+	int r;
+
+	d->has_base = true;
+	d->object_based = base->object_based;
+	r = overlay_init(d, tree);
+	return r < 0 ? err_sys(e, r, "%s", base->place.name) : 0;
+}
+
 static int pin_base(struct draft *d, struct step *base, const struct tree *tree, int from,
 		    struct err *e)
 {
@@ -139,12 +151,7 @@ static int pin_base(struct draft *d, struct step *base, const struct tree *tree,
 	if (buf_printf(&target, "steps/%s", d->pins[0].name) < 0 || buf_add_byte(&target, 0) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	r = io_make_link((char *)target.p, d->fd, "base", e);
-	if (r < 0)
-		return r;
-	d->has_base = true;
-	d->object_based = base->object_based;
-	r = overlay_init(d, tree);
-	return r < 0 ? err_sys(e, r, "%s", base->place.name) : 0;
+	return r < 0 ? r : lay_over(d, tree, e);
 }
 
 /* A new step's folder belongs to whoever made it; our own way into it stays open. */
@@ -234,32 +241,20 @@ int draft_begin(const struct draft_config *c, struct step *base, const struct tr
 static int take_up_base(struct draft *d, struct err *e)
 {
 	static const char in_steps[] = "steps/";
-	CLEANUP(closep) int steps = dir_fd(d->fd, "steps", e);
 	char target[512];
 	ssize_t n = readlinkat(d->fd, "base", target, sizeof target - 1);
 	int r;
 
-	if (steps < 0)
-		return steps;
 	if (n < 0)
 		return errno == ENOENT ? overlay_init(d, NULL) : err_sys(e, -errno, "base");
 	target[n] = 0;
 	if (strncmp(target, in_steps, strlen(in_steps)) != 0)
 		return err_set(e, -EUCLEAN, "base: leads to %s, expected a folder of steps",
 			       target);
-	d->pins = calloc(1, sizeof *d->pins);
-	if (!d->pins)
-		return err_set(e, -ENOMEM, "no memory");
-	r = pin_open(steps, target + strlen(in_steps), d->meta, d->mode, d->pins, e);
-	if (r < 0)
-		return r;
-	d->n_pins = 1;
-	d->has_base = true;
-	d->object_based = d->pins[0].step->object_based;
-	r = tree_init(&d->own_tree, d->pins[0].step, e);
-	if (r == 0 && (r = overlay_init(d, &d->own_tree)) < 0)
-		err_sys(e, r, "%s", d->pins[0].step->place.name);
-	return r;
+	r = draft_pin_by_name(d, bytes_str(target + strlen(in_steps)), e);
+	if (r == 0)
+		r = tree_init(&d->own_tree, d->pins[0].step, e);
+	return r < 0 ? r : lay_over(d, &d->own_tree, e);
 }
 
 int draft_take_up(const struct draft_config *c, const char *folder, struct draft **out,
@@ -274,7 +269,6 @@ int draft_take_up(const struct draft_config *c, const char *folder, struct draft
 	r = drafts = open_drafts(d, false, e);
 	if (r >= 0)
 		r = open_folders(d, drafts, folder, false, e);
-
 	if (r == 0)
 		r = take_up_base(d, e);
 	if (r == 0)
@@ -320,8 +314,7 @@ int draft_discard(struct draft *d, struct err *e)
 
 int draft_rename_step(struct draft *d, const char *name, struct err *e)
 {
-	CLEANUP(closep) int own = draft_folder(d->top, ".ckptfs", false, e);
-	CLEANUP(closep) int drafts = own < 0 ? own : draft_folder(own, "drafts", false, e);
+	CLEANUP(closep) int drafts = open_drafts(d, false, e);
 	CLEANUP(buf_release) struct buf folder = {0};
 	CLEANUP(freep) char *copy = strdup(name);
 	int r = drafts < 0 ? drafts : drafts_folder_name(name, &folder);

@@ -10,16 +10,28 @@ int draft_pin_dir(const struct draft *d, const struct pin *p, struct err *e)
 	return steps < 0 ? steps : pin_dir(steps, p->name, e);
 }
 
+/* Room for one more behind the pins that there are; NULL: no memory. */
+static struct pin *make_room(struct draft *d, struct err *e)
+{
+	struct pin *pins = realloc(d->pins, (d->n_pins + (size_t)1) * sizeof *pins);
+
+	if (!pins) {
+		err_set(e, -ENOMEM, "no memory");
+		return NULL;
+	}
+	d->pins = pins;
+	return &pins[d->n_pins];
+}
+
 int draft_add_pin(struct draft *d, struct step *s, int from, struct err *e)
 {
 	CLEANUP(closep) int steps = dir_fd(d->fd, "steps", e);
-	struct pin *pins = realloc(d->pins, (d->n_pins + (size_t)1) * sizeof *pins);
+	struct pin *room = steps < 0 ? NULL : make_room(d, e);
 	int r;
 
-	d->pins = pins ? pins : d->pins;
-	if (steps < 0 || !pins)
-		return steps < 0 ? steps : err_set(e, -ENOMEM, "no memory");
-	r = pin_make(steps, d->top, s, from, d->meta, &pins[d->n_pins], e);
+	if (!room)
+		return steps < 0 ? steps : -ENOMEM;
+	r = pin_make(steps, d->top, s, from, d->meta, room, e);
 	return r < 0 ? r : (int)d->n_pins++;
 }
 
@@ -51,16 +63,14 @@ static int open_pin(struct draft *d, struct bytes name, struct err *e)
 {
 	CLEANUP(freep) char *copy = strndup((const char *)name.p, name.n);
 	CLEANUP(closep) int steps = dir_fd(d->fd, "steps", e);
-	struct pin *pins = realloc(d->pins, (d->n_pins + (size_t)1) * sizeof *pins);
+	struct pin *room = steps < 0 ? NULL : make_room(d, e);
 	int r;
 
-	if (pins)
-		d->pins = pins;
-	if (steps < 0)
-		return steps;
-	if (!pins || !copy)
+	if (!room)
+		return steps < 0 ? steps : -ENOMEM;
+	if (!copy)
 		return err_set(e, -ENOMEM, "no memory");
-	r = pin_open(steps, copy, d->meta, d->mode, &pins[d->n_pins], e);
+	r = pin_open(steps, copy, d->meta, d->mode, room, e);
 	return r < 0 ? r : (int)d->n_pins++;
 }
 
@@ -74,7 +84,7 @@ int draft_pin_by_name(struct draft *d, struct bytes name, struct err *e)
 int draft_pin_beside(struct draft *d, struct step *s, int from, struct pin *out, struct err *e)
 {
 	CLEANUP(closep) int steps = -1;
-	struct pin *pins;
+	struct pin *room;
 	int r;
 
 	pthread_mutex_lock(&d->lock);
@@ -90,13 +100,13 @@ int draft_pin_beside(struct draft *d, struct step *s, int from, struct pin *out,
 	if (r >= 0)
 		r = pin_make(steps, d->top, s, from, d->meta, out, e);
 	pthread_mutex_lock(&d->lock);
-	pins = r < 0 ? NULL : realloc(d->pins, (d->n_pins + (size_t)1) * sizeof *pins);
-	if (pins) {
-		d->pins = pins;
-		d->pins[d->n_pins++] = *out;
+	room = r < 0 ? NULL : make_room(d, e);
+	if (room) {
+		*room = *out;
+		d->n_pins++;
 	} else if (r == 0) {
 		pin_release(out); /* its folder is of no use, and goes with the draft */
-		r = err_set(e, -ENOMEM, "no memory");
+		r = -ENOMEM;
 	}
 	draft_unseal(d);
 	pthread_mutex_unlock(&d->lock);

@@ -30,19 +30,19 @@ void staged_cut(struct staged *s, uint64_t size)
 	pthread_mutex_unlock(&s->seq_lock);
 }
 
-static int read_crc(const struct source *src, uint64_t off, uint64_t end, uint32_t *out,
+int staged_read_crc(const struct source *src, uint64_t from, uint64_t end, uint32_t *out,
 		    struct err *e)
 {
 	CLEANUP(freep) uint8_t *piece = malloc(PIECE);
 	uint32_t crc = 0;
 	int r = piece ? 0 : err_set(e, -ENOMEM, "no memory");
 
-	while (r == 0 && off < end) {
-		size_t n = end - off < PIECE ? end - off : PIECE;
+	while (r == 0 && from < end) {
+		size_t n = end - from < PIECE ? end - from : PIECE;
 
-		r = source_read_into(src, off, piece, n, e);
+		r = source_read_into(src, from, piece, n, e);
 		crc = r == 0 ? crc32c_extend(crc, piece, n) : crc;
-		off += n;
+		from += n;
 	}
 	*out = crc;
 	return r;
@@ -65,8 +65,8 @@ int staged_crc(const struct staged_sum *sum, const struct source *src, uint64_t 
 	int r;
 
 	if (!sum->known || sum->end != src->size)
-		return read_crc(src, from, src->size, out, e);
-	r = read_crc(src, 0, from, &head, e);
+		return staged_read_crc(src, from, src->size, out, e);
+	r = staged_read_crc(src, 0, from, &head, e);
 	/* The whole = head shifted by what follows, xor what is sought; so the other way round. */
 	*out = crc32c_combine(head, sum->crc, src->size - from);
 	return r;
@@ -74,21 +74,15 @@ int staged_crc(const struct staged_sum *sum, const struct source *src, uint64_t 
 
 /* --- what can be committed --------------------------------------------------------------------------------- */
 
-static void add_shape(struct buf *out, unsigned rank, const int64_t *dims)
-{
-	buf_add_byte(out, '[');
-	for (unsigned k = 0; k < rank; k++)
-		buf_printf(out, "%s%" PRId64, k ? ", " : "", dims[k]);
-	buf_add_byte(out, ']');
-}
-
 /* "DT_FLOAT [2, 3]" */
 static void add_kind(struct buf *out, int dtype, unsigned rank, const int64_t *dims)
 {
 	const struct dtype_info *t = dtype_info(dtype);
 
-	buf_printf(out, "%s ", t ? t->name : "no type");
-	add_shape(out, rank, dims);
+	buf_printf(out, "%s [", t ? t->name : "no type");
+	for (unsigned k = 0; k < rank; k++)
+		buf_printf(out, "%s%" PRId64, k ? ", " : "", dims[k]);
+	buf_add_byte(out, ']');
 }
 
 /* The path of I for a message; its name if there is no memory. */

@@ -24,6 +24,10 @@ struct staged_sum staged_sum(struct staged *s);
 int staged_crc(const struct staged_sum *sum, const struct source *src, uint64_t from, uint32_t *out,
 	       struct err *e);
 
+/* The checksum of the bytes of SRC from FROM to before END, which are read. */
+int staged_read_crc(const struct source *src, uint64_t from, uint64_t end, uint32_t *out,
+		    struct err *e);
+
 /* Where a file lies. */
 struct staged_place {
 	const char *path; /* for messages */
