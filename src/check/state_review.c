@@ -7,7 +7,8 @@
 /* What becomes of a path. */
 enum fate {
 	KEPT, /* TensorFlow finds something there that is no step of this folder */
-	RELATIVE, /* its step is in this folder, and gets a relative path */
+	FOUND, /* TensorFlow finds its step, which is in this folder: it gets a relative path */
+	MOVED, /* the same, but TensorFlow does not find it */
 	DROPPED, /* its step is gone */
 };
 
@@ -27,12 +28,13 @@ void state_review_release(struct state_review *r)
 	*r = (struct state_review){0};
 }
 
-/* Adds the sentence BEFORE PATH BEHIND, with its NUL. */
-static int add_sentence(struct buf *to, const char *before, const char *path, const char *behind)
+/* Adds the sentence BEFORE PATH BEHIND WHAT, with its NUL. */
+static int add_sentence(struct buf *to, const char *before, const char *path, const char *behind,
+			const char *what)
 {
 	struct err text;
 
-	err_set(&text, 0, "%s%s%s", before, path, behind);
+	err_set(&text, 0, "%s%s%s%s", before, path, behind, what);
 	return buf_add(to, text.text, strlen(text.text) + 1);
 }
 
@@ -41,10 +43,14 @@ static int add_sentence(struct buf *to, const char *before, const char *path, co
 /* Finds a file of the V1 set for which PATH stands, if it ends in "-?????-of-00002". */
 static bool find_shard(int dirfd, const char *path, struct stat *st)
 {
-	size_t n = strlen(path), cut = state_step(path, false).n;
-	size_t start = (size_t)((const char *)state_step(path, false).p - path) + cut;
-	unsigned long of = start < n ? strtoul(path + n - 5, NULL, 10) : 0;
-	CLEANUP(freep) char *prefix = strndup(path, start);
+	struct bytes step = state_step(path, false);
+	const char *end = (const char *)step.p + step.n; /* of the prefix */
+	char *rest = NULL;
+	unsigned long of = *end == '-' ? strtoul(end + strlen("-?????"
+							      "-of-"),
+						 &rest, 10)
+				       : 0;
+	CLEANUP(freep) char *prefix = of && !*rest ? strndup(path, (size_t)(end - path)) : NULL;
 	const struct step_place place = {.name = prefix, .format = STEP_V1, .shards = (uint32_t)of};
 
 	for (uint32_t i = 0; prefix && i < of; i++) {
@@ -79,10 +85,10 @@ static enum fate fate_of(const struct review *r, const char *path, const struct 
 	if (!*item)
 		return found ? KEPT : DROPPED;
 	if (!found)
-		return RELATIVE;
+		return MOVED;
 	return fstatat(r->dirfd, (*item)->place.file, &here, 0) == 0 && here.st_dev == st.st_dev &&
 			       here.st_ino == st.st_ino
-		       ? RELATIVE
+		       ? FOUND
 		       : KEPT;
 }
 
@@ -94,31 +100,37 @@ static char *relative_path(const struct step_place *p)
 
 /* --- the new text ------------------------------------------------------------------------------------------ */
 
-/* What TensorFlow finds, and is no step of this folder. */
-static const char *whereabouts(const char *path)
+/* Says what is to be said of PATH, which is LATEST or listed. OUT: the path that takes its place, for the caller to
+ * free; NULL: none does. */
+static int review_path(struct review *r, const char *path, bool latest, char **out)
 {
-	return strchr(path, '/') ? ", which is in another folder" : ", which is no checkpoint";
-}
-
-static int carry_path(struct review *r, const char *path, size_t i)
-{
+	const char *before = latest ? "calls " : "lists ", *behind = latest ? " the latest" : "";
 	const struct listed *item;
 	enum fate fate = fate_of(r, path, &item);
-	const double *time = state_edit_time(&r->edit, i);
-	struct stat st;
 	int err = 0;
 
+	*out = NULL;
 	if (fate == DROPPED)
-		return add_sentence(&r->out->faults, "lists ", path, ", which is gone");
-	if (fate == RELATIVE && !finds(r->dirfd, path, &st))
-		err = add_sentence(&r->out->faults, "lists ", path,
+		return add_sentence(&r->out->faults, before, path, behind, ", which is gone");
+	if (fate == MOVED)
+		err = add_sentence(&r->out->faults, before, path, behind,
 				   ", where TensorFlow does not find it; it is in this folder");
 	else if (fate == KEPT)
-		err = add_sentence(&r->out->notes, "lists ", path, whereabouts(path));
-	if (err == 0)
-		err = state_edit_add(
-			&r->edit, fate == KEPT ? strdup(path) : relative_path(&item->place), time);
-	return err;
+		err = add_sentence(&r->out->notes, latest ? "calls the latest " : before, path, "",
+				   strchr(path, '/') ? ", which is in another folder"
+						     : ", which is no checkpoint");
+	if (err < 0)
+		return err;
+	*out = fate == KEPT ? strdup(path) : relative_path(&item->place);
+	return *out ? 0 : -ENOMEM;
+}
+
+static int carry_path(struct review *r, size_t i)
+{
+	char *path;
+	int err = review_path(r, r->edit.old.paths[i], false, &path);
+
+	return path ? state_edit_add(&r->edit, path, state_edit_time(&r->edit, i)) : err;
 }
 
 struct aged {
@@ -179,28 +191,11 @@ static const char *last_listed(const struct state *s)
 
 static int choose_latest(struct review *r, char **kept)
 {
-	const char *path = r->edit.old.latest;
-	const struct listed *item;
-	enum fate fate = fate_of(r, path, &item);
-	struct stat st;
-	int err = 0;
+	int err = review_path(r, r->edit.old.latest, true, kept);
 
-	if (fate == RELATIVE && !finds(r->dirfd, path, &st))
-		err = add_sentence(
-			&r->out->faults, "calls ", path,
-			" the latest, where TensorFlow does not find it; it is in this folder");
-	else if (fate == KEPT)
-		err = add_sentence(&r->out->notes, "calls the latest ", path, whereabouts(path));
-	else if (fate == DROPPED)
-		err = add_sentence(&r->out->faults, "calls ", path, " the latest, which is gone");
-	if (err == 0 && fate != DROPPED) {
-		*kept = fate == KEPT ? strdup(path) : relative_path(&item->place);
-		r->edit.new.latest = *kept;
-		return *kept ? 0 : -ENOMEM;
-	}
-	if (err == 0 && !r->edit.new.n_paths)
+	if (err == 0 && !*kept && !r->edit.new.n_paths)
 		err = list_steps(r, true);
-	r->edit.new.latest = last_listed(&r->edit.new);
+	r->edit.new.latest = *kept ? *kept : last_listed(&r->edit.new);
 	return err;
 }
 
@@ -212,18 +207,19 @@ static int review_parsed(struct review *r, char **latest)
 	int err = 0;
 
 	for (size_t i = 0; i < r->edit.old.n_paths && err == 0; i++)
-		err = carry_path(r, r->edit.old.paths[i], i);
+		err = carry_path(r, i);
 	if (err == 0)
 		err = choose_latest(r, latest);
 	if (err == 0 && r->edit.old.unknown.n)
-		err = add_sentence(&r->out->notes, "has fields that TensorFlow may refuse", "", "");
+		err = add_sentence(&r->out->notes, "has fields that TensorFlow may refuse", "", "",
+				   "");
 	return err;
 }
 
 /* WHY: the text can't be parsed. Nobody knows which steps it listed: all are. */
 static int review_unparsed(struct review *r, const struct err *why)
 {
-	int err = add_sentence(&r->out->faults, "is no state file: ", why->text, "");
+	int err = add_sentence(&r->out->faults, "is no state file: ", why->text, "", "");
 
 	if (err == 0)
 		err = list_steps(r, false);
@@ -262,7 +258,7 @@ int state_review(int dirfd, const char *name, const struct listing *l, struct st
 	if (err == 0 && !new.was.exists)
 		return 0;
 	if (err == -EINVAL) /* it is no file, or too large: a person has to look at it */
-		err = add_sentence(&new.faults, "is no state file: ", why.text, "");
+		err = add_sentence(&new.faults, "is no state file: ", why.text, "", "");
 	else if (err < 0)
 		return err_set(e, err, "%s: %s", name, why.text);
 	else

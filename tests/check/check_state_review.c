@@ -11,7 +11,7 @@
 #define PATH(path)   "all_model_checkpoint_paths: \"" path "\"\n"
 #define TIME(t)      "all_model_checkpoint_timestamps: " t "\n"
 
-/* The folder has the V2 steps m-1, m-2 and m-3, of which m-2 is the newest, and a file `notes`. @ is its path, and
+/* The folder has the V2 steps m-1, m-2 and m-3, of which m-2 is the newest, and two files that are no steps. @ is its path, and
  * @other that of another folder, which has a step m-9. */
 static const struct {
 	const char *text; /* NULL: there is no state file */
@@ -44,6 +44,11 @@ static const struct {
 	{LATEST("m-7") PATH("m-7") TIME("7"),
 	 "lists m-7, which is gone\ncalls m-7 the latest, which is gone\n", "",
 	 LATEST("m-2") PATH("m-2") TIME("1003.0"), false},
+	/* no pattern of a V1 set */
+	{LATEST("m-3") PATH("a/") PATH("w0002/") PATH("w0002-?????" "-of-00002/"),
+	 "lists a/, which is gone\nlists w0002/, which is gone\n"
+	 "lists w0002-?????" "-of-00002/, which is gone\n",
+	 "", LATEST("m-3"), false},
 	/* elsewhere */
 	{LATEST("@other/m-9") PATH("m-1"), "",
 	 "calls the latest @other/m-9, which is in another folder\n", "", false},
@@ -105,6 +110,7 @@ static void fixture_init(struct fixture *f, const char *text)
 	put_step(&f->folder, "m-3", 1002);
 	put_step(&f->other, "m-9", 1009);
 	folder_put(&f->folder, LIT(""), "notes");
+	folder_put(&f->folder, LIT(""), "w0002-00000-of-00002");
 	if (text)
 		put_state(f, text);
 	ck_assert_int_eq(listing_read(f->folder.fd, "checkpoint", &f->listing, NULL), 0);
