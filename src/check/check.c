@@ -154,27 +154,30 @@ static void check_entries(struct job *j)
 
 /* --- all of it --------------------------------------------------------------------------------------------- */
 
-/* Are the files still those that the step was read from? */
-static bool is_unchanged(const struct step *s, int dirfd)
+static bool is_file(int dirfd, const char *name, const struct file_id *id)
 {
 	struct file_id now;
 	struct stat st;
 
-	if (fstatat(dirfd, s->place.file, &st, 0) < 0)
+	if (fstatat(dirfd, name, &st, 0) < 0)
 		return false;
 	now = file_id_of(&st);
-	if (!file_id_eq(&now, &s->id))
+	return file_id_eq(&now, id);
+}
+
+/* Are the files still those that the step was read from? */
+static bool is_unchanged(const struct step *s, int dirfd)
+{
+	if (!is_file(dirfd, s->place.file, &s->id))
 		return false;
 	for (uint32_t i = 0; i < s->n_shards; i++) {
 		CLEANUP(buf_release) struct buf file = {0};
-		bool there;
 
 		if (step_shard_name(&s->place, s->shards[i].number, s->num_shards, &file) < 0)
 			return false;
-		there = fstatat(dirfd, (char *)file.p, &st, 0) == 0;
-		now = file_id_of(&st);
-		if (s->shards[i].status == -ENOENT ? there
-						   : !there || !file_id_eq(&now, &s->shards[i].id))
+		if (s->shards[i].status == -ENOENT
+			    ? faccessat(dirfd, (char *)file.p, F_OK, 0) == 0
+			    : !is_file(dirfd, (char *)file.p, &s->shards[i].id))
 			return false;
 	}
 	return true;

@@ -50,16 +50,6 @@ static bool is_raw(const struct var *v)
 	return v->dtype != DTYPE_STRING && v->dtype != DTYPE_VARIANT;
 }
 
-/* Fails VAR with WHY, which is said of its shard. */
-static void fail_var(struct job *j, uint32_t var, struct err *why)
-{
-	CLEANUP(buf_release) struct buf file = {0};
-
-	step_shard_file(j->s, j->s->vars[var].shard, &file);
-	err_wrap(why, why->code, "%.*s", (int)file.n, (char *)file.p);
-	job_fail(j, var, why);
-}
-
 /* --- cutting ----------------------------------------------------------------------------------------------- */
 
 struct edge {
@@ -229,7 +219,7 @@ static void check_other(struct worker *w, uint32_t var)
 		job_stop(w->j, &why);
 	} else if (r < 0) {
 		err_wrap(&why, r, "%" PRIu64 " bytes at %" PRIu64, v->size, v->off);
-		fail_var(w->j, var, &why);
+		job_fail_in_shard(w->j, var, &why);
 	}
 	job_saw(w->j, v->size);
 }
@@ -377,7 +367,7 @@ static void compare_var(struct job *j, struct data *d, uint32_t var)
 
 		err_sys(&why, bad->status, "reading %" PRIu32 " bytes at %" PRIu64, bad->len,
 			bad->off);
-		fail_var(j, var, &why);
+		job_fail_in_shard(j, var, &why);
 		return;
 	}
 	crc = crc_of(d, v, from, to);
@@ -386,7 +376,7 @@ static void compare_var(struct job *j, struct data *d, uint32_t var)
 	err_set(&why, -EBADMSG,
 		"crc32c of %" PRIu64 " bytes at %" PRIu64 " is %08" PRIx32 ", recorded %08" PRIx32,
 		v->size, v->off, crc, v->crc);
-	fail_var(j, var, &why);
+	job_fail_in_shard(j, var, &why);
 }
 
 static uint64_t count_bytes(const struct job *j, const struct data *d)

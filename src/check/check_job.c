@@ -17,6 +17,15 @@ void job_fail(struct job *j, uint32_t var, const struct err *why)
 	pthread_mutex_unlock(&j->lock);
 }
 
+void job_fail_in_shard(struct job *j, uint32_t var, struct err *why)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+
+	step_shard_file(j->s, j->s->vars[var].shard, &file);
+	err_wrap(why, why->code, "%.*s", (int)file.n, (char *)file.p);
+	job_fail(j, var, why);
+}
+
 void job_stop(struct job *j, const struct err *why)
 {
 	pthread_mutex_lock(&j->lock);

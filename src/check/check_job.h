@@ -36,6 +36,9 @@ struct job {
 /* Notes that variable VAR can't be read, and WHY. */
 void job_fail(struct job *j, uint32_t var, const struct err *why);
 
+/* The same, where WHY is said of VAR's shard, whose name it gets. */
+void job_fail_in_shard(struct job *j, uint32_t var, struct err *why);
+
 /* Ends the job with WHY. The first reason counts. */
 void job_stop(struct job *j, const struct err *why);
 

@@ -23,13 +23,11 @@ struct walk {
 	uint32_t next; /* the variables before it were passed */
 };
 
+static const struct err missing = {-EUCLEAN, "its record is missing"};
+
 static void fail(struct walk *w, uint32_t var, struct err *why)
 {
-	CLEANUP(buf_release) struct buf file = {0};
-
-	step_shard_file(w->j->s, w->shard, &file);
-	err_wrap(why, why->code, "%.*s", (int)file.n, (char *)file.p);
-	job_fail(w->j, var, why);
+	job_fail_in_shard(w->j, var, why);
 	w->shards->met[var] = true;
 }
 
@@ -52,7 +50,6 @@ static void pass_slices(struct walk *w, const struct bytes *upto, const struct e
 
 static void check_record(struct walk *w, struct bytes key, struct bytes value)
 {
-	static const struct err missing = {-EUCLEAN, "its record is missing"};
 	CLEANUP(buf_release) struct buf decoded = {.max = MAX_DECODED};
 	const struct step *s = w->j->s;
 	const struct var *v = step_find(s, key);
@@ -86,7 +83,6 @@ static bool pass_block(struct walk *w, struct sstable_iter *it, const struct err
 
 static void walk_table(struct walk *w, const struct sstable *t)
 {
-	static const struct err missing = {-EUCLEAN, "its record is missing"};
 	CLEANUP(sstable_iter_release) struct sstable_iter it = {0};
 	uint64_t at = 0;
 	struct err why = {0};

@@ -72,9 +72,8 @@ static bool is_stray_data(const struct known *k, const char *name, size_t prefix
 /* Is NAME a V1 file of a step, alone or one of a set? */
 static bool is_of_step(const struct known *k, const char *name)
 {
-	const char *dash = strrchr(name, '-'); /* of "-of-" */
-	size_t n = dash && dash - name > 9 ? (size_t)(dash - name) - 9 : 0;
-	CLEANUP(freep) char *prefix = strndup(name, n);
+	uint32_t of;
+	CLEANUP(freep) char *prefix = strndup(name, name_without_shard(name, &of));
 
 	return listing_find(k->l, LISTED_STEP, name) || listing_find(k->l, LISTED_STATE, name) ||
 	       (prefix && listing_find(k->l, LISTED_STEP, prefix));

@@ -89,13 +89,6 @@ static int freeze_and_build(struct plan *p, enum commit_result *result, struct e
 
 /* --- publish ------------------------------------------------------------------------------------------------- */
 
-/* Without memory for it that step is just not looked after. */
-static void note_rescue(struct plan *p, struct rescue *rescue)
-{
-	rescue_note(rescue, p->d->top, p->name, p->num_shards, p->d->meta, TAKE(p->index_fd, -1),
-		    NULL);
-}
-
 /* What is not published is taken back: the draft is as it was. */
 static void forget(struct draft *d)
 {
@@ -125,8 +118,9 @@ static int make_step(struct act *a, struct err *e)
 		return r;
 	}
 	noted = note_in_state(a, p->name, r < 0 ? NULL : e);
-	if (p->d->has_base)
-		note_rescue(p, &a->done->rescue);
+	if (p->d->has_base) /* without memory for it that step is just not looked after */
+		rescue_note(&a->done->rescue, p->d->top, p->name, p->num_shards, p->d->meta,
+			    TAKE(p->index_fd, -1), NULL);
 	return r < 0 ? r : noted;
 }
 

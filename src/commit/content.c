@@ -21,11 +21,6 @@ void content_release(struct content *c)
 	closep(&c->fd);
 }
 
-static int put_memory(void *to, struct bytes b, struct err *e)
-{
-	return buf_add(to, b.p, b.n) < 0 ? err_set(e, -ENOMEM, "no memory") : 0;
-}
-
 struct file_end {
 	int fd;
 	uint64_t at;
@@ -59,7 +54,7 @@ static int spill(const struct plan *p, struct content *c, uint64_t size,
 	if (size <= IN_MEMORY) {
 		r = buf_reserve(&c->memory, size + 1) < 0 ? err_set(e, -ENOMEM, "no memory") : 0;
 		if (r == 0)
-			r = fill(arg, (struct sink){put_memory, &c->memory}, e);
+			r = fill(arg, sink_of_buf(&c->memory), e);
 		c->src = source_of_memory(buf_bytes(&c->memory));
 		return r;
 	}

@@ -213,11 +213,7 @@ static int store_whole(struct plan *p, struct want *w, struct err *e)
 
 static int store_graph(struct plan *p, struct want *w, struct err *e)
 {
-	struct npy npy = {.dtype = DTYPE_STRING,
-			  .count = 1,
-			  .item = p->graph.n,
-			  .size = p->graph.n,
-			  .stored = p->graph.n};
+	struct npy npy = {.dtype = DTYPE_STRING, .count = 1, .has_length = true};
 	CLEANUP(buf_release) struct buf b = {0};
 	struct source src;
 	struct bundle_entry entry = {.key = want_key(p, w), .dtype = DTYPE_STRING};
@@ -228,7 +224,6 @@ static int store_graph(struct plan *p, struct want *w, struct err *e)
 	put_le64(length, p->graph.n);
 	if (buf_add(&b, length, sizeof length) < 0 || buf_add(&b, p->graph.p, p->graph.n) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	npy.has_length = true;
 	npy.item = npy.size = npy.stored = b.n;
 	src = source_of_memory(buf_bytes(&b));
 	r = pack(p, &src, &npy, &entry, e);

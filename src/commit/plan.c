@@ -8,13 +8,6 @@
 #include "format/dtype.h"
 #include "step/name.h"
 
-static void old_release(struct old_step *o)
-{
-	free(o->first);
-	free(o->whole);
-	free(o->shards);
-}
-
 void plan_init(struct plan *p, struct draft *d, const struct commit_config *c)
 {
 	*p = (struct plan){.d = d, .c = c, .dir = -1, .fd = -1, .packed = -1, .index_fd = -1};
@@ -38,8 +31,11 @@ static void release_items(struct plan *p)
 void plan_release(struct plan *p)
 {
 	release_items(p);
-	for (uint32_t i = 0; p->old && i < p->n_pins; i++)
-		old_release(&p->old[i]);
+	for (uint32_t i = 0; p->old && i < p->n_pins; i++) {
+		free(p->old[i].first);
+		free(p->old[i].whole);
+		free(p->old[i].shards);
+	}
 	free(p->old);
 	free(p->pins);
 	free(p->claimed);
@@ -92,7 +88,6 @@ static int check_kept(struct plan *p, const struct want *w, struct err *e)
 {
 	const struct pin *pin = &p->pins[w->pin];
 	struct err why = {0};
-
 	int dir = plan_dir(p, w->pin, &why);
 
 	if (dir >= 0 && step_check(pin->step, &pin->step->vars[w->var], dir, &why) == 0)

@@ -205,7 +205,6 @@ static int link_all(struct linking *k, struct err *e)
 
 /* --- the commit point -------------------------------------------------------------------------------------- */
 
-/* The commit point. */
 static int link_index(struct linking *k, struct err *e)
 {
 	int r = io_link(k->p->fd, "index", k->p->d->top, k->to.file, e);

@@ -40,8 +40,8 @@ static int compare_more(void *to, struct bytes b, struct err *e)
 	return 0;
 }
 
-static int compare_strings(const struct plan *p, const struct npy *npy, const struct source *src,
-			   struct step *s, const struct var *v, int dirfd, struct err *e)
+static int compare_strings(const struct npy *npy, const struct source *src, struct step *s,
+			   const struct var *v, int dirfd, struct err *e)
 {
 	struct source shard = {0};
 	CLEANUP(closep) int fd = -1;
@@ -50,19 +50,19 @@ static int compare_strings(const struct plan *p, const struct npy *npy, const st
 	struct npy_stored stored;
 	int r;
 
-	if (v->kind != VAR_WHOLE || s->big_endian != p->big_endian)
+	if (v->kind != VAR_WHOLE)
 		return DIFFERS;
 	fd = step_open_shard(s, dirfd, v->shard, e);
 	r = fd < 0 ? fd : piece ? source_of_fd(fd, &shard, e) : -ENOMEM;
 	if (r < 0)
 		return r;
 	c.piece = piece;
-	r = npy_store(src, npy, p->big_endian, BUDGET, (struct sink){compare_more, &c}, &stored, e);
+	r = npy_store(src, npy, s->big_endian, BUDGET, (struct sink){compare_more, &c}, &stored, e);
 	return r == 0 && c.off != c.end ? DIFFERS : r;
 }
 
-static int compare_numbers(const struct plan *p, const struct npy *npy, const struct source *src,
-			   struct step *s, const struct var *v, int dirfd, struct err *e)
+static int compare_numbers(const struct npy *npy, const struct source *src, struct step *s,
+			   const struct var *v, int dirfd, struct err *e)
 {
 	struct elements el = {
 		.off = npy->data,
@@ -73,11 +73,8 @@ static int compare_numbers(const struct plan *p, const struct npy *npy, const st
 		.fortran = npy->fortran};
 	CLEANUP(freep) uint8_t *piece = malloc(COMPARED);
 	struct comparison c = {.end = npy->size, .piece = piece};
-	int r;
+	int r = piece ? tensor_open(s, v, dirfd, &c.t, e) : -ENOMEM;
 
-	if (s->big_endian != p->big_endian)
-		return DIFFERS;
-	r = piece ? tensor_open(s, v, dirfd, &c.t, e) : -ENOMEM;
 	if (r == 0)
 		r = elements_put(src, &el, BUDGET, (struct sink){compare_more, &c}, e);
 	tensor_close(c.t);
@@ -164,8 +161,8 @@ int content_is_same(const struct plan *p, struct want *w, const struct npy *npy,
 		if (r <= 0)
 			return r;
 	}
-	r = (npy->dtype == DTYPE_STRING ? compare_strings : compare_numbers)(p, npy, &f->src, s, v,
-									     dirfd, e);
+	r = npy->dtype == DTYPE_STRING ? compare_strings(npy, &f->src, s, v, dirfd, e)
+				       : compare_numbers(npy, &f->src, s, v, dirfd, e);
 	if (r == DIFFERS || r == -EBADMSG || r == -EUCLEAN)
 		return 0;
 	return r < 0 ? r : 1;

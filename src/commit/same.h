@@ -2,8 +2,8 @@
 #pragma once
 #include "commit/written.h"
 
-/* Are the bytes of W, whose file is F and has the header NPY, those that variable V of S, in DIRFD, has? 1, 0, or
- * of reading. */
+/* Are the bytes of W, whose file is F and has the header NPY, those that variable V of S, in DIRFD, has? S has the byte
+ * order of P. 1, 0, or of reading. */
 int content_is_same(const struct plan *p, struct want *w, const struct npy *npy,
 		    const struct written *f, struct step *s, const struct var *v, int dirfd,
 		    struct err *e);
