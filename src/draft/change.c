@@ -65,14 +65,16 @@ static int check_path(const struct draft *d, const struct draft_item *dir, const
 	return r < 0 ? err_set(e, r, "no memory") : 0;
 }
 
-/* The folder INDEX. -ESTALE: it is none, or gone; -ENOMEM. */
+/* The folder INDEX, in which something may be changed. -ESTALE: it is none, or gone; -ENOMEM; as draft_check_open. */
 static int need_dir(struct draft *d, uint32_t index, struct draft_item **out, struct err *e)
 {
 	int r = overlay_need(d, index, out);
 
 	if (r == -ENOMEM)
 		return err_set(e, r, "no memory");
-	return r == 0 && (*out)->what == DRAFT_DIR && !(*out)->gone ? 0 : -ESTALE;
+	if (r < 0 || (*out)->what != DRAFT_DIR || (*out)->gone)
+		return -ESTALE;
+	return draft_check_open(d, e);
 }
 
 /* NAME in DIR; NULL: there is none. -ENOMEM. */
@@ -88,83 +90,81 @@ static int need_named(struct draft *d, struct draft_item *dir, const char *name,
 
 /* --- making and removing ----------------------------------------------------------------------------------- */
 
-/* The parts that creating a file and a folder have in common; the lock is held. */
-static int check_new(struct draft *d, uint32_t dir, const char *name, bool folder,
-		     struct draft_item **parent, struct err *e)
+/* Whether a file or FOLDER may be made as NAME in PARENT. */
+static int check_new(struct draft *d, struct draft_item *parent, const char *name, bool folder,
+		     struct err *e)
 {
 	struct draft_glance g;
-	int r = need_dir(d, dir, parent, e);
+	int r = check_name(parent, name, folder, e);
+
+	if (r == 0 && !folder)
+		r = check_path(d, parent, name, e);
+	return r == 0 && draft_find(d, parent, name, &g) ? -EEXIST : r;
+}
+
+static int make_folder(struct draft *d, struct draft_item *i, struct err *e)
+{
+	CLEANUP(closep) int fd = disk_folder(d, i, true, e);
+
+	if (fd < 0)
+		disk_remove_folder(d, i, NULL); /* it may be there, and not opened */
+	i->on_disk = fd >= 0;
+	return fd < 0 ? fd : 0;
+}
+
+/* A new file of OWNER; NULL: a folder. */
+static int make_item(struct draft *d, struct draft_item *parent, const char *name,
+		     const struct draft_owner *owner, struct draft_item **out, struct err *e)
+{
+	struct draft_item *i =
+		items_add(d, parent, name, strlen(name), owner ? DRAFT_STAGED : DRAFT_DIR, 0);
+	int r;
+
+	if (!i)
+		return err_set(e, -ENOMEM, "no memory");
+	r = !owner                      ? make_folder(d, i, e)
+	    : items_stage(i, owner) < 0 ? err_set(e, -ENOMEM, "no memory")
+					: 0;
+	if (r < 0) {
+		items_remove(d, i);
+		return r;
+	}
+	i->refs++;
+	items_entered(parent);
+	items_changed(d);
+	*out = i;
+	return 0;
+}
+
+static int make(struct draft *d, uint32_t dir, const char *name, const struct draft_owner *owner,
+		bool open, struct draft_item **out, struct err *e)
+{
+	struct draft_item *parent;
+	int r = draft_lock_to_change_in(d, dir, dir);
 
 	if (r == 0)
-		r = draft_check_open(d, e);
+		r = need_dir(d, dir, &parent, e);
 	if (r == 0)
-		r = check_name(*parent, name, folder, e);
-	if (r == 0 && !folder)
-		r = check_path(d, *parent, name, e);
-	if (r == 0 && draft_find(d, *parent, name, &g))
-		r = -EEXIST;
+		r = check_new(d, parent, name, !owner, e);
+	if (r == 0)
+		r = make_item(d, parent, name, owner, out, e);
+	if (r == 0 && open)
+		draft_count_open(d, *out, true);
+	overlay_let_go(d, dir);
+	pthread_mutex_unlock(&d->lock);
 	return r;
 }
 
 int draft_create(struct draft *d, uint32_t dir, const char *name, const struct draft_owner *owner,
 		 bool open, struct draft_item **out, struct err *e)
 {
-	struct draft_item *parent, *i;
-	int r;
-
-	r = draft_lock_to_change_in(d, dir, dir);
-	if (r == 0)
-		r = check_new(d, dir, name, false, &parent, e);
-	if (r == 0) {
-		i = items_add(d, parent, name, strlen(name), DRAFT_STAGED, 0);
-		if (!i || items_stage(i, owner) < 0) {
-			if (i)
-				items_remove(d, i);
-			r = err_set(e, -ENOMEM, "no memory");
-		} else {
-			i->refs++;
-			if (open)
-				draft_count_open(d, i, true);
-			*out = i;
-			items_entered(parent);
-			items_changed(d);
-		}
-	}
-	overlay_let_go(d, dir);
-	pthread_mutex_unlock(&d->lock);
-	return r;
+	return make(d, dir, name, owner, open, out, e);
 }
 
 int draft_mkdir(struct draft *d, uint32_t dir, const char *name, struct draft_item **out,
 		struct err *e)
 {
-	struct draft_item *parent, *i;
-	int r;
-
-	r = draft_lock_to_change_in(d, dir, dir);
-	if (r == 0)
-		r = check_new(d, dir, name, true, &parent, e);
-	if (r == 0) {
-		i = items_add(d, parent, name, strlen(name), DRAFT_DIR, 0);
-		CLEANUP(closep)
-		int fd = i ? disk_folder(d, i, true, e) : err_set(e, -ENOMEM, "no memory");
-
-		r = fd < 0 ? fd : 0;
-		if (r < 0 && i) {
-			disk_remove_folder(d, i, NULL); /* it may be there, and not opened */
-			items_remove(d, i);
-		}
-		if (r == 0) {
-			i->refs++;
-			i->on_disk = true;
-			*out = i;
-			items_entered(parent);
-			items_changed(d);
-		}
-	}
-	overlay_let_go(d, dir);
-	pthread_mutex_unlock(&d->lock);
-	return r;
+	return make(d, dir, name, NULL, false, out, e);
 }
 
 /* Where only some are links, I may be one of the others. */
@@ -209,13 +209,9 @@ static int remove_named(struct draft *d, uint32_t dir, const char *name, bool fo
 {
 	struct draft_item *parent, *i = NULL;
 	uint32_t index;
-	int r;
-
-	r = draft_lock_to_change_in(d, dir, dir);
+	int r = draft_lock_to_change_in(d, dir, dir);
 	if (r == 0)
 		r = need_dir(d, dir, &parent, e);
-	if (r == 0)
-		r = draft_check_open(d, e);
 	if (r == 0)
 		r = need_named(d, parent, name, &i, e);
 	index = i ? i->index : dir;
@@ -442,8 +438,6 @@ static int rename_locked(struct draft *d, uint32_t from_dir, const char *from, u
 
 	if (r == 0)
 		r = need_dir(d, to_dir, &b, e);
-	if (r == 0)
-		r = draft_check_open(d, e);
 	if (r == 0)
 		r = need_named(d, a, from, &i, e);
 	if (r == 0)
