@@ -81,7 +81,6 @@ static int read_old_meta(struct plan *p, struct buf *out, struct err *e)
 	return r < 0 ? r : placed_check(fd, (char *)name.p, &base->sidecars[TEXT_META_GRAPH], e);
 }
 
-/* The text that was written in place of the meta graph's; one that says the same changes nothing. */
 int pack_meta(struct plan *p, struct err *e)
 {
 	CLEANUP(buf_release) struct buf meta = {0}, old = {0};
@@ -96,13 +95,9 @@ int pack_meta(struct plan *p, struct err *e)
 	if (r < 0)
 		return r;
 	r = staged_meta(&f.src, &meta, &why);
-	written_note(p, p->meta.item, r, &why);
 	written_close(&f);
-	if (r < 0) {
-		if (e)
-			*e = why;
+	if (written_note(p, p->meta.item, r, &why, e) < 0)
 		return r;
-	}
 	p->new_meta = !p->d->has_base || read_old_meta(p, &old, NULL) < 0 ||
 		      !bytes_eq(buf_bytes(&old), buf_bytes(&meta));
 	if (p->new_meta)
@@ -393,16 +388,14 @@ static int add_old_entries(struct plan *p, uint32_t pin, struct err *e)
 /* V1 has no index: the slices of a variable that is written again are listed from what was parsed. */
 static int store_v1(struct plan *p, struct want *w, struct err *e)
 {
-	CLEANUP(content_release) struct content c = CONTENT_EMPTY;
+	CLEANUP(slicer_release) struct slicer slicer = {.c = CONTENT_EMPTY};
 	CLEANUP(buf_release) struct buf slices = {0};
 	const struct step *s;
 	const struct var *v = want_layout(p, w, &s);
 	struct bundle_entry whole = {.key = want_key(p, w), .dtype = v->dtype, .rank = v->rank};
 	size_t pairs = 2 * (size_t)v->rank;
-	int r = content_open(p, w, &c, e);
+	int r = slicer_open(p, w, &slicer, e);
 
-	if (r == 0)
-		r = content_make_c_order(p, &c, e);
 	for (uint32_t i = 0; i < v->n_parts && r == 0; i++) {
 		const int64_t *extents = s->dims + s->parts[v->aux + i].extents;
 		struct bundle_entry entry = {.dtype = v->dtype, .rank = v->rank};
@@ -413,7 +406,7 @@ static int store_v1(struct plan *p, struct want *w, struct err *e)
 		if (r == 0)
 			r = buf_add(&slices, extents, pairs * sizeof *extents);
 		if (r == 0)
-			r = pack_slice(p, &c, extents, &entry, e);
+			r = pack_slice(p, &slicer.c, extents, &entry, e);
 		entry.key = buf_bytes(&key);
 		if (r == 0)
 			r = bundle_writer_add(&p->index, &entry, e);

@@ -166,7 +166,8 @@ static int plan_pin(struct plan *p, struct step *s, int from)
 	return (int)p->n_pins++;
 }
 
-/* Whether what was written is what S has under that name; then it is kept from there. */
+/* Whether what was written is what S has under that name; then it is kept from there. Else W stays as it is: what
+ * decide_reference makes of it is what it was. */
 static int find_in_step(struct plan *p, struct want *w, const struct npy *npy,
 			const struct written *f, struct step *s, int dirfd, struct err *e)
 {
@@ -191,17 +192,11 @@ static int find_in_step(struct plan *p, struct want *w, const struct npy *npy,
 static int find_stored(struct plan *p, struct want *w, const struct npy *npy,
 		       const struct written *f, struct err *e)
 {
-	const uint32_t pin = w->pin, var = w->var;
 	int r = 0;
 
 	if (p->d->has_base)
 		r = find_in_step(p, w, npy, f, p->pins[0].step, plan_dir(p, 0, e), e);
-	for (size_t i = 0; i <= p->c->n_others && r == 0; i++) {
-		w->store = true; /* as it was written */
-		w->pin = pin;
-		w->var = var;
-		if (i == p->c->n_others)
-			break;
+	for (size_t i = 0; i < p->c->n_others && r == 0; i++) {
 		r = find_in_step(p, w, npy, f, p->c->others[i].step, p->c->others[i].dirfd, NULL);
 		r = r == 1 ? 1 : 0; /* what can't be read there is no help */
 	}

@@ -41,7 +41,8 @@ void written_close(struct written *f)
 	closep(&f->fd);
 }
 
-void written_note(const struct plan *p, struct draft_item *item, int r, const struct err *why)
+int written_note(const struct plan *p, struct draft_item *item, int r, const struct err *why,
+		 struct err *e)
 {
 	struct draft *d = p->d;
 
@@ -49,6 +50,9 @@ void written_note(const struct plan *p, struct draft_item *item, int r, const st
 	if (d->changes == p->changes)
 		staged_note(item, r, why);
 	pthread_mutex_unlock(&d->lock);
+	if (r < 0 && e)
+		*e = *why;
+	return r;
 }
 
 int written_parse(const struct plan *p, const struct want *w, struct written *f, struct npy *npy,
@@ -65,11 +69,7 @@ int written_parse(const struct plan *p, const struct want *w, struct written *f,
 		at.over = &at.of->vars[w->expect_var];
 	}
 	r = staged_parse(&f->src, &at, false, npy, &why);
-	written_note(p, w->item, r, &why);
-	if (r < 0) {
+	if (r < 0)
 		written_close(f);
-		if (e)
-			*e = why;
-	}
-	return r;
+	return written_note(p, w->item, r, &why, e);
 }

@@ -17,8 +17,9 @@ struct written {
 int written_open(const struct plan *p, struct draft_item *item, struct written *f, struct err *e);
 void written_close(struct written *f);
 
-/* Notes with ITEM that parsing it gave R, and why; not if the draft has changed. */
-void written_note(const struct plan *p, struct draft_item *item, int r, const struct err *why);
+/* Notes with ITEM that parsing it gave R, and why; not if the draft has changed. R, for which E says why. */
+int written_note(const struct plan *p, struct draft_item *item, int r, const struct err *why,
+		 struct err *e);
 
 /* Opens and parses the file of W: as staged_parse; that is noted. */
 int written_parse(const struct plan *p, const struct want *w, struct written *f, struct npy *npy,

@@ -147,7 +147,6 @@ static int copy_start(const struct draft *d, const struct pin *p, uint32_t numbe
 	return r;
 }
 
-/* What was being referred to in pieces becomes bytes: something else is wanted of it. */
 int draft_copy_referred(struct draft *d, struct draft_item *i, struct err *e)
 {
 	struct staged *s = i->staged;

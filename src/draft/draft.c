@@ -237,7 +237,7 @@ int draft_begin(const struct draft_config *c, struct step *base, const struct tr
 	return 0;
 }
 
-/* The base's name out of the link to it; -ENOENT: there is none. */
+/* The step that the link `base` names lies under D; without one there is no base. */
 static int take_up_base(struct draft *d, struct err *e)
 {
 	static const char in_steps[] = "steps/";
