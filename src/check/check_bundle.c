@@ -393,19 +393,14 @@ static uint64_t count_bytes(const struct job *j, const struct data *d)
 	return sum;
 }
 
-static int gather(struct job *j, struct data *d)
-{
-	int r = cut_ranges(j, d);
-
-	return r < 0 ? r : gather_others(j, d);
-}
-
 void check_bundle_data(struct job *j)
 {
 	struct data d = {.lock = PTHREAD_MUTEX_INITIALIZER};
 	struct err e = {0};
-	int r = gather(j, &d);
+	int r = cut_ranges(j, &d);
 
+	if (r == 0)
+		r = gather_others(j, &d);
 	if (r < 0) {
 		err_sys(&e, r, "%" PRIu32 " variables", j->s->n_vars);
 		job_stop(j, &e);

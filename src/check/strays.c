@@ -31,6 +31,7 @@ static void known_release(struct known *k)
 	free(k->metas);
 }
 
+/* Also of strays, which begin with a name. */
 static int compare_names(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
@@ -156,13 +157,6 @@ static bool is_stray(int dirfd, const struct known *k, const char *name, struct 
 
 /* --- all of them ------------------------------------------------------------------------------------------- */
 
-static int compare_strays(const void *a, const void *b)
-{
-	const struct stray *x = a, *y = b;
-
-	return strcmp(x->name, y->name);
-}
-
 static int read_names(int dirfd, DIR *d, const struct known *k, struct buf *items)
 {
 	const struct dirent *de;
@@ -198,7 +192,7 @@ int strays_read(int dirfd, const struct listing *l, const uint32_t *num_shards, 
 	if (r < 0)
 		return err_sys(e, r, "reading the directory");
 	if (s.n)
-		qsort(s.items, s.n, sizeof *s.items, compare_strays);
+		qsort(s.items, s.n, sizeof *s.items, compare_names);
 	*out = TAKE(s, (struct strays){0});
 	return 0;
 }

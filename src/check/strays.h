@@ -14,8 +14,8 @@ enum stray_kind {
 };
 
 struct stray {
-	enum stray_kind kind;
 	char *name;
+	enum stray_kind kind;
 	size_t prefix_n; /* DATA, SHARD: the length of PREFIX in the name */
 	time_t changed; /* of a folder: when it or a part in it last changed */
 };

@@ -4,12 +4,7 @@
 #include "step/sidecar.h"
 #include <stdlib.h>
 
-static int compare_changes(const void *a, const void *b)
-{
-	return bytes_cmp(((const struct key_change *)a)->from,
-			 ((const struct key_change *)b)->from);
-}
-
+/* Also of changes, which begin with a key. */
 static int compare_keys(const void *a, const void *b)
 {
 	return bytes_cmp(*(const struct bytes *)a, *(const struct bytes *)b);
@@ -36,7 +31,7 @@ static size_t list_changes(const struct plan *p, uint32_t pin, const struct byte
 			c.to = want_key(p, w);
 		out[n_out++] = c;
 	}
-	qsort(out, n_out, sizeof *out, compare_changes);
+	qsort(out, n_out, sizeof *out, compare_keys);
 	return n_out;
 }
 

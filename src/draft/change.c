@@ -167,14 +167,6 @@ int draft_mkdir(struct draft *d, uint32_t dir, const char *name, struct draft_it
 	return make(d, dir, name, NULL, false, out, e);
 }
 
-/* Where only some are links, I may be one of the others. */
-static int remove_from_disk(struct draft *d, const struct draft_item *i, struct err *e)
-{
-	int r = disk_remove(d, i, e);
-
-	return r == -ENOENT && i->parent->links == LINKS_SOME ? 0 : r;
-}
-
 /* Takes I away from disk and tree. */
 static int remove_item(struct draft *d, struct draft_item *i, struct err *e)
 {
@@ -193,10 +185,13 @@ static int remove_item(struct draft *d, struct draft_item *i, struct err *e)
 
 		on_disk = dir >= 0 && fstatat(dir, i->name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 	}
-	if (r == 0 && i->what == DRAFT_DIR)
+	if (r == 0 && i->what == DRAFT_DIR) {
 		r = disk_remove_folder(d, i, e);
-	else if (r == 0 && on_disk)
-		r = remove_from_disk(d, i, e);
+	} else if (r == 0 && on_disk) {
+		r = disk_remove(d, i, e);
+		if (r == -ENOENT && i->parent->links == LINKS_SOME) /* it is none of those links */
+			r = 0;
+	}
 	if (r < 0)
 		return r;
 	items_entered(i->parent);

@@ -144,7 +144,7 @@ static int pin_base(struct draft *d, struct step *base, const struct tree *tree,
 		    struct err *e)
 {
 	CLEANUP(buf_release) struct buf target = {0};
-	int r = draft_add_pin(d, base, from, e);
+	int r = draft_pin(d, base, from, e);
 
 	if (r < 0)
 		return r;

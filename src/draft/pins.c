@@ -23,18 +23,6 @@ static struct pin *make_room(struct draft *d, struct err *e)
 	return &pins[d->n_pins];
 }
 
-int draft_add_pin(struct draft *d, struct step *s, int from, struct err *e)
-{
-	CLEANUP(closep) int steps = dir_fd(d->fd, "steps", e);
-	struct pin *room = steps < 0 ? NULL : make_room(d, e);
-	int r;
-
-	if (!room)
-		return steps < 0 ? steps : -ENOMEM;
-	r = pin_make(steps, d->top, s, from, d->meta, room, e);
-	return r < 0 ? r : (int)d->n_pins++;
-}
-
 static int find_pin(const struct draft *d, const struct step *s)
 {
 	for (uint32_t i = 0; i < d->n_pins; i++)
@@ -45,9 +33,18 @@ static int find_pin(const struct draft *d, const struct step *s)
 
 int draft_pin(struct draft *d, struct step *s, int from, struct err *e)
 {
-	int pin = find_pin(d, s);
+	CLEANUP(closep) int steps = -1;
+	struct pin *room;
+	int r = find_pin(d, s);
 
-	return pin < 0 ? draft_add_pin(d, s, from, e) : pin;
+	if (r >= 0)
+		return r;
+	steps = dir_fd(d->fd, "steps", e);
+	room = steps < 0 ? NULL : make_room(d, e);
+	if (!room)
+		return steps < 0 ? steps : -ENOMEM;
+	r = pin_make(steps, d->top, s, from, d->meta, room, e);
+	return r < 0 ? r : (int)d->n_pins++;
 }
 
 /* The number of the pin of that name; -1: none. */

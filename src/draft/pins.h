@@ -3,9 +3,6 @@
 #pragma once
 #include "draft/draft_state.h"
 
-/* Pins S, whose files are in FROM: its number. As pin_make. */
-int draft_add_pin(struct draft *d, struct step *s, int from, struct err *e);
-
 /* The number of what was pinned as NAME earlier. As pin_open. */
 int draft_pin_by_name(struct draft *d, struct bytes name, struct err *e);
 
