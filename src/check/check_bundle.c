@@ -31,19 +31,15 @@ struct range {
 };
 
 struct data {
-	struct buf ranges; /* struct range, sorted by shard and place */
-	struct buf others; /* uint32_t: the strings and variants, sorted in the same way */
+	struct range *ranges; /* [n], sorted by shard and place */
+	uint32_t n;
+	uint32_t *others; /* [n_others]: the strings and variants, sorted in the same way */
+	uint32_t n_others;
 	bool is_summed;
 	pthread_mutex_t lock;
 	uint32_t next_range; /* to be read; under lock */
 	_Atomic uint32_t next_other;
 };
-
-static struct range *ranges_of(const struct data *d, uint32_t *n)
-{
-	*n = (uint32_t)(d->ranges.n / sizeof(struct range));
-	return (struct range *)d->ranges.p;
-}
 
 static bool is_raw(const struct var *v)
 {
@@ -81,7 +77,7 @@ static int add_edges(struct job *j, struct buf *edges)
 	return r;
 }
 
-static int add_ranges(struct data *d, uint32_t shard, uint64_t from, uint64_t to)
+static int add_ranges(struct buf *ranges, uint32_t shard, uint64_t from, uint64_t to)
 {
 	int r = 0;
 
@@ -89,9 +85,8 @@ static int add_ranges(struct data *d, uint32_t shard, uint64_t from, uint64_t to
 		struct range range = {.off = from, .shard = shard};
 
 		range.len = to - from < UNIT ? (uint32_t)(to - from) : UNIT;
-		r = d->ranges.n / sizeof range < UINT32_MAX
-			    ? buf_add(&d->ranges, &range, sizeof range)
-			    : -E2BIG;
+		r = ranges->n / sizeof range < UINT32_MAX ? buf_add(ranges, &range, sizeof range)
+							  : -E2BIG;
 		from += range.len;
 	}
 	return r;
@@ -100,6 +95,7 @@ static int add_ranges(struct data *d, uint32_t shard, uint64_t from, uint64_t to
 static int cut_ranges(struct job *j, struct data *d)
 {
 	CLEANUP(buf_release) struct buf edges = {0};
+	struct buf ranges = {0};
 	int64_t depth = 0;
 	struct edge *at;
 	size_t n;
@@ -114,8 +110,10 @@ static int cut_ranges(struct job *j, struct data *d)
 	for (size_t i = 0; i + 1 < n && r == 0; i++) {
 		depth += at[i].step;
 		if (depth > 0)
-			r = add_ranges(d, at[i].shard, at[i].pos, at[i + 1].pos);
+			r = add_ranges(&ranges, at[i].shard, at[i].pos, at[i + 1].pos);
 	}
+	d->ranges = (struct range *)ranges.p;
+	d->n = (uint32_t)(ranges.n / sizeof *d->ranges);
 	return r;
 }
 
@@ -152,12 +150,12 @@ static bool open_shard(struct worker *w, uint32_t shard)
  * False: all are taken. */
 static bool take_unit(struct data *d, uint32_t *from, uint32_t *to)
 {
-	uint32_t n, i, len = 0;
-	const struct range *at = ranges_of(d, &n);
+	const struct range *at = d->ranges;
+	uint32_t i, len = 0;
 
 	pthread_mutex_lock(&d->lock);
 	*from = i = d->next_range;
-	while (i < n && len + at[i].len <= UNIT &&
+	while (i < d->n && len + at[i].len <= UNIT &&
 	       (i == *from ||
 		(at[i].shard == at[i - 1].shard && at[i].off == at[i - 1].off + at[i - 1].len)))
 		len += at[i++].len;
@@ -184,18 +182,17 @@ static void read_unit(struct worker *w, struct range *first, const struct range 
 
 static void read_units(struct worker *w, struct data *d)
 {
-	uint32_t n, from, to;
-	struct range *ranges = ranges_of(d, &n);
+	uint32_t from, to;
 
 	while (!job_stopped(w->j) && take_unit(d, &from, &to)) {
-		const struct range *first = &ranges[from];
+		struct range *first = &d->ranges[from];
 		bool new = w->fd < 0 || w->shard != first->shard;
 
 		if (!open_shard(w, first->shard))
 			return;
 		posix_fadvise(w->fd, (off_t)first->off + (new ? 0 : AHEAD),
 			      new ? AHEAD + UNIT : UNIT, POSIX_FADV_WILLNEED);
-		read_unit(w, &ranges[from], &ranges[to - 1]);
+		read_unit(w, first, &d->ranges[to - 1]);
 	}
 }
 
@@ -228,8 +225,6 @@ static void read_data(struct job *j, void *arg)
 {
 	struct data *d = arg;
 	struct worker w = {.j = j, .buffer = malloc(UNIT), .fd = -1};
-	const uint32_t *others = (uint32_t *)d->others.p;
-	uint32_t n_others = (uint32_t)(d->others.n / sizeof *others);
 	struct err e = {0};
 
 	if (!w.buffer) {
@@ -238,9 +233,9 @@ static void read_data(struct job *j, void *arg)
 		return;
 	}
 	read_units(&w, d);
-	for (uint32_t i; (i = d->next_other++) < n_others && !job_stopped(j);)
-		if (open_shard(&w, j->s->vars[others[i]].shard))
-			check_other(&w, others[i]);
+	for (uint32_t i; (i = d->next_other++) < d->n_others && !job_stopped(j);)
+		if (open_shard(&w, j->s->vars[d->others[i]].shard))
+			check_other(&w, d->others[i]);
 	closep(&w.fd);
 	free(w.buffer);
 }
@@ -260,12 +255,11 @@ static int compare_places(const void *a, const void *b, void *step)
 /* Fails those variables, and drops them, for which a shard would be read more than MAX_OVERLAP times. */
 static void limit_overlap(struct job *j, struct data *d)
 {
-	uint32_t *others = (uint32_t *)d->others.p, shard = 0;
-	size_t n = d->others.n / sizeof *others, kept = 0;
+	uint32_t shard = 0, kept = 0;
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		const struct var *v = &j->s->vars[others[i]];
+	for (uint32_t i = 0; i < d->n_others; i++) {
+		const struct var *v = &j->s->vars[d->others[i]];
 		struct err why;
 
 		if (v->shard != shard)
@@ -273,27 +267,25 @@ static void limit_overlap(struct job *j, struct data *d)
 		shard = v->shard;
 		sum += v->size;
 		if (sum / MAX_OVERLAP <= j->s->shards[shard].id.size) {
-			others[kept++] = others[i];
+			d->others[kept++] = d->others[i];
 			continue;
 		}
 		err_set(&why, -EUCLEAN, "not verified: its bytes are those of too many others");
-		job_fail(j, others[i], &why);
+		job_fail(j, d->others[i], &why);
 		sum -= v->size;
 	}
-	d->others.n = kept * sizeof *others;
+	d->n_others = kept;
 }
 
 static int gather_others(struct job *j, struct data *d)
 {
-	int r = 0;
-
-	for (uint32_t i = 0; i < j->s->n_vars && r == 0; i++)
+	d->others = calloc(j->s->n_vars + (size_t)1, sizeof *d->others);
+	if (!d->others)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < j->s->n_vars; i++)
 		if (!is_raw(&j->s->vars[i]) && job_can_read(j, &j->s->vars[i]))
-			r = buf_add(&d->others, &i, sizeof i);
-	if (r < 0 || !d->others.n)
-		return r;
-	qsort_r(d->others.p, d->others.n / sizeof(uint32_t), sizeof(uint32_t), compare_places,
-		j->s);
+			d->others[d->n_others++] = i;
+	qsort_r(d->others, d->n_others, sizeof *d->others, compare_places, j->s);
 	limit_overlap(j, d);
 	return 0;
 }
@@ -303,8 +295,8 @@ static int gather_others(struct job *j, struct data *d)
 /* The first range at or behind POS of SHARD; that may be one of a later shard, or be behind the last. */
 static uint32_t find_range(const struct data *d, uint32_t shard, uint64_t pos)
 {
-	uint32_t lo = 0, hi;
-	const struct range *ranges = ranges_of(d, &hi);
+	const struct range *ranges = d->ranges;
+	uint32_t lo = 0, hi = d->n;
 
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
@@ -320,30 +312,30 @@ static uint32_t find_range(const struct data *d, uint32_t shard, uint64_t pos)
 
 static void find_failed(struct data *d)
 {
-	uint32_t n;
-	struct range *ranges = ranges_of(d, &n);
+	uint32_t failed = d->n;
 
-	for (uint32_t i = n; i-- > 0;)
-		ranges[i].failed = ranges[i].status < 0 ? i : i + 1 < n ? ranges[i + 1].failed : n;
+	for (uint32_t i = d->n; i-- > 0;) {
+		failed = d->ranges[i].status < 0 ? i : failed;
+		d->ranges[i].failed = failed;
+	}
 }
 
 /* Not done without need: most steps have only entries of one range, and to combine a million checksums takes
  * seconds. */
 static void sum_up(struct data *d)
 {
-	uint32_t n, crc = 0;
-	struct range *ranges = ranges_of(d, &n);
+	uint32_t crc = 0;
 
-	for (uint32_t i = 0; i < n && !d->is_summed; i++)
-		ranges[i].running = crc = crc32c_combine(crc, ranges[i].crc, ranges[i].len);
+	for (uint32_t i = 0; i < d->n && !d->is_summed; i++)
+		d->ranges[i].running = crc =
+			crc32c_combine(crc, d->ranges[i].crc, d->ranges[i].len);
 	d->is_summed = true;
 }
 
 /* The checksum of V, which is the ranges FROM to before TO. */
 static uint32_t crc_of(struct data *d, const struct var *v, uint32_t from, uint32_t to)
 {
-	uint32_t n;
-	const struct range *ranges = ranges_of(d, &n);
+	const struct range *ranges = d->ranges;
 
 	if (from == to)
 		return 0;
@@ -356,14 +348,13 @@ static uint32_t crc_of(struct data *d, const struct var *v, uint32_t from, uint3
 static void compare_var(struct job *j, struct data *d, uint32_t var)
 {
 	const struct var *v = &j->s->vars[var];
-	uint32_t n, from = find_range(d, v->shard, v->off);
+	uint32_t from = find_range(d, v->shard, v->off);
 	uint32_t to = v->size ? find_range(d, v->shard, v->off + v->size) : from;
-	const struct range *ranges = ranges_of(d, &n);
 	struct err why;
 	uint32_t crc;
 
-	if (from < to && ranges[from].failed < to) {
-		const struct range *bad = &ranges[ranges[from].failed];
+	if (from < to && d->ranges[from].failed < to) {
+		const struct range *bad = &d->ranges[d->ranges[from].failed];
 
 		err_sys(&why, bad->status, "reading %" PRIu32 " bytes at %" PRIu64, bad->len,
 			bad->off);
@@ -381,15 +372,12 @@ static void compare_var(struct job *j, struct data *d, uint32_t var)
 
 static uint64_t count_bytes(const struct job *j, const struct data *d)
 {
-	const uint32_t *others = (uint32_t *)d->others.p;
-	uint32_t n;
-	const struct range *ranges = ranges_of(d, &n);
 	uint64_t sum = 0;
 
-	for (uint32_t i = 0; i < n; i++)
-		sum += ranges[i].len;
-	for (size_t i = 0; i < d->others.n / sizeof *others; i++)
-		sum += j->s->vars[others[i]].size;
+	for (uint32_t i = 0; i < d->n; i++)
+		sum += d->ranges[i].len;
+	for (uint32_t i = 0; i < d->n_others; i++)
+		sum += j->s->vars[d->others[i]].size;
 	return sum;
 }
 
@@ -412,6 +400,6 @@ void check_bundle_data(struct job *j)
 				compare_var(j, &d, i);
 		j->out->bytes += count_bytes(j, &d);
 	}
-	buf_release(&d.ranges);
-	buf_release(&d.others);
+	free(d.ranges);
+	free(d.others);
 }
