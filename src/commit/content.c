@@ -35,15 +35,6 @@ static int put_file(void *to, struct bytes b, struct err *e)
 	return r;
 }
 
-/* A file beside the packed one that has no name any more. */
-static int nameless_file(const struct plan *p, struct err *e)
-{
-	CLEANUP(closep) int fd = io_create(p->fd, "converted", 0600, e);
-	int r = fd < 0 ? fd : io_remove_file(p->fd, "converted", e);
-
-	return r < 0 ? r : TAKE(fd, -1);
-}
-
 /* Has FILL put SIZE bytes where they can be read again: in memory, or a file. */
 static int spill(const struct plan *p, struct content *c, uint64_t size,
 		 int (*fill)(void *arg, struct sink out, struct err *e), void *arg, struct err *e)
@@ -58,7 +49,7 @@ static int spill(const struct plan *p, struct content *c, uint64_t size,
 		c->src = source_of_memory(buf_bytes(&c->memory));
 		return r;
 	}
-	r = c->fd = end.fd = nameless_file(p, e);
+	r = c->fd = end.fd = io_nameless(p->fd, e);
 	if (r >= 0)
 		r = fill(arg, (struct sink){put_file, &end}, e);
 	return r < 0 ? r : source_of_fd(c->fd, &c->src, e);

@@ -27,15 +27,6 @@ void state_text_release(struct state_text *t)
 	buf_release(&t->text);
 }
 
-static int remove_file(int dirfd, const char *name, struct err *e)
-{
-	int r = io_remove_file(dirfd, name, e);
-
-	if (r < 0)
-		return r;
-	return fsync(dirfd) < 0 ? err_sys(e, -errno, "%s: syncing its directory", name) : 0;
-}
-
 int state_text_replace(const struct state_text *old, int made_in, int dirfd, const char *name,
 		       struct bytes new, struct err *e)
 {
@@ -46,8 +37,12 @@ int state_text_replace(const struct state_text *old, int made_in, int dirfd, con
 		return err_wrap(e, r, "%s", name);
 	if (now.exists != old->exists || !bytes_eq(buf_bytes(&now.text), buf_bytes(&old->text)))
 		return 1;
-	return new.n ? io_replace_file_from(made_in, dirfd, name, new, old->mode, e)
-		     : remove_file(dirfd, name, e);
+	if (new.n)
+		return io_replace_file_from(made_in, dirfd, name, new, old->mode, e);
+	r = io_remove_file(dirfd, name, e);
+	if (r == 0 && fsync(dirfd) < 0)
+		r = err_sys(e, -errno, "%s: syncing its directory", name);
+	return r;
 }
 
 /* --- what it says ------------------------------------------------------------------------------------------ */

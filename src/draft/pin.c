@@ -139,9 +139,8 @@ static int hold(int steps_fd, const char *name, const struct step *s, int from, 
 		r = hold_all(s, from, meta, fd, e);
 	if (r == 0)
 		r = io_move(steps_fd, UNFINISHED, steps_fd, name, e);
-	if (r == 0)
-		return 0;
-	io_remove_all(steps_fd, UNFINISHED, NULL);
+	if (r < 0)
+		io_remove_all(steps_fd, UNFINISHED, NULL);
 	return r;
 }
 
