@@ -10,8 +10,8 @@ static int compare_keys(const void *a, const void *b)
 	return bytes_cmp(*(const struct bytes *)a, *(const struct bytes *)b);
 }
 
-/* What becomes of each variable of S: under which key it is wanted now, if at all. KEYS: all that are, sorted. */
-static size_t list_changes(const struct plan *p, uint32_t pin, const struct bytes *keys, size_t n,
+/* What becomes of each variable of pin PIN: under which key it is wanted now, if at all. KEYS: all that are, sorted. */
+static size_t list_changes(const struct plan *p, uint32_t pin, const struct bytes *keys,
 			   struct key_change *out)
 {
 	const struct step *s = p->pins[pin].step;
@@ -19,16 +19,13 @@ static size_t list_changes(const struct plan *p, uint32_t pin, const struct byte
 
 	for (uint32_t v = 0; v < s->n_vars; v++) {
 		struct key_change c = {.from = var_key(s, &s->vars[v])};
-		const struct want *w = NULL;
 
 		if (s->vars[v].kind == VAR_PART)
 			continue;
-		if (n && bsearch(&c.from, keys, n, sizeof *keys, compare_keys))
+		if (bsearch(&c.from, keys, plan_n(p), sizeof *keys, compare_keys))
 			c.to = c.from;
 		else if (p->old[pin].first[v])
-			w = &plan_wants(p)[p->old[pin].first[v] - 1];
-		if (w)
-			c.to = want_key(p, w);
+			c.to = want_key(p, &plan_wants(p)[p->old[pin].first[v] - 1]);
 		out[n_out++] = c;
 	}
 	qsort(out, n_out, sizeof *out, compare_keys);
@@ -52,8 +49,8 @@ static int edit(struct plan *p, const struct want *graph, struct err *e)
 	r = sidecar_object_graph(pin->step, plan_dir(p, graph->pin, e), &old, e);
 	if (r == 0)
 		r = object_graph_edit(buf_bytes(&old), changes,
-				      list_changes(p, graph->pin, keys, plan_n(p), changes),
-				      &p->graph, &p->new_graph, e);
+				      list_changes(p, graph->pin, keys, changes), &p->graph,
+				      &p->new_graph, e);
 	/* One that can't be understood is carried as it is. */
 	return r == -EUCLEAN || r == -ENOENT ? 0 : r;
 }

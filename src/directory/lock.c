@@ -17,21 +17,23 @@ static struct flock whole_file(void)
 	return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
 }
 
-/* The line that the lock's holder has written into its file. */
-static void read_holder(int fd, char *out, size_t size)
-{
-	ssize_t n = pread(fd, out, size - 1, 0);
-
-	out[n > 0 ? n : 0] = 0;
-	out[strcspn(out, "\n")] = 0;
-}
-
 static int busy(const char *holder, struct err *e)
 {
 	return err_set(
 		e, -EBUSY,
 		"the checkpoint directory is being written to already%s%s; mount it with -o ro",
 		*holder ? ", by " : "", holder);
+}
+
+/* The same; the lock's holder has written a line into its file, FD. */
+static int busy_file(int fd, struct err *e)
+{
+	char holder[200];
+	ssize_t n = pread(fd, holder, sizeof holder - 1, 0);
+
+	holder[n > 0 ? n : 0] = 0;
+	holder[strcspn(holder, "\n")] = 0;
+	return busy(holder, e);
 }
 
 /* Which process has locked the directory DIR, from /proc/locks. */
@@ -61,12 +63,10 @@ bool lock_is_held(int top, struct err *e)
 {
 	CLEANUP(closep) int fd = openat(top, LOCK, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct flock probe = whole_file();
-	char holder[200];
 
 	if (fd < 0 || fcntl(fd, F_OFD_GETLK, &probe) < 0 || probe.l_type == F_UNLCK)
 		return false;
-	read_holder(fd, holder, sizeof holder);
-	busy(holder, e);
+	busy_file(fd, e);
 	return true;
 }
 
@@ -113,16 +113,13 @@ static int take_file(int top, struct err *e)
 		int fd = openat(top, LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 		struct flock lk = whole_file();
 		struct stat st, now;
-		char holder[200];
 
 		if (fd < 0)
 			return err_sys(e, -errno, "%s", LOCK);
-		if (fcntl(fd, F_OFD_SETLK, &lk) < 0) {
-			if (errno != EAGAIN && errno != EACCES)
-				return err_sys(e, -errno, "%s: locking", LOCK);
-			read_holder(fd, holder, sizeof holder);
-			return busy(holder, e);
-		}
+		if (fcntl(fd, F_OFD_SETLK, &lk) < 0)
+			return errno == EAGAIN || errno == EACCES
+				       ? busy_file(fd, e)
+				       : err_sys(e, -errno, "%s: locking", LOCK);
 		if (fstat(fd, &st) == 0 && fstatat(top, LOCK, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    st.st_ino == now.st_ino)
 			return TAKE(fd, -1);

@@ -50,30 +50,26 @@ static int need_tree(struct reading *rd, uint32_t pin, const struct tree **out, 
 }
 
 /* What the link's target says: pin, kind and number. */
-static int resolve(struct reading *rd, struct bytes target, struct draft_item *i, struct err *e)
+static int resolve(struct reading *rd, const char *target, struct draft_item *i, struct err *e)
 {
-	const uint8_t *slash = memchr(target.p, '/', target.n);
-	size_t n = slash ? (size_t)(slash - target.p) : target.n;
-	struct bytes path = bytes_of(target.p + n + 1, slash ? target.n - n - 1 : 0);
-	CLEANUP(freep) char *text = strndup((const char *)path.p, path.n);
-	int pin = draft_pin_by_name(rd->d, bytes_of(target.p, n), e);
+	const char *slash = strchrnul(target, '/'), *path = *slash ? slash + 1 : slash;
+	int pin = draft_pin_by_name(rd->d, bytes_of(target, (size_t)(slash - target)), e);
 	const struct tree *t = NULL;
 	struct tree_child found;
 	int r;
 
-	if (pin < 0 || !text)
-		return pin < 0 ? pin : err_set(e, -ENOMEM, "no memory");
+	if (pin < 0)
+		return pin;
 	i->pin = (uint32_t)pin;
-	i->what = text_kind_of(text) < N_TEXTS ? DRAFT_TEXT : DRAFT_VAR;
-	i->number = text_kind_of(text);
+	i->number = text_kind_of(path);
+	i->what = i->number < N_TEXTS ? DRAFT_TEXT : DRAFT_VAR;
 	if (i->what == DRAFT_TEXT)
 		return 0;
 	r = need_tree(rd, (uint32_t)pin, &t, e);
 	if (r < 0)
 		return r;
-	if (!overlay_find_file(t, path, &found))
-		return err_set(e, -EUCLEAN, "leads to %.*s, which is not there", (int)target.n,
-			       (const char *)target.p);
+	if (!overlay_find_file(t, bytes_str(path), &found))
+		return err_set(e, -EUCLEAN, "leads to %s, which is not there", target);
 	i->number = t->files[found.index].var;
 	i->own_name = draft_has_own_name(rd->d, i);
 	return 0;
@@ -81,13 +77,14 @@ static int resolve(struct reading *rd, struct bytes target, struct draft_item *i
 
 static int read_link(struct reading *rd, struct draft_item *i, int fd, struct err *e)
 {
-	char target[PATH_MAX];
-	ssize_t n = readlinkat(fd, i->name, target, sizeof target);
+	char target[PATH_MAX + 1];
+	ssize_t n = readlinkat(fd, i->name, target, PATH_MAX);
 
 	if (n < 0)
 		return err_sys(e, -errno, "readlink");
+	target[n] = 0;
 	i->on_disk = true;
-	return resolve(rd, bytes_of(target, (size_t)n), i, e);
+	return resolve(rd, target, i, e);
 }
 
 /* A file in the tree lies over what the base shows there. */
