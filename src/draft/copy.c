@@ -180,7 +180,5 @@ int draft_need_bytes(struct draft *d, struct draft_item *i, const struct draft_b
 			    i->name);
 	if (r == 0 && i->what == DRAFT_VAR)
 		r = copy_up(d, i, base, e);
-	if (r == 0)
-		r = draft_copy_referred(d, i, e);
-	return r == 0 ? draft_need_file(d, i, e) : r;
+	return r == 0 ? draft_item_open(d, i, e) : r;
 }

@@ -47,35 +47,25 @@ int draft_pin(struct draft *d, struct step *s, int from, struct err *e)
 	return r < 0 ? r : (int)d->n_pins++;
 }
 
-/* The number of the pin of that name; -1: none. */
-static int find_name(const struct draft *d, struct bytes name)
+int draft_pin_by_name(struct draft *d, struct bytes name, struct err *e)
 {
+	CLEANUP(freep) char *copy = NULL;
+	CLEANUP(closep) int steps = -1;
+	struct pin *room;
+	int r;
+
 	for (uint32_t i = 0; i < d->n_pins; i++)
 		if (bytes_eq(bytes_str(d->pins[i].name), name))
 			return (int)i;
-	return -1;
-}
-
-static int open_pin(struct draft *d, struct bytes name, struct err *e)
-{
-	CLEANUP(freep) char *copy = strndup((const char *)name.p, name.n);
-	CLEANUP(closep) int steps = dir_fd(d->fd, "steps", e);
-	struct pin *room = steps < 0 ? NULL : make_room(d, e);
-	int r;
-
+	steps = dir_fd(d->fd, "steps", e);
+	room = steps < 0 ? NULL : make_room(d, e);
 	if (!room)
 		return steps < 0 ? steps : -ENOMEM;
+	copy = strndup((const char *)name.p, name.n);
 	if (!copy)
 		return err_set(e, -ENOMEM, "no memory");
 	r = pin_open(steps, copy, d->meta, d->mode, room, e);
 	return r < 0 ? r : (int)d->n_pins++;
-}
-
-int draft_pin_by_name(struct draft *d, struct bytes name, struct err *e)
-{
-	int pin = find_name(d, name);
-
-	return pin < 0 ? open_pin(d, name, e) : pin;
 }
 
 int draft_pin_beside(struct draft *d, struct step *s, int from, struct pin *out, struct err *e)
