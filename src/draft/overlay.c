@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "draft/items.h"
 #include "draft/pins.h"
+#include "step/name.h"
 #include <fcntl.h>
 
 /* --- indexes of the base ----------------------------------------------------------------------------------- */
@@ -176,22 +177,6 @@ struct draft_item *draft_find(const struct draft *d, struct draft_item *dir, con
 	return make_up(d, dir, &child, g);
 }
 
-bool overlay_find_file(const struct tree *t, struct bytes path, struct tree_child *out)
-{
-	const uint8_t *slash;
-	uint32_t dir = 0;
-
-	while ((slash = memchr(path.p, '/', path.n))) {
-		size_t n = (size_t)(slash - path.p);
-
-		if (!tree_lookup(t, dir, bytes_of(path.p, n), out) || !out->is_dir)
-			return false;
-		dir = out->index;
-		path = bytes_of(slash + 1, path.n - n - 1);
-	}
-	return tree_lookup(t, dir, path, out) && !out->is_dir;
-}
-
 /* --- items that are needed --------------------------------------------------------------------------------- */
 
 /* G as an item below PARENT, which has one. NULL: no memory. */
@@ -335,6 +320,22 @@ static int compare_numbers(const void *a, const void *b)
 	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
 
 	return (x > y) - (x < y);
+}
+
+bool overlay_find_file(const struct tree *t, struct bytes path, struct tree_child *out)
+{
+	const uint8_t *slash;
+	uint32_t dir = 0;
+
+	while ((slash = memchr(path.p, '/', path.n))) {
+		size_t n = (size_t)(slash - path.p);
+
+		if (!tree_lookup(t, dir, bytes_of(path.p, n), out) || !out->is_dir)
+			return false;
+		dir = out->index;
+		path = bytes_of(slash + 1, path.n - n - 1);
+	}
+	return tree_lookup(t, dir, path, out) && !out->is_dir;
 }
 
 /* Whether variable VAR of the base shows, without an item. */

@@ -19,9 +19,6 @@ void overlay_release(struct draft *d);
 struct draft_item *overlay_child(const struct draft *d, struct draft_item *dir,
 				 const struct tree_child *c, struct draft_glance *g);
 
-/* Descends into T along PATH. False: it leads to no file. */
-bool overlay_find_file(const struct tree *t, struct bytes path, struct tree_child *out);
-
 /* The item of INDEX, or NAME in DIR; one that the base shows is made. -ESTALE or -ENOENT: there is none; -ENOMEM. */
 int overlay_need(struct draft *d, uint32_t index, struct draft_item **out);
 int overlay_need_named(struct draft *d, struct draft_item *dir, const char *name,
@@ -43,6 +40,9 @@ bool overlay_is_gone(const struct draft *d, uint32_t index);
 uint64_t *overlay_copy_claimed(const struct draft *d);
 bool overlay_claims(const uint64_t *claimed, uint32_t index);
 void overlay_note_claimed(uint64_t *claimed, uint32_t index);
+
+/* Descends into T along PATH. False: it leads to no file. */
+bool overlay_find_file(const struct tree *t, struct bytes path, struct tree_child *out);
 
 /* How many variables of the base are still there, or have another in their place. -ENOMEM. */
 int64_t overlay_count_kept(const struct draft *d);
