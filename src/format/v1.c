@@ -155,55 +155,17 @@ struct values {
 	size_t each; /* numbers that make an element: 2 for complex */
 };
 
-/* TensorFlow writes only some of these types (docs/format.md). */
+#define VALUES(name, number, numpy, field, item, word, real, proto)                                \
+	case DTYPE_##name:                                                                         \
+		return (struct values){t->proto##_val, t->n_##proto##_val, sizeof *t->proto##_val, \
+				       (item) > (word) ? 2 : 1};
+
+/* The values of T, which are of DTYPE. */
 static struct values values_of(const Tensorflow__TensorProto *t, int dtype)
 {
 	switch ((enum dtype)dtype) {
-	case DTYPE_FLOAT:
-		return (struct values){t->float_val, t->n_float_val, 4, 1};
-	case DTYPE_DOUBLE:
-		return (struct values){t->double_val, t->n_double_val, 8, 1};
-	case DTYPE_COMPLEX64:
-		return (struct values){t->scomplex_val, t->n_scomplex_val, 4, 2};
-	case DTYPE_COMPLEX128:
-		return (struct values){t->dcomplex_val, t->n_dcomplex_val, 8, 2};
-	case DTYPE_INT64:
-		return (struct values){t->int64_val, t->n_int64_val, 8, 1};
-	case DTYPE_BOOL:
-		return (struct values){t->bool_val, t->n_bool_val, sizeof *t->bool_val, 1};
-	case DTYPE_HALF:
-	case DTYPE_BFLOAT16:
-		return (struct values){t->half_val, t->n_half_val, 4, 1};
-	case DTYPE_UINT32:
-		return (struct values){t->uint32_val, t->n_uint32_val, 4, 1};
-	case DTYPE_UINT64:
-		return (struct values){t->uint64_val, t->n_uint64_val, 8, 1};
-	case DTYPE_STRING:
-		return (struct values){t->string_val, t->n_string_val, 0, 1};
-	case DTYPE_INT32:
-	case DTYPE_UINT8:
-	case DTYPE_INT16:
-	case DTYPE_INT8:
-	case DTYPE_QINT8:
-	case DTYPE_QUINT8:
-	case DTYPE_QINT32:
-	case DTYPE_QINT16:
-	case DTYPE_QUINT16:
-	case DTYPE_UINT16:
-	case DTYPE_FLOAT8_E5M2:
-	case DTYPE_FLOAT8_E4M3FN:
-	case DTYPE_FLOAT8_E4M3FNUZ:
-	case DTYPE_FLOAT8_E4M3B11FNUZ:
-	case DTYPE_FLOAT8_E5M2FNUZ:
-	case DTYPE_INT4:
-	case DTYPE_UINT4:
-	case DTYPE_INT2:
-	case DTYPE_UINT2:
-	case DTYPE_FLOAT4_E2M1FN:
-		return (struct values){t->int_val, t->n_int_val, 4, 1};
-	case DTYPE_INVALID:
-	case DTYPE_RESOURCE:
-	case DTYPE_VARIANT: /* v1_tensor refuses these */
+		DTYPES(VALUES)
+	case DTYPE_INVALID: /* v1_tensor refuses it */
 		break;
 	}
 	return (struct values){NULL, 0, 0, 1};

@@ -188,12 +188,13 @@ static int read_values(const struct values *a, const struct stop *stop, struct s
 	return 0;
 }
 
-/* Strings, variants and complex numbers are none. */
 static int check_numbers(int dtype, struct err *e)
 {
-	return sums_has_numbers(dtype)
-		       ? 0
-		       : err_set(e, -ENODATA, "%s has no real numbers", dtype_info(dtype)->name);
+	const struct dtype_info *type = dtype_info(dtype);
+
+	return type->real.kind == REAL_NONE
+		       ? err_set(e, -ENODATA, "%s has no real numbers", type->name)
+		       : 0;
 }
 
 int stats_of(struct step *s, const struct var *v, int dirfd, const struct stop *stop,

@@ -1,109 +1,14 @@
 #include "step/sums.h"
 #include "base/cleanup.h"
 #include "format/dtype.h"
+#include "format/elements.h"
 #include <endian.h>
 #include <math.h>
 #include <string.h>
 
-/* --- types ------------------------------------------------------------------------------------------------- */
-
-enum kind { NO_NUMBER, SIGNED, UNSIGNED, BOOLEAN, FLOAT };
-
-/* What is special about a float's bits. */
-enum specials {
-	IEEE, /* all ones in the exponent: infinity, or NaN */
-	NAN_ALL_ONES, /* no infinities; all ones is NaN ("fn") */
-	NAN_MINUS_ZERO, /* no infinities, no minus zero: that is NaN ("fnuz") */
-	NO_SPECIALS,
-};
-
-/* How an element's bits are a number. */
-struct number {
-	enum kind kind;
-	int bits; /* how many low bits count; the element may have more */
-	int exponent, mantissa; /* of a float: their bits */
-	int bias;
-	enum specials specials;
-};
-
-#define INTEGER(kind, bits) ((struct number){kind, bits, 0, 0, 0, IEEE})
-#define REAL(exponent, mantissa, bias, specials)                                                   \
-	((struct number){FLOAT, 1 + (exponent) + (mantissa), exponent, mantissa, bias, specials})
-
-/* There is no default: the compiler asks for each new type. */
-static struct number number_of(enum dtype dtype)
-{
-	switch (dtype) {
-	case DTYPE_INT2:
-		return INTEGER(SIGNED, 2);
-	case DTYPE_INT4:
-		return INTEGER(SIGNED, 4);
-	case DTYPE_INT8:
-	case DTYPE_QINT8:
-		return INTEGER(SIGNED, 8);
-	case DTYPE_INT16:
-	case DTYPE_QINT16:
-		return INTEGER(SIGNED, 16);
-	case DTYPE_INT32:
-	case DTYPE_QINT32:
-		return INTEGER(SIGNED, 32);
-	case DTYPE_INT64:
-		return INTEGER(SIGNED, 64);
-	case DTYPE_UINT2:
-		return INTEGER(UNSIGNED, 2);
-	case DTYPE_UINT4:
-		return INTEGER(UNSIGNED, 4);
-	case DTYPE_UINT8:
-	case DTYPE_QUINT8:
-		return INTEGER(UNSIGNED, 8);
-	case DTYPE_UINT16:
-	case DTYPE_QUINT16:
-		return INTEGER(UNSIGNED, 16);
-	case DTYPE_UINT32:
-		return INTEGER(UNSIGNED, 32);
-	case DTYPE_UINT64:
-		return INTEGER(UNSIGNED, 64);
-	case DTYPE_BOOL:
-		return INTEGER(BOOLEAN, 8);
-	case DTYPE_FLOAT4_E2M1FN:
-		return REAL(2, 1, 1, NO_SPECIALS);
-	case DTYPE_FLOAT8_E5M2:
-		return REAL(5, 2, 15, IEEE);
-	case DTYPE_FLOAT8_E4M3FN:
-		return REAL(4, 3, 7, NAN_ALL_ONES);
-	case DTYPE_FLOAT8_E4M3FNUZ:
-		return REAL(4, 3, 8, NAN_MINUS_ZERO);
-	case DTYPE_FLOAT8_E4M3B11FNUZ:
-		return REAL(4, 3, 11, NAN_MINUS_ZERO);
-	case DTYPE_FLOAT8_E5M2FNUZ:
-		return REAL(5, 2, 16, NAN_MINUS_ZERO);
-	case DTYPE_HALF:
-		return REAL(5, 10, 15, IEEE);
-	case DTYPE_BFLOAT16:
-		return REAL(8, 7, 127, IEEE);
-	case DTYPE_FLOAT:
-		return REAL(8, 23, 127, IEEE);
-	case DTYPE_DOUBLE:
-		return REAL(11, 52, 1023, IEEE);
-	case DTYPE_INVALID:
-	case DTYPE_STRING:
-	case DTYPE_COMPLEX64:
-	case DTYPE_COMPLEX128:
-	case DTYPE_RESOURCE:
-	case DTYPE_VARIANT:
-		break;
-	}
-	return INTEGER(NO_NUMBER, 0);
-}
-
-bool sums_has_numbers(int dtype)
-{
-	return number_of((enum dtype)dtype).kind != NO_NUMBER;
-}
-
 /* --- values ------------------------------------------------------------------------------------------------ */
 
-static double float_value(const struct number *f, unsigned bits)
+static double float_value(const struct real *f, unsigned bits)
 {
 	unsigned m = bits & ((1u << f->mantissa) - 1), all_m = (1u << f->mantissa) - 1;
 	unsigned x = bits >> f->mantissa & ((1u << f->exponent) - 1),
@@ -112,19 +17,19 @@ static double float_value(const struct number *f, unsigned bits)
 	double v = ldexp(x ? m + (1u << f->mantissa) : m, (int)(x ? x : 1) - f->bias - f->mantissa);
 
 	switch (f->specials) {
-	case IEEE:
+	case FLOAT_IEEE:
 		if (x == all_x)
 			v = m ? (double)NAN : (double)INFINITY;
 		break;
-	case NAN_ALL_ONES:
+	case FLOAT_FN:
 		if (x == all_x && m == all_m)
 			v = (double)NAN;
 		break;
-	case NAN_MINUS_ZERO:
+	case FLOAT_FNUZ:
 		if (negative && !x && !m)
 			v = (double)NAN;
 		break;
-	case NO_SPECIALS:
+	case FLOAT_FINITE:
 		break;
 	}
 	return negative ? -v : v;
@@ -132,23 +37,24 @@ static double float_value(const struct number *f, unsigned bits)
 
 double sums_value(int dtype, bool big_endian, uint16_t code)
 {
-	struct number number = number_of((enum dtype)dtype);
+	const struct dtype_info *type = dtype_info(dtype);
 	unsigned bits = code;
 
-	if (dtype_info(dtype)->item == 2)
+	if (type->item == 2)
 		bits = big_endian ? be16toh(code) : le16toh(code);
-	bits &= (1u << number.bits) - 1;
-	switch (number.kind) {
-	case SIGNED:
-		return bits >> (number.bits - 1) ? (double)bits - (double)(1u << number.bits)
-						 : bits;
-	case UNSIGNED:
+	bits &= (1u << type->real.bits) - 1;
+	switch (type->real.kind) {
+	case REAL_SIGNED:
+		return bits >> (type->real.bits - 1)
+			       ? (double)bits - (double)(1u << type->real.bits)
+			       : bits;
+	case REAL_UNSIGNED:
 		return bits;
-	case BOOLEAN:
+	case REAL_BOOL:
 		return bits != 0;
-	case FLOAT:
-		return float_value(&number, bits);
-	case NO_NUMBER:
+	case REAL_FLOAT:
+		return float_value(&type->real, bits);
+	case REAL_NONE:
 		break;
 	}
 	return (double)NAN;
@@ -283,24 +189,6 @@ static void add_block(struct sums *s, lanes *block, size_t n)
 
 /* --- elements ---------------------------------------------------------------------------------------------- */
 
-/* Swaps the bytes of N elements of 4 or 8 bytes. */
-static void swap_bytes(uint8_t *p, size_t n, size_t item)
-{
-	uint32_t half;
-	uint64_t full;
-
-	for (size_t i = 0; i < n && item == 4; i++) {
-		memcpy(&half, p + i * sizeof half, sizeof half);
-		half = __builtin_bswap32(half);
-		memcpy(p + i * sizeof half, &half, sizeof half);
-	}
-	for (size_t i = 0; i < n && item == 8; i++) {
-		memcpy(&full, p + i * sizeof full, sizeof full);
-		full = __builtin_bswap64(full);
-		memcpy(p + i * sizeof full, &full, sizeof full);
-	}
-}
-
 #define EACH(type)                                                                                 \
 	for (size_t i = 0; i < n; i++) {                                                           \
 		type x;                                                                            \
@@ -310,45 +198,45 @@ static void swap_bytes(uint8_t *p, size_t n, size_t item)
 	}
 
 /* N elements of ITEM bytes, in this machine's byte order. */
-static void to_doubles(enum kind kind, size_t item, const uint8_t *p, size_t n, double *out)
+static void to_doubles(enum real_kind kind, size_t item, const uint8_t *p, size_t n, double *out)
 {
 	switch (kind) {
-	case SIGNED:
+	case REAL_SIGNED:
 		if (item == 4)
 			EACH(int32_t)
 		else
 			EACH(int64_t)
 		break;
-	case UNSIGNED:
+	case REAL_UNSIGNED:
 		if (item == 4)
 			EACH(uint32_t)
 		else
 			EACH(uint64_t)
 		break;
-	case FLOAT:
+	case REAL_FLOAT:
 		if (item == 4)
 			EACH(float)
 		else
 			EACH(double)
 		break;
-	case BOOLEAN:
-	case NO_NUMBER:
+	case REAL_BOOL:
+	case REAL_NONE:
 		break;
 	}
 }
 
 void sums_add_elements(struct sums *s, int dtype, bool big_endian, uint8_t *p, size_t n)
 {
-	size_t item = dtype_info(dtype)->item;
-	enum kind kind = number_of((enum dtype)dtype).kind;
+	const struct dtype_info *type = dtype_info(dtype);
+	size_t item = type->item;
 	lanes block[BLOCK / LANES];
 
 	if (big_endian != (BYTE_ORDER == BIG_ENDIAN))
-		swap_bytes(p, n, item);
+		elements_swap(p, n * item, item);
 	for (size_t i = 0; i < n; i += BLOCK) {
 		size_t count = n - i < BLOCK ? n - i : BLOCK;
 
-		to_doubles(kind, item, p + i * item, count, (double *)block);
+		to_doubles(type->real.kind, item, p + i * item, count, (double *)block);
 		add_block(s, block, count);
 	}
 }

@@ -18,9 +18,6 @@ void sums_add(struct sums *s, const struct sums *more);
 /* Adds N times the value V. */
 void sums_add_value(struct sums *s, double v, uint64_t n);
 
-/* Are the elements of DTYPE real numbers? */
-bool sums_has_numbers(int dtype);
-
 /* Adds N elements of DTYPE, which has real numbers of 4 or 8 bytes. The bytes at P are changed. */
 void sums_add_elements(struct sums *s, int dtype, bool big_endian, uint8_t *p, size_t n);
 
