@@ -71,8 +71,7 @@ int v1_open(struct v1 *v, struct source src, struct err *e)
 
 void v1_close(struct v1 *v)
 {
-	if (v->meta)
-		protobuf_c_message_free_unpacked(v->meta, NULL);
+	protobuf_c_message_free_unpacked(v->meta, NULL);
 	sstable_close(&v->table);
 	*v = (struct v1){0};
 }

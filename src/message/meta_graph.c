@@ -5,11 +5,6 @@
 #include "meta_graph.pb-c.h"
 #include "variable.pb-c.h"
 
-static const Tensorflow__MetaGraphDef *graph_of(const struct meta_graph *m)
-{
-	return m->message;
-}
-
 int meta_graph_parse(struct bytes b, struct meta_graph *out, struct err *e)
 {
 	const ProtobufCMessageDescriptor *type = &tensorflow__meta_graph_def__descriptor;
@@ -25,8 +20,7 @@ int meta_graph_parse(struct bytes b, struct meta_graph *out, struct err *e)
 
 void meta_graph_release(struct meta_graph *m)
 {
-	if (m->message)
-		protobuf_c_message_free_unpacked(m->message, NULL);
+	protobuf_c_message_free_unpacked(m->message, NULL);
 	m->message = NULL;
 }
 
@@ -92,7 +86,7 @@ static int gather(struct memberships *m, struct buf *items, struct bytes def, si
 
 static int gather_all(const struct meta_graph *graph, struct memberships *m, struct buf *items)
 {
-	const Tensorflow__MetaGraphDef *g = graph_of(graph);
+	const Tensorflow__MetaGraphDef *g = graph->message;
 	int r = 0;
 
 	for (size_t i = 0; i < g->n_collection_def && r == 0; i++) {

@@ -145,8 +145,7 @@ int object_keys_read(struct bytes b, struct object_keys *out, struct err *e)
 void object_keys_release(struct object_keys *k)
 {
 	free(k->items);
-	if (k->message)
-		protobuf_c_message_free_unpacked(k->message, NULL);
+	protobuf_c_message_free_unpacked(k->message, NULL);
 	*k = (struct object_keys){0};
 }
 

@@ -57,34 +57,6 @@ static void *place_behind(void **array, size_t n, size_t size, struct pb_room *r
 
 /* --- building --------------------------------------------------------------------------------------- */
 
-size_t pb_size_of(ProtobufCType type)
-{
-	switch (type) {
-	case PROTOBUF_C_TYPE_INT64:
-	case PROTOBUF_C_TYPE_SINT64:
-	case PROTOBUF_C_TYPE_SFIXED64:
-	case PROTOBUF_C_TYPE_UINT64:
-	case PROTOBUF_C_TYPE_FIXED64:
-	case PROTOBUF_C_TYPE_DOUBLE:
-		return 8;
-	case PROTOBUF_C_TYPE_STRING:
-	case PROTOBUF_C_TYPE_MESSAGE:
-		return sizeof(void *);
-	case PROTOBUF_C_TYPE_BYTES:
-		return sizeof(ProtobufCBinaryData);
-	case PROTOBUF_C_TYPE_INT32:
-	case PROTOBUF_C_TYPE_SINT32:
-	case PROTOBUF_C_TYPE_SFIXED32:
-	case PROTOBUF_C_TYPE_UINT32:
-	case PROTOBUF_C_TYPE_FIXED32:
-	case PROTOBUF_C_TYPE_FLOAT:
-	case PROTOBUF_C_TYPE_BOOL:
-	case PROTOBUF_C_TYPE_ENUM:
-		break;
-	}
-	return 4;
-}
-
 static void *at(const ProtobufCMessage *m, unsigned offset)
 {
 	return (char *)m + offset;
@@ -245,14 +217,11 @@ const void *pb_value(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *
 bool pb_unknown(const ProtobufCMessage *m, unsigned i, struct pb_wire *out)
 {
 	const ProtobufCMessageUnknownField *f = &m->unknown_fields[i];
-	struct cursor c = cursor_of(bytes_of(f->data, f->len));
-	struct pb_wire w = {.number = f->tag, .type = f->wire_type};
+	struct bytes raw = bytes_of(f->data, f->len);
+	struct cursor c = cursor_of(raw);
 
-	if (!pb_wire_value(&c, &w) || cursor_left(&c))
-		return false;
-	w.raw = bytes_of(f->data, f->len);
-	*out = w;
-	return true;
+	*out = (struct pb_wire){.number = f->tag, .type = f->wire_type, .raw = raw};
+	return pb_wire_value(&c, out) && !cursor_left(&c);
 }
 
 /* --- maps ------------------------------------------------------------------------------------------- */
@@ -295,16 +264,12 @@ static int compare_keys(const struct entry *a, const struct entry *b)
 	}
 }
 
-static int compare_places(const struct entry *a, const struct entry *b)
-{
-	return (a->place > b->place) - (a->place < b->place);
-}
-
 static int compare_for_text(const void *a, const void *b)
 {
-	int r = compare_keys(a, b);
+	const struct entry *x = a, *y = b;
+	int r = compare_keys(x, y);
 
-	return r ? r : compare_places(a, b);
+	return r ? r : COMPARE(&x->place, &y->place, size_t);
 }
 
 /* upb writes a message from its end, and its order is odd for that: numbers descend; strings ascend, but the longer one
@@ -320,7 +285,7 @@ static int compare_for_wire(const void *a, const void *b)
 
 		return bytes_starts(s, t) || bytes_starts(t, s) ? r : -r;
 	}
-	return r ? r : compare_places(x, y);
+	return r ? r : COMPARE(&x->place, &y->place, size_t);
 }
 
 int pb_map_entries(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f,

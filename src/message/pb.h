@@ -50,9 +50,6 @@ struct pb_room {
 /* The room for a message from INPUT bytes: rule 2. */
 struct pb_room pb_room_for(size_t input);
 
-/* Bytes of a value of TYPE in a message. */
-size_t pb_size_of(ProtobufCType type);
-
 /* A message without fields. NULL if there is no room. */
 ProtobufCMessage *pb_new(const ProtobufCMessageDescriptor *type, struct pb_room *room);
 

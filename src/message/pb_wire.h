@@ -25,3 +25,6 @@ bool pb_wire_value(struct cursor *c, struct pb_wire *out);
 
 /* The wire type of a value of TYPE that is not packed. */
 unsigned pb_wire_type_of(ProtobufCType type);
+
+/* Bytes of a value of TYPE in a message in memory. */
+size_t pb_size_of(ProtobufCType type);

@@ -1,20 +1,18 @@
 #include "message/state.h"
+#include "base/cleanup.h"
 #include "base/utf8.h"
 #include "message/textpb.h"
 #include "state.pb-c.h"
-#include <stdlib.h>
 
 int state_parse(struct bytes text, struct state *out, struct err *e)
 {
-	struct state s = {0};
+	CLEANUP(state_release) struct state s = {0};
 	ProtobufCMessage *m;
 	int r = textpb_parse_keeping(&tensorflow__checkpoint_state__descriptor, text, &s.unknown,
 				     &m, e);
 
-	if (r < 0) {
-		buf_release(&s.unknown);
+	if (r < 0)
 		return r;
-	}
 
 	const Tensorflow__CheckpointState *p = (Tensorflow__CheckpointState *)m;
 
@@ -25,18 +23,15 @@ int state_parse(struct bytes text, struct state *out, struct err *e)
 	s.timestamps = p->all_model_checkpoint_timestamps;
 	s.n_timestamps = p->n_all_model_checkpoint_timestamps;
 	s.last_preserved = p->last_preserved_timestamp;
-	if (!*s.latest) {
-		state_release(&s);
+	if (!*s.latest)
 		return err_set(e, -EINVAL, "has no model_checkpoint_path");
-	}
-	*out = s;
+	*out = TAKE(s, (struct state){0});
 	return 0;
 }
 
 void state_release(struct state *s)
 {
-	if (s->message)
-		protobuf_c_message_free_unpacked(s->message, NULL);
+	protobuf_c_message_free_unpacked(s->message, NULL);
 	buf_release(&s->unknown);
 	*s = (struct state){0};
 }
@@ -71,16 +66,15 @@ bool state_is_timed(const struct state *s)
 /* NAME without the end of a V1 set's pattern, "-?????-of-00002". */
 static struct bytes cut_wildcard(struct bytes name)
 {
-	enum { LENGTH = 15, QUESTIONS = 5, DIGITS = 5 };
+	static const char start[] = "-?????"
+				    "-of-";
+	enum { START = sizeof start - 1, LENGTH = START + 5 };
 	const uint8_t *p = name.p + name.n - LENGTH;
 
-	if (name.n <= LENGTH || p[0] != '-' || memcmp(p + 1 + QUESTIONS, "-of-", 4) != 0)
+	if (name.n <= LENGTH || memcmp(p, start, START) != 0)
 		return name;
-	for (int i = 0; i < QUESTIONS; i++)
-		if (p[1 + i] != '?')
-			return name;
-	for (int i = 0; i < DIGITS; i++)
-		if (p[LENGTH - DIGITS + i] < '0' || p[LENGTH - DIGITS + i] > '9')
+	for (int i = START; i < LENGTH; i++)
+		if (p[i] < '0' || p[i] > '9')
 			return name;
 	return bytes_of(name.p, name.n - LENGTH);
 }

@@ -143,21 +143,16 @@ static int parse_list(struct parser *p, ProtobufCMessage *m, const ProtobufCFiel
 {
 	int r = scan_take_if(p->in, ']');
 
-	if (r != 0)
-		return r < 0 ? r : 0;
-	for (;;) {
+	while (r == 0) {
 		r = parse_value(p, m, f, depth);
-		if (r < 0)
-			return r;
-		r = scan_take_if(p->in, ']');
-		if (r != 0)
-			return r < 0 ? r : 0;
-		if (!scan_at(p->in, ','))
+		if (r == 0)
+			r = scan_take_if(p->in, ']');
+		if (r == 0 && !scan_at(p->in, ','))
 			return scan_expected(p->in, "',' or ']'");
-		r = scan_next(p->in);
-		if (r < 0)
-			return r;
+		if (r == 0)
+			r = scan_next(p->in);
 	}
+	return r < 0 ? r : 0;
 }
 
 static const ProtobufCFieldDescriptor *find_field(const struct parser *p,
@@ -273,10 +268,10 @@ static int parse_any(struct parser *p, ProtobufCMessage *any, int depth)
 		r = pb_pack(inside, &packed, p->in->e);
 	if (r < 0)
 		return r;
-	if (!pb_set_bytes(pb_slot(any, &fields[1], &p->room), &fields[1], buf_bytes(&packed),
-			  &p->room))
-		return no_room(p);
-	return 0;
+	return pb_set_bytes(pb_slot(any, &fields[1], &p->room), &fields[1], buf_bytes(&packed),
+			    &p->room)
+		       ? 0
+		       : no_room(p);
 }
 
 /* The fields up to the sign CLOSING; 0: up to the end of the text. */
