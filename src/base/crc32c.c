@@ -79,8 +79,8 @@ static uint32_t multiply(uint32_t a, uint32_t b)
 uint32_t crc32c_combine(uint32_t a, uint32_t b, uint64_t len_b)
 {
 	uint32_t shift = 1u << 31; /* x^0 */
-	uint32_t power =
-		1u << (31 - 8); /* x^8: one byte of zeros; squared for each bit of the length */
+	/* x^8: one byte of zeros; squared for each bit of the length. */
+	uint32_t power = 1u << (31 - 8);
 
 	for (; len_b; len_b >>= 1) {
 		if (len_b & 1)

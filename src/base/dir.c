@@ -22,11 +22,6 @@ DIR *dir_open(int dirfd, const char *name)
 	return d;
 }
 
-static int is_dots(const char *name)
-{
-	return !strcmp(name, ".") || !strcmp(name, "..");
-}
-
 const struct dirent *dir_next(DIR *d)
 {
 	const struct dirent *de;
@@ -34,7 +29,7 @@ const struct dirent *dir_next(DIR *d)
 	do {
 		errno = 0;
 		de = readdir(d);
-	} while (de && is_dots(de->d_name));
+	} while (de && (!strcmp(de->d_name, ".") || !strcmp(de->d_name, "..")));
 	return de;
 }
 

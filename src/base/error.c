@@ -11,46 +11,40 @@ static void make_printable(char *s)
 			*s = '?';
 }
 
-static void start(struct err *e, int code, const char *fmt, va_list ap)
+/* Puts ": " and BEHIND, which may be the old text, behind the sentence. NULL: nothing. */
+static void say(struct err *e, int code, const char *behind, const char *fmt, va_list ap)
 {
-	e->code = code;
-	vsnprintf(e->text, sizeof e->text, fmt, ap);
-}
+	char text[sizeof e->text];
+	size_t n;
 
-static void finish(struct err *e, const char *behind)
-{
-	size_t n = strlen(e->text);
-
+	if (!e)
+		return;
+	vsnprintf(text, sizeof text, fmt, ap);
+	n = strlen(text);
 	if (behind)
-		snprintf(e->text + n, sizeof e->text - n, ": %s", behind);
-	make_printable(e->text);
+		snprintf(text + n, sizeof text - n, ": %s", behind);
+	make_printable(text);
+	e->code = code;
+	memcpy(e->text, text, sizeof text);
 }
 
 int err_set(struct err *e, int code, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (!e)
-		return code;
 	va_start(ap, fmt);
-	start(e, code, fmt, ap);
+	say(e, code, NULL, fmt, ap);
 	va_end(ap);
-	finish(e, NULL);
 	return code;
 }
 
 int err_wrap(struct err *e, int code, const char *fmt, ...)
 {
-	char inner[sizeof e->text];
 	va_list ap;
 
-	if (!e)
-		return code;
-	memcpy(inner, e->text, sizeof inner);
 	va_start(ap, fmt);
-	start(e, code, fmt, ap);
+	say(e, code, e ? e->text : NULL, fmt, ap);
 	va_end(ap);
-	finish(e, inner);
 	return code;
 }
 
@@ -58,11 +52,8 @@ int err_sys(struct err *e, int code, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (!e)
-		return code;
 	va_start(ap, fmt);
-	start(e, code, fmt, ap);
+	say(e, code, e ? strerror(-code) : NULL, fmt, ap);
 	va_end(ap);
-	finish(e, strerror(-code));
 	return code;
 }

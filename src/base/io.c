@@ -74,27 +74,20 @@ static int put_file(int made_in, int dirfd, const char *name, struct bytes b, mo
 	if (r == 0)
 		r = new ? io_move_new(made_in, temporary, dirfd, name, NULL)
 			: io_move(made_in, temporary, dirfd, name, NULL);
-	if (r < 0)
-		goto undo;
-	if (fsync(dirfd) < 0) {
-		r = -errno;
-		if (new) /* a call that fails makes no file */
-			unmake(dirfd, name, fd);
-		return err_sys(e, r, "%s: syncing its directory", name);
+	if (r < 0) {
+		unlinkat(made_in, temporary, 0);
+		return err_sys(e, r, "%s", temporary);
 	}
-	return 0;
-undo:
-	unlinkat(made_in, temporary, 0);
-	return err_sys(e, r, "%s", temporary);
+	if (fsync(dirfd) == 0)
+		return 0;
+	r = err_sys(e, -errno, "%s: syncing its directory", name);
+	if (new) /* a call that fails makes no file */
+		unmake(dirfd, name, fd);
+	return r;
 }
 
-int io_replace_file(int dirfd, const char *name, struct bytes b, mode_t mode, struct err *e)
-{
-	return put_file(dirfd, dirfd, name, b, mode, false, e);
-}
-
-int io_replace_file_from(int made_in, int dirfd, const char *name, struct bytes b, mode_t mode,
-			 struct err *e)
+int io_replace_file(int made_in, int dirfd, const char *name, struct bytes b, mode_t mode,
+		    struct err *e)
 {
 	return put_file(made_in, dirfd, name, b, mode, false, e);
 }

@@ -9,12 +9,10 @@
 
 /* Makes a file NAME of B, in place of the one that may be there. Whoever opens NAME, also after a crash, finds the old
  * bytes or the new ones, whole. As TensorFlow does, it writes and syncs NAME.tmp with 32 hex digits, renames that, and
- * syncs the directory. The file gets MODE, and the owner of the old one where that is permitted. */
-int io_replace_file(int dirfd, const char *name, struct bytes b, mode_t mode, struct err *e);
-
-/* The same, but the temporary file is in MADE_IN, a directory on the same filesystem. */
-int io_replace_file_from(int made_in, int dirfd, const char *name, struct bytes b, mode_t mode,
-			 struct err *e);
+ * syncs the directory. The file gets MODE, and the owner of the old one where that is permitted. The temporary file is in
+ * MADE_IN, a directory on the same filesystem. */
+int io_replace_file(int made_in, int dirfd, const char *name, struct bytes b, mode_t mode,
+		    struct err *e);
 
 /* As io_replace_file, but it never replaces a file: -EEXIST. */
 int io_put_new(int dirfd, const char *name, struct bytes b, mode_t mode, struct err *e);

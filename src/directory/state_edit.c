@@ -38,7 +38,7 @@ int state_text_replace(const struct state_text *old, int made_in, int dirfd, con
 	if (now.exists != old->exists || !bytes_eq(buf_bytes(&now.text), buf_bytes(&old->text)))
 		return 1;
 	if (new.n)
-		return io_replace_file_from(made_in, dirfd, name, new, old->mode, e);
+		return io_replace_file(made_in, dirfd, name, new, old->mode, e);
 	r = io_remove_file(dirfd, name, e);
 	if (r == 0 && fsync(dirfd) < 0)
 		r = err_sys(e, -errno, "%s: syncing its directory", name);

@@ -66,8 +66,7 @@ bool state_is_timed(const struct state *s)
 /* NAME without the end of a V1 set's pattern, "-?????-of-00002". */
 static struct bytes cut_wildcard(struct bytes name)
 {
-	static const char start[] = "-?????"
-				    "-of-";
+	static const char start[] = "-????\?-of-"; /* \?, for ??- is a trigraph */
 	enum { START = sizeof start - 1, LENGTH = START + 5 };
 	const uint8_t *p = name.p + name.n - LENGTH;
 

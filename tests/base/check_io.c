@@ -60,11 +60,12 @@ START_TEST(a_file_is_replaced_whole)
 
 	put(dir, "name", "old", 0640);
 	old = openat(dir, "name", O_RDONLY | O_CLOEXEC);
-	ck_assert_int_eq(io_replace_file(dir, "name", bytes_str("new"), S_IFREG | 0604, NULL), 0);
+	ck_assert_int_eq(io_replace_file(dir, dir, "name", bytes_str("new"), S_IFREG | 0604, NULL),
+			 0);
 	assert_holds(dir, "name", "new", 0604);
 	ck_assert_int_eq(read(old, have, sizeof have), 3); /* who has it open keeps the old one */
 	ck_assert_str_eq(have, "old");
-	ck_assert_int_eq(io_replace_file(dir, "another", bytes_str(""), 0600, NULL), 0);
+	ck_assert_int_eq(io_replace_file(dir, dir, "another", bytes_str(""), 0600, NULL), 0);
 	assert_holds(dir, "another", "", 0600);
 	ck_assert_int_eq(count_files(dir), 2);
 	ck_assert_int_eq(io_remove_file(dir, "name", NULL), 0);
@@ -81,9 +82,9 @@ START_TEST(what_fails_leaves_all_as_it_was)
 
 	memset(name, 'n', sizeof name - 1);
 	name[sizeof name - 1] = 0;
-	ck_assert_int_eq(io_replace_file(dir, name, bytes_str("x"), 0600, &e), -ENAMETOOLONG);
+	ck_assert_int_eq(io_replace_file(dir, dir, name, bytes_str("x"), 0600, &e), -ENAMETOOLONG);
 	ck_assert_int_eq(mkdirat(dir, "folder", 0700), 0);
-	ck_assert_int_eq(io_replace_file(dir, "folder", bytes_str("x"), 0600, &e), -EISDIR);
+	ck_assert_int_eq(io_replace_file(dir, dir, "folder", bytes_str("x"), 0600, &e), -EISDIR);
 	ck_assert(!strncmp(e.text, "folder.tmp", 10));
 	ck_assert_int_eq(count_files(dir), 1);
 	ck_assert_int_eq(io_remove_file(dir, "folder", &e), -EISDIR);
@@ -94,7 +95,7 @@ START_TEST(what_fails_leaves_all_as_it_was)
 	ck_assert_int_eq(io_remove_folder(dir, "folder", &e), -ENOENT);
 	ck_assert_str_eq(e.text, "folder: No such file or directory");
 	ck_assert_int_eq(rmdir(path), 0);
-	ck_assert_int_eq(io_replace_file(dir, "name", bytes_str("x"), 0600, &e), -ENOENT);
+	ck_assert_int_eq(io_replace_file(dir, dir, "name", bytes_str("x"), 0600, &e), -ENOENT);
 }
 END_TEST
 

@@ -191,7 +191,7 @@ static int update_state(const char *source, uint32_t *crc, struct err *e)
 	CLEANUP(buf_release) struct buf next = {0}, new = {0};
 	struct step_place m1 = {.name = "m-1"}, added;
 	struct step_place set = {.name = "v", .format = STEP_V1, .shards = 2};
-	int r = io_replace_file(dirfd, "checkpoint", bytes_str(old), 0644, e);
+	int r = io_replace_file(dirfd, dirfd, "checkpoint", bytes_str(old), 0644, e);
 
 	if (r == 0)
 		r = listing_read(dirfd, "checkpoint", &l, e);
