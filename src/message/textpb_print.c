@@ -52,27 +52,20 @@ static void close_brace(struct printer *p)
 	add_str(p, "}\n");
 }
 
-static const char *escape_of(uint8_t c, char octal[5])
+/* How C is written, or NULL: as it is. */
+static const char *escape_of(uint8_t c, char escape[5])
 {
-	switch (c) {
-	case '\n':
-		return "\\n";
-	case '\r':
-		return "\\r";
-	case '\t':
-		return "\\t";
-	case '"':
-		return "\\\"";
-	case '\'':
-		return "\\'";
-	case '\\':
-		return "\\\\";
-	default:
-		if (c >= 0x20 && c < 0x7f)
-			return NULL;
-		snprintf(octal, 5, "\\%03o", c);
-		return octal;
-	}
+	static const char from[] = "\n\r\t\"'\\", to[] = "nrt\"'\\";
+	const char *at;
+
+	if (c >= 0x20 && c < 0x7f && c != '"' && c != '\'' && c != '\\')
+		return NULL;
+	at = c ? strchr(from, c) : NULL;
+	if (at)
+		snprintf(escape, 5, "\\%c", to[at - from]);
+	else
+		snprintf(escape, 5, "\\%03o", c);
+	return escape;
 }
 
 /* Past ASCII, characters of a string stand as they are, and bytes become octal escapes. */
@@ -83,11 +76,11 @@ static void print_quoted(struct printer *p, struct bytes b, bool utf8)
 
 	add_str(p, "\"");
 	for (size_t i = 0; i < b.n; i += n) {
-		char octal[5];
+		char text[5];
 		const char *escape;
 
 		n = b.p[i] >= 0x80 && utf8 ? utf8_length(bytes_of(b.p + i, b.n - i)) : 0;
-		escape = n ? NULL : escape_of(b.p[i], octal);
+		escape = n ? NULL : escape_of(b.p[i], text);
 		n += !n;
 		if (!escape)
 			continue;
