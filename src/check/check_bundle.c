@@ -199,7 +199,7 @@ static void read_units(struct worker *w, struct data *d)
 static void check_other(struct worker *w, uint32_t var)
 {
 	const struct var *v = &w->j->s->vars[var];
-	struct strings_place at = {
+	struct values_place at = {
 		.off = v->off,
 		.size = v->size,
 		.n = var_count(w->j->s, v),
@@ -207,10 +207,9 @@ static void check_other(struct worker *w, uint32_t var)
 		.check = true,
 		.crc = v->crc,
 	};
-	struct variants_place variants = {at.off, at.size, at.n, at.big_endian, at.crc};
 	struct err why = {0};
 	int r = v->dtype == DTYPE_STRING ? strings_check(&w->src, &at, &why)
-					 : variants_check(&w->src, &variants, &why);
+					 : variants_check(&w->src, &at, &why);
 
 	if (r == -ENOMEM) {
 		job_stop(w->j, &why);

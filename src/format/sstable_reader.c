@@ -16,19 +16,13 @@ bool sstable_probe(const struct source *src)
 	       get_le64(end) == SSTABLE_MAGIC;
 }
 
-int sstable_open(struct sstable *t, struct source src, struct err *e)
+static int read_footer(const struct source *src, uint8_t footer[SSTABLE_FOOTER],
+		       struct extent *metaindex, struct extent *index, struct err *e)
 {
-	struct sstable new = {.src = src};
-	struct extent metaindex, index;
-	uint8_t footer[SSTABLE_FOOTER];
+	struct cursor c = cursor_of(bytes_of(footer, SSTABLE_FOOTER - 8));
 	uint64_t magic;
-	int r;
+	int r = source_read_into(src, src->size - SSTABLE_FOOTER, footer, SSTABLE_FOOTER, e);
 
-	if (src.size < SSTABLE_FOOTER)
-		return err_set(e, -EUCLEAN,
-			       "%" PRIu64 " bytes are too few for a table, whose footer has %d",
-			       src.size, SSTABLE_FOOTER);
-	r = source_read_into(&src, src.size - SSTABLE_FOOTER, footer, SSTABLE_FOOTER, e);
 	if (r < 0)
 		return err_wrap(e, r, "footer");
 	magic = get_le64(footer + SSTABLE_FOOTER - 8);
@@ -36,11 +30,25 @@ int sstable_open(struct sstable *t, struct source src, struct err *e)
 		return err_set(e, -EUCLEAN,
 			       "not a table: it ends in %016" PRIx64 ", expected %016" PRIx64,
 			       magic, SSTABLE_MAGIC);
+	return read_handle(&c, metaindex) && read_handle(&c, index)
+		       ? 0
+		       : err_set(e, -EUCLEAN, "footer: malformed handles");
+}
 
-	struct cursor c = cursor_of(bytes_of(footer, SSTABLE_FOOTER - 8));
+int sstable_open(struct sstable *t, struct source src, struct err *e)
+{
+	struct sstable new = {.src = src};
+	struct extent metaindex, index;
+	uint8_t footer[SSTABLE_FOOTER];
+	int r;
 
-	if (!read_handle(&c, &metaindex) || !read_handle(&c, &index))
-		return err_set(e, -EUCLEAN, "footer: malformed handles");
+	if (src.size < SSTABLE_FOOTER)
+		return err_set(e, -EUCLEAN,
+			       "%" PRIu64 " bytes are too few for a table, whose footer has %d",
+			       src.size, SSTABLE_FOOTER);
+	r = read_footer(&src, footer, &metaindex, &index, e);
+	if (r < 0)
+		return r;
 	r = block_read(&src, index, &new.index, e);
 	if (r < 0)
 		return err_wrap(e, r, "index block");
@@ -145,13 +153,10 @@ static int check_footer(const struct sstable *t, struct extent *metaindex, struc
 			struct err *e)
 {
 	uint8_t footer[SSTABLE_FOOTER], canonical[SSTABLE_FOOTER];
-	struct cursor c = cursor_of(bytes_of(footer, SSTABLE_FOOTER - 8));
-	int r = source_read_into(&t->src, t->src.size - SSTABLE_FOOTER, footer, SSTABLE_FOOTER, e);
+	int r = read_footer(&t->src, footer, metaindex, index, e);
 
 	if (r < 0)
-		return err_wrap(e, r, "footer");
-	if (!read_handle(&c, metaindex) || !read_handle(&c, index))
-		return err_set(e, -EUCLEAN, "footer: malformed handles");
+		return r;
 	sstable_footer(canonical, *metaindex, *index);
 	for (size_t i = 0; i < SSTABLE_FOOTER; i++)
 		if (footer[i] != canonical[i])

@@ -99,7 +99,7 @@ static int read_strings(struct reader *r, struct strings *s, uint64_t total, uin
 	return 0;
 }
 
-static int read_all(struct reader *r, const struct strings_place *at, struct strings *s,
+static int read_all(struct reader *r, const struct values_place *at, struct strings *s,
 		    struct err *e)
 {
 	uint32_t crc;
@@ -124,7 +124,7 @@ static int read_all(struct reader *r, const struct strings_place *at, struct str
 	return 0;
 }
 
-static int start_reading(const struct source *src, const struct strings_place *at, struct reader *r,
+static int start_reading(const struct source *src, const struct values_place *at, struct reader *r,
 			 struct err *e)
 {
 	uint64_t end;
@@ -138,7 +138,7 @@ static int start_reading(const struct source *src, const struct strings_place *a
 	return 0;
 }
 
-int strings_read(const struct source *src, const struct strings_place *at, struct strings *out,
+int strings_read(const struct source *src, const struct values_place *at, struct strings *out,
 		 struct err *e)
 {
 	CLEANUP(strings_release) struct strings s = {.n = at->n};
@@ -157,7 +157,7 @@ int strings_read(const struct source *src, const struct strings_place *at, struc
 	return 0;
 }
 
-int strings_check(const struct source *src, const struct strings_place *at, struct err *e)
+int strings_check(const struct source *src, const struct values_place *at, struct err *e)
 {
 	CLEANUP(reader_release) struct reader r = {0};
 	struct strings s = {.n = at->n};

@@ -18,9 +18,9 @@ struct strings {
 	bool ends_in_nul; /* some string does; NumPy's S type would lose the NUL */
 };
 
-/* Where a tensor of strings lies. */
-struct strings_place {
-	uint64_t off, size, n; /* N strings in SIZE bytes at OFF */
+/* Where the elements of a tensor lie that are not all of one size: strings, or variants. */
+struct values_place {
+	uint64_t off, size, n; /* N elements in SIZE bytes at OFF */
 	bool big_endian;
 	bool check; /* compare the entry's checksum, too */
 	uint32_t crc; /* the entry's, not masked */
@@ -28,11 +28,11 @@ struct strings_place {
 
 /* Reads the lengths of the strings and verifies their checksum. The strings are read once, in pieces, and not kept; with
  * `check` the entry's checksum is verified as well. -EUCLEAN, -EBADMSG, -ENOMEM, or of reading. */
-int strings_read(const struct source *src, const struct strings_place *at, struct strings *out,
+int strings_read(const struct source *src, const struct values_place *at, struct strings *out,
 		 struct err *e);
 
 /* The same, but nothing is kept, and no bytes may be left behind the strings. */
-int strings_check(const struct source *src, const struct strings_place *at, struct err *e);
+int strings_check(const struct source *src, const struct values_place *at, struct err *e);
 void strings_release(struct strings *s);
 
 /* Element I's first byte in the source, and its length. */

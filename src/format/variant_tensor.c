@@ -54,7 +54,7 @@ static int check_element(struct reader *r, bool big_endian, uint32_t *crc, struc
 	return 0;
 }
 
-int variants_check(const struct source *src, const struct variants_place *at, struct err *e)
+int variants_check(const struct source *src, const struct values_place *at, struct err *e)
 {
 	struct reader r = reader_of(src, at->off, at->off + at->size);
 	uint32_t crc = 0;

@@ -5,13 +5,7 @@
  * The entry's checksum is c at the end. In a big-endian bundle the checksums are big-endian, and so are the lengths that
  * go into c. Source: TensorFlow's tensor_bundle.cc, WriteVariantTensor. */
 #pragma once
-#include "base/source.h"
+#include "format/string_tensor.h"
 
-struct variants_place {
-	uint64_t off, size, n; /* N elements in SIZE bytes */
-	bool big_endian;
-	uint32_t crc; /* the entry's, not masked */
-};
-
-/* Reads all elements and compares the checksums. -EUCLEAN, -EBADMSG, -ENOMEM, or of reading. */
-int variants_check(const struct source *src, const struct variants_place *at, struct err *e);
+/* Reads all elements and compares the checksums, whatever `check` is. -EUCLEAN, -EBADMSG, -ENOMEM, or of reading. */
+int variants_check(const struct source *src, const struct values_place *at, struct err *e);

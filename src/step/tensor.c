@@ -175,12 +175,9 @@ static bool has_checksum(const struct tensor *t)
 	return t->step->mode != VERIFY_OFF && t->step->place.format == STEP_V2;
 }
 
-static int read_piece_strings(struct tensor *t, uint32_t number, struct string_info *info,
-			      struct err *e)
+static struct values_place place_of(const struct tensor *t, const struct piece *p)
 {
-	CLEANUP(strings_release) struct strings strings = {0};
-	const struct piece *p = &t->pieces[number];
-	struct strings_place at = {
+	return (struct values_place){
 		.off = p->var->off,
 		.size = p->decoded.n ? p->decoded.n : p->var->size,
 		.n = var_count(t->step, p->var),
@@ -188,6 +185,14 @@ static int read_piece_strings(struct tensor *t, uint32_t number, struct string_i
 		.check = has_checksum(t),
 		.crc = p->var->crc,
 	};
+}
+
+static int read_piece_strings(struct tensor *t, uint32_t number, struct string_info *info,
+			      struct err *e)
+{
+	CLEANUP(strings_release) struct strings strings = {0};
+	const struct piece *p = &t->pieces[number];
+	struct values_place at = place_of(t, p);
 	int r = strings_read(&p->src, &at, &strings, e);
 
 	if (r < 0)
@@ -317,13 +322,7 @@ int tensor_verify(const struct step *s, const struct var *v, const struct source
 /* The checksum of variants is not that of their stored bytes, so verify.h can't follow it as they are read. */
 static int verify_variants(const struct tensor *t, const struct piece *p, struct err *e)
 {
-	const struct variants_place at = {
-		.off = p->var->off,
-		.size = p->var->size,
-		.n = var_count(t->step, p->var),
-		.big_endian = t->step->big_endian,
-		.crc = p->var->crc,
-	};
+	const struct values_place at = place_of(t, p);
 	int r = variants_check(&p->src, &at, e);
 
 	return r < 0 ? err_wrap(e, r, "%.*s", (int)t->var->key_n,

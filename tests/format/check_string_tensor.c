@@ -21,7 +21,7 @@ static int read_at(struct bytes file, uint64_t off, uint64_t size, uint64_t n, u
 		   struct strings *out, struct err *e)
 {
 	struct source src = source_of_memory(file);
-	struct strings_place at = {
+	struct values_place at = {
 		.off = off, .size = size, .n = n, .check = true, .crc = crc32c_unmask(masked)};
 
 	return strings_read(&src, &at, out, e);
@@ -129,12 +129,12 @@ static void make(struct made *m, const uint64_t *lens, uint64_t n, uint8_t fill)
 static int read_made(const struct made *m, struct strings *out, struct err *e)
 {
 	struct source src = source_of_memory(buf_bytes(&m->file));
-	struct strings_place at = {.off = m->off,
-				   .size = m->size,
-				   .n = m->n,
-				   .big_endian = m->big_endian,
-				   .check = true,
-				   .crc = crc32c_unmask(m->crc)};
+	struct values_place at = {.off = m->off,
+				  .size = m->size,
+				  .n = m->n,
+				  .big_endian = m->big_endian,
+				  .check = true,
+				  .crc = crc32c_unmask(m->crc)};
 
 	return strings_read(&src, &at, out, e);
 }
@@ -386,7 +386,7 @@ static void check_tensor(const struct bundle_entry *entry, bool big_endian, stru
 	struct bytes *all = NULL;
 	struct strings_writer w = {.out = sink_of_buf(&out), .big_endian = big_endian};
 	struct source src = source_of_memory(shard);
-	struct strings_place at = {entry->off, entry->size, 1, big_endian, true, entry->crc};
+	struct values_place at = {entry->off, entry->size, 1, big_endian, true, entry->crc};
 
 	ck_assert(shape_count(entry->rank, entry->dims, &at.n));
 	must(strings_read(&src, &at, &s, NULL));

@@ -13,7 +13,7 @@ enum { EMPTY_LIST_CRC = 0x91896da1 };
 static int check(struct bytes file, uint64_t n, uint32_t masked, struct err *e)
 {
 	struct source src = source_of_memory(file);
-	struct variants_place at = {.size = file.n, .n = n, .crc = crc32c_unmask(masked)};
+	struct values_place at = {.size = file.n, .n = n, .crc = crc32c_unmask(masked)};
 
 	return variants_check(&src, &at, e);
 }
