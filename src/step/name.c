@@ -181,14 +181,9 @@ static int add_unescaped(struct buf *out, struct bytes text)
 	return 0;
 }
 
-static bool is_empty_component(struct bytes c)
-{
-	return bytes_eq(c, bytes_str("%"));
-}
-
 static int add_unescaped_component(struct buf *out, struct bytes c)
 {
-	return is_empty_component(c) ? 0 : add_unescaped(out, c);
+	return bytes_eq(c, bytes_str("%")) ? 0 : add_unescaped(out, c); /* "%": an empty one */
 }
 
 /* Takes a lone '%' off the end of C: that of a cut piece, or the marker. False if there is none. */

@@ -2,7 +2,6 @@
 #include "base/cleanup.h"
 #include "format/dtype.h"
 #include "format/npy.h"
-#include <ctype.h>
 #include <inttypes.h>
 
 /* The bytes of most headers. */
@@ -14,27 +13,12 @@ struct npy_file {
 	uint64_t array; /* bytes */
 };
 
-/* 'variant' for DT_VARIANT. */
-static int add_lower(struct buf *out, const char *s)
-{
-	int r = 0;
-
-	for (; *s && r == 0; s++)
-		r = buf_add_byte(out, (uint8_t)tolower((unsigned char)*s));
-	return r;
-}
-
 static int add_descr(struct buf *out, const struct step *s, const struct var *v,
 		     const struct tensor_shape *shape)
 {
-	int r;
-
-	if (shape->record) {
-		r = buf_add_str(out, "[('");
-		if (r == 0)
-			r = add_lower(out, dtype_info(v->dtype)->name + strlen("DT_"));
-		return r == 0 ? buf_add_str(out, "', '|u1')]") : r;
-	}
+	if (shape->record)
+		return buf_printf(out, "[('%s', '|u1')]",
+				  v->dtype == DTYPE_VARIANT ? "variant" : "resource");
 	if (v->dtype != DTYPE_STRING)
 		return npy_descr(out, v->dtype, s->big_endian);
 	return buf_printf(out,

@@ -155,28 +155,23 @@ static int find_part(struct builder *b, const struct var *v, struct part *part, 
 	return 0;
 }
 
-struct by_start {
-	const int64_t *extents;
-};
-
 static int compare_starts(const void *a, const void *b)
 {
-	int64_t x = ((const struct by_start *)a)->extents[0],
-		y = ((const struct by_start *)b)->extents[0];
+	int64_t x = **(const int64_t *const *)a, y = **(const int64_t *const *)b;
 
 	return (x > y) - (x < y);
 }
 
 /* SORTED has the slices by where they start along the first axis. So each is compared only with those that start
  * before it ends. */
-static int compare_slices(struct builder *b, const struct by_start *sorted, const struct var *v,
+static int compare_slices(struct builder *b, const int64_t *const *sorted, const struct var *v,
 			  struct err *e)
 {
 	for (uint32_t i = 0; i < v->n_parts; i++) {
-		const int64_t *x = sorted[i].extents;
+		const int64_t *x = sorted[i];
 
 		for (uint32_t k = i + 1; k < v->n_parts; k++) {
-			const int64_t *y = sorted[k].extents;
+			const int64_t *y = sorted[k];
 
 			if (v->rank && y[0] >= x[0] + x[1])
 				break;
@@ -193,12 +188,12 @@ static int compare_slices(struct builder *b, const struct by_start *sorted, cons
 static int check_overlap(struct builder *b, const struct var *v, struct err *e)
 {
 	const struct part *parts = (const struct part *)b->parts.p + v->aux;
-	CLEANUP(freep) struct by_start *sorted = malloc(v->n_parts * sizeof *sorted + 1);
+	CLEANUP(freep) const int64_t **sorted = malloc(v->n_parts * sizeof *sorted + 1);
 
 	if (!sorted)
 		return err_set(e, -ENOMEM, "no memory for %" PRIu32 " slices", v->n_parts);
 	for (uint32_t i = 0; i < v->n_parts; i++)
-		sorted[i].extents = dims_at(b, parts[i].extents);
+		sorted[i] = dims_at(b, parts[i].extents);
 	if (v->rank)
 		qsort(sorted, v->n_parts, sizeof *sorted, compare_starts);
 	return compare_slices(b, sorted, v, e);

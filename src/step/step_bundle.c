@@ -75,18 +75,16 @@ static int collect_numbers(const struct builder *b, uint32_t **numbers, uint32_t
 }
 
 /* Adds the shards, and makes each var->shard an index of them instead of a number. */
-static int number_shards(struct builder *b, int dirfd, const char *name, const struct stat *index)
+static int number_shards(struct builder *b, int dirfd, const struct step_place *where,
+			 const struct stat *index)
 {
+	CLEANUP(buf_release) struct buf file = {0};
 	CLEANUP(freep) uint32_t *numbers = NULL;
 	uint32_t n;
 	int r = collect_numbers(b, &numbers, &n);
 
 	for (uint32_t i = 0; i < n && r == 0; i++) {
-		CLEANUP(buf_release) struct buf file = {0};
-
-		r = bundle_shard_name(&file, bytes_str(name), numbers[i], (uint32_t)b->num_shards);
-		if (r == 0)
-			r = buf_add_byte(&file, 0);
+		r = step_shard_name(where, numbers[i], (uint32_t)b->num_shards, &file);
 		if (r == 0)
 			r = build_shard(b, dirfd, (char *)file.p, numbers[i], index);
 	}
@@ -113,6 +111,6 @@ int build_bundle(struct builder *b, struct source src, int dirfd, const struct s
 	b->big_endian = bundle.big_endian;
 	r = build_join(b);
 	if (r == 0)
-		r = number_shards(b, dirfd, where->name, st);
+		r = number_shards(b, dirfd, where, st);
 	return r < 0 ? err_sys(e, r, "%" PRIu32 " entries", builder_n_vars(b)) : 0;
 }

@@ -255,19 +255,16 @@ static void progress_put(struct verify *verify, struct progress *p)
 	pthread_mutex_unlock(&verify->lock);
 }
 
-static int damaged(const struct stored *s, uint32_t have, struct err *e)
-{
-	return err_set(e, -EBADMSG,
-		       "crc32c of %" PRIu64 " bytes at %" PRIu64 " is %08" PRIx32
-		       ", recorded %08" PRIx32,
-		       s->size, s->off, have, s->crc);
-}
-
 /* CRC is the checksum of all of S. */
 static int judge(struct verify *v, const struct stored *s, uint32_t crc, struct err *e)
 {
 	v->known[s->number] = crc == s->crc ? GOOD : BAD;
-	return crc == s->crc ? 0 : damaged(s, crc, e);
+	if (crc == s->crc)
+		return 0;
+	return err_set(e, -EBADMSG,
+		       "crc32c of %" PRIu64 " bytes at %" PRIu64 " is %08" PRIx32
+		       ", recorded %08" PRIx32,
+		       s->size, s->off, crc, s->crc);
 }
 
 int verify_check(const struct verify *v, uint32_t number, struct err *e)
