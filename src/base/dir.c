@@ -1,6 +1,5 @@
 #include "base/dir.h"
 #include "base/cleanup.h"
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -4,7 +4,6 @@
 #include "base/cleanup.h"
 #include "format/dtype.h"
 #include "format/npy.h"
-#include "format/slice.h"
 #include <inttypes.h>
 
 enum {

@@ -8,8 +8,6 @@
  * middle of a block. Here blocks are read from their start, so only the number of restarts is looked at.
  * Source: LevelDB's doc/table_format.md; TensorFlow's tsl/lib/io/{block,format}.cc. */
 #pragma once
-#include "base/buf.h"
-#include "base/error.h"
 #include "base/source.h"
 
 enum { BLOCK_TRAILER = 5, BLOCK_PLAIN = 0, BLOCK_SNAPPY = 1 };

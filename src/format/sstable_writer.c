@@ -2,7 +2,6 @@
  * entries has the same bytes. */
 #include "base/crc32c.h"
 #include "format/sstable.h"
-#include <inttypes.h>
 
 enum {
 	BLOCK_SIZE = 256 << 10,

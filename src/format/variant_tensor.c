@@ -1,5 +1,4 @@
 #include "format/variant_tensor.h"
-#include "base/cleanup.h"
 #include "base/crc32c.h"
 #include "base/reader.h"
 #include <inttypes.h>

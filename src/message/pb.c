@@ -2,7 +2,6 @@
 #include "message/pb.h"
 #include "base/cleanup.h"
 #include "message/pb_wire.h"
-#include <stdlib.h>
 
 /* --- room ------------------------------------------------------------------------------------------- */
 

@@ -1,7 +1,6 @@
 #include "base/cleanup.h"
 #include "message/pb.h"
 #include "message/pb_wire.h"
-#include <stdlib.h>
 
 static int add_varint(struct buf *out, uint64_t v)
 {

@@ -1,7 +1,6 @@
 #include "message/textpb_scan.h"
 #include "base/utf8.h"
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 

@@ -3,8 +3,6 @@
 #include "format/dtype.h"
 #include "step/sums.h"
 #include <math.h>
-#include <pthread.h>
-#include <stdatomic.h>
 
 enum {
 	PIECE = 1 << 20, /* bytes; a multiple of every element's size */

@@ -1,11 +1,9 @@
 #include "step/step.h"
 #include "base/cleanup.h"
 #include "format/bundle.h"
-#include "format/dtype.h"
 #include "format/slice.h"
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 
 struct file_id file_id_of(const struct stat *st)
 {

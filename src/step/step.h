@@ -6,8 +6,6 @@
  *
  * A step is shared by reference count. Only `strings` changes, under a lock of its own, and what `verify` knows. */
 #pragma once
-#include "base/buf.h"
-#include "base/error.h"
 #include "step/verify.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -90,7 +88,7 @@ struct step {
 	struct stat index; /* of place.file; the step's folder has its owner, mode and times */
 	bool big_endian;
 	bool object_based; /* has _CHECKPOINTABLE_OBJECT_GRAPH */
-	uint32_t num_shards, n_vars, n_parts, n_shards, n_strings;
+	uint32_t num_shards, n_vars, n_parts, n_shards;
 	struct var *vars;
 	struct part *parts;
 	struct shard *shards;

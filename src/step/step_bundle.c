@@ -45,32 +45,24 @@ static int compare_u32(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static uint32_t unique(uint32_t *numbers, uint32_t n)
-{
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < n; i++)
-		if (!kept || numbers[i] != numbers[kept - 1])
-			numbers[kept++] = numbers[i];
-	return kept;
-}
-
 /* NUMBERS becomes those of the shards that entries name, ascending, each once; the caller frees it. */
 static int collect_numbers(const struct builder *b, uint32_t **numbers, uint32_t *n)
 {
 	const struct var *vars = builder_vars(b);
-	uint32_t last = 0;
+	uint32_t last = 0, found = 0;
 
-	*n = 0;
 	*numbers = malloc((builder_n_vars(b) + (size_t)1) * sizeof **numbers);
 	if (!*numbers)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < builder_n_vars(b); i++)
 		if ((vars[i].kind == VAR_WHOLE || vars[i].kind == VAR_PART) &&
-		    (!*n || vars[i].shard != last))
-			(*numbers)[(*n)++] = last = vars[i].shard;
-	qsort(*numbers, *n, sizeof **numbers, compare_u32);
-	*n = unique(*numbers, *n);
+		    (!found || vars[i].shard != last))
+			(*numbers)[found++] = last = vars[i].shard;
+	qsort(*numbers, found, sizeof **numbers, compare_u32);
+	*n = 0;
+	for (uint32_t i = 0; i < found; i++)
+		if (!i || (*numbers)[i] != (*numbers)[*n - 1])
+			(*numbers)[(*n)++] = (*numbers)[i];
 	return 0;
 }
 

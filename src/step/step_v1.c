@@ -3,7 +3,6 @@
  * Each tensor becomes a partitioned variable, most with one slice. The tensors of all shards are put into one list
  * first, as a tensor's slices may be in several shards. */
 #include "base/cleanup.h"
-#include "format/bundle.h"
 #include "format/dtype.h"
 #include "format/ordered_code.h"
 #include "format/slice.h"

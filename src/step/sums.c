@@ -1,10 +1,8 @@
 #include "step/sums.h"
-#include "base/cleanup.h"
 #include "format/dtype.h"
 #include "format/elements.h"
 #include <endian.h>
 #include <math.h>
-#include <string.h>
 
 /* --- values ------------------------------------------------------------------------------------------------ */
 

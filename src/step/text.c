@@ -1,7 +1,5 @@
 #include "step/text.h"
 #include "base/cleanup.h"
-#include "format/dtype.h"
-#include "message/object_graph.h"
 #include "step/var_field.h"
 #include <inttypes.h>
 

@@ -21,8 +21,7 @@ struct texts {
 	bool known[N_TEXTS];
 	uint64_t size[N_TEXTS];
 	bool has_memberships;
-	struct memberships
-		memberships; /* what the meta graph's collections hold; empty without one */
+	struct memberships memberships; /* of the meta graph's collections; empty without one */
 	bool has_names;
 	struct object_names names; /* what the object graph calls the variables; or */
 	struct err no_names; /* why it can't be read */

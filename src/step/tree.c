@@ -224,7 +224,6 @@ static uint32_t lower_bound(const struct tree *t, uint32_t dir, struct bytes pat
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
 		const struct tree_file *f = &t->files[mid];
-
 		struct bytes rest = bytes_of(f->stem + d->prefix, f->n - d->prefix);
 
 		if (compare(rest, ENDING, path, 0) < 0)

@@ -3,7 +3,6 @@
 #include "base/crc32c.h"
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdatomic.h>
 
 enum {
 	CHUNK = 1 << 20,

@@ -7,7 +7,6 @@
  * Bytes are followed in chunks of 1 MiB. Of a chunk that was seen whole 4 bytes are kept; of another the intervals
  * that were seen, each with its checksum. Neighbours become one (crc32c_combine). */
 #pragma once
-#include "base/error.h"
 #include "base/source.h"
 
 enum verify_mode {
