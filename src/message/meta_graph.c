@@ -11,7 +11,7 @@ int meta_graph_parse(struct bytes b, struct meta_graph *out, struct err *e)
 	ProtobufCMessage *m;
 	int r = pb_unpack(type, b, &m, e);
 
-	if (r == -EUCLEAN && textpb_parse(type, b, &m, NULL) == 0)
+	if (r == -EUCLEAN && textpb_parse(type, b, NULL, &m, NULL) == 0)
 		r = 0;
 	if (r == 0)
 		out->message = m;
@@ -32,7 +32,7 @@ int meta_graph_print(const struct meta_graph *m, struct buf *out, struct err *e)
 int meta_graph_from_text(struct bytes text, struct buf *out, struct err *e)
 {
 	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
-	int r = textpb_parse(&tensorflow__meta_graph_def__descriptor, text, &m, e);
+	int r = textpb_parse(&tensorflow__meta_graph_def__descriptor, text, NULL, &m, e);
 
 	/* As TensorFlow's python/framework/graph_io.py does: deterministically. */
 	return r < 0 ? r : pb_pack_sorted(m, out, e);

@@ -8,8 +8,7 @@ int state_parse(struct bytes text, struct state *out, struct err *e)
 {
 	CLEANUP(state_release) struct state s = {0};
 	ProtobufCMessage *m;
-	int r = textpb_parse_keeping(&tensorflow__checkpoint_state__descriptor, text, &s.unknown,
-				     &m, e);
+	int r = textpb_parse(&tensorflow__checkpoint_state__descriptor, text, &s.unknown, &m, e);
 
 	if (r < 0)
 		return r;

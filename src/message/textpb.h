@@ -19,12 +19,8 @@
  * max; past it the result is -E2BIG. -ENOMEM. Takes n log n time, as it sorts the keys of maps. */
 int textpb_print(const ProtobufCMessage *m, struct buf *out, struct err *e);
 
-/* *OUT is the caller's, for protobuf_c_message_free_unpacked. -EINVAL: the sentence has line and column (in bytes, from
- * 1), what stands there and what is expected; -E2BIG, -ENOMEM as pb_unpack. */
-int textpb_parse(const ProtobufCMessageDescriptor *type, struct bytes text, ProtobufCMessage **out,
-		 struct err *e);
-
-/* The same, but unknown fields of the outermost message are appended to UNKNOWN as they are written, each with a
- * newline. */
-int textpb_parse_keeping(const ProtobufCMessageDescriptor *type, struct bytes text,
-			 struct buf *unknown, ProtobufCMessage **out, struct err *e);
+/* *OUT is the caller's, for protobuf_c_message_free_unpacked. Unknown fields of the outermost message are appended to
+ * UNKNOWN as they are written, each with a newline; NULL: they are refused. -EINVAL: the sentence has line and column (in
+ * bytes, from 1), what stands there and what is expected; -E2BIG, -ENOMEM as pb_unpack. */
+int textpb_parse(const ProtobufCMessageDescriptor *type, struct bytes text, struct buf *unknown,
+		 ProtobufCMessage **out, struct err *e);

@@ -1,6 +1,7 @@
 #include "base/cleanup.h"
 #include "base/utf8.h"
 #include "message/pb.h"
+#include "message/pb_wire.h"
 #include "message/textpb.h"
 #include "message/textpb_scan.h"
 #include <stdio.h>
@@ -22,18 +23,26 @@ static int no_room(struct parser *p)
 
 /* --- values ----------------------------------------------------------------------------------------- */
 
+/* SIZE: bytes of the slot, 4 or 8. */
+static int parse_integer(struct parser *p, bool is_signed, size_t size, void *slot)
+{
+	uint64_t v = 0;
+	int r = scan_integer(p->in, is_signed, 8 * (unsigned)size, &v);
+
+	if (size == 8)
+		*(uint64_t *)slot = v;
+	else
+		*(uint32_t *)slot = (uint32_t)v;
+	return r;
+}
+
 static int parse_enum(struct parser *p, const ProtobufCEnumDescriptor *type, int32_t *out)
 {
 	const ProtobufCEnumValue *value = NULL;
 	char name[SCAN_NAME], what[160];
-	int64_t number;
-	int r;
 
-	if (p->in->kind == TOKEN_NUMBER) {
-		r = scan_signed(p->in, INT32_MAX, &number);
-		*out = (int32_t)(r < 0 ? 0 : number);
-		return r;
-	}
+	if (p->in->kind == TOKEN_NUMBER)
+		return parse_integer(p, true, sizeof *out, out);
 	if (scan_name(p->in, name))
 		value = protobuf_c_enum_descriptor_get_value_by_name(type, name);
 	if (!value) {
@@ -78,8 +87,6 @@ static int parse_body(struct parser *p, ProtobufCMessage *m, int depth)
 
 static int parse_scalar(struct parser *p, const ProtobufCFieldDescriptor *f, void *slot)
 {
-	uint64_t u = 0;
-	int64_t i = 0;
 	double d = 0;
 	int r;
 
@@ -87,25 +94,15 @@ static int parse_scalar(struct parser *p, const ProtobufCFieldDescriptor *f, voi
 	case PROTOBUF_C_TYPE_INT32:
 	case PROTOBUF_C_TYPE_SINT32:
 	case PROTOBUF_C_TYPE_SFIXED32:
-		r = scan_signed(p->in, INT32_MAX, &i);
-		*(int32_t *)slot = (int32_t)i;
-		return r;
 	case PROTOBUF_C_TYPE_INT64:
 	case PROTOBUF_C_TYPE_SINT64:
 	case PROTOBUF_C_TYPE_SFIXED64:
-		r = scan_signed(p->in, INT64_MAX, &i);
-		*(int64_t *)slot = i;
-		return r;
+		return parse_integer(p, true, pb_size_of(f->type), slot);
 	case PROTOBUF_C_TYPE_UINT32:
 	case PROTOBUF_C_TYPE_FIXED32:
-		r = scan_unsigned(p->in, UINT32_MAX, &u);
-		*(uint32_t *)slot = (uint32_t)u;
-		return r;
 	case PROTOBUF_C_TYPE_UINT64:
 	case PROTOBUF_C_TYPE_FIXED64:
-		r = scan_unsigned(p->in, UINT64_MAX, &u);
-		*(uint64_t *)slot = u;
-		return r;
+		return parse_integer(p, false, pb_size_of(f->type), slot);
 	case PROTOBUF_C_TYPE_FLOAT:
 		r = scan_double(p->in, &d);
 		*(float *)slot = (float)d;
@@ -298,8 +295,8 @@ static int parse_fields(struct parser *p, ProtobufCMessage *m, char closing, int
 	return r;
 }
 
-int textpb_parse_keeping(const ProtobufCMessageDescriptor *type, struct bytes text,
-			 struct buf *unknown, ProtobufCMessage **out, struct err *e)
+int textpb_parse(const ProtobufCMessageDescriptor *type, struct bytes text, struct buf *unknown,
+		 ProtobufCMessage **out, struct err *e)
 {
 	CLEANUP(scan_release) struct scan in;
 	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
@@ -318,10 +315,4 @@ int textpb_parse_keeping(const ProtobufCMessageDescriptor *type, struct bytes te
 		return r;
 	*out = TAKE(m, NULL);
 	return 0;
-}
-
-int textpb_parse(const ProtobufCMessageDescriptor *type, struct bytes text, ProtobufCMessage **out,
-		 struct err *e)
-{
-	return textpb_parse_keeping(type, text, NULL, out, e);
 }

@@ -1,6 +1,7 @@
 #include "message/textpb_scan.h"
 #include "base/utf8.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -194,30 +195,21 @@ static bool read_integer(struct bytes t, bool *negative, uint64_t *magnitude)
 	return t.n > 0;
 }
 
-int scan_signed(struct scan *s, int64_t max, int64_t *out)
+int scan_integer(struct scan *s, bool is_signed, unsigned bits, uint64_t *out)
 {
+	uint64_t max = UINT64_MAX >> (64 - bits + is_signed), v;
+	char what[64];
 	bool negative;
-	uint64_t v;
 
 	if (s->kind != TOKEN_NUMBER || !read_integer(s->token, &negative, &v) ||
-	    v > (uint64_t)max + negative)
-		return scan_expected(s, max == INT32_MAX ? "a whole number of 32 bits"
-							 : "a whole number of 64 bits");
-	*out = (int64_t)(negative ? -v : v);
-	return scan_next(s);
-}
-
-int scan_unsigned(struct scan *s, uint64_t max, uint64_t *out)
-{
-	bool negative;
-	uint64_t v;
-
-	if (s->kind != TOKEN_NUMBER || !read_integer(s->token, &negative, &v) || v > max ||
-	    (negative && v))
-		return scan_expected(s, max == UINT32_MAX
-						? "a whole number of 32 bits, not negative"
-						: "a whole number of 64 bits, not negative");
-	*out = v;
+	    v > (!negative   ? max
+		 : is_signed ? max + 1
+			     : 0)) {
+		snprintf(what, sizeof what, "a whole number of %u bits%s", bits,
+			 is_signed ? "" : ", not negative");
+		return scan_expected(s, what);
+	}
+	*out = negative ? -v : v;
 	return scan_next(s);
 }
 

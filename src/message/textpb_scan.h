@@ -40,10 +40,9 @@ int scan_take(struct scan *s, char sign);
 /* Copies the token to NAME. False if it is not a word, or longer than any name. */
 bool scan_name(const struct scan *s, char name[SCAN_NAME]);
 
-/* Each of these reads a value and passes its token. MAX is that of a type, of 32 bits or of 64. -EINVAL: the token is no
- * such value. */
-int scan_signed(struct scan *s, int64_t max, int64_t *out);
-int scan_unsigned(struct scan *s, uint64_t max, uint64_t *out);
+/* Each of these reads a value and passes its token. BITS is 32 or 64; a negative number has 64 in OUT. -EINVAL: the token
+ * is no such value. */
+int scan_integer(struct scan *s, bool is_signed, unsigned bits, uint64_t *out);
 int scan_double(struct scan *s, double *out);
 int scan_bool(struct scan *s, int *out);
 

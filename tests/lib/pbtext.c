@@ -34,7 +34,7 @@ static int convert(const ProtobufCMessageDescriptor *type, char how, struct byte
 		   struct buf *out, struct err *e)
 {
 	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
-	int r = how == 'r' ? textpb_parse(type, in, &m, e) : pb_unpack(type, in, &m, e);
+	int r = how == 'r' ? textpb_parse(type, in, NULL, &m, e) : pb_unpack(type, in, &m, e);
 
 	if (r < 0)
 		return r;

@@ -186,8 +186,8 @@ static void pack(const char *text, struct buf *out)
 	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
 	struct err e = {0};
 
-	if (textpb_parse(&tensorflow__trackable_object_graph__descriptor, bytes_str(text), &m, &e) <
-		    0 ||
+	if (textpb_parse(&tensorflow__trackable_object_graph__descriptor, bytes_str(text), NULL, &m,
+			 &e) < 0 ||
 	    pb_pack(m, out, &e) < 0)
 		ck_abort_msg("%s: %s", text, e.text);
 }

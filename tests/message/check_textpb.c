@@ -43,7 +43,7 @@ static void assert_reads_as(const ProtobufCMessageDescriptor *type, const char *
 	CLEANUP(buf_release) struct buf out = {0};
 	struct err e;
 
-	if (textpb_parse(type, bytes_str(text), &m, &e) < 0 || textpb_print(m, &out, &e) < 0)
+	if (textpb_parse(type, bytes_str(text), NULL, &m, &e) < 0 || textpb_print(m, &out, &e) < 0)
 		ck_abort_msg("%s", e.text);
 	assert_text(&out, want);
 }
@@ -244,7 +244,7 @@ START_TEST(bad_text_is_refused_with_its_place)
 	struct err e;
 
 	ck_assert_int_eq(textpb_parse(&tensorflow__version_def__descriptor,
-				      bytes_str(refused[_i].text), &m, &e),
+				      bytes_str(refused[_i].text), NULL, &m, &e),
 			 -EINVAL);
 	ck_assert_ptr_null(m);
 	if (!strstr(e.text, refused[_i].words))
@@ -275,7 +275,7 @@ START_TEST(bad_values_are_refused)
 	struct err e;
 
 	ck_assert_int_eq(textpb_parse(&tensorflow__node_def__descriptor,
-				      bytes_str(refused_nodes[_i].text), &m, &e),
+				      bytes_str(refused_nodes[_i].text), NULL, &m, &e),
 			 -EINVAL);
 	if (!strstr(e.text, refused_nodes[_i].words))
 		ck_abort_msg("have: %s\nwant: %s", e.text, refused_nodes[_i].words);
@@ -305,9 +305,9 @@ START_TEST(text_is_utf8_or_refused)
 	assert_reads_as(&tensorflow__node_def__descriptor, good, good);
 	for (size_t i = 0; i < sizeof not_utf8 / sizeof *not_utf8; i++) {
 		snprintf(text, sizeof text, "name: '%s'", not_utf8[i]);
-		ck_assert_int_eq(
-			textpb_parse(&tensorflow__node_def__descriptor, bytes_str(text), &m, NULL),
-			-EINVAL);
+		ck_assert_int_eq(textpb_parse(&tensorflow__node_def__descriptor, bytes_str(text),
+					      NULL, &m, NULL),
+				 -EINVAL);
 	}
 }
 END_TEST
@@ -386,7 +386,7 @@ START_TEST(nesting_is_limited)
 					   &m, NULL),
 				 good ? 0 : -EUCLEAN);
 		ck_assert_int_eq(textpb_parse(&tensorflow__full_type_def__descriptor,
-					      buf_bytes(&text), &from_text, NULL),
+					      buf_bytes(&text), NULL, &from_text, NULL),
 				 good ? 0 : -EINVAL);
 	}
 }
