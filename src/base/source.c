@@ -27,26 +27,16 @@ int source_of_fd(int fd, struct source *out, struct err *e)
 	return 0;
 }
 
-static int open_file(int dirfd, const char *name, struct err *e)
+int source_open(int dirfd, const char *name, struct source *out, struct err *e)
 {
+	CLEANUP(closep) int fd = -1;
 	struct stat st;
-	int fd, r = fstatat(dirfd, name, &st, 0) < 0 ? err_sys(e, -errno, "open")
-						     : check_type(&st, e);
+	int r = fstatat(dirfd, name, &st, 0) < 0 ? err_sys(e, -errno, "open") : check_type(&st, e);
 
 	if (r < 0)
 		return r;
 	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	return fd < 0 ? err_sys(e, -errno, "open") : fd;
-}
-
-int source_open(int dirfd, const char *name, struct source *out, struct err *e)
-{
-	CLEANUP(closep) int fd = open_file(dirfd, name, e);
-	int r;
-
-	if (fd < 0)
-		return fd;
-	r = source_of_fd(fd, out, e);
+	r = fd < 0 ? err_sys(e, -errno, "open") : source_of_fd(fd, out, e);
 	return r < 0 ? r : TAKE(fd, -1);
 }
 

@@ -152,15 +152,6 @@ static int parse_list(struct parser *p, ProtobufCMessage *m, const ProtobufCFiel
 	return r < 0 ? r : 0;
 }
 
-static const ProtobufCFieldDescriptor *find_field(const struct parser *p,
-						  const ProtobufCMessageDescriptor *type)
-{
-	char name[SCAN_NAME];
-
-	return scan_name(p->in, name) ? protobuf_c_message_descriptor_get_field_by_name(type, name)
-				      : NULL;
-}
-
 static bool opens(const struct parser *p)
 {
 	return scan_at(p->in, '{') || scan_at(p->in, '<') || scan_at(p->in, '[');
@@ -210,10 +201,12 @@ static int keep_field(struct parser *p)
 
 static int parse_field(struct parser *p, ProtobufCMessage *m, int depth)
 {
-	const ProtobufCFieldDescriptor *f = find_field(p, m->descriptor);
-	char what[200];
+	const ProtobufCFieldDescriptor *f = NULL;
+	char name[SCAN_NAME], what[200];
 	int r;
 
+	if (scan_name(p->in, name))
+		f = protobuf_c_message_descriptor_get_field_by_name(m->descriptor, name);
 	if (!f && p->unknown && depth == 0 && p->in->kind == TOKEN_WORD)
 		return keep_field(p);
 	if (!f) {

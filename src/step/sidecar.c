@@ -27,27 +27,21 @@ int sidecar_name(const struct step_place *p, const char *suffix, struct buf *out
 	return r < 0 ? r : buf_add(out, suffix, strlen(suffix) + 1);
 }
 
-static int read_file(int dirfd, const char *name, struct buf *out, struct err *e)
-{
-	struct source src;
-	CLEANUP(closep) int fd = source_open(dirfd, name, &src, e);
-
-	if (fd < 0)
-		return fd;
-	if (src.size > SIDECAR_MAX)
-		return err_set(e, -EFBIG, "%" PRIu64 " bytes, more than a message has", src.size);
-	return source_read(&src, 0, src.size, out, e);
-}
-
 int sidecar_read(int dirfd, const struct step_place *p, const char *suffix, struct buf *out,
 		 struct err *e)
 {
 	CLEANUP(buf_release) struct buf name = {0};
+	CLEANUP(closep) int fd = -1;
+	struct source src;
 	int r = sidecar_name(p, suffix, &name);
 
 	if (r < 0)
 		return err_set(e, r, "no memory");
-	r = read_file(dirfd, (char *)name.p, out, e);
+	r = fd = source_open(dirfd, (char *)name.p, &src, e);
+	if (r >= 0 && src.size > SIDECAR_MAX)
+		r = err_set(e, -EFBIG, "%" PRIu64 " bytes, more than a message has", src.size);
+	if (r >= 0)
+		r = source_read(&src, 0, src.size, out, e);
 	return r < 0 ? err_wrap(e, r, "%s", (char *)name.p) : 0;
 }
 

@@ -53,18 +53,6 @@ static int make_step(struct builder *b, const struct step_place *where, const st
 	return 0;
 }
 
-static int open_file(int dirfd, const char *file, struct stat *st, struct source *src,
-		     struct err *e)
-{
-	CLEANUP(closep) int fd = source_open(dirfd, file, src, e);
-
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, st) < 0)
-		return err_sys(e, -errno, "fstat");
-	return TAKE(fd, -1);
-}
-
 int step_open(int dirfd, const struct step_place *where, enum verify_mode mode, struct step **out,
 	      struct err *e)
 {
@@ -74,7 +62,9 @@ int step_open(int dirfd, const struct step_place *where, enum verify_mode mode, 
 	struct stat st;
 	int r;
 
-	r = fd = open_file(dirfd, where->file, &st, &src, e);
+	r = fd = source_open(dirfd, where->file, &src, e);
+	if (r >= 0 && fstat(fd, &st) < 0)
+		r = err_sys(e, -errno, "fstat");
 	if (r >= 0 && where->format == STEP_V2)
 		r = build_bundle(&b, src, dirfd, where, &st, e);
 	if (r < 0)

@@ -14,22 +14,11 @@ static double float_value(const struct real *f, unsigned bits)
 	bool negative = bits >> (f->mantissa + f->exponent) & 1;
 	double v = ldexp(x ? m + (1u << f->mantissa) : m, (int)(x ? x : 1) - f->bias - f->mantissa);
 
-	switch (f->specials) {
-	case FLOAT_IEEE:
-		if (x == all_x)
-			v = m ? (double)NAN : (double)INFINITY;
-		break;
-	case FLOAT_FN:
-		if (x == all_x && m == all_m)
-			v = (double)NAN;
-		break;
-	case FLOAT_FNUZ:
-		if (negative && !x && !m)
-			v = (double)NAN;
-		break;
-	case FLOAT_FINITE:
-		break;
-	}
+	if (f->specials == FLOAT_IEEE && x == all_x)
+		v = m ? (double)NAN : (double)INFINITY;
+	if ((f->specials == FLOAT_FN && x == all_x && m == all_m) ||
+	    (f->specials == FLOAT_FNUZ && negative && !x && !m))
+		v = (double)NAN;
 	return negative ? -v : v;
 }
 

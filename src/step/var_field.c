@@ -28,35 +28,12 @@ static int put_shape(const struct step *s, const struct var *v, struct buf *out)
 	return r;
 }
 
-/* A partitioned variable has one for each slice, in the order of step->parts. */
-static int put_parts(const struct step *s, const struct var *v, struct buf *out,
-		     int (*put)(const struct step *, const struct var *, struct buf *))
-{
-	int r = 0;
-
-	if (v->kind == VAR_BAD)
-		return -ENODATA;
-	if (v->kind != VAR_SLICED)
-		return put(s, v, out);
-	for (uint32_t i = 0; i < v->n_parts && r == 0; i++) {
-		r = i ? buf_add_byte(out, ',') : 0;
-		if (r == 0)
-			r = put(s, &s->vars[s->parts[v->aux + i].var], out);
-	}
-	return r;
-}
-
-static int put_one_crc(const struct step *s, const struct var *v, struct buf *out)
+static int put_crc(const struct step *s, const struct var *v, struct buf *out)
 {
 	return s->place.format == STEP_V2 ? buf_printf(out, "%08" PRIx32, v->crc) : -ENODATA;
 }
 
-static int put_crc(const struct step *s, const struct var *v, struct buf *out)
-{
-	return put_parts(s, v, out, put_one_crc);
-}
-
-static int put_one_shard(const struct step *s, const struct var *v, struct buf *out)
+static int put_shard(const struct step *s, const struct var *v, struct buf *out)
 {
 	CLEANUP(buf_release) struct buf file = {0};
 
@@ -64,18 +41,14 @@ static int put_one_shard(const struct step *s, const struct var *v, struct buf *
 	return buf_add(out, file.p, file.n);
 }
 
-static int put_shard(const struct step *s, const struct var *v, struct buf *out)
-{
-	return put_parts(s, v, out, put_one_shard);
-}
-
 static const struct {
 	const char *name;
 	int (*put)(const struct step *, const struct var *, struct buf *);
+	bool of_slices; /* a partitioned variable has one for each slice */
 } fields[N_VAR_FIELDS] = {
-	[VAR_KEY] = {"key", put_key},       [VAR_DTYPE] = {"dtype", put_dtype},
-	[VAR_SHAPE] = {"shape", put_shape}, [VAR_CRC] = {"crc32c", put_crc},
-	[VAR_SHARD] = {"shard", put_shard},
+	[VAR_KEY] = {"key", put_key, false},       [VAR_DTYPE] = {"dtype", put_dtype, false},
+	[VAR_SHAPE] = {"shape", put_shape, false}, [VAR_CRC] = {"crc32c", put_crc, true},
+	[VAR_SHARD] = {"shard", put_shard, true},
 };
 
 const char *var_field_name(enum var_field field)
@@ -94,5 +67,16 @@ enum var_field var_field_of(struct bytes name)
 
 int var_field_put(const struct step *s, const struct var *v, enum var_field field, struct buf *out)
 {
-	return fields[field].put(s, v, out);
+	int r = 0;
+
+	if (fields[field].of_slices && v->kind == VAR_BAD)
+		return -ENODATA;
+	if (!fields[field].of_slices || v->kind != VAR_SLICED)
+		return fields[field].put(s, v, out);
+	for (uint32_t i = 0; i < v->n_parts && r == 0; i++) {
+		r = i ? buf_add_byte(out, ',') : 0;
+		if (r == 0)
+			r = fields[field].put(s, &s->vars[s->parts[v->aux + i].var], out);
+	}
+	return r;
 }
