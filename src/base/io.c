@@ -249,13 +249,6 @@ int io_copy(int from, int to_dir, const char *to, struct err *e)
 	return err_wrap(e, r, "%s", to);
 }
 
-static int place_copy(int from_dir, const char *from, int to_dir, const char *to, struct err *e)
-{
-	CLEANUP(closep) int in = openat(from_dir, from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-	return in < 0 ? err_sys(e, -errno, "%s", from) : io_copy(in, to_dir, to, e);
-}
-
 /* --- names ------------------------------------------------------------------------------------------------- */
 
 int io_link(int from_dir, const char *from, int to_dir, const char *to, struct err *e)
@@ -281,9 +274,13 @@ bool io_needs_copy(int r)
 
 int io_place(int from_dir, const char *from, int to_dir, const char *to, struct err *e)
 {
+	CLEANUP(closep) int in = -1;
 	int r = io_link(from_dir, from, to_dir, to, e);
 
-	return io_needs_copy(r) ? place_copy(from_dir, from, to_dir, to, e) : r;
+	if (!io_needs_copy(r))
+		return r;
+	in = openat(from_dir, from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	return in < 0 ? err_sys(e, -errno, "%s", from) : io_copy(in, to_dir, to, e);
 }
 
 int io_move(int from_dir, const char *from, int to_dir, const char *to, struct err *e)

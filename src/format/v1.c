@@ -76,7 +76,7 @@ void v1_close(struct v1 *v)
 	*v = (struct v1){0};
 }
 
-void v1_tensor(const struct v1 *v, size_t i, struct buf *scratch, struct v1_tensor *out)
+int v1_tensor(const struct v1 *v, size_t i, struct buf *scratch, struct v1_tensor *out)
 {
 	const Tensorflow__SavedSliceMeta *t = meta_of(v)->tensor[i];
 	const struct dtype_info *type = dtype_info(t->type);
@@ -85,28 +85,23 @@ void v1_tensor(const struct v1 *v, size_t i, struct buf *scratch, struct v1_tens
 
 	*out = (struct v1_tensor){.name = bytes_of(t->name.data, t->name.len)};
 	scratch->n = 0;
-	if (!type || (!type->item && (int)t->type != DTYPE_STRING)) {
-		err_set(&out->why, -EUCLEAN, "data type %d is none of a V1 checkpoint",
-			(int)t->type);
-		return;
-	}
-	if (rank > SHAPE_MAX_RANK || t->n_slice > UINT32_MAX) {
-		err_set(&out->why, -EUCLEAN, "%zu dimensions, %zu slices", rank, t->n_slice);
-		return;
-	}
+	if (!type || (!type->item && (int)t->type != DTYPE_STRING))
+		return err_set(&out->why, -EUCLEAN, "data type %d is none of a V1 checkpoint",
+			       (int)t->type);
+	if (rank > SHAPE_MAX_RANK || t->n_slice > UINT32_MAX)
+		return err_set(&out->why, -EUCLEAN, "%zu dimensions, %zu slices", rank, t->n_slice);
 	if (shape_numbers(t->shape, t->slice, t->n_slice, scratch, &out->why) < 0)
-		return;
+		return out->why.code;
 	out->dims = (int64_t *)scratch->p;
 	out->slices = out->dims + rank;
 	if (!shape_count((unsigned)rank, out->dims, &count) ||
 	    __builtin_mul_overflow(count, (uint64_t)(type->item ? type->item : 1), &size) ||
-	    size > INT64_MAX) {
-		err_set(&out->why, -EUCLEAN, "a shape of negative size, or too large");
-		return;
-	}
+	    size > INT64_MAX)
+		return err_set(&out->why, -EUCLEAN, "a shape of negative size, or too large");
 	out->dtype = (uint8_t)t->type;
 	out->rank = (uint8_t)rank;
 	out->n_slices = (uint32_t)t->n_slice;
+	return 0;
 }
 
 /* --- values ------------------------------------------------------------------------------------------------ */

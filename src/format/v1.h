@@ -30,8 +30,8 @@ int v1_probe(struct source src);
 int v1_open(struct v1 *v, struct source src, struct err *e);
 void v1_close(struct v1 *v);
 
-/* Tensor I. `dims` and `slices` lie in SCRATCH, whose contents they replace. */
-void v1_tensor(const struct v1 *v, size_t i, struct buf *scratch, struct v1_tensor *out);
+/* Tensor I. `dims` and `slices` lie in SCRATCH, whose contents they replace. Returns the code of `why`. */
+int v1_tensor(const struct v1 *v, size_t i, struct buf *scratch, struct v1_tensor *out);
 
 /* Appends the COUNT elements of type DTYPE of a slice, as a little-endian bundle would store them (strings:
  * string_tensor.h). VALUE is what the table has under the slice's key. -EUCLEAN, -E2BIG as of pb_unpack, -EFBIG (more

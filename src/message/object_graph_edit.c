@@ -203,16 +203,6 @@ static void drop_children(struct edit *edit, node_t *node)
 	node->n_children = kept;
 }
 
-static void drop_references(struct edit *edit)
-{
-	const graph_t *g = edit->graph;
-
-	for (size_t i = 0; i < g->n_nodes; i++)
-		drop_slots(edit, i);
-	for (size_t i = 0; i < g->n_nodes; i++)
-		drop_children(edit, g->nodes[i]);
-}
-
 /* --- has_checkpoint_values --------------------------------------------------------------------------------- */
 
 /* The parents of each node, as lists of edges. An edge's number counts from 1. */
@@ -300,7 +290,10 @@ int object_graph_edit(struct bytes b, const struct key_change *changes, size_t n
 	for (size_t i = 0; i < edit.graph->n_nodes && r == 0; i++)
 		r = edit_node(&edit, i, e);
 	if (r == 0 && edit.lost) {
-		drop_references(&edit);
+		for (size_t i = 0; i < edit.graph->n_nodes; i++)
+			drop_slots(&edit, i);
+		for (size_t i = 0; i < edit.graph->n_nodes; i++)
+			drop_children(&edit, edit.graph->nodes[i]);
 		r = update_has_values(edit.graph, e);
 	}
 	if (r == 0 && edit.changed)

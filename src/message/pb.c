@@ -183,7 +183,7 @@ static bool is_zero(const void *slot, ProtobufCType type)
 	static const uint64_t zero;
 
 	if (type == PROTOBUF_C_TYPE_STRING)
-		return !*(char *const *)slot || !**(char *const *)slot;
+		return !pb_string(slot).n;
 	if (type == PROTOBUF_C_TYPE_BYTES)
 		return ((const ProtobufCBinaryData *)slot)->len == 0;
 	return !memcmp(slot, &zero, pb_size_of(type));
@@ -213,6 +213,13 @@ const void *pb_value(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *
 	return *(const char *const *)slot + i * pb_size_of(f->type);
 }
 
+struct bytes pb_string(const void *value)
+{
+	const char *s = *(const char *const *)value;
+
+	return bytes_str(s ? s : "");
+}
+
 bool pb_unknown(const ProtobufCMessage *m, unsigned i, struct pb_wire *out)
 {
 	const ProtobufCMessageUnknownField *f = &m->unknown_fields[i];
@@ -233,13 +240,6 @@ struct entry {
 #define COMPARE(a, b, type)                                                                        \
 	((*(const type *)(a) > *(const type *)(b)) - (*(const type *)(a) < *(const type *)(b)))
 
-static struct bytes string_at(const void *value)
-{
-	const char *s = *(const char *const *)value;
-
-	return bytes_str(s ? s : "");
-}
-
 static int compare_keys(const struct entry *a, const struct entry *b)
 {
 	const ProtobufCFieldDescriptor *key = &a->m->descriptor->fields[0];
@@ -247,7 +247,7 @@ static int compare_keys(const struct entry *a, const struct entry *b)
 
 	switch (key->type) {
 	case PROTOBUF_C_TYPE_STRING:
-		return bytes_cmp(string_at(x), string_at(y));
+		return bytes_cmp(pb_string(x), pb_string(y));
 	case PROTOBUF_C_TYPE_INT64:
 	case PROTOBUF_C_TYPE_SINT64:
 	case PROTOBUF_C_TYPE_SFIXED64:
@@ -279,8 +279,8 @@ static int compare_for_wire(const void *a, const void *b)
 	int r = compare_keys(y, x);
 
 	if (r && x->m->descriptor->fields[0].type == PROTOBUF_C_TYPE_STRING) {
-		struct bytes s = string_at(pb_value(x->m, &x->m->descriptor->fields[0], 0));
-		struct bytes t = string_at(pb_value(y->m, &y->m->descriptor->fields[0], 0));
+		struct bytes s = pb_string(pb_value(x->m, &x->m->descriptor->fields[0], 0));
+		struct bytes t = pb_string(pb_value(y->m, &y->m->descriptor->fields[0], 0));
 
 		return bytes_starts(s, t) || bytes_starts(t, s) ? r : -r;
 	}

@@ -80,6 +80,9 @@ size_t pb_count(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f);
 /* The I-th of them. Of a field that is not repeated: its place, even if it has no value. */
 const void *pb_value(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, size_t i);
 
+/* The string at VALUE, which may be NULL: the empty one. */
+struct bytes pb_string(const void *value);
+
 /* The I-th field that M's type does not know, whose bytes belong to M. False if it is malformed. */
 bool pb_unknown(const ProtobufCMessage *m, unsigned i, struct pb_wire *out);
 

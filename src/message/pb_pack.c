@@ -78,7 +78,6 @@ static int pack_value(const ProtobufCFieldDescriptor *f, struct packing how, con
 		      struct buf *out)
 {
 	const ProtobufCBinaryData *data = value;
-	const char *s;
 	size_t start;
 	int r = add_tag(out, f->id, pb_wire_type_of(f->type));
 
@@ -87,8 +86,7 @@ static int pack_value(const ProtobufCFieldDescriptor *f, struct packing how, con
 	start = out->n;
 	switch (f->type) {
 	case PROTOBUF_C_TYPE_STRING:
-		s = *(const char *const *)value;
-		r = s ? buf_add_str(out, s) : 0;
+		r = buf_add_str(out, (const char *)pb_string(value).p);
 		break;
 	case PROTOBUF_C_TYPE_BYTES:
 		r = buf_add(out, data->data, data->len);

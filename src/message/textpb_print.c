@@ -92,13 +92,6 @@ static void print_quoted(struct printer *p, struct bytes b, bool utf8)
 	add_str(p, "\"");
 }
 
-static struct bytes string_at(const void *value)
-{
-	const char *s = *(const char *const *)value;
-
-	return bytes_str(s ? s : "");
-}
-
 static struct bytes bytes_at(const void *value)
 {
 	const ProtobufCBinaryData *data = value;
@@ -146,7 +139,7 @@ static void print_scalar(struct printer *p, const ProtobufCFieldDescriptor *f, c
 	if (word)
 		add_str(p, word->name);
 	else if (f->type == PROTOBUF_C_TYPE_STRING)
-		print_quoted(p, string_at(value), true);
+		print_quoted(p, pb_string(value), true);
 	else if (f->type == PROTOBUF_C_TYPE_BYTES)
 		print_quoted(p, bytes_at(value), false);
 	else if (f->type == PROTOBUF_C_TYPE_BOOL)
@@ -261,7 +254,7 @@ static bool print_any(struct printer *p, const ProtobufCMessage *m)
 
 	if (strcmp(m->descriptor->name, "google.protobuf.Any") || p->any_depth == ANY_DEPTH)
 		return false;
-	url = (const char *)string_at(pb_value(m, &fields[0], 0)).p;
+	url = (const char *)pb_string(pb_value(m, &fields[0], 0)).p;
 	slash = strrchr(url, '/');
 	type = slash ? pb_type(bytes_str(slash + 1)) : NULL;
 	if (!type)

@@ -85,12 +85,6 @@ static void fail(struct reading *rd, int r, const struct err *why)
 	rd->ended = true;
 }
 
-static int read_piece(const struct values *a, uint64_t off, size_t n, uint8_t *piece, struct err *e)
-{
-	return a->t ? tensor_read(a->t, off, n, piece, e)
-		    : source_read_into(a->src, a->off + off, piece, n, e);
-}
-
 /* Reads pieces that no other thread reads, until there are none left. */
 static int read_pieces(struct reading *rd, uint8_t *piece, struct sums *sums, uint64_t *codes,
 		       struct err *e)
@@ -104,7 +98,8 @@ static int read_pieces(struct reading *rd, uint8_t *piece, struct sums *sums, ui
 
 		if (rd->stop && rd->stop->asked(rd->stop->arg))
 			return err_set(e, -EINTR, "interrupted");
-		r = read_piece(a, off, n, piece, e);
+		r = a->t ? tensor_read(a->t, off, n, piece, e)
+			 : source_read_into(a->src, a->off + off, piece, n, e);
 		if (r == 0 && codes)
 			count_codes(a, piece, n, codes);
 		else if (r == 0)

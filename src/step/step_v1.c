@@ -104,10 +104,10 @@ static int read_file(struct builder *b, struct list *l, int dirfd, const char *f
 	for (size_t i = 0; i < v.n_tensors && r == 0; i++) {
 		struct v1_tensor t;
 
-		v1_tensor(&v, i, &scratch, &t);
-		if (t.why.code == -ENOMEM)
-			return err_set(e, -ENOMEM, "%s", t.why.text);
-		r = t.why.code ? 0 : add_slices(b, &t, shard);
+		r = v1_tensor(&v, i, &scratch, &t);
+		if (r == -ENOMEM)
+			return err_set(e, r, "%s", t.why.text);
+		r = r < 0 ? 0 : add_slices(b, &t, shard);
 		if (r == 0)
 			r = add_tensor(l, &t);
 	}
