@@ -295,14 +295,6 @@ static int move_with(int from_dir, const char *from, int to_dir, const char *to,
 	return renameat2(from_dir, from, to_dir, to, flags) < 0 ? err_sys(e, -errno, "%s", to) : 0;
 }
 
-/* rename(2) replaces no folder but an empty one. */
-static int move_folder(int from_dir, const char *from, int to_dir, const char *to, struct err *e)
-{
-	if (faccessat(to_dir, to, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		return err_sys(e, -EEXIST, "%s", to);
-	return io_move(from_dir, from, to_dir, to, e);
-}
-
 enum { MARK_MODE = 0600 };
 
 int io_is_mark(int dirfd, const char *name, struct err *e)
@@ -347,8 +339,10 @@ static int move_new_otherwise(int from_dir, const char *from, int to_dir, const 
 
 	if (fstatat(from_dir, from, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_sys(e, -errno, "%s", from);
-	if (S_ISDIR(st.st_mode))
-		return move_folder(from_dir, from, to_dir, to, e);
+	if (S_ISDIR(st.st_mode)) /* rename(2) replaces no folder but an empty one */
+		return faccessat(to_dir, to, F_OK, AT_SYMLINK_NOFOLLOW) == 0
+			       ? err_sys(e, -EEXIST, "%s", to)
+			       : io_move(from_dir, from, to_dir, to, e);
 	r = move_by_link(from_dir, from, to_dir, to, e);
 	return io_needs_copy(r) ? move_over_mark(from_dir, from, to_dir, to, e) : r;
 }

@@ -240,11 +240,6 @@ static bool parents_find(const graph_t *g, struct parents *out)
 	return true;
 }
 
-static bool has_values(const node_t *node)
-{
-	return node->n_attributes || node->n_slot_variables || node->registered_saver;
-}
-
 /* As TensorFlow's add_checkpoint_values_check: a node that has values, and all nodes above it. */
 static int update_has_values(const graph_t *g, struct err *e)
 {
@@ -255,9 +250,13 @@ static int update_has_values(const graph_t *g, struct err *e)
 
 	if (!has || !todo || !parents_find(g, &p))
 		return no_memory(g, e);
-	for (size_t i = 0; i < g->n_nodes; i++)
-		if ((has[i] = has_values(g->nodes[i])))
+	for (size_t i = 0; i < g->n_nodes; i++) {
+		const node_t *node = g->nodes[i];
+
+		has[i] = node->n_attributes || node->n_slot_variables || node->registered_saver;
+		if (has[i])
 			todo[n++] = i;
+	}
 	while (n)
 		for (size_t k = p.first[todo[--n]]; k; k = p.edges[k].next)
 			if (!has[p.edges[k].parent]) {

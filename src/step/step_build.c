@@ -116,11 +116,6 @@ int build_shard(struct builder *b, int dirfd, const char *file, uint32_t number,
 
 /* --- joining ----------------------------------------------------------------------------------------------- */
 
-static struct bytes key_of(const struct builder *b, const struct var *v)
-{
-	return bytes_of(b->names.p + v->key, v->key_n);
-}
-
 static int64_t *dims_at(const struct builder *b, uint32_t at)
 {
 	return (int64_t *)b->dims.p + at;
@@ -132,11 +127,12 @@ static int find_part(struct builder *b, const struct var *v, struct part *part, 
 		     struct err *e)
 {
 	CLEANUP(buf_release) struct buf key = {0};
+	struct bytes name = bytes_of(b->names.p + v->key, v->key_n);
 	int64_t *extents = dims_at(b, part->extents);
 	struct var *p;
 	int r;
 
-	if (slice_key_encode(&key, key_of(b, v), v->rank, extents) < 0)
+	if (slice_key_encode(&key, name, v->rank, extents) < 0)
 		return err_set(e, -ENOMEM, "no memory for a slice's key");
 	p = var_find(builder_vars(b), builder_n_vars(b), b->names.p, buf_bytes(&key));
 	if (p && p->kind == VAR_WHOLE)

@@ -94,8 +94,8 @@ int text_collections(struct texts *t, const struct step *s, int dirfd, struct by
 static int load_names(struct texts *t, struct step *s, int dirfd, struct err *e)
 {
 	CLEANUP(buf_release) struct buf graph = {0};
-	struct err why = {0};
-	int r = t->no_names.code;
+	struct err why = t->no_names;
+	int r = why.code;
 
 	if (!t->has_names && r == 0) {
 		r = sidecar_object_graph(s, dirfd, &graph, &why);
@@ -104,8 +104,6 @@ static int load_names(struct texts *t, struct step *s, int dirfd, struct err *e)
 		t->has_names = r == 0;
 		if (is_final(r))
 			t->no_names = why;
-	} else {
-		why = t->no_names;
 	}
 	if (r < 0 && e)
 		*e = why;

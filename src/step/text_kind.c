@@ -32,11 +32,6 @@ const char *text_sidecar(enum text_kind kind, const char *meta)
 	return kind == TEXT_META_GRAPH && meta ? meta : texts[kind].sidecar;
 }
 
-static bool is(struct bytes name, const char *text)
-{
-	return bytes_eq(name, bytes_str(text));
-}
-
 size_t file_ending(struct bytes name)
 {
 	const uint8_t *dot = name.n ? memrchr(name.p, '.', name.n) : NULL;
@@ -45,10 +40,10 @@ size_t file_ending(struct bytes name)
 	if (!dot) /* as it is with most */
 		return 0;
 	last = bytes_of(dot, (size_t)(name.p + name.n - dot));
-	if (is(last, VAR_ENDING))
+	if (bytes_eq(last, bytes_str(VAR_ENDING)))
 		return last.n;
 	for (enum text_kind kind = 0; kind < N_TEXTS; kind++)
-		if (is(last, texts[kind].ending))
+		if (bytes_eq(last, bytes_str(texts[kind].ending)))
 			return last.n;
 	return 0;
 }
