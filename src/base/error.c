@@ -3,14 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Names come from files that nobody has checked; none may write to a terminal or forge a log line. */
-static void make_printable(char *s)
-{
-	for (; *s; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			*s = '?';
-}
-
 /* Puts ": " and BEHIND, which may be the old text, behind the sentence. NULL: nothing. */
 static void say(struct err *e, int code, const char *behind, const char *fmt, va_list ap)
 {
@@ -23,9 +15,12 @@ static void say(struct err *e, int code, const char *behind, const char *fmt, va
 	n = strlen(text);
 	if (behind)
 		snprintf(text + n, sizeof text - n, ": %s", behind);
-	make_printable(text);
+	/* Names come from files that nobody has checked; none may write to a terminal or forge a log line. */
+	for (char *s = text; *s; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			*s = '?';
 	e->code = code;
-	memcpy(e->text, text, sizeof text);
+	strcpy(e->text, text);
 }
 
 int err_set(struct err *e, int code, const char *fmt, ...)

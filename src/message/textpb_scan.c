@@ -216,20 +216,16 @@ int scan_integer(struct scan *s, bool is_signed, unsigned bits, uint64_t *out)
 /* "inf", "infinity", "nan", in any case, with a C suffix or without. */
 static bool read_special(const char *t, double *out)
 {
-	static const struct {
-		const char *word;
-		double value;
-	} words[] = {{"inf", INFINITY},       {"inff", INFINITY}, {"infinity", INFINITY},
-		     {"infinityf", INFINITY}, {"nan", NAN},       {"nanf", NAN}};
+	static const char *const words[] = {"inf", "inff", "infinity", "infinityf", "nan", "nanf"};
 	bool negative = *t == '-';
 
 	t += *t == '-' || *t == '+';
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-		if (strcasecmp(t, words[i].word))
-			continue;
-		*out = negative ? -words[i].value : words[i].value;
-		return true;
-	}
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (strcasecmp(t, words[i]) == 0) {
+			*out = *words[i] == 'n' ? (double)NAN : (double)INFINITY;
+			*out = negative ? -*out : *out;
+			return true;
+		}
 	return false;
 }
 

@@ -470,27 +470,16 @@ struct window {
 	uint8_t *dst;
 };
 
-/* The LEN bytes at SRC stand at AT in the array. Copies those that are in the window. */
-static void put_bytes(const struct window *w, uint64_t at, const uint8_t *src, uint64_t len)
+/* The LEN bytes at OFF of SRC stand at AT in the array. Reads those that are in the window straight into place. */
+static int put(const struct window *w, uint64_t at, const struct source *src, uint64_t off,
+	       uint64_t len, struct err *e)
 {
 	uint64_t start = at > w->off ? at : w->off;
 	uint64_t end = at + len < w->off + w->n ? at + len : w->off + w->n;
 
-	if (start < end)
-		memcpy(w->dst + (start - w->off), src + (start - at), end - start);
-}
-
-/* A string stands at AT in the array. Reads its part in the window straight into place. */
-static int put_string(const struct tensor *t, const struct window *w, uint64_t at,
-		      const struct string_ref *ref, struct err *e)
-{
-	uint64_t start = at > w->off ? at : w->off;
-	uint64_t end = at + ref->len < w->off + w->n ? at + ref->len : w->off + w->n;
-
 	if (start >= end)
 		return 0;
-	return source_read_into(&t->pieces[ref->piece].src, ref->off + (start - at),
-				w->dst + (start - w->off), end - start, e);
+	return source_read_into(src, off + (start - at), w->dst + (start - w->off), end - start, e);
 }
 
 static int read_padded(const struct tensor *t, uint64_t off, size_t len, uint8_t *dst,
@@ -505,13 +494,15 @@ static int read_padded(const struct tensor *t, uint64_t off, size_t len, uint8_t
 		const struct string_ref *ref = &t->strings[i];
 		uint64_t at = i * item;
 		uint8_t length[8];
+		struct source prefix = source_of_memory(bytes_of(length, sizeof length));
 
 		if (t->shape.lengths) {
 			put_le64(length, ref->len);
-			put_bytes(&w, at, length, sizeof length);
+			r = put(&w, at, &prefix, 0, sizeof length, e);
 			at += sizeof length;
 		}
-		r = put_string(t, &w, at, ref, e);
+		if (r == 0)
+			r = put(&w, at, &t->pieces[ref->piece].src, ref->off, ref->len, e);
 	}
 	return r;
 }
