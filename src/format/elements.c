@@ -5,15 +5,26 @@
 /* Runs that lie less than NEAR bytes apart are read at once, with what is between them. */
 enum { NEAR = 4096, READ_AHEAD = 256 << 10 };
 
+/* Always inlined, so that WORD is a constant. */
+static inline __attribute__((always_inline)) void swap(uint8_t *p, size_t n, size_t word)
+{
+	for (; n; n -= word, p += word) {
+		uint8_t old[8];
+
+		memcpy(old, p, word);
+		for (size_t i = 0; i < word; i++)
+			p[i] = old[word - 1 - i];
+	}
+}
+
 void elements_swap(uint8_t *p, size_t n, size_t word)
 {
-	for (; n; n -= word, p += word)
-		for (size_t i = 0; i < word / 2; i++) {
-			uint8_t t = p[i];
-
-			p[i] = p[word - 1 - i];
-			p[word - 1 - i] = t;
-		}
+	if (word == 2)
+		swap(p, n, 2);
+	else if (word == 4)
+		swap(p, n, 4);
+	else if (word == 8)
+		swap(p, n, 8);
 }
 
 static int put(const struct elements *el, struct buf *b, const struct sink *out, struct err *e)

@@ -6,7 +6,7 @@
 #include "base/sink.h"
 #include "base/source.h"
 
-/* Reverses each WORD bytes of the N at P; WORD divides N. */
+/* Reverses each WORD bytes of the N at P; WORD is 1, 2, 4 or 8, and divides N. */
 void elements_swap(uint8_t *p, size_t n, size_t word);
 
 struct elements {
