@@ -1,4 +1,4 @@
-#include "draft/ask.h"
+/* src/draft/ask.c: what is asked of a draft. */
 #include "base/cleanup.h"
 #include "draft/items.h"
 #include "draft/overlay.h"
@@ -97,40 +97,4 @@ int draft_why(struct draft *d, struct buf *out)
 		r = buf_add_str(out, d->failure.text);
 	pthread_mutex_unlock(&d->lock);
 	return r;
-}
-
-/* What may be changed: not what is a step already. */
-int draft_check_open(const struct draft *d, struct err *e)
-{
-	if (d->published)
-		return err_set(e, -EBUSY, "%s is committed, but the state file can't be written",
-			       d->published);
-	return d->ended ? -ESTALE : 0;
-}
-
-/* --- what a number stands for -------------------------------------------------------------------------------- */
-
-/* Is what has that index, or a folder that it is in, not where the base has it? */
-static bool is_moved(const struct draft *d, uint32_t index)
-{
-	struct draft_glance g;
-	const struct draft_item *i = draft_item(d, index, &g);
-
-	while (i && (!i->parent || i->in_place || i->index >= d->n_fixed))
-		i = i->parent;
-	return i != NULL;
-}
-
-int draft_lock_to_change_in(struct draft *d, uint32_t a, uint32_t b)
-{
-	uint64_t before;
-	bool moved;
-
-	pthread_mutex_lock(&d->lock);
-	if (!d->sealed && !d->ended)
-		return 0;
-	moved = is_moved(d, a) || is_moved(d, b);
-	before = d->times_gone_on;
-	draft_await_unsealed(d);
-	return moved && (d->ended || d->times_gone_on != before) ? DRAFT_LOOK_AGAIN : 0;
 }

@@ -1,12 +1,12 @@
 /* src/draft/change.c: items are made, removed and renamed. */
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "draft/ask.h"
 #include "draft/copy.h"
 #include "draft/disk.h"
 #include "draft/file.h"
 #include "draft/items.h"
 #include "draft/overlay.h"
+#include "draft/seal.h"
 #include "draft/staged.h"
 #include "draft/walk.h"
 #include "step/name.h"

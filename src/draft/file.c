@@ -1,7 +1,6 @@
 #include "draft/file.h"
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "draft/ask.h"
 #include "draft/disk.h"
 #include "draft/items.h"
 #include "draft/seal.h"

@@ -2,12 +2,12 @@
  * docs/ARCHITECTURE.md). */
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "draft/ask.h"
 #include "draft/copy.h"
 #include "draft/disk.h"
 #include "draft/file.h"
 #include "draft/items.h"
 #include "draft/overlay.h"
+#include "draft/seal.h"
 #include "draft/staged.h"
 #include "draft/write.h"
 

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "draft/items.h"
 #include "draft/pins.h"
+#include "draft/seal.h"
 #include "step/name.h"
 #include <fcntl.h>
 
@@ -175,6 +176,31 @@ struct draft_item *draft_find(const struct draft *d, struct draft_item *dir, con
 	    is_claimed(d, index_of_child(d->tree, &child)))
 		return i;
 	return make_up(d, dir, &child, g);
+}
+
+/* Is what has that index, or a folder that it is in, not where the base has it? */
+static bool is_moved(const struct draft *d, uint32_t index)
+{
+	struct draft_glance g;
+	const struct draft_item *i = draft_item(d, index, &g);
+
+	while (i && (!i->parent || i->in_place || i->index >= d->n_fixed))
+		i = i->parent;
+	return i != NULL;
+}
+
+int draft_lock_to_change_in(struct draft *d, uint32_t a, uint32_t b)
+{
+	uint64_t before;
+	bool moved;
+
+	pthread_mutex_lock(&d->lock);
+	if (!d->sealed && !d->ended)
+		return 0;
+	moved = is_moved(d, a) || is_moved(d, b);
+	before = d->times_gone_on;
+	draft_await_unsealed(d);
+	return moved && (d->ended || d->times_gone_on != before) ? DRAFT_LOOK_AGAIN : 0;
 }
 
 /* --- items that are needed --------------------------------------------------------------------------------- */

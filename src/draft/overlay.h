@@ -1,6 +1,6 @@
 /* src/draft/overlay.h: the items of a draft over the tree of its base. What the base shows has an item only where
  * something was done with it: it was written, moved or opened, or is a folder on the way to such; all else is asked of
- * the base's tree (step/tree.h). For src/draft and src/commit alone; the draft's lock is held.
+ * the base's tree (step/tree.h). For src/draft and src/commit alone; the draft's lock is held, but where it is taken.
  *
  *     index of the base   !claimed              shows in its folder, wherever that is now; has no item
  *                         claimed, an item      is where the item is
@@ -18,6 +18,11 @@ void overlay_release(struct draft *d);
 /* C, of the base's folder that shows in DIR: its item, or if it has none it is made up in G. NULL: it is not there. */
 struct draft_item *overlay_child(const struct draft *d, struct draft_item *dir,
 				 const struct tree_child *c, struct draft_glance *g);
+
+/* Takes the lock as draft_lock_to_change (draft/seal.h), for a change in the folders A and B, or of the file A.
+ * DRAFT_LOOK_AGAIN: one of them was in another place than the base has it, and since the commit that was waited for it is
+ * there no more. The kernel has looked its number up before, so it has to look again, by the path. */
+int draft_lock_to_change_in(struct draft *d, uint32_t a, uint32_t b);
 
 /* The item of INDEX, or NAME in DIR; one that the base shows is made. -ESTALE or -ENOENT: there is none; -ENOMEM. */
 int overlay_need(struct draft *d, uint32_t index, struct draft_item **out);

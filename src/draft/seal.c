@@ -54,3 +54,11 @@ void draft_unseal(struct draft *d)
 	if (--d->sealed == 0)
 		pthread_cond_broadcast(&d->unsealed);
 }
+
+int draft_check_open(const struct draft *d, struct err *e)
+{
+	if (d->published)
+		return err_set(e, -EBUSY, "%s is committed, but the state file can't be written",
+			       d->published);
+	return d->ended ? -ESTALE : 0;
+}

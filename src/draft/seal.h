@@ -23,6 +23,9 @@ void draft_await_unsealed(struct draft *d);
 /* Takes the lock, when no commit is under way: for what ends or renames the draft. */
 void draft_lock_alone(struct draft *d);
 
+/* -EBUSY or -ESTALE if nothing may be changed: it has ended, or is a step already. The lock is held. */
+int draft_check_open(const struct draft *d, struct err *e);
+
 /* --- for a commit: the lock is held, and let go while it waits ---------------------------------------------- */
 
 enum draft_turn {
