@@ -159,8 +159,8 @@ static enum fate decide(struct act *a, int r)
 		fate = d->writers && d->has_base ? FATE_GOES_ON : FATE_ENDS;
 	else if (r == 0 && a->done->result == COMMIT_NOTHING)
 		fate = d->writers ? FATE_STAYS : FATE_ENDS;
-	if (fate != FATE_STAYS && p->c->ending)
-		p->c->ending(p->c->arg, d);
+	if (fate != FATE_STAYS && p->c->watch)
+		p->c->watch->ending(p->c->watch->arg, d);
 	pthread_mutex_unlock(&d->lock);
 	return fate;
 }
@@ -179,8 +179,8 @@ static void settle_locked(struct act *a, enum fate fate, const char *old)
 	if (fate != FATE_STAYS) {
 		free(d->published);
 		d->published = NULL;
-		if (a->plan.c->shows_base)
-			a->plan.c->shows_base(a->plan.c->arg, d);
+		if (a->plan.c->watch)
+			a->plan.c->watch->shows_base(a->plan.c->watch->arg, d);
 	}
 	a->done->ended = d->ended;
 }

@@ -30,11 +30,7 @@ struct commit_config {
 	const char *state_name;
 	const struct commit_other *others; /* [n_others] */
 	size_t n_others;
-	/* Two calls for the caller, each made with the draft's lock held; either may be NULL. `ending`: the draft may end, and
-	 * has all that it will have. `shows_base`: it has ended, or begun anew, so the step shows what is saved. */
-	void (*ending)(void *arg, struct draft *d);
-	void (*shows_base)(void *arg, struct draft *d);
-	void *arg;
+	const struct draft_watch *watch; /* for the caller; or NULL */
 	double compact; /* dead bytes among those that a step keeps alive, above which they are left behind */
 };
 

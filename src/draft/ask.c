@@ -1,5 +1,6 @@
 /* src/draft/ask.c: what is asked of a draft. */
 #include "base/cleanup.h"
+#include "draft/file.h"
 #include "draft/items.h"
 #include "draft/overlay.h"
 #include "draft/seal.h"
@@ -97,4 +98,175 @@ int draft_why(struct draft *d, struct buf *out)
 		r = buf_add_str(out, d->failure.text);
 	pthread_mutex_unlock(&d->lock);
 	return r;
+}
+
+bool draft_is_rest(struct draft *d)
+{
+	bool rest;
+
+	pthread_mutex_lock(&d->lock);
+	rest = !d->ended && d->writers && !d->failure.code;
+	pthread_mutex_unlock(&d->lock);
+	return rest;
+}
+
+/* --- what is in it ------------------------------------------------------------------------------------------- */
+
+/* Is I the root, or what the base has in the same place? */
+static bool is_of_base(const struct draft *d, const struct draft_item *i)
+{
+	return i == d->root || (i->index < d->n_fixed && i->under && i->what != DRAFT_STAGED &&
+				!(i->on_disk && i->what != DRAFT_DIR));
+}
+
+static int see(struct draft *d, struct draft_item *i, struct draft_seen *out, struct err *e)
+{
+	bool of_pin = i->what == DRAFT_VAR || i->what == DRAFT_TEXT;
+	int r;
+
+	*out = (struct draft_seen){.index = i->index,
+				   .what = i->what,
+				   .of_base = is_of_base(d, i),
+				   .gone = i->gone,
+				   .pin = i->pin,
+				   .number = i->number,
+				   .step = of_pin ? d->pins[i->pin].step : NULL,
+				   .entered = i->entered};
+	r = i->what == DRAFT_STAGED ? draft_stat(d, i, &out->st, NULL)
+				    : draft_stat_step(d, &out->st);
+	if (r < 0)
+		return err_sys(e, r, "%s", i->parent ? i->name : d->name);
+	if (i->what != DRAFT_DIR || !i->parent || d->has_base)
+		return 0;
+	r = draft_path(i, &out->path);
+	if (r == 0)
+		r = buf_add_byte(&out->path, '/');
+	return r < 0 ? err_set(e, r, "no memory") : 0;
+}
+
+/* The folder that has INDEX; G has room for it. */
+static int folder_at(const struct draft *d, uint32_t index, struct draft_glance *g,
+		     struct draft_item **out)
+{
+	*out = draft_item(d, index, g);
+	if (!*out || (*out)->gone)
+		return -ESTALE;
+	return (*out)->what == DRAFT_DIR ? 0 : -ENOTDIR;
+}
+
+int draft_see(struct draft *d, uint32_t index, const char *name, struct draft_seen *out,
+	      struct err *e)
+{
+	struct draft_glance g, of_dir;
+	struct draft_item *dir, *i;
+	int r = 0;
+
+	*out = (struct draft_seen){0};
+	pthread_mutex_lock(&d->lock);
+	if (name)
+		r = folder_at(d, index, &of_dir, &dir);
+	if (r == 0) {
+		i = name ? draft_find(d, dir, name, &g) : draft_item(d, index, &g);
+		r = i ? see(d, i, out, e) : name ? -ENOENT : -ESTALE;
+	}
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+int draft_see_item(struct draft *d, struct draft_item *i, struct draft_seen *out, struct err *e)
+{
+	int r;
+
+	pthread_mutex_lock(&d->lock);
+	r = see(d, i, out, e);
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+int draft_list(struct draft *d, uint32_t dir, struct buf *entries, struct buf *names)
+{
+	struct draft_children c = {0};
+	struct draft_glance g;
+	struct draft_item *parent, *i;
+	int r;
+
+	pthread_mutex_lock(&d->lock);
+	r = folder_at(d, dir, &g, &parent);
+	while (r == 0 && (i = draft_child(d, parent, &c))) {
+		struct draft_entry entry = {i->index, i->what == DRAFT_DIR ? S_IFDIR : S_IFREG,
+					    names->n};
+
+		r = buf_add(names, i->name, strlen(i->name) + 1);
+		if (r == 0)
+			r = buf_add(entries, &entry, sizeof entry);
+	}
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+bool draft_is_emptied(struct draft *d)
+{
+	bool empty;
+
+	pthread_mutex_lock(&d->lock);
+	empty = draft_is_empty(d, d->root);
+	pthread_mutex_unlock(&d->lock);
+	return empty;
+}
+
+/* --- what differs from the base ------------------------------------------------------------------------------ */
+
+int draft_list_differences(struct draft *d, draft_listed *tell, void *arg)
+{
+	struct draft_walk w = {.below = d->root, .changed_only = true};
+	struct draft_item *i;
+	int r = 0, walked;
+
+	while (r == 0 && (i = draft_walk(d, &w))) {
+		if (is_of_base(d, i))
+			continue;
+		r = tell(arg, i->parent->index, i->name);
+		if (r == 0 && i->index < d->n_fixed)
+			r = tell(arg, i->index, NULL);
+	}
+	walked = draft_walk_end(&w);
+	r = r < 0 ? r : walked;
+	/* What was removed may have had other bytes before. */
+	for (uint32_t k = TREE_FIRST; r == 0 && k < d->n_fixed; k++)
+		if (overlay_is_gone(d, k))
+			r = tell(arg, k, NULL);
+	/* The times of folders, and their lists. */
+	for (i = d->root; r == 0 && i; i = items_next(d->root, i))
+		if (i->what == DRAFT_DIR && i->index < d->n_fixed)
+			r = tell(arg, i->index, NULL);
+	return r;
+}
+
+void draft_list_moved_folders(struct draft *d, draft_listed *tell, void *arg)
+{
+	struct draft_walk w = {.below = d->root, .changed_only = true};
+	struct draft_item *i;
+
+	while ((i = draft_walk(d, &w)))
+		if (i->what == DRAFT_DIR && !i->under && i->index < d->n_fixed)
+			tell(arg, i->index, i->name);
+	draft_walk_end(&w);
+}
+
+static void map_below(const struct draft_item *dir, uint32_t within, draft_mapper *map, void *arg)
+{
+	for (const struct draft_item *i = dir->first; i; i = i->after) {
+		uint32_t is = map(arg, within, dir->index, i->index, i->name);
+
+		if (is)
+			map_below(i, is, map, arg);
+	}
+}
+
+void draft_map(struct draft *d, uint32_t root, draft_mapper *map, void *arg)
+{
+	pthread_mutex_lock(&d->lock);
+	if (d->root)
+		map_below(d->root, root, map, arg);
+	pthread_mutex_unlock(&d->lock);
 }

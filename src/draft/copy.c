@@ -5,6 +5,7 @@
 #include "draft/disk.h"
 #include "draft/file.h"
 #include "draft/items.h"
+#include "draft/pins.h"
 #include "draft/staged.h"
 #include "format/dtype.h"
 #include <inttypes.h>

@@ -91,12 +91,43 @@ void draft_unref(struct draft *d)
 	free(d->meta);
 	top_unref(d->shared);
 	closep(&d->fd);
-	if (d->owner_release)
-		d->owner_release(d->owner);
+	if (d->holder_release)
+		d->holder_release(d->holder);
 	pthread_cond_destroy(&d->quiet);
 	pthread_cond_destroy(&d->unsealed);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
+}
+
+void draft_set_holder(struct draft *d, void *holder, void (*release)(void *holder))
+{
+	d->holder = holder;
+	d->holder_release = release;
+}
+
+void *draft_holder(const struct draft *d)
+{
+	return d->holder;
+}
+
+bool draft_has_ended(const struct draft *d)
+{
+	return d->ended;
+}
+
+const char *draft_name(const struct draft *d)
+{
+	return d->name;
+}
+
+uint32_t draft_next_number(const struct draft *d)
+{
+	return d->first_dynamic + d->n_dynamic;
+}
+
+struct step *draft_base_step(const struct draft *d)
+{
+	return d->has_base ? d->pins[0].step : NULL;
 }
 
 /* Opens .ckptfs/drafts. */
@@ -282,7 +313,8 @@ int draft_take_up(const struct draft_config *c, const char *folder, struct draft
 	return 0;
 }
 
-int draft_retire(struct draft *d, struct err *e)
+/* Takes its name on disk away. It has ended, unless nothing could be done: then it goes on. The lock is held. */
+static int retire(struct draft *d, struct err *e)
 {
 	int r = drafts_retire(d->top, d->folder, d->old, e);
 
@@ -303,12 +335,28 @@ int draft_sweep(struct draft *d, struct err *e)
 
 int draft_discard(struct draft *d, struct err *e)
 {
-	int r = draft_retire(d, e);
+	int r = retire(d, e);
 
 	if (r == 0) {
 		r = draft_sweep(d, e);
 		drafts_tidy(d->top);
 	}
+	return r;
+}
+
+int draft_end(struct draft *d, const struct draft_watch *w, struct err *e)
+{
+	int r = 0;
+
+	draft_lock_alone(d);
+	if (!d->ended) {
+		w->ending(w->arg, d);
+		r = retire(d, e);
+		r = r < 0 ? r : 1;
+		if (r > 0)
+			w->shows_base(w->arg, d);
+	}
+	pthread_mutex_unlock(&d->lock);
 	return r;
 }
 

@@ -22,14 +22,13 @@
  * Variables are items by their paths (step/name.h). `lock` guards everything in struct draft and its items
  * but what says otherwise; it is held while a file is copied up. */
 #pragma once
+#include "base/cleanup.h"
 #include "step/npy_file.h"
 #include "step/sidecar.h"
 #include "step/tree.h"
 
 struct draft;
 struct draft_item;
-struct draft_glance;
-struct pin;
 
 enum draft_what {
 	DRAFT_DIR,
@@ -73,7 +72,7 @@ struct draft_config {
  * enough left to commit what is written. */
 
 /* Begins a draft over BASE, whose tree TREE is and whose files are in BASE_FD; or with BASE NULL a new step,
- * which belongs to C->maker. TREE stays the caller's, and has to stay until the draft is released (`owner`). -EEXIST, -ESTALE, or of the calls that failed. */
+ * which belongs to C->maker. TREE stays the caller's, and has to stay until the draft is released (draft_set_holder). -EEXIST, -ESTALE, or of the calls that failed. */
 int draft_begin(const struct draft_config *c, struct step *base, const struct tree *tree,
 		int base_fd, struct draft **out, struct err *e);
 
@@ -83,36 +82,45 @@ int draft_take_up(const struct draft_config *c, const char *folder, struct draft
 struct draft *draft_ref(struct draft *d);
 void draft_unref(struct draft *d);
 
-/* Takes its name on disk away. It has ended, unless nothing could be done: then it goes on. The lock is held. */
-int draft_retire(struct draft *d, struct err *e);
+/* What whoever began it keeps with it, for as long as there is a reference. */
+void draft_set_holder(struct draft *d, void *holder, void (*release)(void *holder));
+void *draft_holder(const struct draft *d);
+
+/* Committed or discarded: nothing is written any more. */
+bool draft_has_ended(const struct draft *d);
+
+/* Prefix of the step in whose folder it is; until that is renamed. */
+const char *draft_name(const struct draft *d);
+
+/* The first number that it has not given out. */
+uint32_t draft_next_number(const struct draft *d);
+
+/* The step that it is over; NULL: it is of a new one. */
+struct step *draft_base_step(const struct draft *d);
+
+/* Who wants to know of the end, each time with the draft's lock held. `ending`: the draft may end, and has all that it will
+ * have. `shows_base`: it has ended, or begun anew, so the step shows what is saved. */
+struct draft_watch {
+	void (*ending)(void *arg, struct draft *d);
+	void (*shows_base)(void *arg, struct draft *d);
+	void *arg;
+};
+
+/* D ends, when no commit is under way, and with it what is not committed. 1; 0: it had ended before. After an error it goes
+ * on. */
+int draft_end(struct draft *d, const struct draft_watch *w, struct err *e);
 
 /* Removes what is left on disk of D, which has ended. For whoever has ended it, and without the lock: it may take long. */
 int draft_sweep(struct draft *d, struct err *e);
 
-/* Both; and drafts_tidy. */
+/* Ends D, of which nobody knows, and removes it; and drafts_tidy. */
 int draft_discard(struct draft *d, struct err *e);
-
-/* The number of S among the pins, which it becomes if it is none yet; its files are in FROM. As pin_make. The
- * lock is held. */
-int draft_pin(struct draft *d, struct step *s, int from, struct err *e);
 
 /* Whose the step is, and when it was last changed: of the base its index, of a new step the draft's folder. */
 int draft_stat_step(const struct draft *d, struct stat *out);
 
-/* Opens the folder that P, one of the pins, has in the draft. */
-int draft_pin_dir(const struct draft *d, const struct pin *p, struct err *e);
-
-/* Waits until no write is under way, for a commit must not see half of one; and a moment for files that are
- * being closed. The lock is held, and let go meanwhile. */
-void draft_await_writes(struct draft *d);
-
-/* After a commit, while files are open for writing: these stay, as what is written over the same base from now
- * on; all else is as in the base again. If that fails the draft ends: the commit has all that was written, and
- * what is written to one of these files later fails. The lock is held. */
-void draft_go_on(struct draft *d);
-
-/* -EBUSY: a file is open for writing with which that can't be done. The lock is held. */
-int draft_can_go_on(const struct draft *d, struct err *e);
+/* Opens the folder in which the files of the pinned step PIN are; 0: the base. */
+int draft_open_pin(struct draft *d, uint32_t pin, struct err *e);
 
 /* Makes NAME the prefix of the step that a draft without a base is for. -EEXIST: there is a draft of it. */
 int draft_rename_step(struct draft *d, const char *name, struct err *e);
@@ -125,39 +133,92 @@ uint32_t draft_count(struct draft *d);
  * ms until that can be so; -1: not before a change. */
 bool draft_is_due(struct draft *d, int64_t ms, int64_t *wait);
 
-/* Notes that a commit ended with R, and why. The lock is held. */
-void draft_note_result(struct draft *d, int r, const struct err *why);
-
 /* Whether WHY was not told before; it is from now on. */
 bool draft_is_news(struct draft *d, const struct err *why);
 
 /* Why it can't be committed, a sentence for each file, into OUT. */
 int draft_why(struct draft *d, struct buf *out);
 
-/* --- items: with the lock held, until the lock is dropped, or as long as there is a reference ----------------------- */
+/* Are files open for writing, after a commit of all that was written? */
+bool draft_is_rest(struct draft *d);
 
-/* What has that index, or that name in DIR; NULL: nothing. What the base shows, and nothing was done with, is made up in
- * G: it can be looked at as long as G stays. Its parent may be a folder further up. */
-struct draft_item *draft_item(const struct draft *d, uint32_t index, struct draft_glance *g);
-struct draft_item *draft_find(const struct draft *d, struct draft_item *dir, const char *name,
-			      struct draft_glance *g);
+/* What the kernel must forget when D ends: NAME in the folder INDEX; with NAME NULL the attributes and bytes of INDEX, or a
+ * folder's list. Below 0: it is listed no further. The lock is held. */
+typedef int draft_listed(void *arg, uint32_t index, const char *name);
+int draft_list_differences(struct draft *d, draft_listed *tell, void *arg);
 
-void draft_item_unref(struct draft *d, struct draft_item *i);
+/* The folders of the base that were moved in D. The lock is held. */
+void draft_list_moved_folders(struct draft *d, draft_listed *tell, void *arg);
 
-/* A number that no item has or had. 0: none. */
+/* A number that no item has or had; 0: no memory. The lock is held. */
 uint32_t draft_new_number(struct draft *d);
 
-/* Is it a variable of the step, or will it be when it is whole? Not: texts, a tool's temporary files. */
-bool draft_is_variable(const struct draft_item *i);
+/* Calls MAP for what has an item, folders before what is in them: NAME, with INDEX, in the folder DIR. WITHIN: what MAP gave
+ * for that folder, ROOT for the root's. 0: what is in it is left out. */
+typedef uint32_t draft_mapper(void *arg, uint32_t within, uint32_t dir, uint32_t index,
+			      const char *name);
+void draft_map(struct draft *d, uint32_t root, draft_mapper *map, void *arg);
 
-/* The path from the root, without a '/' at its start. -ENOMEM. */
-int draft_path(const struct draft_item *i, struct buf *out);
+/* --- what is in it ---------------------------------------------------------------------------------------------- */
 
-/* Of a STAGED item; nlink is 0 when it is gone. */
-int draft_stat(struct draft *d, struct draft_item *i, struct stat *out, struct err *e);
+/* What an item was when it was asked for, or what the base shows that has none. The caller releases it. */
+struct draft_seen {
+	uint32_t index;
+	enum draft_what what;
+	bool of_base; /* the root, or the same that the base has there */
+	bool gone; /* its name was removed; some have it open */
+	uint32_t pin, number; /* VAR, TEXT */
+	struct step *step; /* of that pin; it stays as long as the draft */
+	struct timespec
+		entered; /* DIR: when its entries last changed; zeros: they are as in the base */
+	struct stat
+		st; /* STAGED: of its file, and nlink is 0 when it is gone; others: as draft_stat_step */
+	struct buf
+		path; /* DIR of a new step: from its root, with a '/' at the end; empty: the root */
+};
 
-/* Has the file of a STAGED item open, as long as the lock is held; what it was to be referred to becomes bytes. */
-int draft_item_open(struct draft *d, struct draft_item *i, struct err *e);
+static inline void draft_seen_release(struct draft_seen *s)
+{
+	buf_release(&s->path);
+}
+
+/* What INDEX is; or with NAME, what that is in the folder INDEX. -ESTALE: nothing has that index, or the folder is gone;
+ * -ENOTDIR; -ENOENT; or of looking at it. */
+int draft_see(struct draft *d, uint32_t index, const char *name, struct draft_seen *out,
+	      struct err *e);
+
+/* What I is, to which there is a reference. */
+int draft_see_item(struct draft *d, struct draft_item *i, struct draft_seen *out, struct err *e);
+
+/* The names in the folder DIR: an array of struct draft_entry. -ESTALE, -ENOTDIR. */
+struct draft_entry {
+	uint32_t index;
+	mode_t type; /* S_IFDIR or S_IFREG */
+	size_t name; /* in NAMES, with its NUL */
+};
+int draft_list(struct draft *d, uint32_t dir, struct buf *entries, struct buf *names);
+
+/* Has it nothing in it? */
+bool draft_is_emptied(struct draft *d);
+
+/* The file of a STAGED item, to be read while others write to it. The caller releases it. */
+struct draft_written {
+	struct err refusal; /* why it can't be committed; code 0: not known to be so */
+	int fd; /* -1: it is no variable, or gone */
+	struct buf key; /* of the variable */
+};
+
+static inline void draft_written_release(struct draft_written *w)
+{
+	closep(&w->fd);
+	buf_release(&w->key);
+}
+
+/* -ENODATA: INDEX is none. */
+int draft_open_written(struct draft *d, uint32_t index, struct draft_written *out, struct err *e);
+
+/* A reference is given back. */
+void draft_release_item(struct draft *d, struct draft_item *i);
 
 /* --- changes: they take the lock; with it the index of an item that is gone is -ESTALE ------------------------------ */
 
@@ -205,6 +266,14 @@ int draft_allocate(struct draft *d, struct draft_item *i, const struct draft_bas
 /* -EINVAL: as it is it can't be committed; E says why. NOT_YET: a file of which only the header is there passes. */
 int draft_check(struct draft *d, struct draft_item *i, bool not_yet, struct err *e);
 int draft_sync(struct draft *d, struct draft_item *i, struct err *e);
+
+/* Opens what I, which is open, is read from as a VAR; nothing if it is none. AGAIN: since its step was parsed it was
+ * opened before. */
+int draft_open_base(struct draft *d, struct draft_item *i, struct draft_base *out, bool *again,
+		    struct err *e);
+
+/* Is I of the base, and its name removed? The lock is held. */
+bool draft_is_orphan(const struct draft_item *i);
 
 /* Is I a text as its step has it? */
 bool draft_item_is_text(struct draft *d, const struct draft_item *i);

@@ -1,5 +1,4 @@
-/* src/draft/draft_state.h: what a draft is in memory (draft/draft.h says what it is on disk). For src/draft and src/commit;
- * src/view reads fields too.
+/* src/draft/draft_state.h: what a draft is in memory (draft/draft.h says what it is on disk). For src/draft and src/commit alone.
  *
  * A draft:
  *
@@ -20,7 +19,7 @@
  *     OPEN       !ended, no `published`    all calls
  *     PUBLISHED  !ended, `published`       those that change it fail with -EBUSY
  *     ENDED      `ended`                   those that change it fail with -ESTALE; open files see enum draft_where
- *                                          (draft/file.h). Whoever ended it makes the owner let it go
+ *                                          (draft/file.h). Whoever ended it makes its node let it go
  *
  * While a commit is under way an OPEN draft can be sealed: then what changes it waits (seal.h).
  *
@@ -160,11 +159,50 @@ struct draft {
 	int64_t retry_at; /* ms of CLOCK_MONOTONIC: not to be tried again unasked before */
 	unsigned failures; /* in a row */
 	struct err told; /* the last that was told unasked */
-	void *owner; /* what whoever began it keeps with it, for as long as there is a reference */
-	void (*owner_release)(void *owner);
+	void *holder; /* see draft_set_holder */
+	void (*holder_release)(void *holder);
 };
 
 static inline const struct var *draft_var(const struct draft *d, const struct draft_item *i)
 {
 	return &d->pins[i->pin].step->vars[i->number];
 }
+
+/* --- items: with the lock held, until the lock is dropped, or as long as there is a reference ----------------------- */
+
+/* What has that index, or that name in DIR; NULL: nothing. What the base shows, and nothing was done with, is made up in
+ * G: it can be looked at as long as G stays. Its parent may be a folder further up. */
+struct draft_item *draft_item(const struct draft *d, uint32_t index, struct draft_glance *g);
+struct draft_item *draft_find(const struct draft *d, struct draft_item *dir, const char *name,
+			      struct draft_glance *g);
+
+void draft_item_unref(struct draft *d, struct draft_item *i);
+
+/* Is it a variable of the step, or will it be when it is whole? Not: texts, a tool's temporary files. */
+bool draft_is_variable(const struct draft_item *i);
+
+/* The path from the root, without a '/' at its start. -ENOMEM. */
+int draft_path(const struct draft_item *i, struct buf *out);
+
+/* Of a STAGED item; nlink is 0 when it is gone. */
+int draft_stat(struct draft *d, struct draft_item *i, struct stat *out, struct err *e);
+
+/* Has the file of a STAGED item open, as long as the lock is held; what it was to be referred to becomes bytes. */
+int draft_item_open(struct draft *d, struct draft_item *i, struct err *e);
+
+/* --- for a commit: with the lock held ---------------------------------------------------------------------------- */
+
+/* Waits until no write is under way, for a commit must not see half of one; and a moment for files that are
+ * being closed. The lock is let go meanwhile. */
+void draft_await_writes(struct draft *d);
+
+/* After a commit, while files are open for writing: these stay, as what is written over the same base from now
+ * on; all else is as in the base again. If that fails the draft ends: the commit has all that was written, and
+ * what is written to one of these files later fails. */
+void draft_go_on(struct draft *d);
+
+/* -EBUSY: a file is open for writing with which that can't be done. */
+int draft_can_go_on(const struct draft *d, struct err *e);
+
+/* Notes that a commit ended with R, and why. */
+void draft_note_result(struct draft *d, int r, const struct err *why);

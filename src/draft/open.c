@@ -7,9 +7,12 @@
 #include "draft/file.h"
 #include "draft/items.h"
 #include "draft/overlay.h"
+#include "draft/pins.h"
 #include "draft/seal.h"
 #include "draft/staged.h"
 #include "draft/write.h"
+#include "step/name.h"
+#include <fcntl.h>
 
 /* --- opening and closing ----------------------------------------------------------------------------------- */
 
@@ -57,6 +60,11 @@ bool draft_item_is_text(struct draft *d, const struct draft_item *i)
 	return is;
 }
 
+bool draft_is_orphan(const struct draft_item *i)
+{
+	return i->gone && i->index < DRAFT_DYNAMIC;
+}
+
 /* What has no bytes when it is closed is an empty file after all. If that can't be made it is tried again at
  * the commit. */
 static void end_file(struct draft *d, struct draft_item *i)
@@ -65,6 +73,13 @@ static void end_file(struct draft *d, struct draft_item *i)
 		draft_item_open(d, i, NULL);
 	if (!i->opens)
 		closep(&i->staged->fd);
+}
+
+void draft_release_item(struct draft *d, struct draft_item *i)
+{
+	pthread_mutex_lock(&d->lock);
+	draft_item_unref(d, i);
+	pthread_mutex_unlock(&d->lock);
 }
 
 void draft_close(struct draft *d, struct draft_item *i, bool writing)
@@ -88,18 +103,42 @@ void draft_close(struct draft *d, struct draft_item *i, bool writing)
 
 /* --- reading ----------------------------------------------------------------------------------------------- */
 
-/* A variable that I became just now, while it was open as a file of the draft's own. */
-static int64_t read_referred(struct draft *d, struct draft_item *i, uint64_t off, size_t len,
-			     uint8_t *dst, struct err *e)
+/* The file of I, a VAR. */
+static int open_var(const struct draft *d, const struct draft_item *i, struct npy_file **out,
+		    struct err *e)
 {
 	const struct pin *p = &d->pins[i->pin];
 	CLEANUP(closep) int dir = draft_pin_dir(d, p, e);
-	struct npy_file *f;
-	int r = dir < 0 ? dir : npy_file_open(p->step, draft_var(d, i), dir, &f, e);
-	int64_t n;
 
-	if (r < 0)
-		return r;
+	return dir < 0 ? dir : npy_file_open(p->step, draft_var(d, i), dir, out, e);
+}
+
+int draft_open_base(struct draft *d, struct draft_item *i, struct draft_base *out, bool *again,
+		    struct err *e)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&d->lock);
+	if (i->what == DRAFT_VAR) {
+		r = open_var(d, i, &out->file, e);
+		out->pin = i->pin;
+		out->number = i->number;
+		*again = i->opened;
+		i->opened = true;
+	}
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+/* A variable that I became just now, while it was open as a file of the draft's own. */
+static int64_t read_referred(const struct draft *d, const struct draft_item *i, uint64_t off,
+			     size_t len, uint8_t *dst, struct err *e)
+{
+	struct npy_file *f;
+	int64_t n = open_var(d, i, &f, e);
+
+	if (n < 0)
+		return n;
 	n = npy_file_read(f, off, len, dst, e);
 	npy_file_close(f);
 	return n;
@@ -175,4 +214,44 @@ int draft_sync(struct draft *d, struct draft_item *i, struct err *e)
 		return r;
 	r = io_sync(fd, i->name, e);
 	return r == 0 ? io_sync(dir, ".", e) : r; /* and its name */
+}
+
+/* --- looked at beside those who write -------------------------------------------------------------------------- */
+
+static int open_written(struct draft *d, struct draft_item *i, struct draft_written *out,
+			struct err *e)
+{
+	CLEANUP(buf_release) struct buf path = {0};
+	int r;
+
+	out->refusal = i->staged->refusal;
+	if (!draft_is_variable(i) || i->gone)
+		return 0;
+	r = draft_path(i, &path);
+	if (r == 0)
+		r = name_from_path(d->object_based ? NAME_OBJECT : NAME_PLAIN,
+				   bytes_of(path.p, path.n - strlen(".npy")), &out->key);
+	if (r == 0)
+		r = draft_item_open(d, i, e);
+	if (r < 0)
+		return r;
+	out->fd = fcntl(i->staged->fd, F_DUPFD_CLOEXEC, 0);
+	r = out->fd < 0 ? err_sys(e, -errno, "%s", i->name) : 0;
+	if (!i->opens)
+		closep(&i->staged->fd);
+	return r;
+}
+
+int draft_open_written(struct draft *d, uint32_t index, struct draft_written *out, struct err *e)
+{
+	struct draft_item *i;
+	int r = -ENODATA;
+
+	*out = (struct draft_written){.fd = -1};
+	pthread_mutex_lock(&d->lock);
+	i = items_at(d, index);
+	if (i && i->what == DRAFT_STAGED)
+		r = open_written(d, i, out, e);
+	pthread_mutex_unlock(&d->lock);
+	return r;
 }

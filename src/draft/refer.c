@@ -4,6 +4,7 @@
 #include "draft/disk.h"
 #include "draft/file.h"
 #include "draft/items.h"
+#include "draft/pins.h"
 #include "draft/seal.h"
 #include "draft/staged.h"
 #include <fcntl.h>

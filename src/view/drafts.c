@@ -1,7 +1,6 @@
 #include "view/drafts.h"
 #include "base/cleanup.h"
 #include "directory/drafts_list.h"
-#include "draft/draft_state.h"
 #include "view/attr.h"
 #include "view/folder.h"
 #include "view/steps.h"
@@ -19,7 +18,7 @@ struct draft *view_draft_of(struct view *v, const struct node *n)
 	struct draft *d;
 
 	pthread_mutex_lock(&v->lock);
-	while (n->draft && n->draft->ended) /* whoever has ended it will let it go */
+	while (n->draft && draft_has_ended(n->draft)) /* whoever has ended it will let it go */
 		pthread_cond_wait(&v->done, &v->lock);
 	d = n->draft ? draft_ref(n->draft) : NULL;
 	pthread_mutex_unlock(&v->lock);
@@ -28,7 +27,7 @@ struct draft *view_draft_of(struct view *v, const struct node *n)
 
 bool view_draft_ask(struct asking *a, struct view *v, const struct node *n, int r)
 {
-	bool again = !a->begun || (a->draft && r < 0 && a->draft->ended);
+	bool again = !a->begun || (a->draft && r < 0 && draft_has_ended(a->draft));
 
 	draft_unref(TAKE(a->draft, NULL));
 	if (again)
@@ -92,13 +91,12 @@ void view_draft_attach(struct view *v, struct node *n, struct draft *d, struct l
 	struct stat st;
 	bool first;
 
-	d->owner = base;
-	d->owner_release = release_base;
-	if (!base && fstat(d->fd, &st) < 0)
+	draft_set_holder(d, base, release_base);
+	if (draft_stat_step(d, &st) < 0)
 		st = (struct stat){.st_ino = n->slot};
 	pthread_mutex_lock(&v->lock);
 	n->draft = draft_ref(d);
-	n->ino = n->ino ? n->ino : attr_step_ino(base ? &base->step->index : &st);
+	n->ino = n->ino ? n->ino : attr_step_ino(&st);
 	n->lookups++;
 	n->parent->drafts++;
 	first = v->drafts++ == 0;
@@ -208,7 +206,7 @@ int view_draft_need(struct view *v, struct node *n, struct draft **out, struct e
 		*out = view_draft_of(v, n);
 		if (!*out)
 			r = need_once(v, n, out, e);
-		if (r < 0 || !(*out)->ended)
+		if (r < 0 || !draft_has_ended(*out))
 			return r;
 		draft_unref(*out);
 	}
@@ -234,7 +232,7 @@ int view_draft_leave(struct view *v, struct node *n, struct draft *d, struct err
 	view_take_turn(v, &folder->drafting);
 	pthread_mutex_lock(&v->lock);
 	n->draft = NULL;
-	n->next_dynamic = d->first_dynamic + d->n_dynamic;
+	n->next_dynamic = draft_next_number(d);
 	v->drafts--;
 	pthread_cond_broadcast(&v->done);
 	pthread_mutex_unlock(&v->lock);

@@ -1,9 +1,5 @@
 #include "view/drafts_end.h"
 #include "base/cleanup.h"
-#include "draft/items.h"
-#include "draft/overlay.h"
-#include "draft/seal.h"
-#include "draft/walk.h"
 #include "view/drafts.h"
 #include "view/folder.h"
 #include "view/in_step.h"
@@ -14,62 +10,61 @@
 
 /* --- what the kernel must forget ----------------------------------------------------------------------------- */
 
-/* What the kernel must forget when the draft ends. The draft's lock is held. */
-static int list_forgotten(const struct node *n, struct draft *d, struct buf *changes)
-{
-	struct draft_walk w = {.below = d->root, .changed_only = true};
-	struct draft_item *i;
-	int r = 0, walked;
+/* What the kernel must forget when the draft has ended. The calls are made with the draft's lock held. */
+struct ending {
+	struct view *view;
+	struct node *node;
+	struct buf changes; /* struct view_change */
+	struct buf
+		moved; /* struct number: the folders of the base that were moved, without the number */
+};
 
-	while (r == 0 && (i = draft_walk(d, &w))) {
-		if (in_draft_is_of_base(d, i))
-			continue;
-		r = view_add_change(changes, node_id(n, i->parent->index), i->name);
-		if (r == 0 && i->index < d->n_fixed)
-			r = view_add_change(changes, node_id(n, i->index), NULL);
-	}
-	walked = draft_walk_end(&w);
-	r = r < 0 ? r : walked;
-	/* What was removed may have had other bytes before. */
-	for (uint32_t k = TREE_FIRST; r == 0 && k < d->n_fixed; k++)
-		if (overlay_is_gone(d, k))
-			r = view_add_change(changes, node_id(n, k), NULL);
-	/* The times of folders, and their lists. */
-	for (i = d->root; r == 0 && i; i = items_next(d->root, i))
-		if (i->what == DRAFT_DIR && i->index < d->n_fixed)
-			r = view_add_change(changes, node_id(n, i->index), NULL);
-	return r;
+static void ending_release(struct ending *ending)
+{
+	buf_release(&ending->changes);
+	buf_release(&ending->moved);
 }
 
-/* The folders of the base that were moved in D: struct number, without the number. The draft's lock is held. */
-static void list_moved_folders(struct draft *d, struct buf *moved)
+static int add_change(void *arg, uint32_t index, const char *name)
 {
-	struct draft_walk w = {.below = d->root, .changed_only = true};
-	struct draft_item *i;
+	struct ending *ending = arg;
 
-	while ((i = draft_walk(d, &w))) {
-		struct number is = {.index = i->index};
+	return view_add_change(&ending->changes, node_id(ending->node, index), name);
+}
 
-		if (i->what == DRAFT_DIR && !i->under && i->index < d->n_fixed)
-			buf_add(moved, &is, sizeof is);
-	}
-	draft_walk_end(&w);
+static int add_moved(void *arg, uint32_t index, const char *name)
+{
+	struct ending *ending = arg;
+	struct number is = {.index = index};
+
+	(void)name;
+	return buf_add(&ending->moved, &is, sizeof is);
+}
+
+static void note_changes(void *arg, struct draft *d)
+{
+	struct ending *ending = arg;
+
+	open_number_orphans(ending->view, ending->node, d);
+	draft_list_differences(d, add_change, ending);
+	draft_list_moved_folders(d, add_moved, ending);
 }
 
 /* A folder that was moved in D has the number of the base's folder. D does not show it any more, and the number would
  * lead to the old place again. So the base's folder gets another one: what is still asked with the first, by the new
- * path, is looked up again. The draft's lock is held. */
-static void number_moved_folders(struct view *v, struct node *n, struct draft *d, struct buf *moved)
+ * path, is looked up again. */
+static void number_moved_folders(void *arg, struct draft *d)
 {
-	struct number *numbers = (struct number *)moved->p;
+	struct ending *ending = arg;
+	struct number *numbers = (struct number *)ending->moved.p;
 	size_t count = 0;
 
-	while (count < moved->n / sizeof *numbers &&
+	while (count < ending->moved.n / sizeof *numbers &&
 	       (numbers[count].number = draft_new_number(d)) != 0)
 		count++;
-	pthread_mutex_lock(&v->lock);
-	node_add_numbers(n, numbers, count);
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_lock(&ending->view->lock);
+	node_add_numbers(ending->node, numbers, count);
+	pthread_mutex_unlock(&ending->view->lock);
 }
 
 /* The kernel may have pages of the files in CHANGES, as they were in the draft. It is told to forget them, but from
@@ -92,32 +87,18 @@ static void drop_pages(const struct node *n, const struct draft *d, const struct
 int view_draft_discard(struct view *v, struct node *n, struct draft *d, struct buf *changes,
 		       struct err *e)
 {
-	CLEANUP(buf_release) struct buf own = {0}, moved = {0};
-	bool ended, ours;
-	int r = 0;
+	CLEANUP(ending_release) struct ending ending = {.view = v, .node = n};
+	const struct draft_watch watch = {note_changes, number_moved_folders, &ending};
+	int r = draft_end(d, &watch, e);
 
-	draft_lock_alone(d);
-	ours = !d->ended;
-	if (ours) {
-		open_number_orphans(v, n, d);
-		list_forgotten(n, d, &own);
-		list_moved_folders(d, &moved);
-		r = draft_retire(d, e);
-		if (d->ended)
-			number_moved_folders(v, n, d, &moved);
-	}
-	ended = d->ended;
-	pthread_mutex_unlock(&d->lock);
-	if (!ended)
-		return r;
-	if (!ours) {
+	if (r == 0)
 		view_draft_await(v, n, d);
-		return 0;
-	}
-	drop_pages(n, d, &own);
+	if (r <= 0)
+		return r;
+	drop_pages(n, d, &ending.changes);
 	r = view_draft_leave(v, n, d, e);
 	if (changes)
-		buf_add(changes, own.p, own.n);
+		buf_add(changes, ending.changes.p, ending.changes.n);
 	return r;
 }
 
@@ -155,27 +136,20 @@ struct mapping {
 	int failed;
 };
 
-/* The item I, which is in the folder DIR of the step, and all below it. What the step does not have is gone. */
-static void map_item(struct mapping *m, const struct draft_item *i, uint32_t dir)
+/* What the step does not have is gone. */
+static uint32_t map_item(void *arg, uint32_t within, uint32_t dir, uint32_t index, const char *name)
 {
-	struct number is = {i->index, in_step_find(m->step, dir, i->name)};
+	struct mapping *m = arg;
+	struct number is = {.number = index};
 
+	if (m->failed)
+		return 0;
+	is.index = in_step_find(m->step, within, name);
 	if (!is.index)
-		m->failed =
-			view_add_change(&m->changes, node_id(m->node, i->parent->index), i->name);
+		m->failed = view_add_change(&m->changes, node_id(m->node, dir), name);
 	else if ((m->failed = buf_add(&m->numbers, &is, sizeof is)) == 0)
-		m->failed = view_add_change(&m->changes, node_id(m->node, i->index), NULL);
-	for (const struct draft_item *k = i->first; is.index && k && !m->failed; k = k->after)
-		map_item(m, k, is.index);
-}
-
-static void map_all(struct mapping *m, struct draft *d)
-{
-	pthread_mutex_lock(&d->lock);
-	for (const struct draft_item *i = d->root ? d->root->first : NULL; i && !m->failed;
-	     i = i->after)
-		map_item(m, i, TREE_ROOT);
-	pthread_mutex_unlock(&d->lock);
+		m->failed = view_add_change(&m->changes, node_id(m->node, index), NULL);
+	return is.index;
 }
 
 /* For a new step: all that is in it keeps the numbers that the kernel has, and CHANGES becomes what the kernel must
@@ -189,7 +163,7 @@ static void keep_numbers(struct view *v, struct node *n, struct draft *d, const 
 	if (!n->unborn || !stands_for_saved(v, n, name) || steps_get(v, n, &l, NULL) < 0)
 		return;
 	m.step = l;
-	map_all(&m, d);
+	draft_map(d, TREE_ROOT, map_item, &m);
 	pthread_mutex_lock(&v->lock);
 	if (!m.failed)
 		m.failed = node_add_numbers(n, (struct number *)m.numbers.p,
@@ -223,41 +197,16 @@ static size_t list_others(struct view *v, const struct node *n, int dirfd, struc
 	return count;
 }
 
-/* What the kernel must forget when the draft has ended. */
-struct ending {
-	struct view *view;
-	struct node *node;
-	struct buf changes;
-	struct buf moved;
-};
-
-static void note_changes(void *arg, struct draft *d)
-{
-	struct ending *ending = arg;
-
-	open_number_orphans(ending->view, ending->node, d);
-	list_forgotten(ending->node, d, &ending->changes);
-	list_moved_folders(d, &ending->moved);
-}
-
-static void note_end(void *arg, struct draft *d)
-{
-	struct ending *ending = arg;
-
-	number_moved_folders(ending->view, ending->node, d, &ending->moved);
-}
-
 static int commit_beside_others(struct view *v, struct node *n, struct draft *d,
 				struct ending *ending, struct commit_done *done, struct err *e)
 {
 	CLEANUP(closep) int dirfd = folder_open_parent(v, n, NULL);
+	const struct draft_watch watch = {note_changes, number_moved_folders, ending};
 	struct commit_other others[MAX_OTHERS];
 	struct commit_config c = v->commit;
 	int r;
 
-	c.ending = note_changes;
-	c.shows_base = note_end;
-	c.arg = ending;
+	c.watch = &watch;
 	c.others = others;
 	c.n_others = dirfd < 0 ? 0 : list_others(v, n, dirfd, others);
 	pthread_mutex_lock(&v->committing);
@@ -290,7 +239,7 @@ static int after_commit(struct view *v, struct node *n, struct draft *d, struct 
 int view_draft_commit(struct view *v, struct node *n, struct draft *d, struct buf *changes,
 		      struct err *e)
 {
-	struct ending ending = {.view = v, .node = n};
+	CLEANUP(ending_release) struct ending ending = {.view = v, .node = n};
 	struct commit_done done = {.result = COMMIT_NOTHING};
 	uint32_t count = draft_count(d);
 	int r = commit_beside_others(v, n, d, &ending, &done, e), swept = 0;
@@ -302,23 +251,9 @@ int view_draft_commit(struct view *v, struct node *n, struct draft *d, struct bu
 		if (changes)
 			buf_add(changes, ending.changes.p, ending.changes.n);
 	}
-	buf_release(&ending.changes);
-	buf_release(&ending.moved);
 	buf_release(&done.name);
 	r = r < 0 ? r : swept;
 	return r < 0 ? folder_wrap(n->parent, err_wrap(e, r, "%s", n->place->name), e) : 0;
-}
-
-/* Discards what is left of N's draft after its commit because files are open: it is what was committed. */
-static void end_rest(struct view *v, struct node *n, struct draft *d)
-{
-	bool rest;
-
-	pthread_mutex_lock(&d->lock);
-	rest = !d->ended && d->writers && !d->failure.code;
-	pthread_mutex_unlock(&d->lock);
-	if (rest)
-		view_draft_discard(v, n, d, NULL, NULL);
 }
 
 /* Commits the draft of N, if it has one. */
@@ -333,7 +268,7 @@ static int sync_step(struct view *v, struct node *n, const struct view_asker *wh
 		r = in_draft_getattr(v, n, d, NODE_ROOT_ID, &entry, e);
 		if (r == 0 && !who->may_write(who->arg, &entry.st))
 			r = -EACCES;
-		if (r < 0 && d->ended) /* somebody else has committed all of it */
+		if (r < 0 && draft_has_ended(d)) /* somebody else has committed all of it */
 			r = 0;
 	}
 	if (d && r == 0)
@@ -417,8 +352,8 @@ void view_commit_all(struct view *v)
 
 		if (d && view_draft_commit(v, n, d, NULL, &e) < 0 && v->warn)
 			v->warn(v->warn_arg, &e);
-		else if (d)
-			end_rest(v, n, d);
+		else if (d && draft_is_rest(d)) /* it is what was committed */
+			view_draft_discard(v, n, d, NULL, NULL);
 		draft_unref(d);
 		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
 	}

@@ -24,29 +24,14 @@ void in_step_entry(struct view *v, const struct node *n, struct loaded *l, uint3
 /* The step that D is over; NULL: it is of a new step. It stays as long as D is held. */
 struct loaded *in_draft_base(const struct draft *d);
 
-/* Is I what the base has in the same place? Then the kernel may remember it. The draft's lock is held. */
-bool in_draft_is_of_base(const struct draft *d, const struct draft_item *i);
-
-/* As the calls of view.h, in the draft D of N. */
+/* As the calls of view.h, in the draft D of N; of an item I to which there is a reference. */
 int in_draft_lookup(struct view *v, struct node *n, struct draft *d, uint32_t dir, const char *name,
 		    struct view_entry *out, struct err *e);
 int in_draft_getattr(struct view *v, struct node *n, struct draft *d, uint32_t index,
 		     struct view_entry *out, struct err *e);
-int in_draft_entry(struct view *v, const struct node *n, struct draft *d, struct draft_item *i,
-		   struct view_entry *out, struct err *e);
-
-/* As in_draft_entry, of an item that somebody has open; the draft's lock is not held. */
-int in_draft_getattr_open(struct view *v, const struct node *n, struct draft *d,
+int in_draft_getattr_item(struct view *v, const struct node *n, struct draft *d,
 			  struct draft_item *i, struct view_entry *out, struct err *e);
 
 /* Opens what I is read from: the file of a VAR, into BASE; makes the text of a TEXT. Nothing for a STAGED item. */
 int in_draft_open_base(struct view *v, struct draft *d, struct draft_item *i,
 		       struct draft_base *base, struct buf *text, bool *stable, struct err *e);
-
-/* The names in the folder DIR: an array of struct dir_name. */
-struct dir_name {
-	uint32_t index;
-	mode_t type;
-	size_t name; /* in NAMES, with its NUL */
-};
-int in_draft_list(struct draft *d, uint32_t dir, struct buf *items, struct buf *names);

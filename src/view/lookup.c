@@ -1,7 +1,6 @@
 #include "view/lookup.h"
 #include "base/cleanup.h"
 #include "directory/latest.h"
-#include "draft/draft_state.h"
 #include "view/attr.h"
 #include "view/drafts.h"
 #include "view/folder.h"
@@ -188,7 +187,7 @@ static int entry_of_held(struct view *v, struct node *n, struct view_entry *out,
 		r = entry_of_node(v, n, &st, out, e);
 	} else if (d) {
 		r = in_draft_getattr(v, n, d, NODE_ROOT_ID, out, e);
-		if (r < 0 && d->ended)
+		if (r < 0 && draft_has_ended(d))
 			r = -ENOENT;
 		draft_unref(d);
 	} else {

@@ -1,6 +1,5 @@
 #include "view/open.h"
 #include "base/cleanup.h"
-#include "draft/draft_state.h"
 #include "view/drafts.h"
 #include "view/folder.h"
 #include "view/in_step.h"
@@ -163,7 +162,7 @@ static int open_id(struct view *v, struct node *n, uint64_t id, struct how how, 
 			*out = o;
 			return 0;
 		}
-		again = o->draft && o->draft->ended && r != DRAFT_LOOK_AGAIN;
+		again = o->draft && draft_has_ended(o->draft) && r != DRAFT_LOOK_AGAIN;
 		opened_unref(o);
 		if (!again)
 			return r;
@@ -257,7 +256,7 @@ int view_open_to_write(struct view *v, uint64_t id, bool truncate, struct view_f
 	return open_any(v, id, (struct how){true, truncate}, out, &stable, e);
 }
 
-int open_created(struct view *v, struct node *n, struct draft *d, struct draft_item *i,
+int open_created(struct view *v, struct node *n, struct draft *d, struct draft_item *i, uint64_t id,
 		 struct view_file **out)
 {
 	struct view_file *f = calloc(1, sizeof *f);
@@ -270,7 +269,7 @@ int open_created(struct view *v, struct node *n, struct draft *d, struct draft_i
 	}
 	o->draft = draft_ref(d);
 	o->item = i;
-	file_init(f, v, n, node_id(n, i->index), o);
+	file_init(f, v, n, id, o);
 	atomic_store(&f->written, true);
 	*out = f;
 	return 0;
@@ -437,7 +436,7 @@ int open_getattr(struct view *v, struct node *n, uint64_t id, struct view_entry 
 			o = hold(f);
 	pthread_mutex_unlock(&v->lock);
 	if (o && o->item)
-		r = in_draft_getattr_open(v, n, o->draft, o->item, out, e);
+		r = in_draft_getattr_item(v, n, o->draft, o->item, out, e);
 	out->id = id;
 	opened_unref(o);
 	return r;
@@ -451,7 +450,7 @@ static bool is_orphan(struct view_file *f, const struct draft *d)
 
 	pthread_mutex_lock(&f->lock);
 	o = f->now;
-	is = o->draft == d && o->item->gone && o->item->index < d->n_fixed;
+	is = o->draft == d && draft_is_orphan(o->item);
 	pthread_mutex_unlock(&f->lock);
 	return is;
 }

@@ -14,7 +14,7 @@ struct view_dir {
 	struct loaded *loaded; /* in a saved step: the step; else NULL */
 	uint32_t dir; /* and the folder in its tree */
 	struct buf items,
-		names; /* struct dir_name: in a draft all; of a folder: the new steps in it */
+		names; /* struct draft_entry: in a draft all; of a folder: the new steps in it */
 	bool drafted;
 	uint64_t parent; /* in a step: the inode number of the folder */
 	/* What was given last: */
@@ -35,7 +35,7 @@ static int list_new_steps(struct view *v, const struct node *n, const struct sna
 	pthread_mutex_lock(&v->lock);
 	for (uint32_t i = 0; i < v->nodes.n_slots && r == 0 && n->drafts; i++) {
 		const struct node *step = v->nodes.slots[i];
-		struct dir_name name = {NODE_ROOT_ID, S_IFDIR, names->n};
+		struct draft_entry name = {NODE_ROOT_ID, S_IFDIR, names->n};
 
 		if (!step || step->parent != n || !step->draft || step->detached ||
 		    listing_find(&s->listing, LISTED_STEP, step->place->name))
@@ -73,7 +73,7 @@ static int open_in_step(struct view *v, struct node *n, uint64_t id, struct view
 	while (view_draft_ask(&a, v, n, r)) {
 		d->drafted = a.draft;
 		d->items.n = d->names.n = 0;
-		r = a.draft ? in_draft_list(a.draft, node_index(n, id), &d->items, &d->names)
+		r = a.draft ? draft_list(a.draft, node_index(n, id), &d->items, &d->names)
 			    : open_in_base(v, n, node_index(n, id), d, e);
 	}
 	return r;
@@ -192,11 +192,11 @@ static int next_child(struct view_dir *d, uint32_t *pos)
 /* Gives NUMBER of d->items. */
 static int next_named(struct view_dir *d, uint32_t number)
 {
-	const struct dir_name *item;
+	const struct draft_entry *item;
 
 	if (number >= d->items.n / sizeof *item)
 		return 0;
-	item = (const struct dir_name *)d->items.p + number;
+	item = (const struct draft_entry *)d->items.p + number;
 	d->item = NULL;
 	d->index = item->index;
 	d->type = item->type;

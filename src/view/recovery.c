@@ -2,7 +2,6 @@
 #include "base/cleanup.h"
 #include "commit/recover.h"
 #include "directory/drafts_list.h"
-#include "draft/draft_state.h"
 #include "view/drafts.h"
 #include "view/folder.h"
 #include "view/steps.h"
@@ -18,7 +17,7 @@ struct recovering {
 static void waits(struct view *v, const struct draft *d, int r)
 {
 	view_tell(v, "%s: its draft can't be taken up, and stays as it is until the next mount: %s",
-		  d->name, strerror(-r));
+		  draft_name(d), strerror(-r));
 }
 
 static void found(void *arg, struct draft *d)
@@ -43,11 +42,11 @@ static void tell_of(void *arg, const char *text)
 }
 
 /* N, the node of the draft D, gets the step that D is over. BASE gets it, too, parsed. */
-static int attach_base(struct view *v, struct node *folder, struct node *n, const struct draft *d,
+static int attach_base(struct view *v, struct node *folder, struct node *n, struct draft *d,
 		       struct loaded **base)
 {
-	struct pin *p = &d->pins[0];
-	CLEANUP(closep) int dir = draft_pin_dir(d, p, NULL);
+	struct step *s = draft_base_step(d);
+	CLEANUP(closep) int dir = draft_open_pin(d, 0, NULL);
 	CLEANUP(closep) int fd = folder_open(v, folder, NULL);
 	struct file_id meta = {0};
 	int r;
@@ -55,24 +54,24 @@ static int attach_base(struct view *v, struct node *folder, struct node *n, cons
 	if (dir < 0)
 		return dir;
 	if (fd >= 0)
-		meta = folder_meta_id(v, fd, &p->step->place);
+		meta = folder_meta_id(v, fd, &s->place);
 	pthread_mutex_lock(&v->lock);
-	r = node_rename(&v->nodes, n, &p->step->place);
+	r = node_rename(&v->nodes, n, &s->place);
 	n->unborn = false;
-	n->id = p->step->id;
+	n->id = s->id;
 	n->meta = meta;
 	pthread_mutex_unlock(&v->lock);
-	return r < 0 ? r : steps_adopt(v, n, p->step, dir, base, NULL);
+	return r < 0 ? r : steps_adopt(v, n, s, dir, base, NULL);
 }
 
 /* Gives the draft its node. */
 static void attach(struct view *v, struct node *folder, struct draft *d)
 {
 	struct loaded *base = NULL;
-	struct node *n = view_draft_node(v, folder, d->name);
+	struct node *n = view_draft_node(v, folder, draft_name(d));
 	int r = n ? 0 : -ENOMEM;
 
-	if (r == 0 && d->has_base)
+	if (r == 0 && draft_base_step(d))
 		r = attach_base(v, folder, n, d, &base);
 	if (r < 0) {
 		waits(v, d, r);

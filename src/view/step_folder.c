@@ -3,8 +3,6 @@
 #include "directory/latest.h"
 #include "directory/state_update.h"
 #include "directory/step_files.h"
-#include "draft/draft_state.h"
-#include "draft/walk.h"
 #include "view/drafts.h"
 #include "view/drafts_end.h"
 #include "view/folder.h"
@@ -89,16 +87,6 @@ static int find_step(struct view *v, struct node *folder, const char *name, stru
 	return r;
 }
 
-static bool is_emptied(struct draft *d)
-{
-	bool empty;
-
-	pthread_mutex_lock(&d->lock);
-	empty = draft_is_empty(d, d->root);
-	pthread_mutex_unlock(&d->lock);
-	return empty;
-}
-
 /* Removes the step's files and its draft. */
 static int remove_files(struct view *v, struct node *n, struct draft *d, int top,
 			struct buf *changes, struct err *e)
@@ -143,7 +131,7 @@ int step_folder_rmdir(struct view *v, struct node *folder, const char *name, str
 	if (r < 0)
 		return r;
 	d = view_draft_of(v, n);
-	if (!d || !is_emptied(d))
+	if (!d || !draft_is_emptied(d))
 		r = -ENOTEMPTY;
 	else
 		r = remove_step(v, n, d, changes, e);

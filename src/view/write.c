@@ -1,6 +1,5 @@
 /* src/view/write.c: the calls of view.h that change what is in a step. The first begins its draft. */
 #include "base/cleanup.h"
-#include "draft/items.h"
 #include "view/drafts.h"
 #include "view/in_step.h"
 #include "view/lookup.h"
@@ -39,7 +38,7 @@ struct attempt {
 static bool is_to_be_tried(struct attempt *a, struct view *v, uint64_t id, int *r, struct err *e)
 {
 	if (a->d) {
-		bool ended = a->d->ended;
+		bool ended = draft_has_ended(a->d);
 
 		draft_unref(TAKE(a->d, NULL));
 		if (*r == DRAFT_LOOK_AGAIN) {
@@ -59,12 +58,9 @@ static bool is_to_be_tried(struct attempt *a, struct view *v, uint64_t id, int *
 static int enter_item(struct view *v, struct node *n, struct draft *d, struct draft_item *i,
 		      struct view_entry *out, struct err *e)
 {
-	int r;
+	int r = in_draft_getattr_item(v, n, d, i, out, e);
 
-	pthread_mutex_lock(&d->lock);
-	r = in_draft_entry(v, n, d, i, out, e);
-	draft_item_unref(d, i);
-	pthread_mutex_unlock(&d->lock);
+	draft_release_item(d, i);
 	if (r == 0)
 		view_hold(v, n);
 	return r;
@@ -77,21 +73,20 @@ static int create(struct view *v, const struct attempt *a, uint64_t parent, cons
 {
 	uint32_t dir = node_index(a->n, parent);
 	struct draft_item *i;
-	int r = draft_create(a->d, dir, name, owner, out, &i, e), opened = 0;
+	int r = draft_create(a->d, dir, name, owner, out, &i, e);
 
 	if (r < 0)
 		return r;
-	if (out)
-		opened = open_created(v, a->n, a->d, i, out);
 	r = enter_item(v, a->n, a->d, i, entry, e);
-	if (r == 0 && opened == 0)
-		return 0;
-	if (r == 0)
+	if (r < 0 && out)
+		draft_close(a->d, i, true);
+	if (r == 0 && out && open_created(v, a->n, a->d, i, entry->id, out) < 0) {
+		r = err_set(e, -ENOMEM, "no memory");
 		view_forget(v, entry->id, 1);
-	else if (opened == 0 && out)
-		view_close(*out);
-	draft_unlink(a->d, dir, name, NULL);
-	return r < 0 ? r : err_set(e, opened, "no memory");
+	}
+	if (r < 0)
+		draft_unlink(a->d, dir, name, NULL);
+	return r;
 }
 
 int view_create(struct view *v, uint64_t parent, const char *name, const struct draft_owner *owner,
@@ -180,16 +175,10 @@ int view_rmdir(struct view *v, uint64_t parent, const char *name, struct buf *ch
  * forgotten, for somebody may work in it. */
 static int renamed(const struct attempt *a, uint64_t dir, const char *name, struct buf *changes)
 {
-	struct draft_glance g, of_parent;
-	struct draft_item *parent, *i;
-	struct draft *d = a->d;
-	bool is_file;
+	CLEANUP(draft_seen_release) struct draft_seen s;
+	bool is_file =
+		draft_see(a->d, node_index(a->n, dir), name, &s, NULL) == 0 && s.what != DRAFT_DIR;
 
-	pthread_mutex_lock(&d->lock);
-	parent = draft_item(d, node_index(a->n, dir), &of_parent);
-	i = parent && !parent->gone ? draft_find(d, parent, name, &g) : NULL;
-	is_file = i && i->what != DRAFT_DIR;
-	pthread_mutex_unlock(&d->lock);
 	return is_file ? view_add_change(changes, dir, name) : 0;
 }
 

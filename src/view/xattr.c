@@ -9,7 +9,6 @@
  *
  * Of a step error, and of a step or folder draft: how many variables differ in its drafts. */
 #include "base/cleanup.h"
-#include "draft/draft_state.h"
 #include "format/dtype.h"
 #include "step/name.h"
 #include "step/stats.h"
@@ -149,121 +148,57 @@ static int get_of_file(const struct source *src, struct bytes key, struct bytes 
 	return r;
 }
 
-/* What is needed of an item of a draft. It is taken with the draft's lock held, and looked at without. */
-struct subject {
-	struct step *step; /* of a variable of a step; else NULL */
-	uint32_t number;
-	int dir; /* of the step's files */
-	struct texts *texts; /* of the step; or NULL */
-	int fd; /* of a file of the draft's own; else -1 */
-	struct buf key;
-	bool is_variable;
-	struct err refusal;
-};
-
-static void subject_release(struct subject *s)
+static int of_written(struct draft *d, uint32_t index, struct bytes name, const struct stop *stop,
+		      struct buf *out, struct err *e)
 {
-	step_unref(s->step);
-	closep(&s->dir);
-	closep(&s->fd);
-	buf_release(&s->key);
-}
+	CLEANUP(draft_written_release) struct draft_written w;
+	struct source src;
+	int r = draft_open_written(d, index, &w, e);
 
-static int take_staged(struct draft *d, struct draft_item *i, struct subject *out, struct err *e)
-{
-	CLEANUP(buf_release) struct buf path = {0};
-	int r;
-
-	out->refusal = i->staged->refusal;
-	out->is_variable = draft_is_variable(i);
-	if (!out->is_variable || i->gone)
-		return 0;
-	r = draft_path(i, &path);
-	if (r == 0)
-		r = name_from_path(d->object_based ? NAME_OBJECT : NAME_PLAIN,
-				   bytes_of(path.p, path.n - strlen(".npy")), &out->key);
-	if (r == 0)
-		r = draft_item_open(d, i, e);
 	if (r < 0)
 		return r;
-	out->fd = fcntl(i->staged->fd, F_DUPFD_CLOEXEC, 0);
-	r = out->fd < 0 ? err_sys(e, -errno, "%s", i->name) : 0;
-	if (!i->opens)
-		closep(&i->staged->fd);
-	return r;
-}
-
-static int take_var(struct draft *d, const struct draft_item *i, struct subject *out, struct err *e)
-{
-	struct pin *p = &d->pins[i->pin];
-	struct loaded *base = in_draft_base(d);
-
-	out->step = step_ref(p->step);
-	out->number = i->number;
-	out->texts = base && i->pin == 0 ? &base->texts : NULL;
-	out->dir = draft_pin_dir(d, p, e);
-	return out->dir < 0 ? out->dir : 0;
-}
-
-static int take_subject(struct draft *d, uint32_t index, struct subject *out, struct err *e)
-{
-	struct draft_glance g;
-	struct draft_item *i;
-	int r = -ENODATA;
-
-	*out = (struct subject){.dir = -1, .fd = -1};
-	pthread_mutex_lock(&d->lock);
-	i = draft_item(d, index, &g);
-	if (i && i->what == DRAFT_STAGED)
-		r = take_staged(d, i, out, e);
-	else if (i && i->what == DRAFT_VAR)
-		r = take_var(d, i, out, e);
-	pthread_mutex_unlock(&d->lock);
-	return r;
-}
-
-static int of_staged(const struct subject *s, struct bytes name, const struct stop *stop,
-		     struct buf *out, struct err *e)
-{
-	struct source src;
-	int r;
-
 	if (name.p && bytes_eq(name, bytes_str("error")))
-		return s->refusal.code ? buf_add_str(out, s->refusal.text) : -ENODATA;
-	if (!s->is_variable || s->fd < 0)
+		return w.refusal.code ? buf_add_str(out, w.refusal.text) : -ENODATA;
+	if (w.fd < 0)
 		return -ENODATA;
 	if (!name.p)
 		return buf_add(out, LISTED, sizeof LISTED - 1);
-	r = source_of_fd(s->fd, &src, e);
-	return r < 0 ? r : get_of_file(&src, buf_bytes(&s->key), name, stop, out, e);
+	r = source_of_fd(w.fd, &src, e);
+	return r < 0 ? r : get_of_file(&src, buf_bytes(&w.key), name, stop, out, e);
 }
 
-static int of_var(const struct draft *d, const struct subject *s, struct bytes name,
-		  const struct stop *stop, struct buf *out, struct err *e)
+static int of_var(const struct view *v, struct draft *d, const struct draft_seen *s,
+		  struct bytes name, const struct stop *stop, struct buf *out, struct err *e)
 {
-	const struct var *v = &s->step->vars[s->number];
-	struct texts own = {0}, *t = s->texts ? s->texts : &own;
-	int r = t == &own ? texts_init(&own, s->step, s->dir, d->meta) : 0;
+	const struct var *var = &s->step->vars[s->number];
+	struct loaded *base = s->pin == 0 ? in_draft_base(d) : NULL;
+	CLEANUP(closep) int dir = draft_open_pin(d, s->pin, e);
+	struct texts own = {0}, *t = base ? &base->texts : &own;
+	int r = dir;
 
+	if (r >= 0 && !base && (r = texts_init(&own, s->step, dir, v->meta_suffix)) < 0)
+		err_sys(e, r, "what is beside %s", s->step->place.file);
 	if (r < 0)
-		return err_sys(e, r, "what is beside %s", s->step->place.file);
-	r = name.p ? get_of_var(s->step, v, t, s->dir, name, stop, out, e)
-		   : list_of_var(s->step, v, t, s->dir, out);
-	if (t == &own)
+		return r;
+	r = name.p ? get_of_var(s->step, var, t, dir, name, stop, out, e)
+		   : list_of_var(s->step, var, t, dir, out);
+	if (!base)
 		texts_release(&own);
 	return r;
 }
 
 /* The value of NAME, or with NAME.p NULL the names. */
-static int xattr_in_draft(struct draft *d, uint32_t index, struct bytes name,
+static int xattr_in_draft(const struct view *v, struct draft *d, uint32_t index, struct bytes name,
 			  const struct stop *stop, struct buf *out, struct err *e)
 {
-	CLEANUP(subject_release) struct subject s;
-	int r = take_subject(d, index, &s, e);
+	CLEANUP(draft_seen_release) struct draft_seen s;
+	int r = draft_see(d, index, NULL, &s, e);
 
-	if (r == 0)
-		r = s.step ? of_var(d, &s, name, stop, out, e) : of_staged(&s, name, stop, out, e);
-	return r;
+	if (r == 0 && s.what == DRAFT_STAGED)
+		return of_written(d, index, name, stop, out, e);
+	if (r == 0 && s.what == DRAFT_VAR)
+		return of_var(v, d, &s, name, stop, out, e);
+	return r == 0 || r == -ESTALE ? -ENODATA : r;
 }
 
 /* --- in a saved step --------------------------------------------------------------------------------------- */
@@ -309,7 +244,7 @@ static int xattr_in_step(struct view *v, struct node *n, uint32_t index, struct 
 
 	while (view_draft_ask(&a, v, n, r)) {
 		out->n = 0;
-		r = a.draft ? xattr_in_draft(a.draft, index, name, stop, out, e)
+		r = a.draft ? xattr_in_draft(v, a.draft, index, name, stop, out, e)
 			    : xattr_in_base(v, n, index, name, stop, out, e);
 	}
 	return r;
@@ -427,7 +362,7 @@ int view_setxattr(struct view *v, uint64_t id, const char *name, struct bytes va
 		return err_set(e, -EINVAL, "%s: expected commit or discard", name);
 	d = view_draft_of(v, n);
 	r = d ? view_draft_discard(v, n, d, changes, e) : 0;
-	if (d && d->ended && n->unborn) {
+	if (d && draft_has_ended(d) && n->unborn) {
 		steps_detach(v, n);
 		if (r == 0)
 			r = view_add_change(changes, node_id(n->parent, NODE_ROOT_ID),
