@@ -128,6 +128,7 @@ static int see(struct draft *d, struct draft_item *i, struct draft_seen *out, st
 				   .what = i->what,
 				   .of_base = is_of_base(d, i),
 				   .gone = i->gone,
+				   .opened = i->opened,
 				   .pin = i->pin,
 				   .number = i->number,
 				   .step = of_pin ? d->pins[i->pin].step : NULL,
@@ -216,41 +217,27 @@ bool draft_is_emptied(struct draft *d)
 
 /* --- what differs from the base ------------------------------------------------------------------------------ */
 
-int draft_list_differences(struct draft *d, draft_listed *tell, void *arg)
+void draft_list_differences(struct draft *d, draft_listed *tell, void *arg)
 {
 	struct draft_walk w = {.below = d->root, .changed_only = true};
 	struct draft_item *i;
-	int r = 0, walked;
 
-	while (r == 0 && (i = draft_walk(d, &w))) {
+	while ((i = draft_walk(d, &w))) {
 		if (is_of_base(d, i))
 			continue;
-		r = tell(arg, i->parent->index, i->name);
-		if (r == 0 && i->index < d->n_fixed)
-			r = tell(arg, i->index, NULL);
+		tell(arg, i->parent->index, i->name, false);
+		if (i->index < d->n_fixed)
+			tell(arg, i->index, NULL, i->what == DRAFT_DIR);
 	}
-	walked = draft_walk_end(&w);
-	r = r < 0 ? r : walked;
-	/* What was removed may have had other bytes before. */
-	for (uint32_t k = TREE_FIRST; r == 0 && k < d->n_fixed; k++)
-		if (overlay_is_gone(d, k))
-			r = tell(arg, k, NULL);
-	/* The times of folders, and their lists. */
-	for (i = d->root; r == 0 && i; i = items_next(d->root, i))
-		if (i->what == DRAFT_DIR && i->index < d->n_fixed)
-			r = tell(arg, i->index, NULL);
-	return r;
-}
-
-void draft_list_moved_folders(struct draft *d, draft_listed *tell, void *arg)
-{
-	struct draft_walk w = {.below = d->root, .changed_only = true};
-	struct draft_item *i;
-
-	while ((i = draft_walk(d, &w)))
-		if (i->what == DRAFT_DIR && !i->under && i->index < d->n_fixed)
-			tell(arg, i->index, i->name);
 	draft_walk_end(&w);
+	/* What was removed may have had other bytes before. */
+	for (uint32_t k = TREE_FIRST; k < d->n_fixed; k++)
+		if (overlay_is_gone(d, k))
+			tell(arg, k, NULL, false);
+	/* The times of folders, and their lists. */
+	for (i = d->root; i; i = items_next(d->root, i))
+		if (i->what == DRAFT_DIR && i->index < d->n_fixed)
+			tell(arg, i->index, NULL, false);
 }
 
 static void map_below(const struct draft_item *dir, uint32_t within, draft_mapper *map, void *arg)

@@ -143,12 +143,9 @@ int draft_why(struct draft *d, struct buf *out);
 bool draft_is_rest(struct draft *d);
 
 /* What the kernel must forget when D ends: NAME in the folder INDEX; with NAME NULL the attributes and bytes of INDEX, or a
- * folder's list. Below 0: it is listed no further. The lock is held. */
-typedef int draft_listed(void *arg, uint32_t index, const char *name);
-int draft_list_differences(struct draft *d, draft_listed *tell, void *arg);
-
-/* The folders of the base that were moved in D. The lock is held. */
-void draft_list_moved_folders(struct draft *d, draft_listed *tell, void *arg);
+ * folder's list. MOVED: a folder of the base that is in another place. The lock is held. */
+typedef void draft_listed(void *arg, uint32_t index, const char *name, bool moved);
+void draft_list_differences(struct draft *d, draft_listed *tell, void *arg);
 
 /* A number that no item has or had; 0: no memory. The lock is held. */
 uint32_t draft_new_number(struct draft *d);
@@ -167,6 +164,7 @@ struct draft_seen {
 	enum draft_what what;
 	bool of_base; /* the root, or the same that the base has there */
 	bool gone; /* its name was removed; some have it open */
+	bool opened; /* it was open in this draft before, and closed */
 	uint32_t pin, number; /* VAR, TEXT */
 	struct step *step; /* of that pin; it stays as long as the draft */
 	struct timespec
@@ -266,11 +264,6 @@ int draft_allocate(struct draft *d, struct draft_item *i, const struct draft_bas
 /* -EINVAL: as it is it can't be committed; E says why. NOT_YET: a file of which only the header is there passes. */
 int draft_check(struct draft *d, struct draft_item *i, bool not_yet, struct err *e);
 int draft_sync(struct draft *d, struct draft_item *i, struct err *e);
-
-/* Opens what I, which is open, is read from as a VAR; nothing if it is none. AGAIN: since its step was parsed it was
- * opened before. */
-int draft_open_base(struct draft *d, struct draft_item *i, struct draft_base *out, bool *again,
-		    struct err *e);
 
 /* Is I of the base, and its name removed? The lock is held. */
 bool draft_is_orphan(const struct draft_item *i);

@@ -84,7 +84,7 @@ struct draft_item {
 	bool under; /* the base shows something at this place, which is this or is hidden by it */
 	bool in_place; /* listed where the base has it, in its own folder (draft/overlay.h) */
 	bool own_name; /* VAR: of the variable that it is; only asked where the name begins with a dot */
-	bool opened; /* VAR: since its step was parsed */
+	bool opened; /* and closed */
 	uint32_t pin, number; /* VAR, TEXT */
 	uint32_t expect_pin, expect_var; /* over which variable it lies; or DRAFT_NONE */
 	uint32_t base_dir; /* DIR: folder of the base's tree that shows here; or DRAFT_NONE */

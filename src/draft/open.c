@@ -88,6 +88,7 @@ void draft_close(struct draft *d, struct draft_item *i, bool writing)
 
 	pthread_mutex_lock(&d->lock);
 	i->opens--;
+	i->opened = true;
 	i->writers -= writing;
 	d->writers -= writing;
 	if (!d->writers)
@@ -103,42 +104,18 @@ void draft_close(struct draft *d, struct draft_item *i, bool writing)
 
 /* --- reading ----------------------------------------------------------------------------------------------- */
 
-/* The file of I, a VAR. */
-static int open_var(const struct draft *d, const struct draft_item *i, struct npy_file **out,
-		    struct err *e)
+/* A variable that I became just now, while it was open as a file of the draft's own. */
+static int64_t read_referred(struct draft *d, struct draft_item *i, uint64_t off, size_t len,
+			     uint8_t *dst, struct err *e)
 {
 	const struct pin *p = &d->pins[i->pin];
 	CLEANUP(closep) int dir = draft_pin_dir(d, p, e);
-
-	return dir < 0 ? dir : npy_file_open(p->step, draft_var(d, i), dir, out, e);
-}
-
-int draft_open_base(struct draft *d, struct draft_item *i, struct draft_base *out, bool *again,
-		    struct err *e)
-{
-	int r = 0;
-
-	pthread_mutex_lock(&d->lock);
-	if (i->what == DRAFT_VAR) {
-		r = open_var(d, i, &out->file, e);
-		out->pin = i->pin;
-		out->number = i->number;
-		*again = i->opened;
-		i->opened = true;
-	}
-	pthread_mutex_unlock(&d->lock);
-	return r;
-}
-
-/* A variable that I became just now, while it was open as a file of the draft's own. */
-static int64_t read_referred(const struct draft *d, const struct draft_item *i, uint64_t off,
-			     size_t len, uint8_t *dst, struct err *e)
-{
 	struct npy_file *f;
-	int64_t n = open_var(d, i, &f, e);
+	int r = dir < 0 ? dir : npy_file_open(p->step, draft_var(d, i), dir, &f, e);
+	int64_t n;
 
-	if (n < 0)
-		return n;
+	if (r < 0)
+		return r;
 	n = npy_file_read(f, off, len, dst, e);
 	npy_file_close(f);
 	return n;

@@ -25,20 +25,14 @@ static void ending_release(struct ending *ending)
 	buf_release(&ending->moved);
 }
 
-static int add_change(void *arg, uint32_t index, const char *name)
-{
-	struct ending *ending = arg;
-
-	return view_add_change(&ending->changes, node_id(ending->node, index), name);
-}
-
-static int add_moved(void *arg, uint32_t index, const char *name)
+static void note_change(void *arg, uint32_t index, const char *name, bool moved)
 {
 	struct ending *ending = arg;
 	struct number is = {.index = index};
 
-	(void)name;
-	return buf_add(&ending->moved, &is, sizeof is);
+	view_add_change(&ending->changes, node_id(ending->node, index), name);
+	if (moved)
+		buf_add(&ending->moved, &is, sizeof is);
 }
 
 static void note_changes(void *arg, struct draft *d)
@@ -46,8 +40,7 @@ static void note_changes(void *arg, struct draft *d)
 	struct ending *ending = arg;
 
 	open_number_orphans(ending->view, ending->node, d);
-	draft_list_differences(d, add_change, ending);
-	draft_list_moved_folders(d, add_moved, ending);
+	draft_list_differences(d, note_change, ending);
 }
 
 /* A folder that was moved in D has the number of the base's folder. D does not show it any more, and the number would
@@ -265,7 +258,7 @@ static int sync_step(struct view *v, struct node *n, const struct view_asker *wh
 	int r = 0;
 
 	if (d && who) {
-		r = in_draft_getattr(v, n, d, NODE_ROOT_ID, &entry, e);
+		r = in_draft_entry(v, n, d, NODE_ROOT_ID, NULL, &entry, e);
 		if (r == 0 && !who->may_write(who->arg, &entry.st))
 			r = -EACCES;
 		if (r < 0 && draft_has_ended(d)) /* somebody else has committed all of it */

@@ -42,6 +42,11 @@ uint32_t in_step_find(const struct loaded *l, uint32_t index, const char *name)
 	return child.is_dir ? tree_dir_index(&l->tree, child.index) : tree_file_index(child.index);
 }
 
+bool in_step_may_keep_pages(const struct view *v, struct loaded *l, uint32_t index)
+{
+	return atomic_exchange(&l->opened[index - TREE_FIRST], 1) || v->verify != VERIFY_READ;
+}
+
 /* --- attributes -------------------------------------------------------------------------------------------- */
 
 static void attr_of_file(struct view *v, const struct node *n, const struct loaded *l,
@@ -92,44 +97,41 @@ struct loaded *in_draft_base(const struct draft *d)
 	return draft_holder(d);
 }
 
-/* Looks at the file that the TEXT S of D is made from; with OUT also makes the text. */
-static int text_content(const struct view *v, struct draft *d, const struct draft_seen *s,
-			struct stat *st, struct buf *out, struct err *e)
+int in_draft_open_step(const struct view *v, struct draft *d, const struct draft_seen *s,
+		       struct in_draft_step *out, struct err *e)
 {
-	CLEANUP(closep) int dir = draft_open_pin(d, s->pin, e);
-	struct texts t;
-	int r = dir;
+	struct loaded *base = s->pin == 0 ? in_draft_base(d) : NULL;
+	int r = 0;
 
-	if (r >= 0 && (r = texts_init(&t, s->step, dir, v->meta_suffix)) < 0)
-		err_sys(e, r, "what is beside %s", s->step->place.file);
-	if (r < 0)
-		return r;
-	*st = t.st[s->number];
-	r = out ? text_make(&t, s->step, dir, s->number, out, e) : 0;
-	texts_release(&t);
-	return r;
+	*out = (struct in_draft_step){.dir = draft_open_pin(d, s->pin, e)};
+	if (out->dir < 0)
+		return out->dir;
+	if (!base && (r = texts_init(&out->own, s->step, out->dir, v->meta_suffix)) < 0)
+		return err_sys(e, r, "what is beside %s", s->step->place.file);
+	out->texts = base ? &base->texts : &out->own;
+	return 0;
+}
+
+void in_draft_close_step(struct in_draft_step *s)
+{
+	closep(&s->dir);
+	if (s->texts == &s->own)
+		texts_release(&s->own);
 }
 
 static int stat_of_text(const struct view *v, struct draft *d, const struct draft_seen *s,
 			struct stat *out, struct err *e)
 {
-	CLEANUP(buf_release) struct buf text = {0};
-	struct loaded *base = in_draft_base(d);
-	struct stat st = {0};
-	int r;
+	CLEANUP(in_draft_close_step) struct in_draft_step of;
+	int r = in_draft_open_step(v, d, s, &of, e);
 
-	if (s->pin == 0 && base) {
-		CLEANUP(closep) int dir = draft_open_pin(d, s->pin, NULL);
-
-		attr_of_text(&base->texts.st[s->number], s->number,
-			     text_size(&base->texts, s->step, dir, s->number), out);
-		return 0;
-	}
-	r = text_content(v, d, s, &st, &text, NULL);
-	if (r < 0 && !st.st_mode)
-		return err_sys(e, r, "%s", text_name(s->number));
-	attr_of_text(&st, s->number, r == 0 ? text.n : (uint64_t)st.st_size, out);
-	if (!base)
+	if (r == 0 && !of.texts->st[s->number].st_mode)
+		r = err_sys(e, -ENOENT, "%s", text_name(s->number));
+	if (r < 0)
+		return r;
+	attr_of_text(&of.texts->st[s->number], s->number,
+		     text_size(of.texts, s->step, of.dir, s->number), out);
+	if (!in_draft_base(d))
 		attr_give_to(&s->st, out);
 	return 0;
 }
@@ -194,9 +196,8 @@ static int entry_of(struct view *v, const struct node *n, struct draft *d,
 	return r;
 }
 
-/* NAME as for draft_see. */
-static int see_entry(struct view *v, struct node *n, struct draft *d, uint32_t index,
-		     const char *name, struct view_entry *out, struct err *e)
+int in_draft_entry(struct view *v, const struct node *n, struct draft *d, uint32_t index,
+		   const char *name, struct view_entry *out, struct err *e)
 {
 	CLEANUP(draft_seen_release) struct draft_seen s;
 	int r = draft_see(d, index, name, &s, e);
@@ -204,24 +205,8 @@ static int see_entry(struct view *v, struct node *n, struct draft *d, uint32_t i
 	return r < 0 ? r : entry_of(v, n, d, &s, out, e);
 }
 
-int in_draft_lookup(struct view *v, struct node *n, struct draft *d, uint32_t dir, const char *name,
-		    struct view_entry *out, struct err *e)
-{
-	int r = see_entry(v, n, d, dir, name, out, e);
-
-	if (r == 0)
-		view_hold(v, n);
-	return r;
-}
-
-int in_draft_getattr(struct view *v, struct node *n, struct draft *d, uint32_t index,
-		     struct view_entry *out, struct err *e)
-{
-	return see_entry(v, n, d, index, NULL, out, e);
-}
-
-int in_draft_getattr_item(struct view *v, const struct node *n, struct draft *d,
-			  struct draft_item *i, struct view_entry *out, struct err *e)
+int in_draft_entry_of(struct view *v, const struct node *n, struct draft *d, struct draft_item *i,
+		      struct view_entry *out, struct err *e)
 {
 	CLEANUP(draft_seen_release) struct draft_seen s;
 	int r = draft_see_item(d, i, &s, e);
@@ -229,33 +214,34 @@ int in_draft_getattr_item(struct view *v, const struct node *n, struct draft *d,
 	return r < 0 ? r : entry_of(v, n, d, &s, out, e);
 }
 
-/* May the kernel keep its pages of S? As may_keep_pages in open.c: what the base has is verified together with what
- * was read of it before the draft. BEFORE: S was opened before, in the draft. */
-static bool was_opened(const struct view *v, const struct draft *d, const struct draft_seen *s,
-		       bool before)
+/* As in_step_may_keep_pages. What the base has is verified together with what was read of it before the draft; all other
+ * steps are parsed as long as the draft is there. */
+static bool may_keep_pages(const struct view *v, const struct draft *d, const struct draft_seen *s)
 {
 	struct loaded *base = in_draft_base(d);
 
-	if (base && s->pin == 0 && in_step_is_file(base, s->index))
-		before = atomic_exchange(&base->opened[s->index - TREE_FIRST], 1);
-	return before || v->verify != VERIFY_READ;
+	return base && s->pin == 0 && in_step_is_file(base, s->index)
+		       ? in_step_may_keep_pages(v, base, s->index)
+		       : s->opened || v->verify != VERIFY_READ;
 }
 
 int in_draft_open_base(struct view *v, struct draft *d, struct draft_item *i,
 		       struct draft_base *base, struct buf *text, bool *stable, struct err *e)
 {
 	CLEANUP(draft_seen_release) struct draft_seen s;
-	struct stat st;
-	bool before;
+	CLEANUP(in_draft_close_step) struct in_draft_step of = {.dir = -1};
 	int r = draft_see_item(d, i, &s, e);
 
 	*stable = true;
-	if (r == 0 && s.what == DRAFT_VAR) {
-		r = draft_open_base(d, i, base, &before, e);
-		if (base->file)
-			*stable = was_opened(v, d, &s, before);
-	} else if (r == 0 && s.what == DRAFT_TEXT) {
-		r = text_content(v, d, &s, &st, text, e);
-	}
-	return r;
+	if (r < 0 || !s.step)
+		return r;
+	r = in_draft_open_step(v, d, &s, &of, e);
+	if (r < 0)
+		return r;
+	if (s.what == DRAFT_TEXT)
+		return text_make(of.texts, s.step, of.dir, s.number, text, e);
+	base->pin = s.pin;
+	base->number = s.number;
+	*stable = may_keep_pages(v, d, &s);
+	return npy_file_open(s.step, &s.step->vars[s.number], of.dir, &base->file, e);
 }

@@ -15,6 +15,11 @@ uint32_t in_step_dir(const struct loaded *l, uint32_t index);
 /* The index of NAME in the folder INDEX; 0 if there is none. */
 uint32_t in_step_find(const struct loaded *l, uint32_t index, const char *name);
 
+/* May the kernel keep its pages of the variable INDEX, which is opened now? A variable is verified when all its bytes were
+ * seen, which the parsed step remembers. If the step was dropped and parsed again since the pages were read, neither reading
+ * sees all bytes, and a wrong one could go unnoticed. So the pages go when a file is opened for the first time since. */
+bool in_step_may_keep_pages(const struct view *v, struct loaded *l, uint32_t index);
+
 /* The attributes of INDEX, which is in L, the step of N. */
 void in_step_entry(struct view *v, const struct node *n, struct loaded *l, uint32_t index,
 		   struct view_entry *out);
@@ -24,13 +29,22 @@ void in_step_entry(struct view *v, const struct node *n, struct loaded *l, uint3
 /* The step that D is over; NULL: it is of a new step. It stays as long as D is held. */
 struct loaded *in_draft_base(const struct draft *d);
 
-/* As the calls of view.h, in the draft D of N; of an item I to which there is a reference. */
-int in_draft_lookup(struct view *v, struct node *n, struct draft *d, uint32_t dir, const char *name,
-		    struct view_entry *out, struct err *e);
-int in_draft_getattr(struct view *v, struct node *n, struct draft *d, uint32_t index,
-		     struct view_entry *out, struct err *e);
-int in_draft_getattr_item(struct view *v, const struct node *n, struct draft *d,
-			  struct draft_item *i, struct view_entry *out, struct err *e);
+/* The attributes of INDEX in the draft D of N; or with NAME, of what that is in the folder INDEX; or of the item I, to which
+ * there is a reference. As draft_see. */
+int in_draft_entry(struct view *v, const struct node *n, struct draft *d, uint32_t index,
+		   const char *name, struct view_entry *out, struct err *e);
+int in_draft_entry_of(struct view *v, const struct node *n, struct draft *d, struct draft_item *i,
+		      struct view_entry *out, struct err *e);
+
+/* Where the bytes of a VAR or TEXT are. */
+struct in_draft_step {
+	int dir; /* of the step's files */
+	struct texts *texts; /* of the step: the base's, or these: */
+	struct texts own;
+};
+int in_draft_open_step(const struct view *v, struct draft *d, const struct draft_seen *s,
+		       struct in_draft_step *out, struct err *e);
+void in_draft_close_step(struct in_draft_step *s);
 
 /* Opens what I is read from: the file of a VAR, into BASE; makes the text of a TEXT. Nothing for a STAGED item. */
 int in_draft_open_base(struct view *v, struct draft *d, struct draft_item *i,

@@ -31,8 +31,6 @@ static int lookup_in_base(struct view *v, struct node *n, uint32_t index, const 
 	else
 		in_step_entry(v, n, l, found, out);
 	loaded_unref(l);
-	if (r == 0)
-		view_hold(v, n);
 	return r;
 }
 
@@ -43,8 +41,10 @@ static int lookup_in_step(struct view *v, struct node *n, uint32_t index, const 
 	int r = 0;
 
 	while (view_draft_ask(&a, v, n, r))
-		r = a.draft ? in_draft_lookup(v, n, a.draft, index, name, out, e)
+		r = a.draft ? in_draft_entry(v, n, a.draft, index, name, out, e)
 			    : lookup_in_base(v, n, index, name, out, e);
+	if (r == 0)
+		view_hold(v, n);
 	return r;
 }
 
@@ -186,7 +186,7 @@ static int entry_of_held(struct view *v, struct node *n, struct view_entry *out,
 	if (n->kind == NODE_LATEST) {
 		r = entry_of_node(v, n, &st, out, e);
 	} else if (d) {
-		r = in_draft_getattr(v, n, d, NODE_ROOT_ID, out, e);
+		r = in_draft_entry(v, n, d, NODE_ROOT_ID, NULL, out, e);
 		if (r < 0 && draft_has_ended(d))
 			r = -ENOENT;
 		draft_unref(d);
@@ -309,7 +309,7 @@ static int getattr_in_step(struct view *v, struct node *n, uint32_t index, struc
 	int r = 0;
 
 	while (view_draft_ask(&a, v, n, r))
-		r = a.draft ? in_draft_getattr(v, n, a.draft, index, out, e)
+		r = a.draft ? in_draft_entry(v, n, a.draft, index, NULL, out, e)
 			    : getattr_in_base(v, n, index, out, e);
 	return r;
 }

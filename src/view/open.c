@@ -50,14 +50,6 @@ static int open_state(struct view *v, const struct node *n, struct opened *o, st
 	return o->fd < 0 ? o->fd : 0;
 }
 
-/* May the kernel keep its pages of a variable? A variable is verified when all its bytes were seen, which the parsed
- * step remembers. If the step was dropped and parsed again since the pages were read, neither reading sees all bytes,
- * and a wrong one could go unnoticed. So the pages go when a file is opened for the first time since. */
-static bool may_keep_pages(const struct view *v, struct loaded *l, uint32_t index)
-{
-	return atomic_exchange(&l->opened[index - TREE_FIRST], 1) || v->verify != VERIFY_READ;
-}
-
 static int open_in_base(struct view *v, struct node *n, uint32_t index, struct opened *o,
 			bool *stable, struct err *e)
 {
@@ -79,7 +71,7 @@ static int open_in_base(struct view *v, struct node *n, uint32_t index, struct o
 	else
 		r = -EISDIR;
 	if (r == 0 && in_step_is_file(l, index))
-		*stable = may_keep_pages(v, l, index);
+		*stable = in_step_may_keep_pages(v, l, index);
 	if (r < 0)
 		folder_wrap(n->parent, r, e);
 	if (r == -ESTALE) /* its name leads to a new node from now on */
@@ -436,7 +428,7 @@ int open_getattr(struct view *v, struct node *n, uint64_t id, struct view_entry 
 			o = hold(f);
 	pthread_mutex_unlock(&v->lock);
 	if (o && o->item)
-		r = in_draft_getattr_item(v, n, o->draft, o->item, out, e);
+		r = in_draft_entry_of(v, n, o->draft, o->item, out, e);
 	out->id = id;
 	opened_unref(o);
 	return r;

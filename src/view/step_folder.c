@@ -58,7 +58,7 @@ int step_folder_mkdir(struct view *v, struct node *folder, const char *name,
 		return err_set(e, -ENOMEM, "no memory");
 	r = view_draft_need_new(v, n, maker, &d, e);
 	if (r == 0) {
-		r = in_draft_getattr(v, n, d, NODE_ROOT_ID, out, e);
+		r = in_draft_entry(v, n, d, NODE_ROOT_ID, NULL, out, e);
 		if (r < 0)
 			view_draft_discard(v, n, d, NULL, NULL);
 		draft_unref(d);

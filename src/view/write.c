@@ -58,7 +58,7 @@ static bool is_to_be_tried(struct attempt *a, struct view *v, uint64_t id, int *
 static int enter_item(struct view *v, struct node *n, struct draft *d, struct draft_item *i,
 		      struct view_entry *out, struct err *e)
 {
-	int r = in_draft_getattr_item(v, n, d, i, out, e);
+	int r = in_draft_entry_of(v, n, d, i, out, e);
 
 	draft_release_item(d, i);
 	if (r == 0)

@@ -171,20 +171,13 @@ static int of_var(const struct view *v, struct draft *d, const struct draft_seen
 		  struct bytes name, const struct stop *stop, struct buf *out, struct err *e)
 {
 	const struct var *var = &s->step->vars[s->number];
-	struct loaded *base = s->pin == 0 ? in_draft_base(d) : NULL;
-	CLEANUP(closep) int dir = draft_open_pin(d, s->pin, e);
-	struct texts own = {0}, *t = base ? &base->texts : &own;
-	int r = dir;
+	CLEANUP(in_draft_close_step) struct in_draft_step of;
+	int r = in_draft_open_step(v, d, s, &of, e);
 
-	if (r >= 0 && !base && (r = texts_init(&own, s->step, dir, v->meta_suffix)) < 0)
-		err_sys(e, r, "what is beside %s", s->step->place.file);
 	if (r < 0)
 		return r;
-	r = name.p ? get_of_var(s->step, var, t, dir, name, stop, out, e)
-		   : list_of_var(s->step, var, t, dir, out);
-	if (!base)
-		texts_release(&own);
-	return r;
+	return name.p ? get_of_var(s->step, var, of.texts, of.dir, name, stop, out, e)
+		      : list_of_var(s->step, var, of.texts, of.dir, out);
 }
 
 /* The value of NAME, or with NAME.p NULL the names. */
