@@ -5,6 +5,7 @@ Prints each offence against these rules with its place, one a line, and ends wit
 
   - A folder of src/ calls, and includes, only folders that stand behind it in ORDER.
   - No files call each other in a circle, and no headers include each other in one.
+  - What a draft is in memory is known to draft/ and commit/ alone: no other folder includes PRIVATE, also not by another header.
   - Not too many files in a folder, lines in a file or lines in a function.
 
 Calls are what the object files' symbols say (nm), so each file of src/ must be compiled in BUILD_DIR.
@@ -18,6 +19,7 @@ import sys
 
 ORDER = ['cli', 'fuse', 'view', 'check commit', 'draft', 'directory', 'step', 'format', 'message', 'base']
 RANK = {folder: rank for rank, folders in enumerate(ORDER) for folder in folders.split()}
+PRIVATE, MAY_KNOW = 'draft/draft_state.h', ('draft', 'commit')
 MAX_FILES, MAX_LINES, MAX_FUNCTION = 18, 600, 70
 
 Link = collections.namedtuple('Link', 'place what')  # place: FILE:LINE; what: "includes HEADER" or "uses SYMBOL of FILE"
@@ -154,6 +156,14 @@ def check_circles(links):
                 yield f'{link.place}: {link.what}, which leads back: a circle'
 
 
+def check_private(links):
+    for file in links:
+        for other, link in links[file].items():
+            from_outside = os.path.dirname(file) not in MAY_KNOW and os.path.dirname(other) in MAY_KNOW
+            if from_outside and PRIVATE in reachable(links, other) | {other}:
+                yield f'{link.place}: {link.what}, by which it knows {PRIVATE}: that is for {" and ".join(MAY_KNOW)} alone'
+
+
 def check(source, build):
     sources = read_sources(source)
     objects = {file: object_of(build, file) for file in sources if file.endswith('.c')}
@@ -162,6 +172,7 @@ def check(source, build):
     for links in includes(sources), calls(sources, {file: path for file, path in objects.items() if path}):
         yield from check_order(links)
         yield from check_circles(links)
+    yield from check_private(includes(sources))
     for file, path in objects.items():
         if not path:
             yield f'src/{file}: not compiled in {build}'
