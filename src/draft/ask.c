@@ -22,7 +22,7 @@ uint32_t draft_count(struct draft *d)
 	uint32_t changed = 0;
 	int64_t kept;
 
-	pthread_mutex_lock(&d->lock);
+	HOLD(&d->lock);
 	w.below = d->root;
 	while ((i = draft_walk(d, &w)))
 		changed += is_changed(d, i);
@@ -30,7 +30,6 @@ uint32_t draft_count(struct draft *d)
 	kept = d->has_base ? overlay_count_kept(d) : -1;
 	if (kept >= 0)
 		changed += d->tree->n_files - (uint32_t)kept;
-	pthread_mutex_unlock(&d->lock);
 	return changed;
 }
 
@@ -54,10 +53,9 @@ bool draft_is_news(struct draft *d, const struct err *why)
 {
 	bool news;
 
-	pthread_mutex_lock(&d->lock);
+	HOLD(&d->lock);
 	news = strcmp(d->told.text, why->text) != 0;
 	d->told = *why;
-	pthread_mutex_unlock(&d->lock);
 	return news;
 }
 
@@ -71,7 +69,7 @@ bool draft_is_due(struct draft *d, int64_t ms, int64_t *wait)
 {
 	bool due = false;
 
-	pthread_mutex_lock(&d->lock);
+	HOLD(&d->lock);
 	*wait = -1;
 	if (!d->ended && !d->writers && !is_hopeless(d)) {
 		int64_t at = d->changed_at + ms;
@@ -82,7 +80,6 @@ bool draft_is_due(struct draft *d, int64_t ms, int64_t *wait)
 		due = *wait <= 0;
 		*wait = due ? 0 : *wait;
 	}
-	pthread_mutex_unlock(&d->lock);
 	return due;
 }
 
@@ -90,24 +87,19 @@ int draft_why(struct draft *d, struct buf *out)
 {
 	int r = 0;
 
-	pthread_mutex_lock(&d->lock);
+	HOLD(&d->lock);
 	for (struct draft_item *i = d->root; r == 0 && i && (i = items_next(d->root, i));)
 		if (i->staged && i->staged->refusal.code)
 			r = buf_printf(out, "%s%s", out->n ? "\n" : "", i->staged->refusal.text);
 	if (r == 0 && d->failure.code && !out->n)
 		r = buf_add_str(out, d->failure.text);
-	pthread_mutex_unlock(&d->lock);
 	return r;
 }
 
 bool draft_is_rest(struct draft *d)
 {
-	bool rest;
-
-	pthread_mutex_lock(&d->lock);
-	rest = !d->ended && d->writers && !d->failure.code;
-	pthread_mutex_unlock(&d->lock);
-	return rest;
+	HOLD(&d->lock);
+	return !d->ended && d->writers && !d->failure.code;
 }
 
 /* --- what is in it ------------------------------------------------------------------------------------------- */
@@ -163,25 +155,20 @@ int draft_see(struct draft *d, uint32_t index, const char *name, struct draft_se
 	int r = 0;
 
 	*out = (struct draft_seen){0};
-	pthread_mutex_lock(&d->lock);
+	HOLD(&d->lock);
 	if (name)
 		r = folder_at(d, index, &of_dir, &dir);
 	if (r == 0) {
 		i = name ? draft_find(d, dir, name, &g) : draft_item(d, index, &g);
 		r = i ? see(d, i, out, e) : name ? -ENOENT : -ESTALE;
 	}
-	pthread_mutex_unlock(&d->lock);
 	return r;
 }
 
 int draft_see_item(struct draft *d, struct draft_item *i, struct draft_seen *out, struct err *e)
 {
-	int r;
-
-	pthread_mutex_lock(&d->lock);
-	r = see(d, i, out, e);
-	pthread_mutex_unlock(&d->lock);
-	return r;
+	HOLD(&d->lock);
+	return see(d, i, out, e);
 }
 
 int draft_list(struct draft *d, uint32_t dir, struct buf *entries, struct buf *names)
@@ -191,7 +178,7 @@ int draft_list(struct draft *d, uint32_t dir, struct buf *entries, struct buf *n
 	struct draft_item *parent, *i;
 	int r;
 
-	pthread_mutex_lock(&d->lock);
+	HOLD(&d->lock);
 	r = folder_at(d, dir, &g, &parent);
 	while (r == 0 && (i = draft_child(d, parent, &c))) {
 		struct draft_entry entry = {i->index, i->what == DRAFT_DIR ? S_IFDIR : S_IFREG,
@@ -201,18 +188,13 @@ int draft_list(struct draft *d, uint32_t dir, struct buf *entries, struct buf *n
 		if (r == 0)
 			r = buf_add(entries, &entry, sizeof entry);
 	}
-	pthread_mutex_unlock(&d->lock);
 	return r;
 }
 
 bool draft_is_emptied(struct draft *d)
 {
-	bool empty;
-
-	pthread_mutex_lock(&d->lock);
-	empty = draft_is_empty(d, d->root);
-	pthread_mutex_unlock(&d->lock);
-	return empty;
+	HOLD(&d->lock);
+	return draft_is_empty(d, d->root);
 }
 
 /* --- what differs from the base ------------------------------------------------------------------------------ */
@@ -252,8 +234,7 @@ static void map_below(const struct draft_item *dir, uint32_t within, draft_mappe
 
 void draft_map(struct draft *d, uint32_t root, draft_mapper *map, void *arg)
 {
-	pthread_mutex_lock(&d->lock);
+	HOLD(&d->lock);
 	if (d->root)
 		map_below(d->root, root, map, arg);
-	pthread_mutex_unlock(&d->lock);
 }

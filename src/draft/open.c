@@ -52,12 +52,8 @@ int draft_open(struct draft *d, uint32_t index, bool writing, bool truncate,
 
 bool draft_item_is_text(struct draft *d, const struct draft_item *i)
 {
-	bool is;
-
-	pthread_mutex_lock(&d->lock);
-	is = i->what == DRAFT_TEXT;
-	pthread_mutex_unlock(&d->lock);
-	return is;
+	HOLD(&d->lock);
+	return i->what == DRAFT_TEXT;
 }
 
 bool draft_is_orphan(const struct draft_item *i)
@@ -77,16 +73,15 @@ static void end_file(struct draft *d, struct draft_item *i)
 
 void draft_release_item(struct draft *d, struct draft_item *i)
 {
-	pthread_mutex_lock(&d->lock);
+	HOLD(&d->lock);
 	draft_item_unref(d, i);
-	pthread_mutex_unlock(&d->lock);
 }
 
 void draft_close(struct draft *d, struct draft_item *i, bool writing)
 {
 	uint32_t index = i->index;
 
-	pthread_mutex_lock(&d->lock);
+	HOLD(&d->lock);
 	i->opens--;
 	i->opened = true;
 	i->writers -= writing;
@@ -99,7 +94,6 @@ void draft_close(struct draft *d, struct draft_item *i, bool writing)
 		end_file(d, i);
 	draft_item_unref(d, i);
 	overlay_let_go(d, index);
-	pthread_mutex_unlock(&d->lock);
 }
 
 /* --- reading ----------------------------------------------------------------------------------------------- */
@@ -163,14 +157,13 @@ int draft_check(struct draft *d, struct draft_item *i, bool not_yet, struct err 
 {
 	int r = 0;
 
-	pthread_mutex_lock(&d->lock);
+	HOLD(&d->lock);
 	if (i->what == DRAFT_STAGED && draft_where(d, i) == WHERE_DRAFT &&
 	    (draft_is_variable(i) || staged_is_meta(i))) {
 		r = draft_item_open(d, i, e);
 		if (r == 0)
 			r = staged_check(d, i, not_yet, e);
 	}
-	pthread_mutex_unlock(&d->lock);
 	return r;
 }
 
@@ -225,10 +218,9 @@ int draft_open_written(struct draft *d, uint32_t index, struct draft_written *ou
 	int r = -ENODATA;
 
 	*out = (struct draft_written){.fd = -1};
-	pthread_mutex_lock(&d->lock);
+	HOLD(&d->lock);
 	i = items_at(d, index);
 	if (i && i->what == DRAFT_STAGED)
 		r = open_written(d, i, out, e);
-	pthread_mutex_unlock(&d->lock);
 	return r;
 }

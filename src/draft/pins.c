@@ -12,12 +12,8 @@ int draft_pin_dir(const struct draft *d, const struct pin *p, struct err *e)
 
 int draft_open_pin(struct draft *d, uint32_t pin, struct err *e)
 {
-	int dir;
-
-	pthread_mutex_lock(&d->lock);
-	dir = draft_pin_dir(d, &d->pins[pin], e);
-	pthread_mutex_unlock(&d->lock);
-	return dir;
+	HOLD(&d->lock);
+	return draft_pin_dir(d, &d->pins[pin], e);
 }
 
 /* Room for one more behind the pins that there are; NULL: no memory. */

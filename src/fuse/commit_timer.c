@@ -27,13 +27,12 @@ static bool wait_for(struct commit_timer *t, int64_t ms)
 		until.tv_sec++;
 		until.tv_nsec -= 1000000000;
 	}
-	pthread_mutex_lock(&t->lock);
+	HOLD(&t->lock);
 	while (!t->woken && !t->stop && r == 0)
 		r = ms < 0 ? pthread_cond_wait(&t->wake, &t->lock)
 			   : pthread_cond_timedwait(&t->wake, &t->lock, &until);
 	t->woken = false;
 	stop = t->stop;
-	pthread_mutex_unlock(&t->lock);
 	return !stop;
 }
 
@@ -77,10 +76,9 @@ commit_timer_start(struct view *v, void (*changed)(void *arg, const struct buf *
 
 static void set(struct commit_timer *t, bool *flag)
 {
-	pthread_mutex_lock(&t->lock);
+	HOLD(&t->lock);
 	*flag = true;
 	pthread_cond_signal(&t->wake);
-	pthread_mutex_unlock(&t->lock);
 }
 
 void commit_timer_wake(struct commit_timer *t)

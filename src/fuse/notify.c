@@ -26,10 +26,9 @@ struct notifier_hold notifier_hold(struct notifier *n)
 
 	if (!n)
 		return h;
-	pthread_mutex_lock(&n->lock);
+	HOLD(&n->lock);
 	h.round = n->round % 2;
 	n->held[h.round]++;
-	pthread_mutex_unlock(&n->lock);
 	return h;
 }
 
@@ -39,10 +38,9 @@ void notifier_answered(struct notifier_hold *h)
 
 	if (!n)
 		return;
-	pthread_mutex_lock(&n->lock);
+	HOLD(&n->lock);
 	if (--n->held[h->round] == 0)
 		pthread_cond_signal(&n->answered);
-	pthread_mutex_unlock(&n->lock);
 }
 
 /* Waits for the requests that are under way, but not for those that come in the meantime. */
@@ -50,20 +48,18 @@ static void wait_for_requests(struct notifier *n)
 {
 	unsigned before;
 
-	pthread_mutex_lock(&n->lock);
+	HOLD(&n->lock);
 	before = n->round++ % 2;
 	while (n->held[before])
 		pthread_cond_wait(&n->answered, &n->lock);
-	pthread_mutex_unlock(&n->lock);
 }
 
 static bool is_stopping(struct notifier *n)
 {
 	bool stop;
 
-	pthread_mutex_lock(&n->lock);
+	HOLD(&n->lock);
 	stop = n->stop;
-	pthread_mutex_unlock(&n->lock);
 	return stop;
 }
 

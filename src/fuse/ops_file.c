@@ -59,10 +59,9 @@ static struct read_buffer *take_buffer(struct ckptfs *fs, size_t size)
 
 static void give_back(struct ckptfs *fs, struct read_buffer *b)
 {
-	pthread_mutex_lock(&fs->lock);
+	HOLD(&fs->lock);
 	b->next = fs->buffers;
 	fs->buffers = b;
-	pthread_mutex_unlock(&fs->lock);
 }
 
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)

@@ -1,4 +1,5 @@
 #include "fuse/reply.h"
+#include "base/cleanup.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <syslog.h>
@@ -35,10 +36,9 @@ static bool is_repeated(struct ckptfs *fs, const struct err *e)
 {
 	bool same;
 
-	pthread_mutex_lock(&fs->lock);
+	HOLD(&fs->lock);
 	same = !strcmp(fs->last.text, e->text);
 	fs->last = *e;
-	pthread_mutex_unlock(&fs->lock);
 	return same;
 }
 

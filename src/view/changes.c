@@ -44,7 +44,7 @@ static int children_of(struct view *v, const struct node *folder, struct buf *ou
 {
 	int r = 0;
 
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	for (uint32_t i = 0; i < v->nodes.n_slots && r == 0; i++) {
 		struct node *n = v->nodes.slots[i];
 
@@ -52,7 +52,6 @@ static int children_of(struct view *v, const struct node *folder, struct buf *ou
 		    (r = buf_add(out, &n, sizeof n)) == 0)
 			n->lookups++;
 	}
-	pthread_mutex_unlock(&v->lock);
 	return r;
 }
 
@@ -120,7 +119,7 @@ static int watched_folders(struct view *v, int wd, bool ended, struct buf *out)
 {
 	int r = 0;
 
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	for (uint32_t i = 0; i < v->nodes.n_slots && r == 0; i++) {
 		struct node *n = v->nodes.slots[i];
 
@@ -133,7 +132,6 @@ static int watched_folders(struct view *v, int wd, bool ended, struct buf *out)
 		if (ended)
 			n->watch = 0;
 	}
-	pthread_mutex_unlock(&v->lock);
 	return r;
 }
 

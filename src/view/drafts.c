@@ -15,14 +15,10 @@ static void release_base(void *base)
 
 struct draft *view_draft_of(struct view *v, const struct node *n)
 {
-	struct draft *d;
-
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	while (n->draft && draft_has_ended(n->draft)) /* whoever has ended it will let it go */
 		pthread_cond_wait(&v->done, &v->lock);
-	d = n->draft ? draft_ref(n->draft) : NULL;
-	pthread_mutex_unlock(&v->lock);
-	return d;
+	return n->draft ? draft_ref(n->draft) : NULL;
 }
 
 bool view_draft_ask(struct asking *a, struct view *v, const struct node *n, int r)
@@ -39,12 +35,8 @@ bool view_draft_ask(struct asking *a, struct view *v, const struct node *n, int 
 /* The same for whoever has a turn at drafting, and so can't wait: it may have ended. */
 static struct draft *current_draft(struct view *v, const struct node *n)
 {
-	struct draft *d;
-
-	pthread_mutex_lock(&v->lock);
-	d = n->draft ? draft_ref(n->draft) : NULL;
-	pthread_mutex_unlock(&v->lock);
-	return d;
+	HOLD(&v->lock);
+	return n->draft ? draft_ref(n->draft) : NULL;
 }
 
 /* --- the node of a new step ---------------------------------------------------------------------------------- */
@@ -58,7 +50,7 @@ struct node *view_draft_node(struct view *v, struct node *parent, const char *na
 	if (step_index_name(name, &file) < 0)
 		return NULL;
 	place.file = (char *)file.p;
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	n = node_find(&v->nodes, parent, NODE_STEP, name);
 	if (n)
 		node_detach(&v->nodes, n);
@@ -67,7 +59,6 @@ struct node *view_draft_node(struct view *v, struct node *parent, const char *na
 		n->unborn = true;
 		n->lookups++;
 	}
-	pthread_mutex_unlock(&v->lock);
 	return n;
 }
 
@@ -136,14 +127,13 @@ static struct draft *draft_beside(struct view *v, const struct node *n)
 {
 	struct draft *d = NULL;
 
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	for (uint32_t i = 0; i < v->nodes.n_slots && n->parent->drafts && !d; i++) {
 		const struct node *other = v->nodes.slots[i];
 
 		if (other && other->parent == n->parent && other->draft)
 			d = draft_ref(other->draft);
 	}
-	pthread_mutex_unlock(&v->lock);
 	return d;
 }
 
@@ -253,8 +243,7 @@ int view_draft_leave(struct view *v, struct node *n, struct draft *d, struct err
 
 void view_draft_await(struct view *v, const struct node *n, const struct draft *d)
 {
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	while (n->draft == d)
 		pthread_cond_wait(&v->done, &v->lock);
-	pthread_mutex_unlock(&v->lock);
 }

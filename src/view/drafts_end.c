@@ -55,9 +55,8 @@ static void number_moved_folders(void *arg, struct draft *d)
 	while (count < ending->moved.n / sizeof *numbers &&
 	       (numbers[count].number = draft_new_number(d)) != 0)
 		count++;
-	pthread_mutex_lock(&ending->view->lock);
+	HOLD(&ending->view->lock);
 	node_add_numbers(ending->node, numbers, count);
-	pthread_mutex_unlock(&ending->view->lock);
 }
 
 /* The kernel may have pages of the files in CHANGES, as they were in the draft. It is told to forget them, but from
@@ -108,7 +107,7 @@ static bool stands_for_saved(struct view *v, struct node *n, const char *name)
 
 	if (saved)
 		meta = folder_meta_id(v, fd, n->place);
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	if (saved) {
 		n->id = file_id_of(&st);
 		n->meta = meta;
@@ -116,7 +115,6 @@ static bool stands_for_saved(struct view *v, struct node *n, const char *name)
 	} else {
 		node_detach(&v->nodes, n);
 	}
-	pthread_mutex_unlock(&v->lock);
 	return saved;
 }
 
@@ -178,7 +176,7 @@ static size_t list_others(struct view *v, const struct node *n, int dirfd, struc
 {
 	size_t count = 0;
 
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	for (uint32_t i = 0; i < v->nodes.n_slots && count < MAX_OTHERS; i++) {
 		const struct node *other = v->nodes.slots[i];
 
@@ -186,7 +184,6 @@ static size_t list_others(struct view *v, const struct node *n, int dirfd, struc
 		    !other->detached)
 			out[count++] = (struct commit_other){step_ref(other->loaded->step), dirfd};
 	}
-	pthread_mutex_unlock(&v->lock);
 	return count;
 }
 

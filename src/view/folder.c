@@ -97,12 +97,8 @@ static bool hears_all_changes(int dirfd)
 
 static bool is_watched(struct view *v, const struct node *n)
 {
-	bool watched;
-
-	pthread_mutex_lock(&v->lock);
-	watched = n->watch;
-	pthread_mutex_unlock(&v->lock);
-	return watched;
+	HOLD(&v->lock);
+	return n->watch;
 }
 
 void folder_watch(struct view *v, struct node *n, int dirfd)

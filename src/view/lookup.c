@@ -164,7 +164,7 @@ static struct node *find_held(struct view *v, const struct node *n, const struct
 
 	if (shown->clash)
 		return NULL;
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	found = node_find(&v->nodes, n, NODE_STEP, name);
 	if (!found || !found->draft)
 		found = node_find(&v->nodes, n, NODE_LATEST, name);
@@ -172,7 +172,6 @@ static struct node *find_held(struct view *v, const struct node *n, const struct
 		found = NULL;
 	if (found)
 		found->lookups++;
-	pthread_mutex_unlock(&v->lock);
 	return found;
 }
 
@@ -333,11 +332,10 @@ struct node *lookup_pending_link(struct view *v, const struct node *n, const cha
 {
 	struct node *link;
 
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	link = node_find(&v->nodes, n, NODE_LATEST, name);
 	if (link && !link->pending)
 		link = NULL;
-	pthread_mutex_unlock(&v->lock);
 	return link;
 }
 

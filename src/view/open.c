@@ -167,10 +167,9 @@ static struct opened *hold(struct view_file *f)
 {
 	struct opened *o;
 
-	pthread_mutex_lock(&f->lock);
+	HOLD(&f->lock);
 	o = f->now;
 	atomic_fetch_add(&o->refs, 1);
-	pthread_mutex_unlock(&f->lock);
 	return o;
 }
 
@@ -184,10 +183,9 @@ static void file_init(struct view_file *f, struct view *v, struct node *n, uint6
 	f->writing = o->writing;
 	f->now = o;
 	pthread_mutex_init(&f->lock, NULL);
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	f->next = n->files;
 	n->files = f;
-	pthread_mutex_unlock(&v->lock);
 }
 
 void view_close(struct view_file *f)
@@ -438,20 +436,17 @@ int open_getattr(struct view *v, struct node *n, uint64_t id, struct view_entry 
 static bool is_orphan(struct view_file *f, const struct draft *d)
 {
 	const struct opened *o;
-	bool is;
 
-	pthread_mutex_lock(&f->lock);
+	HOLD(&f->lock);
 	o = f->now;
-	is = o->draft == d && draft_is_orphan(o->item);
-	pthread_mutex_unlock(&f->lock);
-	return is;
+	return o->draft == d && draft_is_orphan(o->item);
 }
 
 void open_number_orphans(struct view *v, struct node *n, struct draft *d)
 {
 	CLEANUP(buf_release) struct buf more = {0};
 
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	for (struct view_file *f = n->files; f; f = f->next) {
 		struct number new = {.index = node_index(n, f->id)};
 
@@ -462,7 +457,6 @@ void open_number_orphans(struct view *v, struct node *n, struct draft *d)
 			buf_add(&more, &new, sizeof new);
 	}
 	node_add_numbers(n, (struct number *)more.p, more.n / sizeof(struct number));
-	pthread_mutex_unlock(&v->lock);
 }
 
 /* --- copies within the mount ------------------------------------------------------------------------------- */

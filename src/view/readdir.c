@@ -32,7 +32,7 @@ static int list_new_steps(struct view *v, const struct node *n, const struct sna
 {
 	int r = 0;
 
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	for (uint32_t i = 0; i < v->nodes.n_slots && r == 0 && n->drafts; i++) {
 		const struct node *step = v->nodes.slots[i];
 		struct draft_entry name = {NODE_ROOT_ID, S_IFDIR, names->n};
@@ -46,7 +46,6 @@ static int list_new_steps(struct view *v, const struct node *n, const struct sna
 		if (r == 0)
 			r = buf_add(items, &name, sizeof name);
 	}
-	pthread_mutex_unlock(&v->lock);
 	return r;
 }
 

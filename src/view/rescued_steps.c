@@ -90,11 +90,10 @@ static bool is_lost(int r)
 
 void rescued_steps_restore(struct view *v, bool all)
 {
-	pthread_mutex_lock(&v->committing);
+	HOLD(&v->committing);
 	for (size_t i = 0; i < count(v);)
 		if (is_lost(restore(v, (struct rescued_step *)v->rescued.p + i, all)))
 			forget(v, i);
 		else
 			i++;
-	pthread_mutex_unlock(&v->committing);
 }

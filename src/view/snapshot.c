@@ -34,14 +34,13 @@ static struct snapshot *current_snapshot(struct view *v, struct node *n, const s
 {
 	struct snapshot *s;
 
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	s = n->snapshot;
 	if (s && s->settled && s->changes == n->changes && same_time(s->mtime, st->st_mtim) &&
 	    same_time(s->ctime, st->st_ctim) && file_id_eq(&s->state, state))
 		atomic_fetch_add(&s->refs, 1);
 	else
 		s = NULL;
-	pthread_mutex_unlock(&v->lock);
 	return s;
 }
 
@@ -73,10 +72,9 @@ static bool was_said(struct view *v, struct node *n, const struct file_id *state
 {
 	bool said;
 
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	said = file_id_eq(&n->complained, state);
 	n->complained = *state;
-	pthread_mutex_unlock(&v->lock);
 	return said;
 }
 
@@ -148,9 +146,8 @@ static uint32_t changes_of(struct view *v, const struct node *n)
 {
 	uint32_t changes;
 
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	changes = n->changes;
-	pthread_mutex_unlock(&v->lock);
 	return changes;
 }
 

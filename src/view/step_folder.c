@@ -95,13 +95,12 @@ static int remove_files(struct view *v, struct node *n, struct draft *d, int top
 	bool saved = !n->unborn;
 	int r;
 
-	pthread_mutex_lock(&v->committing);
+	HOLD(&v->committing);
 	r = saved ? step_remove(&files, n->place, e) : 0;
 	if (r == 0)
 		r = view_draft_discard(v, n, d, changes, e);
 	if (r == 0 && saved)
 		step_remove_end(&files);
-	pthread_mutex_unlock(&v->committing);
 	return r;
 }
 

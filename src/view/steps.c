@@ -8,11 +8,10 @@ static struct loaded *use_loaded(struct view *v, struct node *n)
 {
 	struct loaded *l;
 
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	l = n->loaded ? loaded_ref(n->loaded) : NULL;
 	if (l)
 		n->last_used = ++v->clock;
-	pthread_mutex_unlock(&v->lock);
 	return l;
 }
 
@@ -44,7 +43,7 @@ static void install_loaded(struct view *v, struct node *n, struct loaded *l)
 	if (!step_is_known(l->step)) /* it is parsed again when it is next asked for */
 		return;
 	loaded_ref(l);
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	node_load(&v->nodes, n, l);
 	n->last_used = ++v->clock;
 	while (v->nodes.loaded_memory > LOADED_BUDGET) {
@@ -54,7 +53,6 @@ static void install_loaded(struct view *v, struct node *n, struct loaded *l)
 			break;
 		loaded_unref(old);
 	}
-	pthread_mutex_unlock(&v->lock);
 }
 
 /* Makes the tree of S, whose files are in FD, and looks for its texts. Takes the caller's reference to S. */
@@ -84,12 +82,8 @@ static int load_step(const struct view *v, struct step *s, int fd, struct loaded
 
 static bool is_step_of(struct view *v, const struct node *n, const struct step *s)
 {
-	bool is;
-
-	pthread_mutex_lock(&v->lock);
-	is = file_id_eq(&s->id, &n->id);
-	pthread_mutex_unlock(&v->lock);
-	return is;
+	HOLD(&v->lock);
+	return file_id_eq(&s->id, &n->id);
 }
 
 static int parse_step(struct view *v, struct node *n, struct loaded **out, struct err *e)
@@ -122,9 +116,8 @@ int steps_adopt(struct view *v, struct node *n, struct step *s, int dirfd, struc
 
 void steps_detach(struct view *v, struct node *n)
 {
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	node_detach(&v->nodes, n);
-	pthread_mutex_unlock(&v->lock);
 }
 
 /* What is in the index is wrong: it stays so as long as it is the same file. */

@@ -59,11 +59,10 @@ int view_add_change(struct buf *changes, uint64_t id, const char *name)
 
 struct node *view_node(struct view *v, uint64_t id)
 {
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 
 	struct node *n = node_get(&v->nodes, id);
 
-	pthread_mutex_unlock(&v->lock);
 	return n;
 }
 
@@ -71,7 +70,7 @@ int view_list_drafted(struct view *v, const struct node *folder, struct buf *out
 {
 	int r = 0;
 
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	for (uint32_t i = 0; i < v->nodes.n_slots && r == 0; i++) {
 		struct node *n = v->nodes.slots[i];
 		const struct node *p = n ? n->parent : NULL;
@@ -83,26 +82,23 @@ int view_list_drafted(struct view *v, const struct node *folder, struct buf *out
 		r = buf_add(out, &n, sizeof n);
 		n->lookups += r == 0;
 	}
-	pthread_mutex_unlock(&v->lock);
 	return r;
 }
 
 void view_hold(struct view *v, struct node *n)
 {
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	n->lookups++;
-	pthread_mutex_unlock(&v->lock);
 }
 
 void view_forget(struct view *v, uint64_t id, uint64_t count)
 {
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 
 	struct node *n = node_get(&v->nodes, id);
 
 	if (n)
 		node_put(&v->nodes, n, count);
-	pthread_mutex_unlock(&v->lock);
 }
 
 void view_tell(struct view *v, const char *fmt, ...)
@@ -125,17 +121,15 @@ void view_warn(struct view *v, const struct err *e)
 
 void view_take_turn(struct view *v, bool *turn)
 {
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	while (*turn)
 		pthread_cond_wait(&v->done, &v->lock);
 	*turn = true;
-	pthread_mutex_unlock(&v->lock);
 }
 
 void view_end_turn(struct view *v, bool *turn)
 {
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	*turn = false;
 	pthread_cond_broadcast(&v->done);
-	pthread_mutex_unlock(&v->lock);
 }
