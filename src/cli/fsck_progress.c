@@ -88,7 +88,8 @@ static void *run(void *arg)
 			at.tv_nsec -= 1000000000;
 			at.tv_sec++;
 		}
-		while (!p->stopping && pthread_cond_timedwait(&p->wake, &p->lock, &at) == 0)
+		while (!p->stopping &&
+		       pthread_cond_clockwait(&p->wake, &p->lock, CLOCK_MONOTONIC, &at) == 0)
 			;
 		if (!p->stopping)
 			paint(p);
@@ -102,17 +103,13 @@ struct progress *progress_start(const _Atomic uint64_t *seen, uint64_t total, in
 				const char *directory)
 {
 	struct progress *p = calloc(1, sizeof *p);
-	pthread_condattr_t attr;
 
 	if (!p)
 		return NULL;
 	*p = (struct progress){.seen = seen, .total = total, .fd = fd, .directory = directory};
 	clock_gettime(CLOCK_MONOTONIC, &p->start);
 	pthread_mutex_init(&p->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&p->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	pthread_cond_init(&p->wake, NULL);
 	if (pthread_create(&p->thread, NULL, run, p) == 0)
 		return p;
 	free(p);

@@ -69,32 +69,32 @@ static void json_field(struct buf *out, const char *name, struct bytes value)
 	json_string(out, value);
 }
 
-static void json_next(struct json_list *l)
+static void json_next(struct buf *l)
 {
-	buf_add_str(&l->text, l->text.n ? ",\n  " : "\n  ");
+	buf_add_str(l, l->n ? ",\n  " : "\n  ");
 }
 
-static void json_told(struct json_list *l, const char *path, struct bytes key, const char *text)
+static void json_told(struct buf *l, const char *path, struct bytes key, const char *text)
 {
 	json_next(l);
-	buf_add_str(&l->text, "{");
+	buf_add_str(l, "{");
 	if (path) {
-		json_field(&l->text, "path", bytes_str(path));
-		buf_add_str(&l->text, ", ");
+		json_field(l, "path", bytes_str(path));
+		buf_add_str(l, ", ");
 	}
 	if (key.p) {
-		json_field(&l->text, "key", key);
-		buf_add_str(&l->text, ", ");
+		json_field(l, "key", key);
+		buf_add_str(l, ", ");
 	}
-	json_field(&l->text, "text", bytes_str(text));
-	buf_add_str(&l->text, "}");
+	json_field(l, "text", bytes_str(text));
+	buf_add_str(l, "}");
 }
 
-static void print_list(const char *name, const struct json_list *l)
+static void print_list(const char *name, const struct buf *l)
 {
 	printf(",\n \"%s\": [", name);
-	if (l->text.n)
-		fwrite(l->text.p, 1, l->text.n, stdout);
+	if (l->n)
+		fwrite(l->p, 1, l->n, stdout);
 	putchar(']');
 }
 
@@ -162,9 +162,9 @@ void report_failure(struct report *r, const char *path, struct err *e)
 }
 
 static void json_step(struct report *r, const char *path, const struct step_place *place,
-		      const struct checked *checked, const struct json_list *problems)
+		      const struct checked *checked, const struct buf *problems)
 {
-	struct buf *out = &r->json_steps.text;
+	struct buf *out = &r->json_steps;
 
 	json_next(&r->json_steps);
 	buf_add_str(out, "{");
@@ -175,14 +175,14 @@ static void json_step(struct report *r, const char *path, const struct step_plac
 		   ", \"format\": \"%s\", \"variables\": %" PRIu32 ", \"bytes\": %" PRIu64
 		   ", \"problems\": [",
 		   place->format == STEP_V2 ? "v2" : "v1", checked->variables, checked->bytes);
-	buf_add(out, problems->text.p, problems->text.n);
+	buf_add(out, problems->p, problems->n);
 	buf_add_str(out, "]}");
 }
 
 void report_step(struct report *r, const char *path, const struct step_place *place,
 		 const struct checked *checked, const struct findings *f)
 {
-	struct json_list problems = {0};
+	struct buf problems = {0};
 
 	r->steps++;
 	r->variables += checked->variables;
@@ -201,7 +201,7 @@ void report_step(struct report *r, const char *path, const struct step_place *pl
 		print_line(r, "", path, key, text);
 	}
 	json_step(r, path, place, checked, &problems);
-	buf_release(&problems.text);
+	buf_release(&problems);
 }
 
 bool report_ask(struct report *r, const char *path, const char *question)
@@ -248,9 +248,9 @@ bool report_end(struct report *r, const char *directory, bool interrupted)
 
 void report_release(struct report *r)
 {
-	buf_release(&r->json_steps.text);
-	buf_release(&r->json_problems.text);
-	buf_release(&r->json_notes.text);
-	buf_release(&r->json_repaired.text);
-	buf_release(&r->json_errors.text);
+	buf_release(&r->json_steps);
+	buf_release(&r->json_problems);
+	buf_release(&r->json_notes);
+	buf_release(&r->json_repaired);
+	buf_release(&r->json_errors);
 }

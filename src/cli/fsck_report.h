@@ -6,17 +6,13 @@
 #include "check/check.h"
 #include <stdio.h>
 
-/* A JSON array as it grows. */
-struct json_list {
-	struct buf text;
-};
-
 struct progress;
 
 struct report {
 	bool json;
 	uint64_t steps, variables, bytes, problems, notes, corrected, errors;
-	struct json_list json_steps, json_problems, json_notes, json_repaired, json_errors;
+	struct buf json_steps, json_problems, json_notes, json_repaired,
+		json_errors; /* arrays, as they grow */
 	struct progress *progress; /* NULL: none is shown */
 };
 

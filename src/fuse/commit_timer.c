@@ -17,7 +17,6 @@ struct commit_timer {
 static bool wait_for(struct commit_timer *t, int64_t ms)
 {
 	struct timespec until;
-	bool stop;
 	int r = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
@@ -30,10 +29,9 @@ static bool wait_for(struct commit_timer *t, int64_t ms)
 	HOLD(&t->lock);
 	while (!t->woken && !t->stop && r == 0)
 		r = ms < 0 ? pthread_cond_wait(&t->wake, &t->lock)
-			   : pthread_cond_timedwait(&t->wake, &t->lock, &until);
+			   : pthread_cond_clockwait(&t->wake, &t->lock, CLOCK_MONOTONIC, &until);
 	t->woken = false;
-	stop = t->stop;
-	return !stop;
+	return !t->stop;
 }
 
 static void *run(void *arg)
@@ -54,7 +52,6 @@ struct commit_timer *
 commit_timer_start(struct view *v, void (*changed)(void *arg, const struct buf *changes), void *arg)
 {
 	struct commit_timer *t = calloc(1, sizeof *t);
-	pthread_condattr_t monotonic;
 
 	if (!t)
 		return NULL;
@@ -62,10 +59,7 @@ commit_timer_start(struct view *v, void (*changed)(void *arg, const struct buf *
 	t->changed = changed;
 	t->arg = arg;
 	pthread_mutex_init(&t->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&t->wake, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	pthread_cond_init(&t->wake, NULL);
 	if (pthread_create(&t->thread, NULL, run, t) == 0)
 		return t;
 	pthread_cond_destroy(&t->wake);

@@ -56,11 +56,8 @@ static void wait_for_requests(struct notifier *n)
 
 static bool is_stopping(struct notifier *n)
 {
-	bool stop;
-
 	HOLD(&n->lock);
-	stop = n->stop;
-	return stop;
+	return n->stop;
 }
 
 static void send(struct notifier *n, const struct buf *changes)

@@ -12,18 +12,16 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	int r = view_getattr(&fs->view, ino, &entry, &e);
 
 	(void)fi;
-	if (r < 0) {
-		reply_error(req, r, &e);
-		return;
-	}
-	apply_options(fs, &entry.st);
-	fuse_reply_attr(req, &entry.st, entry_seconds(&entry));
+	reply_attr(req, r, &entry, &e);
 }
 
 /* As getxattr(2) and listxattr(2) want it: for SIZE 0 the length, else the value, or ERANGE. */
-static void reply_xattr(fuse_req_t req, const struct buf *value, size_t size)
+static void reply_xattr(fuse_req_t req, const char *op, int r, const struct buf *value, size_t size,
+			const struct err *e)
 {
-	if (size == 0)
+	if (r < 0)
+		reply_error_of(req, op, r, e);
+	else if (size == 0)
 		fuse_reply_xattr(req, value->n);
 	else if (value->n > size)
 		fuse_reply_err(req, ERANGE);
@@ -44,10 +42,7 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	struct err e = {0};
 	int r = view_getxattr(&ckptfs_of(req)->view, ino, name, &stop, &value, &e);
 
-	if (r < 0)
-		reply_error(req, r, &e);
-	else
-		reply_xattr(req, &value, size);
+	reply_xattr(req, __func__, r, &value, size, &e);
 }
 
 void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
@@ -56,10 +51,7 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	struct err e = {0};
 	int r = view_listxattr(&ckptfs_of(req)->view, ino, &names, &e);
 
-	if (r < 0)
-		reply_error(req, r, &e);
-	else
-		reply_xattr(req, &names, size);
+	reply_xattr(req, __func__, r, &names, size, &e);
 }
 
 void op_readlink(fuse_req_t req, fuse_ino_t ino)

@@ -12,16 +12,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct err e = {0};
 	int r = view_lookup(&fs->view, parent, name, &entry, &e);
 
-	if (r < 0) {
-		reply_error(req, r, &e);
-		return;
-	}
-
-	struct fuse_entry_param p = entry_param(fs, &entry);
-
-	/* If it was interrupted the kernel does not know of its reference. */
-	if (fuse_reply_entry(req, &p) < 0)
-		view_forget(&fs->view, entry.id, 1);
+	reply_entry(req, r, &entry, &e);
 }
 
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)

@@ -3,11 +3,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-static struct view_file *file_of(const struct fuse_file_info *fi)
-{
-	return (struct view_file *)(uintptr_t)fi->fh;
-}
-
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct ckptfs *fs = ckptfs_of(req);

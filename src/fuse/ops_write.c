@@ -2,11 +2,6 @@
 #include "fuse/reply.h"
 #include <fcntl.h>
 
-static struct view_file *file_of(const struct fuse_file_info *fi)
-{
-	return (struct view_file *)(uintptr_t)fi->fh;
-}
-
 /* Programs do without what is not supported if they get this error, which reply_error would make another. */
 static bool reply_unsupported(fuse_req_t req, int r)
 {
@@ -14,36 +9,6 @@ static bool reply_unsupported(fuse_req_t req, int r)
 		fuse_reply_err(req, EOPNOTSUPP);
 	return r == -EOPNOTSUPP;
 }
-
-/* The kernel gets its answer before it is told what to forget. */
-static void reply_of(fuse_req_t req, const char *op, int r, const struct buf *changes,
-		     const struct err *e)
-{
-	struct ckptfs *fs = ckptfs_of(req);
-
-	if (r < 0)
-		reply_error_of(req, op, r, e);
-	else
-		fuse_reply_err(req, 0);
-	notifier_tell(fs->notifier, changes);
-}
-#define reply(req, r, changes, e) reply_of(req, __func__, r, changes, e)
-
-static void reply_entry_of(fuse_req_t req, const char *op, int r, const struct view_entry *entry,
-			   const struct err *e)
-{
-	struct ckptfs *fs = ckptfs_of(req);
-	struct fuse_entry_param p;
-
-	if (r < 0) {
-		reply_error_of(req, op, r, e);
-		return;
-	}
-	p = entry_param(fs, entry);
-	if (fuse_reply_entry(req, &p) < 0)
-		view_forget(&fs->view, entry->id, 1);
-}
-#define reply_entry(req, r, entry, e) reply_entry_of(req, __func__, r, entry, e)
 
 static struct draft_owner owner_of(fuse_req_t req, mode_t mode)
 {
@@ -178,12 +143,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set,
 	int r = view_setattr(&fs->view, ino, fi ? file_of(fi) : NULL, valid_of(to_set), st, &entry,
 			     &e);
 
-	if (r < 0) {
-		reply_error(req, r, &e);
-		return;
-	}
-	apply_options(fs, &entry.st);
-	fuse_reply_attr(req, &entry.st, entry_seconds(&entry));
+	reply_attr(req, r, &entry, &e);
 }
 
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,

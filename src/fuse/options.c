@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <strings.h>
 
 void options_release(struct options *o)
 {
@@ -19,14 +20,14 @@ struct known {
 	enum { NO_VALUE, VALUE, ANY_VALUE } needs;
 	/* 0, or a negative errno with a sentence. VALUE is NULL where there is no '='. */
 	int (*take)(struct options *o, const struct known *k, const char *value, struct err *e);
-	size_t text; /* where struct options has the text that take_text and take_file_name set */
+	size_t at; /* where struct options has what take_text, take_file_name and take_number set */
 };
 
 /* --- our own ------------------------------------------------------------------------------------------- */
 
 static int take_text(struct options *o, const struct known *k, const char *value, struct err *e)
 {
-	char **text = (char **)((char *)o + k->text);
+	char **text = (char **)((char *)o + k->at);
 	char *copy = strdup(value);
 
 	(void)e;
@@ -60,33 +61,15 @@ static int parse_number(const char *name, const char *value, int base, unsigned 
 	return 0;
 }
 
-static int take_uid(struct options *o, const struct known *k, const char *value, struct err *e)
+static int take_number(struct options *o, const struct known *k, const char *value, struct err *e)
 {
+	struct options_number *to = (struct options_number *)((char *)o + k->at);
+	bool is_mode = to == &o->umask;
 	unsigned long n;
-	int r = parse_number(k->name, value, 10, UINT_MAX - 1, &n, e);
+	int r = parse_number(k->name, value, is_mode ? 8 : 10, is_mode ? 0777 : UINT_MAX - 1, &n,
+			     e);
 
-	o->uid = (uid_t)n;
-	o->has_uid = true;
-	return r;
-}
-
-static int take_gid(struct options *o, const struct known *k, const char *value, struct err *e)
-{
-	unsigned long n;
-	int r = parse_number(k->name, value, 10, UINT_MAX - 1, &n, e);
-
-	o->gid = (gid_t)n;
-	o->has_gid = true;
-	return r;
-}
-
-static int take_umask(struct options *o, const struct known *k, const char *value, struct err *e)
-{
-	unsigned long n;
-	int r = parse_number(k->name, value, 8, 0777, &n, e);
-
-	o->umask = (mode_t)n;
-	o->has_umask = true;
+	*to = (struct options_number){true, (unsigned)n};
 	return r;
 }
 
@@ -180,100 +163,82 @@ static int ignore(struct options *o, const struct known *k, const char *value, s
 
 /* --- all of them --------------------------------------------------------------------------------------- */
 
-#define TEXT(field) offsetof(struct options, field)
+#define AT(field) offsetof(struct options, field)
 
 static const struct known all[] = {
 	{"commit", VALUE, take_commit, 0},
 	{"compact", VALUE, take_compact, 0},
-	{"filename", VALUE, take_file_name, TEXT(filename)},
-	{"fsname", VALUE, take_text, TEXT(fsname)},
-	{"gid", VALUE, take_gid, 0},
-	{"latest_filename", VALUE, take_file_name, TEXT(latest_filename)},
-	{"meta_graph_suffix", VALUE, take_file_name, TEXT(meta_graph_suffix)},
+	{"filename", VALUE, take_file_name, AT(filename)},
+	{"fsname", VALUE, take_text, AT(fsname)},
+	{"gid", VALUE, take_number, AT(gid)},
+	{"latest_filename", VALUE, take_file_name, AT(latest_filename)},
+	{"meta_graph_suffix", VALUE, take_file_name, AT(meta_graph_suffix)},
 	{"remount", ANY_VALUE, refuse_remount, 0},
 	{"ro", NO_VALUE, take_access, 0},
 	{"rw", NO_VALUE, take_access, 0},
-	{"uid", VALUE, take_uid, 0},
-	{"umask", VALUE, take_umask, 0},
+	{"uid", VALUE, take_number, AT(uid)},
+	{"umask", VALUE, take_number, AT(umask)},
 	{"verify", VALUE, take_verify, 0},
-
-	/* Of the kernel and of libfuse's mount.c. */
-	{"allow_other", NO_VALUE, hand_on, 0},
-	{"allow_root", NO_VALUE, hand_on, 0},
-	{"async", NO_VALUE, hand_on, 0},
-	{"atime", NO_VALUE, hand_on, 0},
-	{"auto_unmount", NO_VALUE, hand_on, 0},
-	{"context", VALUE, hand_on, 0},
-	{"defcontext", VALUE, hand_on, 0},
-	{"dev", NO_VALUE, hand_on, 0},
-	{"dirsync", NO_VALUE, hand_on, 0},
-	{"exec", NO_VALUE, hand_on, 0},
-	{"fscontext", VALUE, hand_on, 0},
-	{"max_read", VALUE, hand_on, 0},
-	{"noatime", NO_VALUE, hand_on, 0},
-	{"nodev", NO_VALUE, hand_on, 0},
-	{"nodiratime", NO_VALUE, hand_on, 0},
-	{"noexec", NO_VALUE, hand_on, 0},
-	{"nosuid", NO_VALUE, hand_on, 0},
-	{"rootcontext", VALUE, hand_on, 0},
-	{"suid", NO_VALUE, hand_on, 0},
-	{"sync", NO_VALUE, hand_on, 0},
-
-	/* Of mount(8) and of those who read /etc/fstab. */
-	{"_netdev", ANY_VALUE, ignore, 0},
-	{"auto", ANY_VALUE, ignore, 0},
-	{"comment", ANY_VALUE, ignore, 0},
-	{"default_permissions", ANY_VALUE, ignore, 0}, /* it is always set */
-	{"defaults", ANY_VALUE, ignore, 0},
-	{"diratime", ANY_VALUE, ignore, 0},
-	{"group", ANY_VALUE, ignore, 0},
-	{"lazytime", ANY_VALUE, ignore, 0},
-	{"noauto", ANY_VALUE, ignore, 0},
-	{"nofail", ANY_VALUE, ignore, 0},
-	{"nogroup", ANY_VALUE, ignore, 0},
-	{"nolazytime", ANY_VALUE, ignore, 0},
-	{"noowner", ANY_VALUE, ignore, 0},
-	{"norelatime", ANY_VALUE, ignore, 0},
-	{"nostrictatime", ANY_VALUE, ignore, 0},
-	{"nouser", ANY_VALUE, ignore, 0},
-	{"nousers", ANY_VALUE, ignore, 0},
-	{"owner", ANY_VALUE, ignore, 0},
-	{"relatime", ANY_VALUE, ignore, 0},
-	{"strictatime", ANY_VALUE, ignore, 0},
-	{"user", ANY_VALUE, ignore, 0},
-	{"users", ANY_VALUE, ignore, 0},
 };
 
-/* NULL: it is not known. */
-static const struct known *find(const char *name)
-{
-	static const struct known of_programs = {"x-", ANY_VALUE, ignore, 0};
+/* Lists of names, each with a NUL. Of the kernel and of libfuse's mount.c: */
+static const char handed_on[] =
+	"allow_other\0allow_root\0async\0atime\0auto_unmount\0dev\0dirsync\0exec\0noatime\0"
+	"nodev\0nodiratime\0noexec\0nosuid\0suid\0sync\0";
+static const char handed_on_with_value[] =
+	"context\0defcontext\0fscontext\0max_read\0rootcontext\0";
 
+/* Of mount(8) and of those who read /etc/fstab; default_permissions is always set: */
+static const char ignored[] =
+	"_netdev\0auto\0comment\0default_permissions\0defaults\0diratime\0group\0lazytime\0"
+	"noauto\0nofail\0nogroup\0nolazytime\0noowner\0norelatime\0nostrictatime\0nouser\0"
+	"nousers\0owner\0relatime\0strictatime\0user\0users\0";
+
+static bool is_one_of(const char *names, const char *name)
+{
+	while (*names && strcmp(names, name) != 0)
+		names += strlen(names) + 1;
+	return *names;
+}
+
+/* False: it is not known. */
+static bool find(const char *name, struct known *out)
+{
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		if (!strcmp(all[i].name, name))
-			return &all[i];
-	return !strncmp(name, "x-", 2) || !strncmp(name, "X-", 2) ? &of_programs : NULL;
+		if (!strcmp(all[i].name, name)) {
+			*out = all[i];
+			return true;
+		}
+	*out = (struct known){name, NO_VALUE, hand_on, 0};
+	if (is_one_of(handed_on, name))
+		return true;
+	out->needs = VALUE;
+	if (is_one_of(handed_on_with_value, name))
+		return true;
+	*out = (struct known){name, ANY_VALUE, ignore, 0};
+	return is_one_of(ignored, name) || !strncasecmp(name, "x-", 2);
 }
 
 /* WORD is NAME or NAME=VALUE. */
 static int take(struct options *o, char *word, bool sloppy, struct err *e)
 {
 	char *value = strchr(word, '=');
-	const struct known *k;
+	struct known k;
+	bool known;
 
 	if (value)
 		*value++ = 0;
-	k = find(word);
-	if (!k && sloppy)
+	known = find(word, &k);
+	if (!known && sloppy)
 		return 0;
-	if (!k)
+	if (!known)
 		return err_set(e, -EINVAL, "unknown option %s%s%s", word, value ? "=" : "",
 			       value ? value : "");
-	if (k->needs == VALUE && !value)
+	if (k.needs == VALUE && !value)
 		return err_set(e, -EINVAL, "option %s needs a value: %s=...", word, word);
-	if (k->needs == NO_VALUE && value)
+	if (k.needs == NO_VALUE && value)
 		return err_set(e, -EINVAL, "option %s=%s: it takes no value", word, value);
-	return k->take(o, k, value, e);
+	return k.take(o, &k, value, e);
 }
 
 /* Cuts the next word off TEXT and copies it to WORD, without the backslashes. False: there is none. */

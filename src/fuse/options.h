@@ -7,7 +7,11 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "step/step.h"
-#include <sys/types.h>
+
+struct options_number {
+	bool given;
+	unsigned n;
+};
 
 struct options {
 	char *filename; /* show only this step's family; NULL: all */
@@ -21,10 +25,7 @@ struct options {
 	bool has_compact;
 	double compact;
 	char *fsname; /* NULL: the source */
-	bool has_uid, has_gid, has_umask;
-	uid_t uid;
-	gid_t gid;
-	mode_t umask;
+	struct options_number uid, gid, umask;
 	struct buf handed_on; /* to libfuse, as "allow_other,nosuid"; without a NUL */
 };
 

@@ -4,6 +4,10 @@
 #include <stdio.h>
 #include <syslog.h>
 
+/* How long the kernel may remember what does not change, and what may. */
+#define STABLE_SECONDS   86400.0
+#define CHANGING_SECONDS 1.0
+
 void log_line(struct ckptfs *fs, int priority, const char *fmt, ...)
 {
 	char line[1024];
@@ -76,23 +80,18 @@ void apply_options(struct ckptfs *fs, struct stat *st)
 	const struct options *o = fs->options;
 
 	check_type(fs, st);
-	if (o->has_uid)
-		st->st_uid = o->uid;
-	if (o->has_gid)
-		st->st_gid = o->gid;
-	if (o->has_umask)
-		st->st_mode =
-			(st->st_mode & S_IFMT) | ((S_ISDIR(st->st_mode) ? 0777 : 0666) & ~o->umask);
-}
-
-double entry_seconds(const struct view_entry *entry)
-{
-	return entry->fleeting ? 0 : entry->stable ? STABLE_SECONDS : CHANGING_SECONDS;
+	if (o->uid.given)
+		st->st_uid = o->uid.n;
+	if (o->gid.given)
+		st->st_gid = o->gid.n;
+	if (o->umask.given)
+		st->st_mode = (st->st_mode & S_IFMT) |
+			      ((S_ISDIR(st->st_mode) ? 0777 : 0666) & ~o->umask.n);
 }
 
 struct fuse_entry_param entry_param(struct ckptfs *fs, const struct view_entry *entry)
 {
-	double seconds = entry_seconds(entry);
+	double seconds = entry->fleeting ? 0 : entry->stable ? STABLE_SECONDS : CHANGING_SECONDS;
 	struct fuse_entry_param p = {
 		.ino = entry->id,
 		.attr = entry->st,
@@ -102,4 +101,44 @@ struct fuse_entry_param entry_param(struct ckptfs *fs, const struct view_entry *
 
 	apply_options(fs, &p.attr);
 	return p;
+}
+
+void reply_of(fuse_req_t req, const char *op, int r, const struct buf *changes, const struct err *e)
+{
+	struct notifier *n = ckptfs_of(req)->notifier; /* the answer ends REQ */
+
+	if (r < 0)
+		reply_error_of(req, op, r, e);
+	else
+		fuse_reply_err(req, 0);
+	notifier_tell(n, changes);
+}
+
+void reply_entry_of(fuse_req_t req, const char *op, int r, const struct view_entry *entry,
+		    const struct err *e)
+{
+	struct ckptfs *fs = ckptfs_of(req);
+	struct fuse_entry_param p;
+
+	if (r < 0) {
+		reply_error_of(req, op, r, e);
+		return;
+	}
+	p = entry_param(fs, entry);
+	/* If it was interrupted the kernel does not know of its reference. */
+	if (fuse_reply_entry(req, &p) < 0)
+		view_forget(&fs->view, entry->id, 1);
+}
+
+void reply_attr_of(fuse_req_t req, const char *op, int r, const struct view_entry *entry,
+		   const struct err *e)
+{
+	struct fuse_entry_param p;
+
+	if (r < 0) {
+		reply_error_of(req, op, r, e);
+		return;
+	}
+	p = entry_param(ckptfs_of(req), entry);
+	fuse_reply_attr(req, &p.attr, p.attr_timeout);
 }

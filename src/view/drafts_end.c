@@ -331,17 +331,17 @@ void view_commit_all(struct view *v)
 	struct err why;
 
 	rescued_steps_restore(v, true);
-	if (view_list_drafted(v, NULL, &nodes) < 0 && v->warn) {
+	if (view_list_drafted(v, NULL, &nodes) < 0) {
 		err_set(&why, -ENOMEM, "no memory to commit all drafts; some may stay");
-		v->warn(v->warn_arg, &why);
+		view_warn(v, &why);
 	}
 	for (size_t i = 0; i < nodes.n / sizeof(struct node *); i++) {
 		struct node *n = ((struct node **)nodes.p)[i];
 		struct draft *d = view_draft_of(v, n);
 		struct err e = {0};
 
-		if (d && view_draft_commit(v, n, d, NULL, &e) < 0 && v->warn)
-			v->warn(v->warn_arg, &e);
+		if (d && view_draft_commit(v, n, d, NULL, &e) < 0)
+			view_warn(v, &e);
 		else if (d && draft_is_rest(d)) /* it is what was committed */
 			view_draft_discard(v, n, d, NULL, NULL);
 		draft_unref(d);

@@ -330,13 +330,11 @@ int view_getattr(struct view *v, uint64_t id, struct view_entry *out, struct err
 
 struct node *lookup_pending_link(struct view *v, const struct node *n, const char *name)
 {
-	struct node *link;
-
 	HOLD(&v->lock);
-	link = node_find(&v->nodes, n, NODE_LATEST, name);
-	if (link && !link->pending)
-		link = NULL;
-	return link;
+
+	struct node *link = node_find(&v->nodes, n, NODE_LATEST, name);
+
+	return link && link->pending ? link : NULL;
 }
 
 int view_readlink(struct view *v, uint64_t id, struct buf *out, struct err *e)

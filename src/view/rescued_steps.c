@@ -47,10 +47,9 @@ static bool is_current(struct view *v, struct rescued_step *k)
 {
 	bool current;
 
-	pthread_mutex_lock(&v->lock);
+	HOLD(&v->lock);
 	current = k->looked && k->folder->watch && k->folder->changes == k->at;
 	k->at = k->folder->changes;
-	pthread_mutex_unlock(&v->lock);
 	k->looked = true;
 	return current;
 }

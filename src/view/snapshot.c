@@ -144,11 +144,8 @@ static int read_snapshot(struct view *v, struct node *n, int fd, struct snapshot
 
 static uint32_t changes_of(struct view *v, const struct node *n)
 {
-	uint32_t changes;
-
 	HOLD(&v->lock);
-	changes = n->changes;
-	return changes;
+	return n->changes;
 }
 
 bool snapshot_is_current(struct view *v, const struct node *n, const struct snapshot *s)

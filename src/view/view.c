@@ -60,10 +60,7 @@ int view_add_change(struct buf *changes, uint64_t id, const char *name)
 struct node *view_node(struct view *v, uint64_t id)
 {
 	HOLD(&v->lock);
-
-	struct node *n = node_get(&v->nodes, id);
-
-	return n;
+	return node_get(&v->nodes, id);
 }
 
 int view_list_drafted(struct view *v, const struct node *folder, struct buf *out)
