@@ -6,7 +6,7 @@
  *                 │
  *                 ▼
  *     ┌────────▶ OPEN ────────────────────────────────────────────────────────────────────┐
- *     │           │ commit(): the new step's index is in the directory                    │ draft_discard;
+ *     │           │ commit(): the new step's index is in the directory                    │ draft_end;
  *     │           ▼                                                                       │ commit(): nothing differs
  *     │       PUBLISHED: nothing can be changed; the state file is to be written          │ from the base
  *     │           │       (again with each commit() if that fails)                        │
