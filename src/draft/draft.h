@@ -72,7 +72,8 @@ struct draft_config {
  * enough left to commit what is written. */
 
 /* Begins a draft over BASE, whose tree TREE is and whose files are in BASE_FD; or with BASE NULL a new step,
- * which belongs to C->maker. TREE stays the caller's, and has to stay until the draft is released (draft_set_holder). -EEXIST, -ESTALE, or of the calls that failed. */
+ * which belongs to C->maker. TREE stays the caller's, and has to stay until the draft is released (draft_set_holder). -EEXIST,
+ * -ESTALE, or of the calls that failed. */
 int draft_begin(const struct draft_config *c, struct step *base, const struct tree *tree,
 		int base_fd, struct draft **out, struct err *e);
 
@@ -252,8 +253,8 @@ int draft_open(struct draft *d, uint32_t index, bool writing, bool truncate,
 void draft_close(struct draft *d, struct draft_item *i, bool writing);
 
 /* The bytes of an open file. BASE is that of what I is or was as a VAR, or NULL. -ESTALE, without a sentence:
- * the draft has ended, or went on after a commit without I, and I's number stands for what the base has: it is to be opened again. A
- * file whose name was removed has bytes of its own until it is closed. */
+ * the draft has ended, or went on after a commit without I, and I's number stands for what the base has: it is to be opened
+ * again. A file whose name was removed has bytes of its own until it is closed. */
 int64_t draft_read(struct draft *d, struct draft_item *i, const struct draft_base *base,
 		   uint64_t off, size_t len, uint8_t *dst, struct err *e);
 int draft_write(struct draft *d, struct draft_item *i, const struct draft_base *base,

@@ -12,39 +12,34 @@
 
 /* --- in a step ---------------------------------------------------------------------------------------------- */
 
-static int lookup_in_base(struct view *v, struct node *n, uint32_t index, const char *name,
-			  struct view_entry *out, struct err *e)
+/* NAME as for in_draft_entry. */
+static int entry_in_base(struct view *v, struct node *n, uint32_t index, const char *name,
+			 struct view_entry *out, struct err *e)
 {
 	struct loaded *l;
-	uint32_t found;
-	int r;
+	int r = !index || index >= DRAFT_DYNAMIC ? -ESTALE : steps_get(v, n, &l, e);
 
-	if (!index || index >= DRAFT_DYNAMIC)
-		return -ESTALE;
-	r = steps_get(v, n, &l, e);
 	if (r < 0)
 		return r;
-	if (in_step_is_file(l, index) || in_step_is_text(l, index))
+	if (name && (in_step_is_file(l, index) || in_step_is_text(l, index)))
 		r = -ENOTDIR;
-	else if (!(found = in_step_find(l, index, name)))
+	else if (name && !(index = in_step_find(l, index, name)))
 		r = -ENOENT;
 	else
-		in_step_entry(v, n, l, found, out);
+		in_step_entry(v, n, l, index, out);
 	loaded_unref(l);
 	return r;
 }
 
-static int lookup_in_step(struct view *v, struct node *n, uint32_t index, const char *name,
-			  struct view_entry *out, struct err *e)
+static int entry_in_step(struct view *v, struct node *n, uint32_t index, const char *name,
+			 struct view_entry *out, struct err *e)
 {
 	struct asking a = {0};
 	int r = 0;
 
 	while (view_draft_ask(&a, v, n, r))
 		r = a.draft ? in_draft_entry(v, n, a.draft, index, name, out, e)
-			    : lookup_in_base(v, n, index, name, out, e);
-	if (r == 0)
-		view_hold(v, n);
+			    : entry_in_base(v, n, index, name, out, e);
 	return r;
 }
 
@@ -242,14 +237,18 @@ int view_lookup(struct view *v, uint64_t parent, const char *name, struct view_e
 		struct err *e)
 {
 	struct node *n = view_node(v, parent);
+	int r;
 
 	if (!n)
 		return -ESTALE;
 	if (strlen(name) > NAME_MAX)
 		return -ENAMETOOLONG;
-	if (n->kind == NODE_STEP)
-		return lookup_in_step(v, n, node_index(n, parent), name, out, e);
-	return n->kind == NODE_FOLDER ? lookup_in_folder(v, n, name, out, e) : -ENOTDIR;
+	if (n->kind != NODE_STEP)
+		return n->kind == NODE_FOLDER ? lookup_in_folder(v, n, name, out, e) : -ENOTDIR;
+	r = entry_in_step(v, n, node_index(n, parent), name, out, e);
+	if (r == 0)
+		view_hold(v, n);
+	return r;
 }
 
 /* --- attributes ---------------------------------------------------------------------------------------------- */
@@ -288,31 +287,6 @@ static int stat_node(struct view *v, struct node *n, struct view_entry *out, str
 	return entry_of_node(v, n, &st, out, e);
 }
 
-static int getattr_in_base(struct view *v, struct node *n, uint32_t index, struct view_entry *out,
-			   struct err *e)
-{
-	struct loaded *l;
-	int r = !index || index >= DRAFT_DYNAMIC ? -ESTALE : steps_get(v, n, &l, e);
-
-	if (r < 0)
-		return r;
-	in_step_entry(v, n, l, index, out);
-	loaded_unref(l);
-	return 0;
-}
-
-static int getattr_in_step(struct view *v, struct node *n, uint32_t index, struct view_entry *out,
-			   struct err *e)
-{
-	struct asking a = {0};
-	int r = 0;
-
-	while (view_draft_ask(&a, v, n, r))
-		r = a.draft ? in_draft_entry(v, n, a.draft, index, NULL, out, e)
-			    : getattr_in_base(v, n, index, out, e);
-	return r;
-}
-
 int view_getattr(struct view *v, uint64_t id, struct view_entry *out, struct err *e)
 {
 	struct node *n = view_node(v, id);
@@ -322,7 +296,7 @@ int view_getattr(struct view *v, uint64_t id, struct view_entry *out, struct err
 		return -ESTALE;
 	if (node_number(id) == NODE_ROOT_ID)
 		return stat_node(v, n, out, e);
-	r = getattr_in_step(v, n, node_index(n, id), out, e);
+	r = entry_in_step(v, n, node_index(n, id), NULL, out, e);
 	return r == -ESTALE ? open_getattr(v, n, id, out, e) : r;
 }
 

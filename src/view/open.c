@@ -334,11 +334,24 @@ int64_t view_read(struct view_file *f, uint64_t off, size_t len, uint8_t *dst, s
 
 /* How the bytes of an open file are changed. */
 struct change {
-	int (*make)(const struct opened *o, const struct change *c, struct err *e);
+	enum { WRITE, ALLOCATE, CUT } what;
 	struct bytes bytes;
 	uint64_t off, len;
 	int mode;
 };
+
+static int make(const struct opened *o, const struct change *c, struct err *e)
+{
+	switch (c->what) {
+	case WRITE:
+		return draft_write(o->draft, o->item, base_of(o), c->bytes, c->off, e);
+	case ALLOCATE:
+		return draft_allocate(o->draft, o->item, base_of(o), c->mode, c->off, c->len, e);
+	case CUT:
+		return draft_truncate(o->draft, o->item, base_of(o), c->len, e);
+	}
+	return -EINVAL;
+}
 
 static int change(struct view_file *f, const struct change *c, struct err *e)
 {
@@ -350,7 +363,7 @@ static int change(struct view_file *f, const struct change *c, struct err *e)
 	while (r == -ESTALE) {
 		struct opened *o = hold(f);
 
-		r = o->writing ? c->make(o, c, e) : -ESTALE;
+		r = o->writing ? make(o, c, e) : -ESTALE;
 		if (r == -ESTALE) {
 			int opened = reopen(f, o, true, e);
 
@@ -365,36 +378,19 @@ static int change(struct view_file *f, const struct change *c, struct err *e)
 	return r;
 }
 
-static int make_write(const struct opened *o, const struct change *c, struct err *e)
-{
-	return draft_write(o->draft, o->item, base_of(o), c->bytes, c->off, e);
-}
-
-static int make_allocation(const struct opened *o, const struct change *c, struct err *e)
-{
-	return draft_allocate(o->draft, o->item, base_of(o), c->mode, c->off, c->len, e);
-}
-
-static int make_cut(const struct opened *o, const struct change *c, struct err *e)
-{
-	return draft_truncate(o->draft, o->item, base_of(o), c->len, e);
-}
-
 int view_write(struct view_file *f, struct bytes b, uint64_t off, struct err *e)
 {
-	return change(f, &(struct change){.make = make_write, .bytes = b, .off = off}, e);
+	return change(f, &(struct change){WRITE, .bytes = b, .off = off}, e);
 }
 
 int view_allocate(struct view_file *f, int mode, uint64_t off, uint64_t len, struct err *e)
 {
-	return change(
-		f, &(struct change){.make = make_allocation, .mode = mode, .off = off, .len = len},
-		e);
+	return change(f, &(struct change){ALLOCATE, .mode = mode, .off = off, .len = len}, e);
 }
 
 int open_truncate(struct view_file *f, uint64_t size, struct err *e)
 {
-	return change(f, &(struct change){.make = make_cut, .len = size}, e);
+	return change(f, &(struct change){CUT, .len = size}, e);
 }
 
 int view_flush(struct view_file *f, struct err *e)

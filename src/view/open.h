@@ -50,6 +50,7 @@ void open_number_orphans(struct view *v, struct node *n, struct draft *d);
 /* Cuts F, which is open for writing, or makes it longer. */
 int open_truncate(struct view_file *f, uint64_t size, struct err *e);
 
-/* Makes an open file of I, an item of D, the draft of N; ID is its number. I is open for writing already; if this fails it is closed. */
+/* Makes an open file of I, an item of D, the draft of N, with the number ID. I is open for writing already; if this fails
+ * it is closed. */
 int open_created(struct view *v, struct node *n, struct draft *d, struct draft_item *i, uint64_t id,
 		 struct view_file **out);
