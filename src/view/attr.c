@@ -62,23 +62,34 @@ void attr_set_times(struct stat *out, struct timespec mtime)
 	out->st_atim = out->st_mtim = out->st_ctim = mtime;
 }
 
+/* SIZE bytes with the owner and time of OF. */
+static void fill(struct stat *out, uint64_t ino, mode_t mode, const struct stat *of, uint64_t size)
+{
+	*out = (struct stat){
+		.st_ino = ino,
+		.st_mode = mode,
+		.st_nlink = S_ISDIR(mode) ? 2 : 1,
+		.st_uid = of->st_uid,
+		.st_gid = of->st_gid,
+		.st_size = (off_t)size,
+		.st_blocks = S_ISREG(mode) ? (blkcnt_t)((size + 511) / 512) : 0,
+		.st_blksize = BLOCK_SIZE,
+	};
+	attr_set_times(out, of->st_mtim);
+}
+
 void attr_of_var(const struct step *s, const struct var *v, const struct stat *maker, uint64_t size,
 		 struct stat *out)
 {
 	bool has_shard = v->kind != VAR_BAD && s->n_shards;
 	struct var_owner owner = var_owner(s, v, maker);
-
-	*out = (struct stat){
-		.st_ino = var_ino(s, v),
-		.st_mode = S_IFREG | owner.mode,
-		.st_nlink = 1,
+	const struct stat of = {
 		.st_uid = owner.uid,
 		.st_gid = owner.gid,
-		.st_size = (off_t)size,
-		.st_blocks = (blkcnt_t)((size + 511) / 512),
-		.st_blksize = BLOCK_SIZE,
+		.st_mtim = has_shard ? s->shards[v->shard].id.mtime : s->index.st_mtim,
 	};
-	attr_set_times(out, has_shard ? s->shards[v->shard].id.mtime : s->index.st_mtim);
+
+	fill(out, var_ino(s, v), S_IFREG | owner.mode, &of, size);
 }
 
 void attr_give_to(const struct stat *maker, struct stat *out)
@@ -91,44 +102,20 @@ void attr_of_text(const struct stat *st, unsigned which, uint64_t size, struct s
 {
 	struct file_id id = file_id_of(st);
 
-	*out = (struct stat){
-		.st_ino = mix(mix_file(0, &id), which + 1),
-		.st_mode = S_IFREG | (st->st_mode & 0666),
-		.st_nlink = 1,
-		.st_uid = st->st_uid,
-		.st_gid = st->st_gid,
-		.st_size = (off_t)size,
-		.st_blocks = (blkcnt_t)((size + 511) / 512),
-		.st_blksize = BLOCK_SIZE,
-	};
-	attr_set_times(out, st->st_mtim);
+	fill(out, mix(mix_file(0, &id), which + 1), S_IFREG | (st->st_mode & 0666), st, size);
 }
 
 void attr_of_step(const struct stat *index, struct stat *out)
 {
 	mode_t read = index->st_mode & 0444;
 
-	*out = (struct stat){
-		.st_mode =
-			S_IFDIR | (index->st_mode & 0666) | read >> 2, /* who may read may enter */
-		.st_nlink = 2,
-		.st_uid = index->st_uid,
-		.st_gid = index->st_gid,
-		.st_blksize = BLOCK_SIZE,
-	};
-	attr_set_times(out, index->st_mtim);
+	/* who may read may enter */
+	fill(out, 0, S_IFDIR | (index->st_mode & 0666) | read >> 2, index, 0);
 }
 
 void attr_of_draft_dir(const struct stat *st, struct stat *out)
 {
-	*out = (struct stat){
-		.st_mode = S_IFDIR | (st->st_mode & 0777),
-		.st_nlink = 2,
-		.st_uid = st->st_uid,
-		.st_gid = st->st_gid,
-		.st_blksize = BLOCK_SIZE,
-	};
-	attr_set_times(out, st->st_mtim);
+	fill(out, 0, S_IFDIR | (st->st_mode & 0777), st, 0);
 }
 
 uint64_t attr_step_ino(const struct stat *index)
@@ -166,16 +153,7 @@ void attr_of_link(const struct stat *state, size_t n, struct stat *out)
 {
 	struct file_id id = file_id_of(state);
 
-	*out = (struct stat){
-		.st_ino = mix(mix_file(0, &id), n),
-		.st_mode = S_IFLNK | 0777,
-		.st_nlink = 1,
-		.st_uid = state->st_uid,
-		.st_gid = state->st_gid,
-		.st_size = (off_t)n,
-		.st_blksize = BLOCK_SIZE,
-	};
-	attr_set_times(out, state->st_mtim);
+	fill(out, mix(mix_file(0, &id), n), S_IFLNK | 0777, state, n);
 }
 
 void attr_of_disk(const struct stat *st, struct stat *out)
