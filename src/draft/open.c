@@ -188,6 +188,12 @@ int draft_sync(struct draft *d, struct draft_item *i, struct err *e)
 
 /* --- looked at beside those who write -------------------------------------------------------------------------- */
 
+int draft_open_pin(struct draft *d, uint32_t pin, struct err *e)
+{
+	HOLD(&d->lock);
+	return draft_pin_dir(d, &d->pins[pin], e);
+}
+
 static int open_written(struct draft *d, struct draft_item *i, struct draft_written *out,
 			struct err *e)
 {

@@ -10,12 +10,6 @@ int draft_pin_dir(const struct draft *d, const struct pin *p, struct err *e)
 	return steps < 0 ? steps : pin_dir(steps, p->name, e);
 }
 
-int draft_open_pin(struct draft *d, uint32_t pin, struct err *e)
-{
-	HOLD(&d->lock);
-	return draft_pin_dir(d, &d->pins[pin], e);
-}
-
 /* Room for one more behind the pins that there are; NULL: no memory. */
 static struct pin *make_room(struct draft *d, struct err *e)
 {
