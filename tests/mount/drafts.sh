@@ -118,9 +118,9 @@ umount_helper_says_what_was_refused() {
 
 # --- when -----------------------------------------------------------------------------------------------
 
-# is_done STEP BASE: STEP is there, and BASE's draft has ended.
+# is_done STEP BASE: STEP is there, BASE's draft has ended, and nothing is left of it.
 is_done() {
-  [ -d "$mnt/$1" ] && [ ! -e "$source/.ckptfs/drafts/$2" ]
+  [ -d "$mnt/$1" ] && [ ! -e "$source/.ckptfs/drafts/$2" ] && ! compgen -G "$source/.ckptfs/drafts/%old*" >"$tmp/old"
 }
 
 a_quiet_draft_is_committed() {
