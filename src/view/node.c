@@ -366,8 +366,10 @@ void node_load(struct node_table *t, struct node *n, struct loaded *l)
 
 /* --- the kernel's references ------------------------------------------------------------------------------- */
 
-void node_put(struct node_table *t, struct node *n, uint64_t lookups)
+struct loaded *node_put(struct node_table *t, struct node *n, uint64_t lookups)
 {
+	struct loaded *l = NULL;
+
 	n->lookups -= lookups < n->lookups ? lookups : n->lookups;
 	while (n->parent && !n->lookups && !n->children) {
 		struct node *parent = n->parent;
@@ -376,8 +378,11 @@ void node_put(struct node_table *t, struct node *n, uint64_t lookups)
 		t->slots[n->slot] = NULL;
 		t->free_slots[t->n_free++] = n->slot;
 		t->n_nodes--;
+		if (n->loaded) /* a step, which has no children: there is one at the most */
+			l = node_unload(t, n);
 		free_node(t, n);
 		parent->children--;
 		n = parent;
 	}
+	return l;
 }

@@ -149,8 +149,9 @@ void node_load(struct node_table *t, struct node *n, struct loaded *l);
 /* Its name does not lead to it any more. */
 void node_detach(struct node_table *t, struct node *n);
 
-/* Takes LOOKUPS references back. A node without any, and without children, ends. */
-void node_put(struct node_table *t, struct node *n, uint64_t lookups);
+/* Takes LOOKUPS references back. A node without any, and without children, ends. What was parsed of it then is the
+ * caller's, for loaded_unref without the lock, as it may take long; else NULL. */
+struct loaded *node_put(struct node_table *t, struct node *n, uint64_t lookups);
 
 /* --- numbers that are no indexes -----------------------------------------------------------------------------
  *

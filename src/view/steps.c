@@ -22,12 +22,15 @@ static bool is_in_use(struct loaded *l)
 	return atomic_load(&l->refs) > 1 || atomic_load(&l->step->refs) > 1;
 }
 
-/* Takes a parsed step from its node: the one used longest ago of those that are not in use, and not KEEP's. NULL: there
- * is none. */
+/* Takes a parsed step from its node, if there are too many: the one used longest ago of those that are not in use, and not
+ * KEEP's. NULL: there is none. */
 static struct loaded *evict_one(struct view *v, const struct node *keep)
 {
 	struct node *oldest = NULL;
 
+	HOLD(&v->lock);
+	if (v->nodes.loaded_memory <= LOADED_BUDGET)
+		return NULL;
 	for (uint32_t i = 0; i < v->nodes.n_slots; i++) {
 		struct node *n = v->nodes.slots[i];
 
@@ -40,19 +43,17 @@ static struct loaded *evict_one(struct view *v, const struct node *keep)
 
 static void install_loaded(struct view *v, struct node *n, struct loaded *l)
 {
+	struct loaded *old;
+
 	if (!step_is_known(l->step)) /* it is parsed again when it is next asked for */
 		return;
 	loaded_ref(l);
-	HOLD(&v->lock);
+	pthread_mutex_lock(&v->lock);
 	node_load(&v->nodes, n, l);
 	n->last_used = ++v->clock;
-	while (v->nodes.loaded_memory > LOADED_BUDGET) {
-		struct loaded *old = evict_one(v, n);
-
-		if (!old)
-			break;
+	pthread_mutex_unlock(&v->lock);
+	while ((old = evict_one(v, n))) /* without the lock: it may take long */
 		loaded_unref(old);
-	}
 }
 
 /* Makes the tree of S, whose files are in FD, and looks for its texts. Takes the caller's reference to S. */

@@ -90,12 +90,14 @@ void view_hold(struct view *v, struct node *n)
 
 void view_forget(struct view *v, uint64_t id, uint64_t count)
 {
-	HOLD(&v->lock);
+	struct loaded *l;
+	struct node *n;
 
-	struct node *n = node_get(&v->nodes, id);
-
-	if (n)
-		node_put(&v->nodes, n, count);
+	pthread_mutex_lock(&v->lock);
+	n = node_get(&v->nodes, id);
+	l = n ? node_put(&v->nodes, n, count) : NULL;
+	pthread_mutex_unlock(&v->lock);
+	loaded_unref(l);
 }
 
 void view_tell(struct view *v, const char *fmt, ...)
