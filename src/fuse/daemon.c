@@ -288,6 +288,8 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 
 	/* With an arena for each thread, what find and cat leave behind takes twice as much. The threads mostly wait. */
 	mallopt(M_ARENA_MAX, 1);
+	/* Arrays of a million variables are moved by the kernel as they grow, not copied while the arena is locked. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 20);
 	pthread_mutex_init(&fs.lock, NULL);
 	gethostname(host, sizeof host - 1);
 	snprintf(who, sizeof who, "process %d on %s, mounted on %s\n", (int)getpid(), host,

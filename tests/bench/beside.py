@@ -3,8 +3,9 @@
 
 A step commits MIB (1024), packed and not linked, and the index of another with VARIABLES (1,000,000) is parsed again and again.
 Meanwhile stat, look-up and reads of 4 KiB are timed in the step that commits and in a third one; and before that, when nothing
-goes on. The timer commits: while a folder is synced the kernel itself lets nobody look a name up in it. Prints the 50th and the 99th percentile of each, and the ratio. CKPTFS_BUILD is the folder with the programs (default:
-build), in which write_bundle was made by `make check TESTS=`; ROUNDS (3) says how often it is done.
+goes on. The timer commits: while a folder is synced the kernel itself lets nobody look a name up in it. Prints the 50th and the
+99th percentile of each, and the ratio. CKPTFS_BUILD is the folder with the programs (default: build), in which write_bundle was
+made by `make check TESTS=`; ROUNDS (3) says how often it is done.
 
 Each of them asks the daemon: stat is one that the kernel may not answer (AT_STATX_FORCE_SYNC), each name is looked up once, and
 what was read leaves the page cache. A request is due every INTERVAL; one that is late, as the last one took long, counts from when
