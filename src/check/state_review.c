@@ -46,10 +46,7 @@ static bool find_shard(int dirfd, const char *path, struct stat *st)
 	struct bytes step = state_step(path, false);
 	const char *end = (const char *)step.p + step.n; /* of the prefix */
 	char *rest = NULL;
-	unsigned long of = *end == '-' ? strtoul(end + strlen("-?????"
-							      "-of-"),
-						 &rest, 10)
-				       : 0;
+	unsigned long of = *end == '-' ? strtoul(end + strlen("-00000-of-"), &rest, 10) : 0;
 	CLEANUP(freep) char *prefix = of && !*rest ? strndup(path, (size_t)(end - path)) : NULL;
 	const struct step_place place = {.name = prefix, .format = STEP_V1, .shards = (uint32_t)of};
 

@@ -45,9 +45,11 @@ static const struct {
 	 "lists m-7, which is gone\ncalls m-7 the latest, which is gone\n", "",
 	 LATEST("m-2") PATH("m-2") TIME("1003.0"), false},
 	/* no pattern of a V1 set */
-	{LATEST("m-3") PATH("a/") PATH("w0002/") PATH("w0002-?????" "-of-00002/"),
+	{LATEST("m-3") PATH("a/") PATH("w0002/") PATH("w0002-?????"
+						      "-of-00002/"),
 	 "lists a/, which is gone\nlists w0002/, which is gone\n"
-	 "lists w0002-?????" "-of-00002/, which is gone\n",
+	 "lists w0002-?????"
+	 "-of-00002/, which is gone\n",
 	 "", LATEST("m-3"), false},
 	/* elsewhere */
 	{LATEST("@other/m-9") PATH("m-1"), "",
