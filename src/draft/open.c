@@ -79,9 +79,10 @@ void draft_release_item(struct draft *d, struct draft_item *i)
 
 void draft_close(struct draft *d, struct draft_item *i, bool writing)
 {
-	uint32_t index = i->index;
+	uint32_t index;
 
 	HOLD(&d->lock);
+	index = i->index;
 	i->opens--;
 	i->opened = true;
 	i->writers -= writing;
