@@ -30,7 +30,7 @@ static int freeze_draft(struct plan *p, bool sealed, struct err *e)
 		draft_seal(d);
 	draft_await_writes(d);
 	r = freeze(p, e);
-	if (r < 0) /* what is told of it is so until it has been told */
+	if (r < 0) /* the draft must not change before the failure is noted with it */
 		draft_seal(d);
 	pthread_mutex_unlock(&d->lock);
 	return r;
@@ -56,8 +56,8 @@ static int build(struct plan *p, enum commit_result *result, struct err *e)
 	return pack_step(p, e);
 }
 
-/* Whether P, which was built or could not be, is what the draft still holds. Then it stays so until the end: it can
- * be published, or it can be told what failed. */
+/* Is the draft still as P was frozen? Then it is sealed, so that it stays as it is until the commit ends: P is published,
+ * or its failure is noted. */
 static bool seal(struct plan *p)
 {
 	struct draft *d = p->d;
@@ -71,7 +71,8 @@ static bool seal(struct plan *p)
 	return holds;
 }
 
-/* Until nothing has changed between the two; what failed may have failed for a change. */
+/* If the draft has changed since it was frozen, all is done again. That is so after a failure too: the change may have
+ * caused it. */
 static int freeze_and_build(struct plan *p, enum commit_result *result, struct err *e)
 {
 	for (unsigned tries = 1;; tries++) {

@@ -39,8 +39,8 @@ enum draft_what {
 
 #define DRAFT_NONE UINT32_MAX
 
-/* What a change of an item ends with that was in another place before a commit. The kernel gets -ESTALE, and then walks along
- * the path again. */
+/* A change waited for a commit, and its item was in another place before that. The kernel gets -ESTALE, and looks the path
+ * up again. */
 #define DRAFT_LOOK_AGAIN (-EREMCHG)
 
 /* Indexes of items that the base does not have start here; those of the others are the base's (step/tree.h). */

@@ -19,8 +19,8 @@ void draft_lock_alone(struct draft *d)
 		pthread_cond_wait(&d->unsealed, &d->lock);
 }
 
-/* A change that was made before the call is in the commit that was waited for: either it came before that was
- * sealed, and then it was seen, or it had to wait for the end itself. */
+/* A commit that was waited for has every change that was made before this call: no change is made while the draft is
+ * sealed, and each earlier one was seen before that. */
 enum draft_turn draft_begin_commit(struct draft *d)
 {
 	uint64_t before = d->commits;
