@@ -100,7 +100,8 @@ static void forget(struct draft *d)
 static int note_in_state(struct act *a, const char *name, struct err *e)
 {
 	const struct plan *p = &a->plan;
-	int r = publish_in_state(p->d->fd, p->d->top, p->c->state_name, name, e);
+	const char *base = p->d->has_base ? p->d->name : NULL;
+	int r = publish_in_state(p->d->fd, p->d->top, p->c->state_name, base, name, e);
 
 	a->in_state = r == 0;
 	return r;

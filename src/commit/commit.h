@@ -10,7 +10,7 @@
  *   3. CK/P.data-…, CK/P.meta  links to shards of the base, to DR/tree/… and to DR/commit/packed, none of which takes the place
  *                              of another file; CK synced
  *   4. CK/P.index              a link to DR/commit/index: the commit point; CK synced
- *   5. CK/checkpoint           replaced
+ *   5. CK/checkpoint           replaced, if it calls the base the latest
  *   6. DR                      removed
  *
  * A crash before 4 leaves the draft as it was, and at most links that recovery (commit/recover.h) takes away

@@ -294,10 +294,12 @@ int publish(struct plan *p, struct buf *name, struct err *e)
 	return r;
 }
 
-int publish_in_state(int draft, int top, const char *state_name, const char *name, struct err *e)
+int publish_in_state(int draft, int top, const char *state_name, const char *base, const char *name,
+		     struct err *e)
 {
 	const struct step_place place = {.name = (char *)name, .format = STEP_V2};
-	int r = state_add(draft, top, state_name, &place, e);
+	const char *const after[] = {base, NULL};
+	int r = base ? state_add(draft, top, state_name, after, &place, e) : 0;
 
 	return r < 0 ? err_wrap(e, r, "%s is committed, but not noted", name) : 0;
 }

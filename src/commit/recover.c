@@ -7,6 +7,7 @@
 #include "directory/placed.h"
 #include "directory/step_files.h"
 #include "draft/draft_state.h"
+#include <fcntl.h>
 
 /* --- one draft --------------------------------------------------------------------------------------------- */
 
@@ -46,6 +47,16 @@ static void take_up(const struct context *x, const char *folder, const char *pre
 	x->r->found(x->r->arg, d);
 }
 
+/* Has the draft a base? 1, 0, or why that can't be known. */
+static int has_base(int draft, struct err *e)
+{
+	struct stat st;
+
+	if (fstatat(draft, "base", &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 1;
+	return errno == ENOENT ? 0 : err_sys(e, -errno, "base");
+}
+
 /* The draft's step NAME is there already: what is left is the state file, and to remove the draft. If that can't be done
  * PUBLISHED gets NAME. As resume. */
 static int end_committed(const struct context *x, int draft, const char *folder, const char *prefix,
@@ -54,8 +65,11 @@ static int end_committed(const struct context *x, int draft, const char *folder,
 	char old[DRAFTS_OLD_SIZE];
 	struct err why = {0};
 	bool retired = false;
-	int r = publish_in_state(draft, x->c->top, x->commit->state_name, name, &why);
+	int r = has_base(draft, &why);
 
+	if (r >= 0)
+		r = publish_in_state(draft, x->c->top, x->commit->state_name, r ? prefix : NULL,
+				     name, &why);
 	if (r == 0) {
 		r = drafts_retire(x->c->top, folder, old, &why);
 		retired = r == 0;

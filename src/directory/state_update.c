@@ -13,6 +13,7 @@ struct change {
 	enum kind kind;
 	const struct step_place *step;
 	const struct step_place *as; /* RENAME: what it becomes; else the same */
+	const char *const *after; /* ADD: one of these steps has to be the latest; or NULL */
 };
 
 /* One try: a change of the file as it was read once. */
@@ -233,6 +234,19 @@ static int put_new(const struct update *u, struct err *e)
 	return state_text_replace(&u->was, u->made_in, u->dirfd, u->file, buf_bytes(&text), e);
 }
 
+/* Does the change apply to what the file says? */
+static bool applies(const struct update *u)
+{
+	const char *const *after = u->change->after, *latest = u->edit.old.latest;
+	bool found = u->is_latest || (u->listed && u->change->kind != ADD);
+
+	if (u->change->kind == POINT || (u->change->kind == ADD && !after))
+		return true;
+	for (; after && *after && latest && !found; after++)
+		found = names(u->dirfd, latest, &(struct step_place){.name = (char *)*after});
+	return found;
+}
+
 static int try(struct update *u, struct err *e)
 {
 	enum kind kind = u->change->kind;
@@ -240,7 +254,7 @@ static int try(struct update *u, struct err *e)
 
 	if (r < 0)
 		return r;
-	if ((kind == DROP || kind == RENAME) && !u->listed && !u->is_latest)
+	if (!applies(u))
 		return 0;
 	if (kind != DROP && (r = check_name(u->change->as, u->file, e)) < 0)
 		return r;
@@ -263,24 +277,24 @@ static int update(int made_in, int dirfd, const char *file, const struct change 
 	return err_set(e, -EBUSY, "%s: another program writes it all the time", file);
 }
 
-int state_add(int made_in, int dirfd, const char *state_name, const struct step_place *place,
-	      struct err *e)
+int state_add(int made_in, int dirfd, const char *state_name, const char *const *after,
+	      const struct step_place *place, struct err *e)
 {
-	return update(made_in, dirfd, state_name, &(struct change){ADD, place, place}, e);
+	return update(made_in, dirfd, state_name, &(struct change){ADD, place, place, after}, e);
 }
 
 int state_point(int dirfd, const char *state_name, const struct step_place *place, struct err *e)
 {
-	return update(dirfd, dirfd, state_name, &(struct change){POINT, place, place}, e);
+	return update(dirfd, dirfd, state_name, &(struct change){POINT, place, place, NULL}, e);
 }
 
 int state_drop(int dirfd, const char *state_name, const struct step_place *place, struct err *e)
 {
-	return update(dirfd, dirfd, state_name, &(struct change){DROP, place, place}, e);
+	return update(dirfd, dirfd, state_name, &(struct change){DROP, place, place, NULL}, e);
 }
 
 int state_rename(int dirfd, const char *state_name, const struct step_place *from,
 		 const struct step_place *to, struct err *e)
 {
-	return update(dirfd, dirfd, state_name, &(struct change){RENAME, from, to}, e);
+	return update(dirfd, dirfd, state_name, &(struct change){RENAME, from, to, NULL}, e);
 }

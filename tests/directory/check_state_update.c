@@ -111,6 +111,20 @@ static const struct {
 	{'d', "m-1", NULL, "", ""},
 	{'d', "m-1", NULL, "m-1", "m-1"},
 	{'r', "m-1", "m-2", "m-1", "m-1"},
+	/* add, behind the step `to` alone */
+	{'f', "m-3", "m-2", LATEST("m-2") PATH("m-1") PATH("m-2"),
+	 LATEST("m-3") PATH("m-1") PATH("m-2") PATH("m-3")},
+	{'f', "m-3", "m-2", LATEST("/gone/m-2") PATH("/gone/m-2"),
+	 LATEST("m-3") PATH("/gone/m-2") PATH("m-3")},
+	{'f', "m-3", "m-1", "# mine\n" LATEST("m-2") PATH("m-1") PATH("m-2"),
+	 "# mine\n" LATEST("m-2") PATH("m-1") PATH("m-2")},
+	{'f', "m-3", "m-1", LATEST("m-2") PATH("m-2") PATH("m-3"),
+	 LATEST("m-2") PATH("m-2") PATH("m-3")},
+	{'f', "m-3", "m-2", LATEST("m-3") PATH("m-2") PATH("m-3"),
+	 LATEST("m-3") PATH("m-2") PATH("m-3")},
+	{'f', "m-3", "m-2", NULL, NULL},
+	{'f', "m-3", "m-2", "", ""},
+	{'f', "m-3", "m-2", "\377 garbage", "\377 garbage"},
 	/* point */
 	{'p', "m-1", NULL, NULL, LATEST("m-1") PATH("m-1")},
 	{'p', "m-1", NULL, LATEST("m-2") PATH("m-1") PATH("m-2"),
@@ -185,10 +199,13 @@ static int apply(const struct folder *f, char change, const char *step, const ch
 {
 	CLEANUP(step_place_release) struct step_place place = place_of(step);
 	CLEANUP(step_place_release) struct step_place as = place_of(to ? to : step);
+	const char *const after[] = {to, NULL};
 
 	switch (change) {
+	case 'f':
+		return state_add(f->fd, f->fd, "checkpoint", after, &place, e);
 	case 'a':
-		return state_add(f->fd, f->fd, "checkpoint", &place, e);
+		return state_add(f->fd, f->fd, "checkpoint", NULL, &place, e);
 	case 'p':
 		return state_point(f->fd, "checkpoint", &place, e);
 	case 'd':

@@ -91,7 +91,8 @@ four_that_sync() {
   [ ! -e "$source/.ckptfs" ] || fail "left: $(find "$source/.ckptfs")"
   "$builddir/fsck.ckptfs" -n "$source" >"$tmp/out" 2>&1 || fail "fsck: $(cat "$tmp/out")"
   mount_ckpt "$source" -o ro
-  cmp "$tmp/e.npy" "$mnt/latest/embedding.npy" || fail "unmounting has not committed what was written last"
+  newest=$(steps "$mnt" | tr ' ' '\n' | sort -V | tail -n 1)
+  cmp "$tmp/e.npy" "$mnt/$newest/embedding.npy" || fail "unmounting has not committed what was written last"
   unmount
 }
 

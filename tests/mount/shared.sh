@@ -18,6 +18,7 @@ for order in "my_net.ckpt copy" "copy my_net.ckpt"; do
   sync "$mnt/my_net.ckpt"
   cp -r "$mnt/my_net.ckpt-1" "$mnt/my_net.ckpt-2"
   sync "$mnt/my_net.ckpt-2"
+  ln -sfn my_net.ckpt-2 "$mnt/latest"
   shard=$(stat -c %i "$ck/my_net.ckpt.data-00000-of-00001")
   [ "$(find "$ck" -name '*.data-*' -inum "$shard" | wc -l)" = 4 ] || fail "the steps do not share their bytes"
   left=(copy my_net.ckpt my_net.ckpt-1 my_net.ckpt-2)
