@@ -396,6 +396,46 @@ def saver_restores():
                     assert np.array_equal(np.asarray(value).astype(want.dtype), want), name
 
 
+def training():
+    x = tf1.get_variable("x", initializer=tf1.constant([1.0, 2.0]))
+    step = tf1.train.get_or_create_global_step()
+    train = tf1.train.MomentumOptimizer(0.1, 0.9).minimize(tf1.reduce_sum(x * x), global_step=step)
+    return step, train, tf1.train.Saver(max_to_keep=3)
+
+
+def train_on(folder, count):
+    """As a script that is begun again: from the latest step, if there is one. COUNT steps are saved."""
+    with tf.Graph().as_default(), tf1.Session() as session:
+        step, train, saver = training()
+        state = tf1.train.get_checkpoint_state(folder)
+        if state:
+            saver.restore(session, state.model_checkpoint_path)
+            saver.recover_last_checkpoints(state.all_model_checkpoint_paths)
+        else:
+            session.run(tf1.global_variables_initializer())
+        for _ in range(count):
+            session.run(train)
+            saver.save(session, os.path.join(folder, "m"), global_step=step)
+        return session.run(step)
+
+
+def a_trainer_goes_on_beside_a_copy():
+    """It neither restores from a copy without the optimizer's slots nor removes that one."""
+    folder = tempfile.mkdtemp(dir=FOLDER, prefix="source.")
+    assert train_on(folder, 3) == 3
+    with Mounted(folder=folder) as m:
+        shutil.copytree(os.path.join(m.at, "m-3"), os.path.join(m.at, "slim"))
+        os.unlink(m.path("slim", "x/Momentum"))
+        m.sync("slim")
+        kept = digests(folder)
+        assert train_on(folder, 5) == 8
+        assert sorted(name for name in os.listdir(folder) if name.endswith(".index")) == ["m-6.index", "m-7.index", "m-8.index", "slim.index"]
+        for path in kept:
+            assert "slim" not in path or digests(folder)[path] == kept[path], path
+        (x,) = tf_expected.restore(os.path.join(folder, "slim"), ["x"], [tf.float32])
+        assert np.array_equal(x, m.load("slim", "x"))
+
+
 # --- object-based -------------------------------------------------------------------------------------------
 
 
@@ -562,8 +602,8 @@ def dead_bytes():
             assert np.array_equal(value, values[0])
 
 
-TESTS = (numpy_saves, all_dtypes, strings, partitioned, same_index, big_endian, from_v1, saver_restores, object_based,
-         object_based_slices, saved_model, one_gib, seventy_commits, dead_bytes)  # fmt: skip
+TESTS = (numpy_saves, all_dtypes, strings, partitioned, same_index, big_endian, from_v1, saver_restores, a_trainer_goes_on_beside_a_copy,
+         object_based, object_based_slices, saved_model, one_gib, seventy_commits, dead_bytes)  # fmt: skip
 
 
 def main():
