@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "commit/freeze.h"
 #include "commit/graph.h"
+#include "commit/held.h"
 #include "commit/pack.h"
 #include "commit/publish.h"
 #include "commit/record.h"
@@ -47,6 +48,8 @@ static int build(struct plan *p, enum commit_result *result, struct err *e)
 		r = p->fd = record_begin(p->d->top, p->d->fd, e);
 	if (r >= 0)
 		r = pack_meta(p, e);
+	if (r == 0)
+		r = held_check(p, e);
 	if (r < 0)
 		return r;
 	*result = plan_is_base(p) ? COMMIT_NOTHING : plan_n(p) ? COMMIT_DONE : COMMIT_WAITS;

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "draft/items.h"
 #include "draft/overlay.h"
+#include "draft/staged.h"
 #include "draft/walk.h"
 #include "message/object_graph.h"
 #include "step/sidecar.h"
@@ -80,12 +81,23 @@ static int freeze_changed(struct plan *p)
 	return r < 0 ? r : walked;
 }
 
+/* A file that is no variable and no known leftover of a program: who made it may want it in the step. */
+static int check_scratch(const struct draft *d, struct err *e)
+{
+	for (struct draft_item *i = d->root; (i = items_next(d->root, i));)
+		if (draft_is_in_the_way(i))
+			return staged_refusal(i, e);
+	return 0;
+}
+
 int freeze(struct plan *p, struct err *e)
 {
 	struct draft *d = p->d;
 	struct draft_glance g;
 	int r = draft_can_go_on(d, e);
 
+	if (r == 0)
+		r = check_scratch(d, e);
 	if (r < 0)
 		return r;
 	p->changes = d->changes;
@@ -94,6 +106,8 @@ int freeze(struct plan *p, struct err *e)
 	p->meta = freeze_text(p, TEXT_META_GRAPH);
 	p->debug = freeze_text(p, TEXT_DEBUG_INFO);
 	p->tree = d->tree;
+	if (buf_add(&p->removed, d->removed.p, d->removed.n) < 0)
+		return err_set(e, -ENOMEM, "no memory");
 	if (p->tree)
 		p->claimed = overlay_copy_claimed(d);
 	r = !p->tree || p->claimed ? freeze_pins(p) : -ENOMEM;

@@ -58,10 +58,10 @@ static int write_index(struct plan *p, struct err *e)
 
 /* --- the meta graph ---------------------------------------------------------------------------------------- */
 
-/* The meta graph of the base. Of one that could not be held another may be there by now. */
-static int read_old_meta(struct plan *p, struct buf *out, struct err *e)
+/* The meta graph of pin NUMBER. Of one that could not be held another may be there by now. */
+static int read_old_meta(struct plan *p, uint32_t number, struct buf *out, struct err *e)
 {
-	const struct pin *base = &p->pins[0];
+	const struct pin *base = &p->pins[number];
 	const char *suffix = p->d->meta;
 	CLEANUP(buf_release) struct buf name = {0};
 	CLEANUP(closep) int fd = -1;
@@ -71,14 +71,26 @@ static int read_old_meta(struct plan *p, struct buf *out, struct err *e)
 	if (r < 0)
 		return err_set(e, r, "no memory");
 	if (!base->loose)
-		return sidecar_read(plan_dir(p, 0, e), &base->step->place, suffix, out, e);
-	r = fd =
-		placed_open(plan_dir(p, 0, e), (char *)name.p, &base->sidecars[TEXT_META_GRAPH], e);
+		return sidecar_read(plan_dir(p, number, e), &base->step->place, suffix, out, e);
+	r = fd = placed_open(plan_dir(p, number, e), (char *)name.p,
+			     &base->sidecars[TEXT_META_GRAPH], e);
 	if (r >= 0)
 		r = source_of_fd(fd, &src, e);
 	if (r == 0)
 		r = source_read(&src, 0, src.size, out, e);
 	return r < 0 ? r : placed_check(fd, (char *)name.p, &base->sidecars[TEXT_META_GRAPH], e);
+}
+
+int pack_read_meta(struct plan *p, struct buf *out, struct err *e)
+{
+	CLEANUP(closep) int fd = -1;
+	struct source src;
+	int r;
+
+	if (!p->new_meta)
+		return read_old_meta(p, p->meta.item ? 0 : p->meta.pin, out, e);
+	r = fd = source_open(p->fd, "meta", &src, e);
+	return r < 0 ? r : source_read(&src, 0, src.size, out, e);
 }
 
 int pack_meta(struct plan *p, struct err *e)
@@ -98,7 +110,7 @@ int pack_meta(struct plan *p, struct err *e)
 	written_close(&f);
 	if (written_note(p, p->meta.item, r, &why, e) < 0)
 		return r;
-	p->new_meta = !p->d->has_base || read_old_meta(p, &old, NULL) < 0 ||
+	p->new_meta = !p->d->has_base || read_old_meta(p, 0, &old, NULL) < 0 ||
 		      !bytes_eq(buf_bytes(&old), buf_bytes(&meta));
 	if (p->new_meta)
 		r = fd = write_file(p, "meta", buf_bytes(&meta), e);

@@ -42,6 +42,8 @@ void plan_release(struct plan *p)
 	buf_release(&p->paths);
 	buf_release(&p->keys);
 	buf_release(&p->wants);
+	buf_release(&p->dims);
+	buf_release(&p->removed);
 	buf_release(&p->graph);
 	bundle_writer_release(&p->index);
 	closep(&p->dir);
@@ -236,9 +238,13 @@ static int plan_written(struct plan *p, struct want *w, bool refused, struct err
 	w->pin = w->expect_pin;
 	w->var = w->expect_var;
 	w->dtype = npy.dtype;
+	w->rank = npy.rank;
+	w->dims = p->dims.n;
 	w->canonical = is_canonical(p, &npy);
 	w->size = npy.size;
-	if (!refused)
+	if (buf_add(&p->dims, npy.dims, npy.rank * sizeof *npy.dims) < 0)
+		r = err_set(e, -ENOMEM, "no memory");
+	if (r == 0 && !refused)
 		r = find_stored(p, w, &npy, &f, e);
 	written_close(&f);
 	return r;

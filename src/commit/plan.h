@@ -31,7 +31,8 @@ struct want {
 		var; /* what it is, or with STORE of what slices it is made: DRAFT_NONE: whole */
 	uint32_t next; /* want with the same pin and var, counted from 1; 0: none */
 	/* Of the written file: */
-	uint8_t dtype;
+	uint8_t dtype, rank;
+	size_t dims; /* in plan->dims */
 	bool canonical; /* its bytes are those that are stored, side by side */
 	bool has_crc; /* what is stored of it has this checksum, and as many bytes */
 	uint32_t crc;
@@ -73,6 +74,8 @@ struct plan {
 	const struct tree *tree; /* of the base, or NULL; of its files */
 	uint64_t *claimed; /* these are something else by now: draft/overlay.h */
 	struct buf paths, keys, wants; /* struct want */
+	struct buf dims; /* int64_t, of written files */
+	struct buf removed; /* of a new step: as in the draft */
 	struct plan_text meta, debug;
 	struct old_step *old; /* [n_pins] */
 	bool big_endian;

@@ -4,6 +4,7 @@
 #include "draft/items.h"
 #include "draft/overlay.h"
 #include "draft/seal.h"
+#include "draft/staged.h"
 #include "draft/walk.h"
 
 static bool is_changed(const struct draft *d, const struct draft_item *i)
@@ -85,13 +86,16 @@ bool draft_is_due(struct draft *d, int64_t ms, int64_t *wait)
 
 int draft_why(struct draft *d, struct buf *out)
 {
+	struct err why;
+	bool stale;
 	int r = 0;
 
 	HOLD(&d->lock);
 	for (struct draft_item *i = d->root; r == 0 && i && (i = items_next(d->root, i));)
-		if (i->staged && i->staged->refusal.code)
-			r = buf_printf(out, "%s%s", out->n ? "\n" : "", i->staged->refusal.text);
-	if (r == 0 && d->failure.code && !out->n)
+		if (staged_refusal(i, &why) < 0)
+			r = buf_printf(out, "%s%s", out->n ? "\n" : "", why.text);
+	stale = d->failure.code == -EINVAL && d->failed_at != d->changes;
+	if (r == 0 && d->failure.code && !stale && !out->n)
 		r = buf_add_str(out, d->failure.text);
 	return r;
 }

@@ -17,7 +17,7 @@
 /* --- names ------------------------------------------------------------------------------------------------- */
 
 /* -EINVAL if a new item may not be called that. */
-static int check_name(const struct draft_item *dir, const char *name, bool folder, struct err *e)
+static int check_name(const char *name, bool folder, struct err *e)
 {
 	struct bytes n = bytes_str(name);
 
@@ -25,17 +25,9 @@ static int check_name(const struct draft_item *dir, const char *name, bool folde
 		return -ENAMETOOLONG;
 	if (!strcmp(name, GONE))
 		return err_set(e, -EINVAL, "%s: a name that ckptfs uses itself", name);
-	if (folder)
-		return file_ending(n)
-			       ? err_set(e, -EINVAL, "%s: a folder may not have the name of a file",
-					 name)
-			       : 0;
-	if (name[0] == '.' || draft_is_hidden(dir) ||
-	    (!dir->parent && text_kind_of(name) < N_TEXTS))
-		return 0;
-	return bytes_ends(n, bytes_str(VAR_ENDING))
-		       ? 0
-		       : err_set(e, -EINVAL, "%s: expected a name that ends in .npy", name);
+	if (folder && file_ending(n))
+		return err_set(e, -EINVAL, "%s: a folder may not have the name of a file", name);
+	return 0;
 }
 
 /* A path that no variable's name gives could not be committed. */
@@ -95,7 +87,7 @@ static int check_new(struct draft *d, struct draft_item *parent, const char *nam
 		     struct err *e)
 {
 	struct draft_glance g;
-	int r = check_name(parent, name, folder, e);
+	int r = check_name(name, folder, e);
 
 	if (r == 0 && !folder)
 		r = check_path(d, parent, name, e);
@@ -167,6 +159,16 @@ int draft_mkdir(struct draft *d, uint32_t dir, const char *name, struct draft_it
 	return make(d, dir, name, NULL, false, out, e);
 }
 
+/* I, of a new step, is removed or renamed: what is made in its place need not be like it (commit/held.h). */
+static void note_removed(struct draft *d, const struct draft_item *i)
+{
+	CLEANUP(buf_release) struct buf path = {0};
+
+	if (!d->has_base && draft_is_variable(i) && draft_path(i, &path) == 0 &&
+	    buf_add_byte(&path, 0) == 0)
+		buf_add(&d->removed, path.p, path.n);
+}
+
 /* Takes I away from disk and tree. */
 static int remove_item(struct draft *d, struct draft_item *i, struct err *e)
 {
@@ -194,6 +196,7 @@ static int remove_item(struct draft *d, struct draft_item *i, struct err *e)
 	}
 	if (r < 0)
 		return r;
+	note_removed(d, i);
 	items_entered(i->parent);
 	items_remove(d, i);
 	items_changed(d);
@@ -307,6 +310,25 @@ static void forget_place(struct draft_item *root)
 	}
 }
 
+/* May I get the name TO in TO_DIR? -EINVAL: no such thing has that name. */
+static int check_new_name(const struct draft *d, const struct draft_item *i,
+			  const struct draft_item *to_dir, const char *to, struct err *e)
+{
+	enum text_kind kind = to_dir->parent ? N_TEXTS : text_kind_of(to);
+	int r = check_name(to, i->what == DRAFT_DIR, e);
+
+	if (r == 0 && i->what != DRAFT_DIR)
+		r = check_path(d, to_dir, to, e);
+	if (r < 0)
+		return r;
+	if (i->what == DRAFT_VAR && kind < N_TEXTS)
+		return err_set(e, -EINVAL, "%s: a variable can't be a text of the step", to);
+	if (i->what == DRAFT_TEXT && (bytes_ends(bytes_str(to), bytes_str(VAR_ENDING)) ||
+				      (kind < N_TEXTS && kind != i->number)))
+		return err_set(e, -EINVAL, "%s: %s can't have this name", to, text_name(i->number));
+	return 0;
+}
+
 static bool is_in(const struct draft_item *i, const struct draft_item *root)
 {
 	while (i && i != root)
@@ -361,6 +383,7 @@ static int move_item(struct draft *d, struct draft_item *i, struct draft_item *t
 		r = disk_move(d, i, to_dir, to, e);
 	if (r < 0)
 		return r;
+	note_removed(d, i);
 	if (target) {
 		inherit(i, target);
 		items_remove(d, target);
@@ -406,19 +429,17 @@ static int rename_item(struct draft *d, struct draft_item *from_dir, const char 
 
 	if (!i || (flags & RENAME_EXCHANGE && !target))
 		return -ENOENT;
-	if (i->what == DRAFT_TEXT)
-		return err_set(e, -EINVAL, "%s: a step's text has but one name", from);
 	if (flags & RENAME_NOREPLACE && target)
 		return -EEXIST;
 	if (i == target)
 		return 0;
 	if (is_in(to_dir, i) || (flags & RENAME_EXCHANGE && is_in(from_dir, target)))
 		return -EINVAL;
-	r = check_name(to_dir, to, i->what == DRAFT_DIR, e);
-	if (r == 0 && i->what != DRAFT_DIR)
-		r = check_path(d, to_dir, to, e);
-	if (r == 0 && flags & RENAME_EXCHANGE)
-		return exchange(d, i, target, e);
+	r = check_new_name(d, i, to_dir, to, e);
+	if (r == 0 && flags & RENAME_EXCHANGE) {
+		r = check_new_name(d, target, from_dir, from, e);
+		return r == 0 ? exchange(d, i, target, e) : r;
+	}
 	if (r == 0)
 		r = check_target(d, i, target, e);
 	return r == 0 ? move_item(d, i, to_dir, to, target, e) : r;

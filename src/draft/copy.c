@@ -8,6 +8,7 @@
 #include "draft/pins.h"
 #include "draft/staged.h"
 #include "format/dtype.h"
+#include "step/text.h"
 #include <inttypes.h>
 
 /* Whose I, a VAR or TEXT, is. */
@@ -102,12 +103,34 @@ static int copy_file(const struct draft *d, const struct pin *p, const struct va
 	return r;
 }
 
-/* Makes I, a VAR, a file with the same bytes: in the draft, or where its name was removed one without a name,
+/* The text that I is, into FD. */
+static int copy_text(const struct draft *d, const struct draft_item *i, int fd, struct staged *seq,
+		     struct err *e)
+{
+	const struct pin *p = &d->pins[i->pin];
+	CLEANUP(buf_release) struct buf text = {0};
+	CLEANUP(closep) int dir = draft_pin_dir(d, p, e);
+	struct texts t;
+	int r = dir < 0 ? dir : 0;
+
+	if (r == 0 && (r = texts_init(&t, p->step, dir, d->meta)) < 0)
+		return err_sys(e, r, "what is beside %s", p->step->place.file);
+	if (r < 0)
+		return r;
+	r = text_make(&t, p->step, dir, i->number, &text, e);
+	if (r == 0)
+		r = io_write_at(fd, buf_bytes(&text), 0, e);
+	if (r == 0)
+		staged_saw(seq, text.p, text.n, 0);
+	texts_release(&t);
+	return r;
+}
+
+/* Makes I, a VAR or TEXT, a file with the same bytes: in the draft, or where its name was removed one without a name,
  * out of BASE. */
 static int copy_up(struct draft *d, struct draft_item *i, const struct draft_base *base,
 		   struct err *e)
 {
-	const struct var *v = draft_var(d, i);
 	bool nameless = draft_where(d, i) == WHERE_NAMELESS;
 	struct draft_item trial = *i;
 	struct draft_owner owner = owner_of(d, i);
@@ -117,10 +140,12 @@ static int copy_up(struct draft *d, struct draft_item *i, const struct draft_bas
 	if (items_stage(&trial, &owner) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	r = fd = nameless ? io_nameless(d->top, e) : disk_new_file(d, trial.staged, e);
-	if (r >= 0 && nameless && draft_base_fits(base, i))
+	if (r >= 0 && i->what == DRAFT_TEXT)
+		r = copy_text(d, i, fd, trial.staged, e);
+	else if (r >= 0 && nameless && draft_base_fits(base, i))
 		r = copy_by_reading(base->file, ALL, fd, trial.staged, e);
 	else if (r >= 0)
-		r = copy_file(d, &d->pins[i->pin], v, fd, trial.staged, e);
+		r = copy_file(d, &d->pins[i->pin], draft_var(d, i), fd, trial.staged, e);
 	if (r == 0 && !nameless)
 		r = disk_place_file(d, i, e);
 	if (r < 0) {
@@ -176,10 +201,7 @@ int draft_need_bytes(struct draft *d, struct draft_item *i, const struct draft_b
 {
 	int r = draft_check_place(d, i, e);
 
-	if (r == 0 && i->what == DRAFT_TEXT)
-		r = err_set(e, -EINVAL, "%s: can't be written in place; write it as a whole",
-			    i->name);
-	if (r == 0 && i->what == DRAFT_VAR)
+	if (r == 0 && i->what != DRAFT_STAGED)
 		r = copy_up(d, i, base, e);
 	return r == 0 ? draft_item_open(d, i, e) : r;
 }

@@ -85,6 +85,7 @@ void draft_unref(struct draft *d)
 		pin_release(&d->pins[i]);
 	free(d->pins);
 	free(d->dynamic);
+	buf_release(&d->removed);
 	free(d->name);
 	free(d->folder);
 	free(d->published);

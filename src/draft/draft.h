@@ -221,7 +221,7 @@ void draft_release_item(struct draft *d, struct draft_item *i);
 
 /* --- changes: they take the lock; with it the index of an item that is gone is -ESTALE ------------------------------ */
 
-/* -EINVAL: no name of a variable, text or temporary file. OUT has a reference; with OPEN it is also open, as
+/* -EINVAL: a path that ends as a variable's, and is none. OUT has a reference; with OPEN it is also open, as
  * by draft_open. */
 int draft_create(struct draft *d, uint32_t dir, const char *name, const struct draft_owner *owner,
 		 bool open, struct draft_item **out, struct err *e);

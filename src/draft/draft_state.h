@@ -137,6 +137,8 @@ struct draft {
 	uint32_t n_fixed; /* indexes that the base has */
 	uint64_t *claimed; /* a bit for each: it has an item, or is gone */
 	uint32_t unclaimed_files; /* variables of the base of which neither is so */
+	struct buf
+		removed; /* no base: the paths of variables that were removed, each with its NUL */
 	bool base_meta; /* and whether it has a meta graph */
 	uint32_t writers;
 	uint32_t in_flight; /* writes that are under way, without the lock */
@@ -178,7 +180,7 @@ struct draft_item *draft_find(const struct draft *d, struct draft_item *dir, con
 
 void draft_item_unref(struct draft *d, struct draft_item *i);
 
-/* Is it a variable of the step, or will it be when it is whole? Not: texts, a tool's temporary files. */
+/* Is it a variable of the step, or will it be when it is whole? Not: texts, scratch files (step/scratch.h). */
 bool draft_is_variable(const struct draft_item *i);
 
 /* The path from the root, without a '/' at its start. -ENOMEM. */

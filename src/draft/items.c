@@ -1,6 +1,7 @@
 #include "draft/items.h"
 #include "base/cleanup.h"
 #include "step/name.h"
+#include "step/scratch.h"
 #include <fcntl.h>
 #include <time.h>
 
@@ -340,6 +341,15 @@ bool draft_is_variable(const struct draft_item *i)
 		return false;
 	return !hidden ||
 	       (i->what == DRAFT_VAR ? i->own_name : i->under && i->expect_var != DRAFT_NONE);
+}
+
+bool draft_is_in_the_way(const struct draft_item *i)
+{
+	bool is_text = i->parent && !i->parent->parent && text_kind_of(i->name) < N_TEXTS;
+
+	return i->what != DRAFT_DIR && !is_text &&
+	       !bytes_ends(bytes_str(i->name), bytes_str(".npy")) &&
+	       !scratch_is_leftover(i->name) && !draft_is_hidden(i->parent);
 }
 
 int draft_path(const struct draft_item *i, struct buf *out)

@@ -201,7 +201,8 @@ static int open_written(struct draft *d, struct draft_item *i, struct draft_writ
 	CLEANUP(buf_release) struct buf path = {0};
 	int r;
 
-	out->refusal = i->staged->refusal;
+	if (!i->gone)
+		staged_refusal(i, &out->refusal);
 	if (!draft_is_variable(i) || i->gone)
 		return 0;
 	r = draft_path(i, &path);

@@ -382,9 +382,10 @@ int64_t overlay_count_kept(const struct draft *d)
 	int64_t kept = d->unclaimed_files;
 
 	for (struct draft_item *i = d->root; i && (i = items_next(d->root, i));) {
-		uint32_t var = i->what == DRAFT_VAR && i->pin == 0 ? i->number
-			       : i->under && i->expect_pin == 0    ? i->expect_var
-								   : DRAFT_NONE;
+		uint32_t var = !draft_is_variable(i)                 ? DRAFT_NONE
+			       : i->what == DRAFT_VAR && i->pin == 0 ? i->number
+			       : i->under && i->expect_pin == 0      ? i->expect_var
+								     : DRAFT_NONE;
 
 		if (var != DRAFT_NONE && buf_add(&vars, &var, sizeof var) < 0)
 			return -ENOMEM;

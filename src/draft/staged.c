@@ -74,15 +74,29 @@ int staged_crc(const struct staged_sum *sum, const struct source *src, uint64_t 
 
 /* --- what can be committed --------------------------------------------------------------------------------- */
 
-/* "DT_FLOAT [2, 3]" */
-static void add_kind(struct buf *out, int dtype, unsigned rank, const int64_t *dims)
+static void add_shape(struct buf *out, const struct staged_kind *k)
 {
-	const struct dtype_info *t = dtype_info(dtype);
-
-	buf_printf(out, "%s [", t ? t->name : "no type");
-	for (unsigned k = 0; k < rank; k++)
-		buf_printf(out, "%s%" PRId64, k ? ", " : "", dims[k]);
+	buf_add_byte(out, '[');
+	for (unsigned i = 0; i < k->rank; i++) {
+		buf_add_str(out, i ? ", " : "");
+		if (k->dims[i] < 0)
+			buf_add_byte(out, '?');
+		else
+			buf_printf(out, "%" PRId64, k->dims[i]);
+	}
 	buf_add_byte(out, ']');
+}
+
+/* "DT_FLOAT [2, 3]" */
+static void add_kind(struct buf *out, const struct staged_kind *k)
+{
+	const struct dtype_info *t = dtype_info(k->dtype);
+
+	buf_add_str(out, t ? t->name : "no type");
+	if (k->any_shape)
+		return;
+	buf_add_byte(out, ' ');
+	add_shape(out, k);
 }
 
 /* The path of I for a message; its name if there is no memory. */
@@ -93,17 +107,32 @@ static const char *path_of(const struct draft_item *i, struct buf *out)
 	return (const char *)out->p;
 }
 
-static int unlike(const char *path, int dtype, unsigned rank, const int64_t *dims,
-		  const struct step *s, const struct var *over, struct err *e)
+int staged_unlike(const char *path, const struct staged_kind *a, const struct staged_kind *b,
+		  struct err *e)
 {
 	CLEANUP(buf_release) struct buf have = {0}, expected = {0};
 
-	add_kind(&have, dtype, rank, dims);
-	add_kind(&expected, over->dtype, over->rank, var_dims(s, over));
+	add_kind(&have, a);
+	add_kind(&expected, b);
 	return err_set(
 		e, -EINVAL,
 		"%s: is %.*s, expected %.*s as the variable has it; to change that, remove it first",
 		path, (int)have.n, (char *)have.p, (int)expected.n, (char *)expected.p);
+}
+
+bool staged_is_like(const struct staged_kind *a, const struct staged_kind *b)
+{
+	if (a->dtype != b->dtype || b->any_shape)
+		return a->dtype == b->dtype;
+	for (unsigned i = 0; i < a->rank && a->rank == b->rank; i++)
+		if (b->dims[i] >= 0 && a->dims[i] != b->dims[i])
+			return false;
+	return a->rank == b->rank;
+}
+
+static struct staged_kind kind_of(const struct step *s, const struct var *v)
+{
+	return (struct staged_kind){v->dtype, false, v->rank, var_dims(s, v)};
 }
 
 /* The variable that I lies over, and its step; NULL: none. */
@@ -118,24 +147,18 @@ static const struct var *expected(const struct draft *d, const struct draft_item
 	return &(*of)->vars[i->what == DRAFT_VAR ? i->number : i->expect_var];
 }
 
-static bool is_like(int dtype, unsigned rank, const int64_t *dims, const struct step *s,
-		    const struct var *over)
-{
-	return dtype == over->dtype && rank == over->rank &&
-	       (!rank || !memcmp(dims, var_dims(s, over), rank * sizeof *dims));
-}
-
 int staged_fits(const struct draft *d, const struct var *v, const struct step *of,
 		const struct draft_item *i, struct err *e)
 {
 	CLEANUP(buf_release) struct buf path = {0};
 	const struct step *s;
 	const struct var *over = expected(d, i, &s);
+	struct staged_kind has = kind_of(of, v), want;
 
-	if (!over || over->kind == VAR_BAD || v->kind == VAR_BAD ||
-	    is_like(v->dtype, v->rank, var_dims(of, v), s, over))
+	if (!over || over->kind == VAR_BAD || v->kind == VAR_BAD)
 		return 0;
-	return unlike(path_of(i, &path), v->dtype, v->rank, var_dims(of, v), s, over, e);
+	want = kind_of(s, over);
+	return staged_is_like(&has, &want) ? 0 : staged_unlike(path_of(i, &path), &has, &want, e);
 }
 
 int staged_parse(const struct source *src, const struct staged_place *at, bool not_yet,
@@ -149,9 +172,13 @@ int staged_parse(const struct source *src, const struct staged_place *at, bool n
 	r = npy_parse(src, over ? over->dtype : 0, out, e);
 	if (r < 0)
 		return err_wrap(e, r, "%s", at->path);
-	if (over && over->kind != VAR_BAD &&
-	    !is_like(out->dtype, out->rank, out->dims, at->of, over))
-		return unlike(at->path, out->dtype, out->rank, out->dims, at->of, over, e);
+	if (over && over->kind != VAR_BAD) {
+		struct staged_kind has = {out->dtype, false, out->rank, out->dims};
+		struct staged_kind want = kind_of(at->of, over);
+
+		if (!staged_is_like(&has, &want))
+			return staged_unlike(at->path, &has, &want, e);
+	}
 	if (out->stored == out->size || (not_yet && !out->stored))
 		return 0;
 	return err_set(e, -EINVAL, "%s: has %" PRIu64 " bytes behind its header, expected %" PRIu64,
@@ -168,6 +195,21 @@ static int check_file(struct draft *d, const struct draft_item *i, bool not_yet,
 
 	at.over = expected(d, i, &at.of);
 	return r < 0 ? err_wrap(e, r, "%s", at.path) : staged_parse(&src, &at, not_yet, &npy, e);
+}
+
+int staged_refusal(const struct draft_item *i, struct err *e)
+{
+	CLEANUP(buf_release) struct buf path = {0};
+
+	if (i->staged && i->staged->refusal.code) {
+		*e = i->staged->refusal;
+		return -EINVAL;
+	}
+	return draft_is_in_the_way(i)
+		       ? err_set(e, -EINVAL,
+				 "%s: no variable can have this name; remove or rename the file",
+				 path_of(i, &path))
+		       : 0;
 }
 
 void staged_note(struct draft_item *i, int r, const struct err *why)

@@ -35,10 +35,28 @@ struct staged_place {
 	const struct step *of; /* its step */
 };
 
+/* A dtype and shape. */
+struct staged_kind {
+	int dtype;
+	bool any_shape;
+	unsigned rank;
+	const int64_t *dims; /* -1: any */
+};
+
+/* Is A like B, which may leave something open? */
+bool staged_is_like(const struct staged_kind *a, const struct staged_kind *b);
+
+/* -EINVAL: the file PATH is A, and its variable is B. */
+int staged_unlike(const char *path, const struct staged_kind *a, const struct staged_kind *b,
+		  struct err *e);
+
 /* The header of the .npy file SRC at AT. NOT_YET: a file of which only the header is there passes. -EINVAL: it can't be
  * committed. No lock is needed. */
 int staged_parse(const struct source *src, const struct staged_place *at, bool not_yet,
 		 struct npy *out, struct err *e);
+
+/* -EINVAL: nothing can be committed because of I; E says why, as far as that is known. */
+int staged_refusal(const struct draft_item *i, struct err *e);
 
 /* Notes with I, which was parsed, that R was the result, and why. */
 void staged_note(struct draft_item *i, int r, const struct err *why);

@@ -196,18 +196,22 @@ static int xattr_in_draft(const struct view *v, struct draft *d, uint32_t index,
 
 /* --- in a saved step --------------------------------------------------------------------------------------- */
 
-/* A step that can't be parsed has the one attribute `error`. */
+/* A step that can't be parsed, or lacks a shard, has the one attribute `error`. */
 static int error_of_step(struct view *v, struct node *n, struct bytes name, struct buf *out)
 {
+	CLEANUP(closep) int fd = -1;
 	struct err why = {0};
 	struct loaded *l;
+	int r;
 
 	if (!bytes_eq(name, bytes_str("error")) || n->unborn)
 		return -ENODATA;
 	if (steps_get(v, n, &l, &why) < 0)
 		return buf_add_str(out, why.text);
+	fd = folder_open_parent(v, n, NULL);
+	r = fd < 0 ? fd : step_add_lacking(l->step, fd, out);
 	loaded_unref(l);
-	return -ENODATA;
+	return r == 0 && !out->n ? -ENODATA : r;
 }
 
 static int xattr_in_base(struct view *v, struct node *n, uint32_t index, struct bytes name,

@@ -3,7 +3,7 @@
 #include "lib/hex.h"
 #include "lib/lit.h"
 #include "message/check_message.h"
-#include "message/meta_graph.h"
+#include "message/graph_vars.h"
 
 static const char *const files[] = {
 	"linear/my-model-2000.meta", "net/my_net.ckpt.meta",         "partitioned/model-3.meta",
@@ -62,6 +62,65 @@ START_TEST(bad_text_is_refused_with_its_place_and_nothing_is_added)
 }
 END_TEST
 
+static void parse_text(const char *text, struct graph_vars *nodes, struct graph_vars *parts)
+{
+	CLEANUP(meta_graph_release) struct meta_graph m = {0};
+	struct err e = {0};
+
+	if (meta_graph_parse(bytes_str(text), &m, &e) < 0)
+		ck_abort_msg("%s", e.text);
+	ck_assert_int_eq(graph_vars_of(&m, nodes, parts), 0);
+}
+
+START_TEST(variables_of_the_graph_have_dtypes_and_shapes)
+{
+	static const char text[] =
+		"graph_def {\n"
+		"  node { name: 'w' op: 'VariableV2' attr { key: 'dtype' value { type: DT_FLOAT } }\n"
+		"    attr { key: 'shape' value { shape { dim { size: 2 } dim { size: -1 } } } } }\n"
+		"  node { name: 'r' op: 'VarHandleOp' attr { key: 'dtype' value { type: DT_INT64 } }\n"
+		"    attr { key: 'shape' value { shape { unknown_rank: true } } } }\n"
+		"  node { name: 'none' op: 'VarHandleOp' attr { key: 'dtype' value { i: 3 } } }\n"
+		"  node { name: 'c' op: 'Const' attr { key: 'dtype' value { type: DT_FLOAT } } }\n"
+		"}\n";
+	CLEANUP(graph_vars_release) struct graph_vars nodes = {0}, parts = {0};
+	const struct graph_var *v;
+
+	parse_text(text, &nodes, &parts);
+	ck_assert_uint_eq(nodes.n, 2);
+	ck_assert_uint_eq(parts.n, 0);
+	v = graph_vars_find(&nodes, LIT("w"));
+	ck_assert_ptr_nonnull(v);
+	ck_assert_int_eq(v->dtype, 1);
+	ck_assert_uint_eq(v->rank, 2);
+	ck_assert_int_eq(graph_var_dims(&nodes, v)[0], 2);
+	ck_assert_int_eq(graph_var_dims(&nodes, v)[1], -1);
+	v = graph_vars_find(&nodes, LIT("r"));
+	ck_assert(v && v->any_shape && v->dtype == 9);
+	ck_assert_ptr_null(graph_vars_find(&nodes, LIT("c")));
+	ck_assert_ptr_null(graph_vars_find(&nodes, LIT("none")));
+}
+END_TEST
+
+START_TEST(a_partitioned_variable_has_its_full_shape)
+{
+	CLEANUP(graph_vars_release) struct graph_vars nodes = {0}, parts = {0};
+	CLEANUP(meta_graph_release) struct meta_graph m = {0};
+	CLEANUP(buf_release) struct buf file = {0};
+	struct err e = {0};
+
+	read_whole(&file, ASSETS "/fixtures/partitioned/model-3.meta");
+	ck_assert_int_eq(meta_graph_parse(buf_bytes(&file), &m, &e), 0);
+	ck_assert_int_eq(graph_vars_of(&m, &nodes, &parts), 0);
+	ck_assert_uint_gt(parts.n, 0);
+	for (size_t i = 0; i < parts.n; i++) {
+		ck_assert_int_ne(parts.items[i].dtype, 0);
+		ck_assert_uint_gt(parts.items[i].rank, 0);
+		ck_assert_int_gt(graph_var_dims(&parts, &parts.items[i])[0], 0);
+	}
+}
+END_TEST
+
 TCase *meta_graph_tests(void)
 {
 	TCase *t = tcase_create("meta_graph");
@@ -70,5 +129,7 @@ TCase *meta_graph_tests(void)
 			    COUNT(files));
 	tcase_add_test(t, maps_are_sorted_at_every_depth_and_the_last_of_a_key_counts);
 	tcase_add_test(t, bad_text_is_refused_with_its_place_and_nothing_is_added);
+	tcase_add_test(t, variables_of_the_graph_have_dtypes_and_shapes);
+	tcase_add_test(t, a_partitioned_variable_has_its_full_shape);
 	return t;
 }

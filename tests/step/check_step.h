@@ -2,6 +2,7 @@
 #include <check.h>
 
 TCase *name_tests(void);
+TCase *scratch_tests(void);
 TCase *stats_tests(void);
 TCase *open_tests(void);
 TCase *tensor_tests(void);
