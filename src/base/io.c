@@ -256,6 +256,13 @@ int io_link(int from_dir, const char *from, int to_dir, const char *to, struct e
 	return linkat(from_dir, from, to_dir, to, 0) < 0 ? err_sys(e, -errno, "%s", to) : 0;
 }
 
+int io_link_target(int from_dir, const char *from, int to_dir, const char *to, struct err *e)
+{
+	return linkat(from_dir, from, to_dir, to, AT_SYMLINK_FOLLOW) < 0
+		       ? err_sys(e, -errno, "%s", to)
+		       : 0;
+}
+
 int io_link_fd(int fd, int to_dir, const char *to, struct err *e)
 {
 	char path[32];

@@ -45,6 +45,9 @@ int io_copy_range(int from, uint64_t from_off, int to, uint64_t to_off, uint64_t
 /* Makes a hard link. It never replaces a file: -EEXIST. */
 int io_link(int from_dir, const char *from, int to_dir, const char *to, struct err *e);
 
+/* The same to the file that FROM leads to, if that is a symbolic link. */
+int io_link_target(int from_dir, const char *from, int to_dir, const char *to, struct err *e);
+
 /* The same to the file that FD has open, whatever its old name leads to by now. -ENOENT: it has no name left. */
 int io_link_fd(int fd, int to_dir, const char *to, struct err *e);
 

@@ -50,11 +50,22 @@ int pin_dir(int steps_fd, const char *name, struct err *e)
 
 /* --- making ------------------------------------------------------------------------------------------------ */
 
+/* The id of FILE in DIRFD, or of what it leads to. */
+static int look_at(int dirfd, const char *file, struct file_id *out, struct err *e)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, file, &st, 0) < 0)
+		return err_sys(e, -errno, "%s", file);
+	*out = file_id_of(&st);
+	return 0;
+}
+
 /* -ESTALE: FILE of DIRFD is not the one with ID. */
 static int check_file(int dirfd, const char *file, const struct file_id *id, struct err *e)
 {
 	struct file_id now;
-	int r = file_id_at(dirfd, file, &now, e);
+	int r = look_at(dirfd, file, &now, e);
 
 	if (r < 0)
 		return r == -ENOENT ? err_set(e, -ESTALE, "%s: is gone", file) : r;
@@ -65,14 +76,14 @@ static int check_file(int dirfd, const char *file, const struct file_id *id, str
 /* One more name for FILE of FROM, which must be the one with ID. */
 static int hold_file(int from, const char *file, const struct file_id *id, int to, struct err *e)
 {
-	int r = io_link(from, file, to, file, e);
+	int r = io_link_target(from, file, to, file, e);
 
 	if (r == -ENOENT)
 		return err_set(e, -ESTALE, "%s: is gone", file);
 	return r < 0 ? r : check_file(to, file, id, e);
 }
 
-/* What is not there is not held. */
+/* What is not there is not held, nor a link that leads nowhere. */
 static int hold_sidecars(const struct step *s, int from, const char *meta, int to, struct err *e)
 {
 	int r = 0;
@@ -84,8 +95,8 @@ static int hold_sidecars(const struct step *s, int from, const char *meta, int t
 			continue;
 		if (sidecar_name(&s->place, text_sidecar(kind, meta), &name) < 0)
 			return err_set(e, -ENOMEM, "no memory");
-		r = io_link(from, (char *)name.p, to, (char *)name.p, e);
-		r = r == -ENOENT ? 0 : r;
+		r = io_link_target(from, (char *)name.p, to, (char *)name.p, e);
+		r = r == -ENOENT || r == -ELOOP || r == -ENOTDIR ? 0 : r;
 	}
 	return r;
 }
@@ -179,7 +190,7 @@ static struct file_id sidecar_id(const struct step *s, int dirfd, const char *su
 	struct file_id id = {0};
 
 	if (sidecar_name(&s->place, suffix, &name) == 0)
-		file_id_at(dirfd, (char *)name.p, &id, NULL);
+		look_at(dirfd, (char *)name.p, &id, NULL);
 	return id;
 }
 
@@ -208,7 +219,7 @@ static int make_loose(int steps_fd, int top, const struct step *s, const char *n
 	if (r >= 0)
 		r = io_remove_all(ids, name, e);
 	if (r == 0)
-		r = file_stamp_make(top, s->place.file, ids, name, e);
+		r = file_stamp_make_target(top, s->place.file, ids, name, e);
 	return r < 0 ? r : io_make_link(TO_DIRECTORY, steps_fd, name, e);
 }
 
@@ -253,9 +264,8 @@ static bool is_same_file(int a, int b, const char *name)
 {
 	struct stat x, y;
 
-	return fstatat(a, name, &x, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       fstatat(b, name, &y, AT_SYMLINK_NOFOLLOW) == 0 && x.st_dev == y.st_dev &&
-	       x.st_ino == y.st_ino;
+	return fstatat(a, name, &x, 0) == 0 && fstatat(b, name, &y, 0) == 0 &&
+	       x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 /* 1: some were missing, and all of them are there now. */
@@ -272,7 +282,7 @@ static int hold_missing(const struct pin *p, int dir, int top, struct err *e)
 		missing = 1;
 		if (step_shard_name(&s->place, s->shards[i].number, s->num_shards, &file) < 0)
 			return err_set(e, -ENOMEM, "no memory");
-		r = io_link(top, (char *)file.p, dir, (char *)file.p, NULL);
+		r = io_link_target(top, (char *)file.p, dir, (char *)file.p, NULL);
 		r = r == -EEXIST ? 0 : r;
 	}
 	return r == 0 ? missing : 0;
@@ -338,7 +348,7 @@ static int check_stamp(int steps_fd, const char *name, int dirfd, const char *fi
 
 	if (ids < 0 || fstatat(ids, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 1 : err_sys(e, -errno, IDS);
-	r = file_stamp_fits(ids, name, dirfd, file, e);
+	r = file_stamp_fits_target(ids, name, dirfd, file, e);
 	return r == 0 ? err_set(e, -ESTALE, "%s: was replaced, and could not be held by hard links",
 				file)
 		      : r;

@@ -5,6 +5,7 @@
  *
  *     steps/my-model-9/my-model-9.index  my-model-9.data-00000-of-00001  my-model-9.meta
  *
+ * Where one of these is a symbolic link, as DVC and git-annex make them, what it leads to is held.
  * So it can be opened as from its own directory, whatever becomes of it there. Where hard links are not to be
  * had the folder is a symbolic link to the checkpoint directory, and nothing is held: such a pin is loose.
  * What is read through it is compared with what was pinned, and refused if it is another file by then;
