@@ -228,6 +228,64 @@ int step_check(const struct step *s, const struct var *v, int dirfd, struct err 
 	return r;
 }
 
+/* Why V can't be read, as far as it needs shard SHARD. */
+static int check_in_shard(const struct step *s, const struct var *v, uint32_t shard, int dirfd,
+			  struct err *e)
+{
+	int r = 0;
+
+	if (v->kind == VAR_WHOLE && v->shard == shard)
+		return check_place(s, v, dirfd, e);
+	for (uint32_t i = 0; v->kind == VAR_SLICED && i < v->n_parts && r == 0; i++) {
+		const struct var *part = &s->vars[s->parts[v->aux + i].var];
+
+		r = part->shard == shard ? check_place(s, part, dirfd, e) : 0;
+	}
+	return r;
+}
+
+/* Variables that have a file. */
+static uint32_t count_files(const struct step *s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->n_vars; i++)
+		n += s->vars[i].kind != VAR_PART;
+	return n;
+}
+
+int step_add_lacking(const struct step *s, int dirfd, struct buf *out)
+{
+	int r = 0;
+
+	for (uint32_t k = 0; k < s->n_shards && r == 0; k++) {
+		CLEANUP(buf_release) struct buf file = {0};
+		struct err why = {0};
+		uint32_t lost = 0;
+
+		for (uint32_t i = 0; i < s->n_vars; i++) {
+			int bad = check_in_shard(s, &s->vars[i], k, dirfd, &why);
+
+			if (bad ==
+			    -ESTALE) /* it is back, or another one: the step is to be parsed anew */
+				break;
+			lost += bad < 0;
+		}
+		if (lost)
+			r = buf_printf(out,
+				       "%s%s; %" PRIu32 " of %" PRIu32 " variables can't be read",
+				       out->n ? "\n" : "", why.text, lost, count_files(s));
+		/* What a missing shard of V1 has is not known. */
+		if (s->place.format != STEP_V1 || s->shards[k].status == 0 ||
+		    shard_changed(s, dirfd, &s->shards[k]))
+			continue;
+		step_shard_file(s, k, &file);
+		err_sys(&why, s->shards[k].status, "%.*s", (int)file.n, (char *)file.p);
+		r = buf_printf(out, "%s%s", out->n ? "\n" : "", why.text);
+	}
+	return r;
+}
+
 int step_open_shard(const struct step *s, int dirfd, uint32_t number, struct err *e)
 {
 	CLEANUP(buf_release) struct buf file = {0};

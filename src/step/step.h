@@ -110,6 +110,10 @@ int step_open(int dirfd, const struct step_place *where, enum verify_mode mode, 
 struct step *step_ref(struct step *s);
 void step_unref(struct step *s);
 
+/* Appends a sentence for each shard, in DIRFD, that is missing, unreadable or too short: what is wrong, and how many
+ * variables can't be read for it. -ENOMEM. */
+int step_add_lacking(const struct step *s, int dirfd, struct buf *out);
+
 /* Could all shards be looked at? If not, another opening may find other ones. */
 bool step_is_known(const struct step *s);
 

@@ -2,6 +2,7 @@
 # Damaged checkpoints, and those that change while they are mounted: what TensorFlow reads is read, what it
 # refuses is an error that the log explains, and the rest of the mount goes on.
 . "$(dirname "$0")/../lib/mount.sh"
+need getfattr
 need_python
 
 source=
@@ -221,7 +222,27 @@ end_users_mount() {
 # --- all of it ------------------------------------------------------------------------------------------
 
 names_of_net
-run_tests every_corrupt_step_is_as_tensorflow_reads_it a_step_without_header_is_refused \
+# says WORDS FOLDER: in its attribute.
+says() {
+  run getfattr -n user.ckptfs.error --only-values "$2"
+  grep -qF -- "$1" "$tmp/out" || fail "does not say '$1': $(cat "$tmp/out" "$tmp/err")"
+}
+
+a_missing_shard_is_named() {
+  copy_linear
+  rm "$(data_of my-model-1000)"
+  truncate -s 7 "$(data_of my-model-2000)"
+  mount_ckpt "$source"
+  says "my-model-1000.data-00000-of-00001: No such file or directory; 9 of 9 variables can't be read" "$mnt/my-model-1000"
+  says "my-model-2000.data-00000-of-00001: has 7 bytes, expected " "$mnt/my-model-2000"
+  check_status 1 getfattr -n user.ckptfs.error "$mnt/my-model-0"
+  cp "$fixtures/linear/my-model-1000.data-00000-of-00001" "$source"
+  eventually cat "$mnt/my-model-1000/w.npy"
+  check_status 1 getfattr -n user.ckptfs.error "$mnt/my-model-1000"
+  unmount
+}
+
+run_tests a_missing_shard_is_named every_corrupt_step_is_as_tensorflow_reads_it a_step_without_header_is_refused \
   a_whole_tree_can_be_searched_past_what_is_damaged a_shard_cut_short_while_open_is_an_error \
   a_mapping_of_a_shard_cut_short_does_not_end_the_daemon a_removed_shard_is_an_error_until_it_is_back \
   a_replaced_shard_is_read_afresh a_step_saved_again_is_shown_anew \
