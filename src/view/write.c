@@ -227,6 +227,12 @@ static int set_size(struct view *v, uint64_t id, struct view_file *f, uint64_t s
 	return r;
 }
 
+/* What is not in a step: times are accepted and not kept, for rsync and cp -a set them. */
+static int check_outside(unsigned valid)
+{
+	return valid & ~(unsigned)(DRAFT_MTIME | DRAFT_MTIME_NOW) ? -EPERM : 0;
+}
+
 /* Only a file of the draft's own can have other attributes. For others they are accepted and not kept, since rsync and
  * cp -a would fail. */
 static int set_others(struct view *v, struct node *n, uint32_t index, unsigned valid,
@@ -252,10 +258,10 @@ int view_setattr(struct view *v, uint64_t id, struct view_file *f, unsigned vali
 	if (!v->writable)
 		return -EROFS;
 	if (n->kind != NODE_STEP)
-		return -EPERM;
-	if (valid & VIEW_SIZE)
+		r = check_outside(valid);
+	else if (valid & VIEW_SIZE)
 		r = set_size(v, id, f, (uint64_t)st->st_size, e);
-	if (r == 0 && valid & ~(unsigned)VIEW_SIZE)
+	if (r == 0 && n->kind == NODE_STEP && valid & ~(unsigned)VIEW_SIZE)
 		r = set_others(v, n, node_index(n, id), valid, st, e);
 	return r < 0 ? r : view_getattr(v, id, out, e);
 }

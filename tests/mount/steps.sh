@@ -2,7 +2,7 @@
 # Steps as a whole: made, copied, renamed and removed by ordinary tools; `latest` pointed elsewhere, and edited through.
 . "$(dirname "$0")/../lib/mount.sh"
 . "$(dirname "$0")/../lib/write.sh"
-need getfattr setfattr tar
+need getfattr rsync setfattr tar
 need_python
 
 # said_to_be STEP...: those of `checkpoint`; the last is the latest.
@@ -10,64 +10,6 @@ said_to_be() {
   check_equal "model_checkpoint_path" "$(sed -n 's/^model_checkpoint_path: "\(.*\)"$/\1/p' "$source/checkpoint")" "${*: -1}"
   check_equal "all_model_checkpoint_paths" \
     "$(sed -n 's/^all_model_checkpoint_paths: "\(.*\)"$/\1/p' "$source/checkpoint" | tr '\n' ' ')" "$* "
-}
-
-# --- what becomes the latest ----------------------------------------------------------------------------------
-
-# saved_after BASE NEW: a change in BASE's folder is the step NEW.
-saved_after() {
-  cp "$tmp/f7.npy" "$mnt/$1/new-in-$2.npy"
-  sync "$mnt/$1"
-  [ -f "$source/$2.index" ] || fail "no step $2: $(steps "$mnt")"
-}
-
-a_commit_over_the_latest_becomes_it() {
-  writable linear
-  saved_after my-model-2000 my-model-2001
-  said_to_be my-model-0 my-model-1000 my-model-2000 my-model-2001
-  rm "$mnt/latest/w.npy"
-  sync "$mnt/latest/."
-  said_to_be my-model-0 my-model-1000 my-model-2000 my-model-2001 my-model-2002
-  unmount
-}
-
-# A trainer must neither go on from a person's copy nor remove it.
-nothing_else_does() {
-  writable linear
-  cp "$source/checkpoint" "$tmp/state"
-  saved_after my-model-0 my-model-2001
-  cp -r "$mnt/my-model-2000" "$mnt/pruned"
-  rm "$mnt/pruned/w.npy"
-  sync "$mnt"
-  mkdir "$mnt/made-5"
-  cp "$tmp/f7.npy" "$mnt/made-5/a.npy"
-  sync "$mnt"
-  cp "$tmp/f7.npy" "$mnt/pruned/b.npy"
-  sync "$mnt/pruned"
-  check_equal "steps" "$(steps "$mnt")" "made-5 my-model-0 my-model-1000 my-model-2000 my-model-2001 pruned pruned-1"
-  cmp "$tmp/state" "$source/checkpoint"
-  # who asks for it gets it; a step that is renamed keeps its place
-  ln -sfn pruned "$mnt/latest"
-  said_to_be my-model-0 my-model-1000 my-model-2000 pruned
-  mv "$mnt/my-model-1000" "$mnt/old"
-  said_to_be my-model-0 old my-model-2000 pruned
-  saved_after pruned pruned-2
-  said_to_be my-model-0 old my-model-2000 pruned pruned-2
-  unmount
-}
-
-# Without a state file, or with one that can't be read, there is no latest.
-no_state_file_is_made() {
-  writable linear
-  rm "$source/checkpoint"
-  saved_after my-model-2000 my-model-2001
-  [ ! -e "$source/checkpoint" ] || fail "there is one: $(cat "$source/checkpoint")"
-  ln -sfn my-model-2001 "$mnt/latest"
-  said_to_be my-model-2001
-  echo garbage >"$source/checkpoint"
-  saved_after my-model-2001 my-model-2002
-  check_equal "the state file" "$(cat "$source/checkpoint")" garbage
-  unmount
 }
 
 # --- copies ---------------------------------------------------------------------------------------------
@@ -85,7 +27,7 @@ cp_r_moves_no_data() {
   after=$(disk_use)
   [ $((after - before)) -le 32768 ] || fail "a copy takes $((after - before)) bytes"
   diff -r "$mnt/my-model-2001" "$mnt/copy"
-  said_to_be my-model-0 my-model-1000 my-model-2000
+  said_to_be my-model-0 my-model-1000 my-model-2000 my-model-2001 copy
   # the copy lives on without the original
   rm -r "$mnt/my-model-2001"
   cmp "$tmp/big.npy" "$mnt/copy/big.npy"
@@ -146,7 +88,7 @@ new_steps_by_hand() {
   sync "$mnt"
   nothing_is_lost
   check_equal "files" "$(cd "$mnt/made-3" && find . -name '*.npy' | sort | tr '\n' ' ')" "./a.npy ./scope/b.npy "
-  said_to_be my-model-0 my-model-1000 my-model-2000
+  said_to_be my-model-0 my-model-1000 my-model-2000 made-3
   remember
   cp "$tmp/big.npy" "$mnt/made-3/c.npy"
   committed made-3 made-4 +c.npy
@@ -295,7 +237,86 @@ derived_texts_are_ignored() {
 
 array "$tmp/f7.npy" "np.float32(7)"
 array "$tmp/big.npy" "np.arange(200000, dtype='f4').reshape(400, 500)"
-run_tests a_commit_over_the_latest_becomes_it nothing_else_does no_state_file_is_made cp_r_moves_no_data cp_r_with_changes \
-  cp_a_to_another_mount tar_into_a_new_step new_steps_by_hand \
+# log_says WORDS
+log_says() {
+  grep -qF -- "$1" "$mnt.log" || fail "no '$1' in the log: $(cat "$mnt.log")"
+}
+
+# By cp and rsync in whatever manner: the step that it names is the latest. Nothing else of it counts.
+a_state_file_that_is_copied_back() {
+  local how before
+  writable linear
+  printf 'model_checkpoint_path: "/gone/my-model-1000"\nall_model_checkpoint_paths: "/gone/my-model-1000"\n' >"$tmp/older"
+  printf 'model_checkpoint_path: "my-model-2000"\n' >"$tmp/newer"
+  for how in "cp" "cp -a" "rsync -a" "rsync -a --inplace" "rsync -a --backup-dir=$tmp/none" "dd status=none"; do
+    for state in older newer; do
+      if [ "${how%% *}" = dd ]; then
+        dd if="$tmp/$state" of="$mnt/checkpoint" status=none
+      else
+        $how "$tmp/$state" "$mnt/checkpoint"
+      fi
+      check_equal "latest after $how" "$(readlink "$mnt/latest")" "$([ "$state" = older ] && echo my-model-1000 || echo my-model-2000)"
+      [ "$(grep -c '^all_model_checkpoint_paths' "$source/checkpoint")" = 3 ] || fail "the list has changed: $(cat "$source/checkpoint")"
+      cmp "$mnt/checkpoint" "$source/checkpoint"
+    done
+  done
+  cat "$tmp/older" >"$mnt/checkpoint"
+  check_equal "latest" "$(readlink "$mnt/latest")" my-model-1000
+  sed 's/my-model-1000/my-model-2000/' "$tmp/older" | dd of="$mnt/checkpoint" conv=notrunc status=none || true
+  before=$(cat "$source/checkpoint")
+  echo 'model_checkpoint_path: "nowhere"' >"$tmp/wrong"
+  cp "$tmp/wrong" "$mnt/checkpoint"
+  log_says "checkpoint: what was copied there is ignored: it names nowhere, which is not in the directory"
+  echo nonsense >"$tmp/wrong"
+  rsync -a "$tmp/wrong" "$mnt/checkpoint"
+  log_says "checkpoint: what was copied there is ignored: "
+  : >"$mnt/checkpoint"
+  check_equal "state file" "$(cat "$source/checkpoint")" "$before"
+  check_equal "state file shown" "$(cat "$mnt/checkpoint")" "$before"
+  refuses "Operation not permitted" cp "$tmp/older" "$mnt/other"
+  refuses "Operation not permitted" cp "$tmp/older" "$mnt/.other.x"
+  refuses "Operation not permitted" rm "$mnt/checkpoint"
+  refuses "Invalid argument" dd if=/dev/zero of="$mnt/checkpoint" bs=1M count=5 status=none
+  [ ! -e "$source/.ckptfs" ] || fail "something is left: $(find "$source/.ckptfs")"
+  unmount
+}
+
+# The whole of it: what is there stays, what differs is copied.
+a_backup_is_copied_back() {
+  rm -rf "$tmp/backup"
+  writable linear
+  rsync -a "$mnt/" "$tmp/backup"
+  ln -sfn my-model-0 "$mnt/latest"
+  sleep 1.1 # rsync compares seconds
+  touch "$tmp/backup" "$tmp/backup/checkpoint"
+  rsync -a "$tmp/backup/" "$mnt/"
+  check_equal "latest" "$(readlink "$mnt/latest")" my-model-2000
+  rm "$source/checkpoint"
+  until [ ! -e "$mnt/checkpoint" ]; do sleep 0.05; done
+  cp -r "$tmp/backup/checkpoint" "$mnt/"
+  check_equal "latest" "$(readlink "$mnt/latest")" my-model-2000
+  cmp "$mnt/checkpoint" "$source/checkpoint"
+  check_equal "entries" "$(ls -A "$mnt")" "$(ls -A "$tmp/backup")"
+  unmount
+}
+
+# Of what is no file of a draft. Nothing is begun by it.
+times_are_accepted() {
+  local at
+  writable linear
+  for at in "$mnt" "$mnt/latest" "$mnt/checkpoint" "$mnt/my-model-0" "$mnt/my-model-0/w" "$mnt/my-model-0/w.npy"; do
+    touch -h -d 2001-02-03 "$at"
+    touch -h "$at"
+  done
+  [ ! -e "$source/.ckptfs" ] || fail "a draft was begun"
+  refuses "Operation not permitted" chmod 700 "$mnt"
+  rsync -a "$mnt/" "$tmp/backup"
+  touch "$tmp/backup"
+  rsync -a "$tmp/backup/" "$mnt/"
+  commits_nothing my-model-0
+  unmount
+}
+
+run_tests times_are_accepted a_state_file_that_is_copied_back a_backup_is_copied_back cp_r_moves_no_data cp_r_with_changes cp_a_to_another_mount tar_into_a_new_step new_steps_by_hand \
   mv_of_a_step rm_r_of_a_step latest_can_be_pointed ten_edits_through_latest the_meta_graph_can_be_edited \
   derived_texts_are_ignored
