@@ -288,6 +288,35 @@ int state_point(int dirfd, const char *state_name, const struct step_place *plac
 	return update(dirfd, dirfd, state_name, &(struct change){POINT, place, place, NULL}, e);
 }
 
+/* The step that the state file calls the latest; NULL: none is known. */
+static const struct listed *find_latest(int dirfd, const char *state_name, const struct listing *l)
+{
+	struct state now = {0};
+	const struct listed *item = NULL;
+
+	if (latest_read(dirfd, state_name, &now, NULL) == 0)
+		item = latest_resolve(l, now.latest);
+	state_release(&now);
+	return item;
+}
+
+int state_follow(int dirfd, const char *state_name, struct bytes text, struct err *e)
+{
+	CLEANUP(listing_release) struct listing l = {0};
+	struct state state = {0};
+	const struct listed *item = NULL;
+	int r = listing_read(dirfd, state_name, &l, e);
+
+	if (r == 0)
+		r = state_parse(text, &state, e);
+	if (r == 0 && !(item = latest_resolve(&l, state.latest)))
+		r = err_set(e, -EINVAL, "it names %s, which is not in the directory", state.latest);
+	if (r == 0 && item != find_latest(dirfd, state_name, &l))
+		r = state_point(dirfd, state_name, &item->place, e);
+	state_release(&state);
+	return r;
+}
+
 int state_drop(int dirfd, const char *state_name, const struct step_place *place, struct err *e)
 {
 	return update(dirfd, dirfd, state_name, &(struct change){DROP, place, place, NULL}, e);

@@ -25,6 +25,10 @@ int state_add(int made_in, int dirfd, const char *state_name, const char *const 
  * and overwrites a file as state_add does. */
 int state_point(int dirfd, const char *state_name, const struct step_place *place, struct err *e);
 
+/* Does the same for the step that TEXT, of another state file, calls the latest, if it is in the directory and not the latest
+ * already. -EINVAL: it is not there, or TEXT is no state file. */
+int state_follow(int dirfd, const char *state_name, struct bytes text, struct err *e);
+
 /* Takes the step PLACE off the list. If it was the latest, the last that is still listed becomes the latest; if
  * none is, the file is removed. Nothing is written if the file is not there, can't be parsed, or does not name the
  * step. */

@@ -22,6 +22,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 	fi->fh = (uintptr_t)f;
 	fi->keep_cache = stable;
+	fi->direct_io = view_is_direct(f);
 	if (fuse_reply_open(req, fi) < 0)
 		view_close(f);
 }

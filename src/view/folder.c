@@ -1,10 +1,15 @@
 #include "view/folder.h"
 #include "base/cleanup.h"
+#include "base/io.h"
+#include "base/source.h"
+#include "directory/latest.h"
+#include "directory/state_update.h"
 #include "step/sidecar.h"
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/vfs.h>
 
 /* --- opening ------------------------------------------------------------------------------------------------- */
@@ -187,4 +192,73 @@ bool folder_is_replaced(const struct node *n, const struct listed *item, const s
 	if (n->kind == NODE_LATEST)
 		return strcmp(n->place->file, item->place.file) != 0;
 	return n->kind == NODE_STEP && !(file_id_eq(&n->id, id) && file_id_eq(&n->meta, meta));
+}
+
+/* --- the state file ----------------------------------------------------------------------------------------- */
+
+bool folder_is_aside(const struct view *v, const struct node *n)
+{
+	return n->pending && strcmp(n->place->name, v->state_name) != 0;
+}
+
+int folder_new_state(const struct view *v, struct err *e)
+{
+	int fd = memfd_create(v->state_name, MFD_CLOEXEC);
+
+	return fd < 0 ? err_sys(e, -errno, "%s", v->state_name) : fd;
+}
+
+static int open_pending(const struct node *n, bool truncate, struct err *e)
+{
+	CLEANUP(closep) int fd = fcntl(n->copy, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0 || (truncate && ftruncate(fd, 0) < 0))
+		return err_sys(e, -errno, "%s", n->place->name);
+	return TAKE(fd, -1);
+}
+
+int folder_open_state(const struct view *v, const struct node *n, bool truncate, struct err *e)
+{
+	CLEANUP(closep) int fd = -1, dir = -1;
+	CLEANUP(buf_release) struct buf text = {0};
+	int r;
+
+	if (n->pending)
+		return open_pending(n, truncate, e);
+	r = fd = folder_new_state(v, e);
+	if (r >= 0 && !truncate) {
+		r = dir = folder_open_parent(v, n, e);
+		if (r >= 0)
+			r = state_file_read(dir, n->place->file, &text, e);
+		if (r == 0)
+			r = io_write_at(fd, buf_bytes(&text), 0, e);
+	}
+	return r < 0 ? r : TAKE(fd, -1);
+}
+
+int folder_take_state(struct view *v, const struct node *folder, int fd, struct err *e)
+{
+	CLEANUP(buf_release) struct buf text = {0};
+	CLEANUP(closep) int top = -1;
+	struct err why = {0};
+	struct source src;
+	int r = source_of_fd(fd, &src, e);
+
+	if (r == 0)
+		r = source_read(&src, 0, src.size, &text, e);
+	if (r == 0)
+		r = top = folder_open(v, folder, e);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&v->committing);
+	r = state_follow(top, v->state_name, buf_bytes(&text), &why);
+	pthread_mutex_unlock(&v->committing);
+	if (r == -EINVAL) {
+		err_wrap(&why, r, "%s: what was copied there is ignored", v->state_name);
+		view_warn(v, &why);
+		return 0;
+	}
+	if (r < 0 && e)
+		*e = why;
+	return r;
 }

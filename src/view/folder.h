@@ -29,3 +29,21 @@ struct file_id folder_meta_id(const struct view *v, int dirfd, const struct step
 /* ITEM has N's kind and name. Is it another thing than N stands for: a step in other files, a link to elsewhere? */
 bool folder_is_replaced(const struct node *n, const struct listed *item, const struct file_id *id,
 			const struct file_id *meta);
+
+/* --- the state file ---
+ *
+ * Nobody writes to it through the mount. What is copied over it (cp), or beside it to be renamed to it (rsync), is a file in
+ * memory; of that only the step that it calls the latest counts. */
+
+/* A descriptor of such a file, without bytes. */
+int folder_new_state(const struct view *v, struct err *e);
+
+/* The same for N, the state file, with its bytes, or a pending one (view/node.h). TRUNCATE: without bytes. */
+int folder_open_state(const struct view *v, const struct node *n, bool truncate, struct err *e);
+
+/* Is N, a state file, one that has to be renamed first? */
+bool folder_is_aside(const struct view *v, const struct node *n);
+
+/* The step that the file FD calls the latest becomes it in FOLDER. If that can't be understood, or the step is not there, it is
+ * ignored with a warning. */
+int folder_take_state(struct view *v, const struct node *folder, int fd, struct err *e);

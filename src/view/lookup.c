@@ -65,6 +65,7 @@ static int entry_of_node(struct view *v, const struct node *n, const struct stat
 		out->fleeting = v->writable; /* who writes through it must reach the latest step */
 	} else {
 		attr_of_disk(st, &out->st);
+		out->fleeting = n->pending; /* its name soon leads to what is on disk */
 	}
 	return r < 0 ? err_set(e, r, "no memory") : 0;
 }
@@ -150,8 +151,8 @@ static const struct listed *find_item(const struct listing *l, const struct show
 	return item ? item : listing_find(l, LISTED_LATEST, name);
 }
 
-/* The node of that name in N that is there whatever is on disk: a step with a draft, or a link that waits to be renamed
- * to `latest`. NULL: none. The kernel has one reference more on it. */
+/* The node of that name in N that is there whatever is on disk: a step with a draft, or a link or file that waits to be
+ * renamed to `latest` or the state file. NULL: none. The kernel has one reference more on it. */
 static struct node *find_held(struct view *v, const struct node *n, const struct shown *shown)
 {
 	const char *name = (char *)shown->name.p;
@@ -163,6 +164,8 @@ static struct node *find_held(struct view *v, const struct node *n, const struct
 	found = node_find(&v->nodes, n, NODE_STEP, name);
 	if (!found || !found->draft)
 		found = node_find(&v->nodes, n, NODE_LATEST, name);
+	if (!found || (!found->draft && !found->pending))
+		found = node_find(&v->nodes, n, NODE_STATE, name);
 	if (found && !found->draft && !found->pending)
 		found = NULL;
 	if (found)
@@ -177,7 +180,9 @@ static int entry_of_held(struct view *v, struct node *n, struct view_entry *out,
 	struct stat st = {.st_mode = 0777};
 	int r = 0;
 
-	if (n->kind == NODE_LATEST) {
+	if (n->kind == NODE_STATE && fstat(n->copy, &st) < 0)
+		return err_sys(e, -errno, "%s", n->place->name);
+	if (n->kind == NODE_LATEST || n->kind == NODE_STATE) {
 		r = entry_of_node(v, n, &st, out, e);
 	} else if (d) {
 		r = in_draft_entry(v, n, d, NODE_ROOT_ID, NULL, out, e);
@@ -270,7 +275,7 @@ static int stat_node(struct view *v, struct node *n, struct view_entry *out, str
 	struct stat st;
 	int r = -ENOENT;
 
-	if (n->kind == NODE_STEP || n->kind == NODE_LATEST)
+	if (n->kind != NODE_FOLDER)
 		r = entry_of_held_node(v, n, out, e);
 	if (r != -ENOENT)
 		return r;
@@ -302,13 +307,15 @@ int view_getattr(struct view *v, uint64_t id, struct view_entry *out, struct err
 
 /* --- links --------------------------------------------------------------------------------------------------- */
 
-struct node *lookup_pending_link(struct view *v, const struct node *n, const char *name)
+struct node *lookup_pending(struct view *v, const struct node *n, const char *name)
 {
 	HOLD(&v->lock);
 
-	struct node *link = node_find(&v->nodes, n, NODE_LATEST, name);
+	struct node *found = node_find(&v->nodes, n, NODE_LATEST, name);
 
-	return link && link->pending ? link : NULL;
+	if (!found || !found->pending)
+		found = node_find(&v->nodes, n, NODE_STATE, name);
+	return found && found->pending ? found : NULL;
 }
 
 int view_readlink(struct view *v, uint64_t id, struct buf *out, struct err *e)

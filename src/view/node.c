@@ -252,6 +252,7 @@ static void free_node(struct node_table *t, struct node *n)
 	if (n->lock) /* there is a draft, which stays on disk */
 		closep(&n->lock->file);
 	free(n->lock);
+	closep(&n->copy);
 	snapshot_unref(n->snapshot);
 	numbers_release(n->numbers);
 	for (struct node_place *p = n->places, *before; p; p = before) {
@@ -298,6 +299,7 @@ struct node *node_new(struct node_table *t, struct node *parent, enum node_kind 
 	if (!n)
 		return NULL;
 	n->kind = kind;
+	n->copy = -1;
 	n->parent = parent;
 	n->next_dynamic = DRAFT_DYNAMIC;
 	if (add_place(n, place) < 0 || !take_slot(t, n)) {

@@ -74,7 +74,8 @@ struct node {
 	const struct step_place *_Atomic place;
 	struct node_place *places; /* the newest first */
 	bool detached;
-	bool pending; /* link: it waits to be renamed to `latest` */
+	bool pending; /* link: it waits to be renamed to `latest`; state: the same, to the state file */
+	int copy; /* state: pending; a file in memory with what was written. Else -1 */
 	/* step: st_ino of its folder, as long as the node is there; 0: not known yet. Read without a lock. */
 	_Atomic uint64_t ino;
 	struct file_id id; /* step: of its index, of V1 its first shard; others: of the file */

@@ -1,5 +1,6 @@
 #include "view/open.h"
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "view/drafts.h"
 #include "view/folder.h"
 #include "view/in_step.h"
@@ -39,11 +40,22 @@ static void opened_unref(struct opened *o)
 	free(o);
 }
 
-static int open_state(struct view *v, const struct node *n, struct opened *o, struct err *e)
+/* How a file is opened. */
+struct how {
+	bool writing, truncate;
+};
+
+static int open_state(struct view *v, const struct node *n, const struct how *how, struct opened *o,
+		      struct err *e)
 {
-	CLEANUP(closep) int dirfd = folder_open_parent(v, n, e);
+	CLEANUP(closep) int dirfd = -1;
 	struct source src;
 
+	if (how->writing || n->pending) {
+		o->fd = folder_open_state(v, n, how->truncate, e);
+		return o->fd < 0 ? o->fd : 0;
+	}
+	dirfd = folder_open_parent(v, n, e);
 	if (dirfd < 0)
 		return dirfd;
 	o->fd = source_open(dirfd, n->place->file, &src, e);
@@ -78,11 +90,6 @@ static int open_in_base(struct view *v, struct node *n, uint32_t index, struct o
 		steps_detach(v, n);
 	return r;
 }
-
-/* How a file is opened. */
-struct how {
-	bool writing, truncate;
-};
 
 /* Opens what the item of O is read from, as long as it is not a file of the draft's own. B is taken over. */
 static int open_base(struct view *v, struct opened *o, struct base_file *b, bool *stable,
@@ -149,7 +156,7 @@ static int open_id(struct view *v, struct node *n, uint64_t id, struct how how, 
 		if (!o)
 			return err_set(e, -ENOMEM, "no memory");
 		r = n->kind == NODE_STEP ? open_in_step(v, n, index, &how, o, stable, e)
-					 : open_state(v, n, o, e);
+					 : open_state(v, n, &how, o, e);
 		if (r == 0) {
 			*out = o;
 			return 0;
@@ -188,6 +195,11 @@ static void file_init(struct view_file *f, struct view *v, struct node *n, uint6
 	n->files = f;
 }
 
+bool view_is_direct(const struct view_file *f)
+{
+	return f->writing && f->node->kind == NODE_STATE && !f->node->pending;
+}
+
 void view_close(struct view_file *f)
 {
 	struct view_file **at;
@@ -218,8 +230,6 @@ static int open_any(struct view *v, uint64_t id, struct how how, struct view_fil
 		return -ELOOP;
 	if (how.writing && !v->writable)
 		return -EROFS;
-	if (how.writing && n->kind == NODE_STATE)
-		return err_set(e, -EPERM, "%s: is not written to; ckptfs keeps it", n->place->name);
 	*stable = false;
 	f = calloc(1, sizeof *f); /* before anything is truncated */
 	r = f ? open_id(v, n, id, how, &o, stable, e) : err_set(e, -ENOMEM, "no memory");
@@ -332,6 +342,9 @@ int64_t view_read(struct view_file *f, uint64_t off, size_t len, uint8_t *dst, s
 	return n < 0 ? folder_wrap(f->node->parent, (int)n, e) : n;
 }
 
+/* What is copied in place of the state file is in memory. */
+enum { MAX_STATE = 4 << 20 };
+
 /* How the bytes of an open file are changed. */
 struct change {
 	enum { WRITE, ALLOCATE, CUT } what;
@@ -344,21 +357,28 @@ static int make(const struct opened *o, const struct change *c, struct err *e)
 {
 	switch (c->what) {
 	case WRITE:
-		return draft_write(o->draft, o->item, base_of(o), c->bytes, c->off, e);
+		return o->item ? draft_write(o->draft, o->item, base_of(o), c->bytes, c->off, e)
+			       : io_write_at(o->fd, c->bytes, c->off, e);
 	case ALLOCATE:
-		return draft_allocate(o->draft, o->item, base_of(o), c->mode, c->off, c->len, e);
+		return o->item ? draft_allocate(o->draft, o->item, base_of(o), c->mode, c->off,
+						c->len, e)
+			       : -EOPNOTSUPP;
 	case CUT:
-		return draft_truncate(o->draft, o->item, base_of(o), c->len, e);
+		return o->item ? draft_truncate(o->draft, o->item, base_of(o), c->len, e)
+			       : io_truncate(o->fd, c->len, e);
 	}
 	return -EINVAL;
 }
 
 static int change(struct view_file *f, const struct change *c, struct err *e)
 {
+	uint64_t end = c->off + c->len + c->bytes.n;
 	int r = -ESTALE;
 
 	if (!f->writing)
 		return -EBADF;
+	if (f->node->kind == NODE_STATE && (end > MAX_STATE || end < c->off))
+		return err_set(e, -EINVAL, "too large for a state file");
 	atomic_store(&f->written, true); /* so it is checked when it is closed */
 	while (r == -ESTALE) {
 		struct opened *o = hold(f);
@@ -393,10 +413,25 @@ int open_truncate(struct view_file *f, uint64_t size, struct err *e)
 	return change(f, &(struct change){CUT, .len = size}, e);
 }
 
+/* F is the state file, or becomes it by being there. A shell closes it once before anything is written. */
+static int flush_state(struct view_file *f, struct opened *o, struct err *e)
+{
+	struct stat st;
+
+	if (!f->writing || folder_is_aside(f->view, f->node) ||
+	    (fstat(o->fd, &st) == 0 && !st.st_size) || !atomic_exchange(&f->written, false))
+		return 0;
+	if (f->node->pending)
+		steps_detach(f->view, f->node);
+	return folder_take_state(f->view, f->node->parent, o->fd, e);
+}
+
 int view_flush(struct view_file *f, struct err *e)
 {
 	struct opened *o = hold(f);
-	int r = o->item && f->written ? draft_check(o->draft, o->item, true, e) : 0;
+	int r = f->node->kind == NODE_STATE ? flush_state(f, o, e)
+		: o->item && f->written     ? draft_check(o->draft, o->item, true, e)
+					    : 0;
 
 	opened_unref(o);
 	return r;
@@ -516,7 +551,7 @@ static int64_t refer(struct view_file *from, uint64_t off, struct view_file *to,
 	bool stable;
 	int64_t n = 0;
 
-	if (b->writing &&
+	if (b->item && b->writing &&
 	    source_of(from->view, from->node, a, node_index(from->node, from->id), &source)) {
 		n = draft_refer(b->draft, b->item, &source, off, len, e);
 		step_unref(source.step);

@@ -218,6 +218,50 @@ int view_symlink(struct view *v, uint64_t parent, const char *name, const char *
 	return r;
 }
 
+/* --- the state file ----------------------------------------------------------------------------------------- */
+
+/* rsync copies to a file beside it, whose name begins like this. */
+static bool is_beside(const struct view *v, const char *name)
+{
+	size_t n = strlen(v->state_name);
+
+	return name[0] == '.' && !strncmp(name + 1, v->state_name, n) && name[n + 1] == '.';
+}
+
+int step_folder_create(struct view *v, struct node *folder, const char *name,
+		       const struct draft_owner *maker, struct view_entry *out, struct err *e)
+{
+	struct step_place place = {.name = (char *)name, .file = (char *)name};
+	struct node *n;
+	int fd, r = lookup_in_folder(v, folder, name, out, e);
+
+	if (r == 0)
+		view_forget(v, out->id, 1);
+	if (r != -ENOENT)
+		return r == 0 ? -EEXIST : r;
+	if (strcmp(name, v->state_name) != 0 && !is_beside(v, name))
+		return err_set(e, -EPERM, "%s: files are made in the folders of steps", name);
+	fd = folder_new_state(v, e);
+	if (fd < 0)
+		return fd;
+	if (fchown(fd, maker->uid, maker->gid) < 0 || fchmod(fd, maker->mode & 0666) < 0)
+		r = err_sys(e, -errno, "%s", name);
+	pthread_mutex_lock(&v->lock);
+	n = r == -ENOENT ? node_new(&v->nodes, folder, NODE_STATE, &place) : NULL;
+	if (n) {
+		n->pending = true;
+		n->copy = TAKE(fd, -1);
+		n->lookups++; /* a reference for this function */
+	}
+	pthread_mutex_unlock(&v->lock);
+	closep(&fd);
+	if (!n)
+		return r == -ENOENT ? err_set(e, -ENOMEM, "no memory") : r;
+	r = lookup_in_folder(v, folder, name, out, e);
+	view_forget(v, node_id(n, NODE_ROOT_ID), 1);
+	return r;
+}
+
 /* --- renaming ---------------------------------------------------------------------------------------------- */
 
 /* Renames a step that is nothing but its draft. */
@@ -305,7 +349,8 @@ static int rename_step(struct view *v, struct node *folder, const char *from, co
 int step_folder_rename(struct view *v, struct node *a, const char *from, struct node *b,
 		       const char *to, unsigned flags, struct buf *changes, struct err *e)
 {
-	struct node *link = lookup_pending_link(v, a, from);
+	struct node *link = lookup_pending(v, a, from);
+	const char *becomes = link && link->kind == NODE_STATE ? v->state_name : LATEST_NAME;
 	int r;
 
 	if (!v->writable)
@@ -316,11 +361,12 @@ int step_folder_rename(struct view *v, struct node *a, const char *from, struct 
 		return flags & ~(unsigned)RENAME_NOREPLACE
 			       ? -EINVAL
 			       : rename_step(v, a, from, to, changes, e);
-	if (strcmp(to, LATEST_NAME) != 0 || flags & RENAME_EXCHANGE)
+	if (strcmp(to, becomes) != 0 || flags & RENAME_EXCHANGE)
 		return -EPERM;
 	if (buf_reserve(changes, sizeof(struct view_change)) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	r = point(v, a, link->place->file, e);
+	r = link->kind == NODE_STATE ? folder_take_state(v, a, link->copy, e)
+				     : point(v, a, link->place->file, e);
 	if (r == 0) {
 		steps_detach(v, link);
 		r = view_add_change(changes, node_id(a, NODE_ROOT_ID), to);

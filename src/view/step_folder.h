@@ -7,5 +7,11 @@ int step_folder_mkdir(struct view *v, struct node *folder, const char *name,
 		      const struct draft_owner *maker, struct view_entry *out, struct err *e);
 int step_folder_rmdir(struct view *v, struct node *folder, const char *name, struct buf *changes,
 		      struct err *e);
+
+/* OUT is for the new file NAME, of which the state file is to be made (view/folder.h). -EPERM: no file of that name is made in
+ * a folder of steps. */
+int step_folder_create(struct view *v, struct node *folder, const char *name,
+		       const struct draft_owner *maker, struct view_entry *out, struct err *e);
+
 int step_folder_rename(struct view *v, struct node *a, const char *from, struct node *b,
 		       const char *to, unsigned flags, struct buf *changes, struct err *e);

@@ -89,6 +89,23 @@ static int create(struct view *v, const struct attempt *a, uint64_t parent, cons
 	return r;
 }
 
+/* In a folder of steps: what is copied back in place of the state file. */
+static int create_state(struct view *v, struct node *folder, const char *name,
+			const struct draft_owner *owner, struct view_entry *entry,
+			struct view_file **out, struct err *e)
+{
+	int r = step_folder_create(v, folder, name, owner, entry, e);
+
+	if (r < 0 || !out)
+		return r;
+	r = view_open_to_write(v, entry->id, false, out, e);
+	if (r < 0) {
+		steps_detach(v, view_node(v, entry->id));
+		view_forget(v, entry->id, 1);
+	}
+	return r;
+}
+
 int view_create(struct view *v, uint64_t parent, const char *name, const struct draft_owner *owner,
 		struct view_entry *entry, struct view_file **out, struct err *e)
 {
@@ -96,11 +113,11 @@ int view_create(struct view *v, uint64_t parent, const char *name, const struct 
 	struct attempt a = {0};
 	int r;
 
+	if (n && n->kind == NODE_FOLDER)
+		return v->writable ? create_state(v, n, name, owner, entry, out, e) : -EROFS;
 	while (is_to_be_tried(&a, v, parent, &r, e))
 		r = create(v, &a, parent, name, owner, entry, out, e);
-	return r == -EPERM && n && n->kind != NODE_STEP
-		       ? err_set(e, r, "%s: files are made in the folders of steps", name)
-		       : r;
+	return r;
 }
 
 /* --- in a step --------------------------------------------------------------------------------------------- */
@@ -144,11 +161,11 @@ int view_unlink(struct view *v, uint64_t parent, const char *name, struct err *e
 	int r;
 
 	if (n && n->kind == NODE_FOLDER) {
-		struct node *link = lookup_pending_link(v, n, name);
+		struct node *pending = lookup_pending(v, n, name);
 
-		if (!link)
+		if (!pending)
 			return v->writable ? -EPERM : -EROFS;
-		steps_detach(v, link);
+		steps_detach(v, pending);
 		return 0;
 	}
 	while (is_to_be_tried(&a, v, parent, &r, e))
@@ -227,10 +244,17 @@ static int set_size(struct view *v, uint64_t id, struct view_file *f, uint64_t s
 	return r;
 }
 
-/* What is not in a step: times are accepted and not kept, for rsync and cp -a set them. */
-static int check_outside(unsigned valid)
+/* N is not in a step: times are accepted and not kept, for rsync and cp -a set them; of the state file all is. */
+static int set_outside(const struct node *n, struct view_file *f, unsigned valid, uint64_t size,
+		       struct err *e)
 {
-	return valid & ~(unsigned)(DRAFT_MTIME | DRAFT_MTIME_NOW) ? -EPERM : 0;
+	unsigned times = DRAFT_MTIME | DRAFT_MTIME_NOW;
+
+	if (n->kind != NODE_STATE)
+		return valid & ~times ? -EPERM : 0;
+	if (!(valid & VIEW_SIZE))
+		return 0;
+	return f && f->writing ? open_truncate(f, size, e) : -EPERM;
 }
 
 /* Only a file of the draft's own can have other attributes. For others they are accepted and not kept, since rsync and
@@ -258,7 +282,7 @@ int view_setattr(struct view *v, uint64_t id, struct view_file *f, unsigned vali
 	if (!v->writable)
 		return -EROFS;
 	if (n->kind != NODE_STEP)
-		r = check_outside(valid);
+		r = set_outside(n, f, valid, (uint64_t)st->st_size, e);
 	else if (valid & VIEW_SIZE)
 		r = set_size(v, id, f, (uint64_t)st->st_size, e);
 	if (r == 0 && n->kind == NODE_STEP && valid & ~(unsigned)VIEW_SIZE)
