@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""make.py DIRECTORY: writes DIRECTORY/deep-scopes with TensorFlow: two steps whose variables lie up to twelve scopes deep, as those of
-BERT and tensor2tensor do, each with Adam's slots."""
+"""make.py DIRECTORY: writes with TensorFlow DIRECTORY/deep-scopes: two steps whose variables lie up to twelve scopes deep, as those of
+BERT and tensor2tensor do, each with Adam's slots; and DIRECTORY/gpu-device: a step whose graph has its variable on the fourth GPU."""
 import os
 import sys
 
@@ -21,8 +21,9 @@ VARIABLES = {
 }
 
 
-def main():
+def deep_scopes():
     directory = os.path.join(sys.argv[1], "deep-scopes")
+    os.makedirs(directory)
     rng = np.random.default_rng(11)
     with tf.Graph().as_default(), tf1.Session() as session:
         tf1.set_random_seed(11)
@@ -38,4 +39,15 @@ def main():
             saver.save(session, os.path.join(directory, "model.ckpt"), global_step=number)
 
 
-main()
+def gpu_device():
+    directory = os.path.join(sys.argv[1], "gpu-device")
+    os.makedirs(directory)
+    with tf.Graph().as_default(), tf1.Session(config=tf1.ConfigProto(allow_soft_placement=True)) as session:
+        with tf.device("/device:GPU:3"):
+            tf1.get_variable("w", [3], use_resource=False)
+        session.run(tf1.global_variables_initializer())
+        tf1.train.Saver(save_relative_paths=True).save(session, os.path.join(directory, "m"), global_step=1)
+
+
+deep_scopes()
+gpu_device()
