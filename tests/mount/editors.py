@@ -1,6 +1,6 @@
 """editors.py nano FILE OLD NEW: nano, on a terminal of its own, replaces OLD by NEW everywhere, saves FILE with a backup, and ends.
-editors.py emacs FILE OLD NEW: the same by the system calls of emacs 28 with its defaults, seen with strace(1). The package is
-too large to be installed for this. It tries to lock FILE by a symbolic link, and makes do with a file; it saves by itself as
+editors.py emacs FILE OLD NEW: the same by the steps that emacs 28 takes with its defaults. They are written down from its
+manual, not recorded: the package is too large to be installed for this. It tries to lock FILE by a symbolic link, and makes do with a file; it saves by itself as
 #FILE#; it renames FILE to FILE~, and writes it anew."""
 import os
 import pty
