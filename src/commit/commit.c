@@ -3,6 +3,7 @@
 #include "commit/freeze.h"
 #include "commit/graph.h"
 #include "commit/held.h"
+#include "commit/noted.h"
 #include "commit/pack.h"
 #include "commit/publish.h"
 #include "commit/record.h"
@@ -37,6 +38,18 @@ static int freeze_draft(struct plan *p, bool sealed, struct err *e)
 	return r;
 }
 
+/* What was published of the draft is there: that is what P is compared with. Else it is the base. */
+static int find_result(struct plan *p, enum commit_result *result, struct err *e)
+{
+	int same = p->last ? noted_is_plan(p, e) : plan_is_base(p);
+
+	*result = same && p->last ? COMMIT_SAME
+		  : same          ? COMMIT_NOTHING
+		  : plan_n(p)     ? COMMIT_DONE
+				  : COMMIT_WAITS;
+	return same < 0 ? same : 0;
+}
+
 /* Writes in DR/commit what P is to become. */
 static int build(struct plan *p, enum commit_result *result, struct err *e)
 {
@@ -50,11 +63,10 @@ static int build(struct plan *p, enum commit_result *result, struct err *e)
 		r = pack_meta(p, e);
 	if (r == 0)
 		r = held_check(p, e);
-	if (r < 0)
+	if (r == 0)
+		r = find_result(p, result, e);
+	if (r < 0 || *result != COMMIT_DONE)
 		return r;
-	*result = plan_is_base(p) ? COMMIT_NOTHING : plan_n(p) ? COMMIT_DONE : COMMIT_WAITS;
-	if (*result != COMMIT_DONE)
-		return 0;
 	shards_choose(p);
 	return pack_step(p, e);
 }
@@ -79,6 +91,7 @@ static bool seal(struct plan *p)
 static int freeze_and_build(struct plan *p, enum commit_result *result, struct err *e)
 {
 	for (unsigned tries = 1;; tries++) {
+		struct step *last = p->last;
 		int r = freeze_draft(p, tries == TRIES, e);
 
 		if (r < 0)
@@ -88,6 +101,7 @@ static int freeze_and_build(struct plan *p, enum commit_result *result, struct e
 			return r;
 		plan_release(p);
 		plan_init(p, p->d, p->c);
+		p->last = last;
 	}
 }
 
@@ -103,8 +117,7 @@ static void forget(struct draft *d)
 static int note_in_state(struct act *a, const char *name, struct err *e)
 {
 	const struct plan *p = &a->plan;
-	const char *base = p->d->has_base ? p->d->name : NULL;
-	int r = publish_in_state(p->d->fd, p->d->top, p->c->state_name, base, name, e);
+	int r = publish_in_state(p->d->fd, p->d->top, p->c->state_name, p->d->name, name, e);
 
 	a->in_state = r == 0;
 	return r;
@@ -114,8 +127,10 @@ static int note_in_state(struct act *a, const char *name, struct err *e)
 static int make_step(struct act *a, struct err *e)
 {
 	struct plan *p = &a->plan;
-	int r = freeze_and_build(p, &a->done->result, e), noted;
+	int r = noted_open(p->d->fd, p->d->top, p->d->mode, &p->last, e), noted;
 
+	if (r >= 0)
+		r = freeze_and_build(p, &a->done->result, e);
 	if (r == 0 && a->done->result == COMMIT_DONE)
 		r = publish(p, &a->done->name, e);
 	if (!p->published) {
@@ -145,7 +160,29 @@ enum fate {
 	FATE_STAYS,
 	FATE_ENDS,
 	FATE_GOES_ON, /* with the files that are open for writing */
+	FATE_GOES_ON_WHOLE,
 };
+
+/* What becomes of it if the commit is done, or there was nothing to do. */
+static enum fate fate_of_done(const struct act *a)
+{
+	const struct draft *d = a->plan.d;
+
+	if (a->plan.goes_on)
+		return FATE_GOES_ON_WHOLE;
+	switch (a->done->result) {
+	case COMMIT_NOTHING:
+	case COMMIT_SAME:
+		return d->writers ? FATE_STAYS : FATE_ENDS;
+	case COMMIT_DONE:
+		return d->writers && d->has_base ? FATE_GOES_ON : FATE_ENDS;
+	case COMMIT_WAITS:
+	case COMMIT_LATE:
+	case COMMIT_SHARED:
+		break;
+	}
+	return FATE_STAYS;
+}
 
 /* R is what has come of the commit. Until the state file names the step, the draft stays, and nothing can be
  * changed in it. No more files are opened for writing meanwhile. */
@@ -160,11 +197,9 @@ static enum fate decide(struct act *a, int r)
 		d->published = TAKE(p->name, NULL);
 		d->born = !d->has_base;
 	}
-	if (a->in_state)
-		fate = d->writers && d->has_base ? FATE_GOES_ON : FATE_ENDS;
-	else if (r == 0 && a->done->result == COMMIT_NOTHING)
-		fate = d->writers ? FATE_STAYS : FATE_ENDS;
-	if (fate != FATE_STAYS && p->c->watch)
+	if (a->in_state || (r == 0 && !d->published))
+		fate = fate_of_done(a);
+	if ((fate == FATE_ENDS || fate == FATE_GOES_ON) && p->c->watch)
 		p->c->watch->ending(p->c->watch->arg, d);
 	pthread_mutex_unlock(&d->lock);
 	return fate;
@@ -180,14 +215,32 @@ static void settle_locked(struct act *a, enum fate fate, const char *old)
 		atomic_store(&d->ended, true);
 	} else if (fate == FATE_GOES_ON) {
 		draft_go_on(d);
+	} else if (fate == FATE_GOES_ON_WHOLE && d->published) {
+		draft_note_published(d);
 	}
 	if (fate != FATE_STAYS) {
 		free(d->published);
 		d->published = NULL;
-		if (a->plan.c->watch)
-			a->plan.c->watch->shows_base(a->plan.c->watch->arg, d);
 	}
+	if ((fate == FATE_ENDS || fate == FATE_GOES_ON) && a->plan.c->watch)
+		a->plan.c->watch->shows_base(a->plan.c->watch->arg, d);
 	a->done->ended = d->ended;
+}
+
+/* What has to be on disk for FATE, when the commit is done. OLD as above. */
+static int settle_on_disk(struct act *a, enum fate fate, char old[DRAFTS_OLD_SIZE], struct err *e)
+{
+	struct draft *d = a->plan.d;
+	int r = 0;
+
+	if (fate == FATE_ENDS)
+		return drafts_retire(d->top, d->folder, old, e);
+	if (fate == FATE_GOES_ON_WHOLE && d->published) {
+		r = noted_make(d->fd, d->top, d->published, e);
+		if (r == 0)
+			r = record_forget(d->fd, e);
+	}
+	return r;
 }
 
 /* R is what has come of the commit, WHY of what failed. */
@@ -196,17 +249,16 @@ static int settle(struct act *a, int r, struct err *why)
 	struct draft *d = a->plan.d;
 	enum fate fate = decide(a, r);
 	char old[DRAFTS_OLD_SIZE] = "";
-	int retired = 0;
+	int settled = settle_on_disk(a, fate, old, r < 0 ? NULL : why);
 
-	if (fate == FATE_ENDS) {
-		retired = drafts_retire(d->top, d->folder, old, r < 0 ? NULL : why);
-		fate = retired < 0 ? FATE_STAYS : fate;
-	}
-	r = r < 0 ? r : retired;
+	fate = settled < 0 ? FATE_STAYS : fate;
+	r = r < 0 ? r : settled;
 	pthread_mutex_lock(&d->lock);
 	settle_locked(a, fate, old);
 	draft_note_result(d, r, why); /* what failed on the way did no harm */
-	draft_end_commit(d, r);
+	if (r == 0 && a->plan.c->goes_on)
+		d->seen_to = d->changes;
+	draft_end_commit(d, r == 0 && !a->plan.goes_on);
 	pthread_mutex_unlock(&d->lock);
 	return r;
 }
@@ -228,6 +280,7 @@ int commit(struct draft *d, const struct commit_config *c, struct commit_done *d
 	plan_init(&a.plan, d, c);
 	r = d->published ? finish_step(&a, d->published, &why) : make_step(&a, &why);
 	r = settle(&a, r, &why);
+	step_unref(a.plan.last);
 	plan_release(&a.plan);
 	if (r < 0 && e)
 		*e = why;

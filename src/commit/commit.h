@@ -6,12 +6,12 @@
  *   1. DR/commit/packed        small tensors, one behind the other; synced
  *      DR/tree/…               large ones that become shards as they are; synced
  *      DR/commit/meta, index   synced
- *   2. DR/commit/name -> P     from here on there is a commit that can be found
+ *   2. DR/commit/name -> P     from here on there is a commit that can be found; before it, DR/commit/goes-on, if the draft does
  *   3. CK/P.data-…, CK/P.meta  links to shards of the base, to DR/tree/… and to DR/commit/packed, none of which takes the place
  *                              of another file; CK synced
  *   4. CK/P.index              a link to DR/commit/index: the commit point; CK synced
- *   5. CK/checkpoint           replaced, if it calls the base the latest
- *   6. DR                      removed
+ *   5. CK/checkpoint           replaced, if it calls the base the latest, or what the draft was published as before
+ *   6. DR                      removed; or if it goes on, DR/published is a link to the index, and DR/commit removed
  *
  * A crash before 4 leaves the draft as it was, and at most links that recovery (commit/recover.h) takes away
  * again; from 4 on it leaves the new step, and recovery does 5 and 6. A failure before 5 takes back what was
@@ -31,11 +31,13 @@ struct commit_config {
 	const struct commit_other *others; /* [n_others] */
 	size_t n_others;
 	const struct draft_watch *watch; /* for the caller; or NULL */
+	bool goes_on; /* a draft over a base goes on as a whole, whatever becomes of the commit */
 	double compact; /* dead bytes among those that a step keeps alive, above which they are left behind */
 };
 
 enum commit_result {
-	COMMIT_NOTHING, /* the draft is as its base, and was discarded */
+	COMMIT_NOTHING, /* the draft is as its base */
+	COMMIT_SAME, /* it is as it was published last, and that step is there */
 	COMMIT_LATE, /* somebody else has ended it meanwhile, with all that it had */
 	COMMIT_SHARED, /* somebody else has committed it meanwhile, with all that it had, and it goes on */
 	COMMIT_WAITS, /* it has no variables yet */
@@ -50,7 +52,8 @@ struct commit_done {
 	struct rescue rescue; /* what recognises it, if it has a base */
 };
 
-/* Commits D, which has then ended, unless files of it are open for writing: these stay, and it goes on. What is left on
+/* Commits D, which has then ended, unless files of it are open for writing: these stay, and it goes on. With C->goes_on
+ * all of it stays, over the same base, and DR/published notes what it was published as (commit/noted.h). What is left on
  * disk of one that has ended (DONE->ended) draft_sweep removes, when others have gone on to the step.
  * -EINVAL: something in it was refused; or of the calls that failed: then the draft is as it was, and why is
  * noted in it. */

@@ -94,7 +94,7 @@ int freeze(struct plan *p, struct err *e)
 {
 	struct draft *d = p->d;
 	struct draft_glance g;
-	int r = draft_can_go_on(d, e);
+	int r = p->goes_on ? 0 : draft_can_go_on(d, e);
 
 	if (r == 0)
 		r = check_scratch(d, e);
@@ -130,5 +130,6 @@ bool freeze_holds(const struct plan *p)
 	const struct draft *d = p->d;
 
 	return d->changes == p->changes &&
-	       (!d->writers || (!is_own_in_use(p) && draft_can_go_on(d, NULL) == 0));
+	       (!d->writers ||
+		(!is_own_in_use(p) && (p->goes_on || draft_can_go_on(d, NULL) == 0)));
 }

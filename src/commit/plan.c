@@ -10,7 +10,13 @@
 
 void plan_init(struct plan *p, struct draft *d, const struct commit_config *c)
 {
-	*p = (struct plan){.d = d, .c = c, .dir = -1, .fd = -1, .packed = -1, .index_fd = -1};
+	*p = (struct plan){.d = d,
+			   .c = c,
+			   .goes_on = c->goes_on && d->has_base,
+			   .dir = -1,
+			   .fd = -1,
+			   .packed = -1,
+			   .index_fd = -1};
 }
 
 static void release_items(struct plan *p)
@@ -100,21 +106,6 @@ static int check_kept(struct plan *p, const struct want *w, struct err *e)
 
 /* --- kept or written --------------------------------------------------------------------------------------- */
 
-static bool is_same_layout(const struct step *a, const struct var *x, const struct step *b,
-			   const struct var *y)
-{
-	if (x->kind != VAR_SLICED || y->kind != VAR_SLICED)
-		return x->kind == y->kind;
-	if (x->n_parts != y->n_parts || x->rank != y->rank)
-		return false;
-	for (uint32_t i = 0; i < x->n_parts; i++)
-		if (memcmp(a->dims + a->parts[x->aux + i].extents,
-			   b->dims + b->parts[y->aux + i].extents,
-			   2 * x->rank * sizeof *a->dims) != 0)
-			return false;
-	return true;
-}
-
 /* V1 has every variable in slices, most in one. */
 static bool has_slices(const struct var *v)
 {
@@ -143,7 +134,7 @@ static void decide_reference(const struct plan *p, struct want *w)
 		return;
 	o = p->pins[w->expect_pin].step;
 	over = &o->vars[w->expect_var];
-	if (over->kind != VAR_BAD && !is_same_layout(s, v, o, over)) {
+	if (over->kind != VAR_BAD && !layout_is_same(s, v, o, over)) {
 		w->store = true;
 		w->pin = w->expect_pin;
 		w->var = w->expect_var;

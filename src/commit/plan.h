@@ -67,6 +67,9 @@ struct old_step {
 struct plan {
 	struct draft *d;
 	const struct commit_config *c;
+	bool goes_on; /* the draft, as a whole */
+	struct step
+		*last; /* what it was published as before, and is there; or NULL. The caller's */
 	uint64_t changes; /* of the draft, when it was frozen */
 	struct pin
 		*pins; /* [n_pins]: copies, each good as long as the draft. The base is the first */

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/io.h"
+#include "commit/noted.h"
 #include "commit/record.h"
 #include "directory/family.h"
 #include "directory/listing.h"
@@ -231,7 +232,7 @@ static int sync_or_undo(struct plan *p, const struct step_place *to, struct err 
 static int link_step(struct linking *k, const char *name, struct err *e)
 {
 	struct plan *p = k->p;
-	int r = record_name(p->fd, name, e);
+	int r = record_name(p->fd, name, p->goes_on, e);
 
 	if (r == 0)
 		r = link_all(k, e);
@@ -294,12 +295,33 @@ int publish(struct plan *p, struct buf *name, struct err *e)
 	return r;
 }
 
+/* Has the draft a base? 1, 0, or why that can't be known. */
+static int has_base(int draft, struct err *e)
+{
+	struct stat st;
+
+	if (fstatat(draft, "base", &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 1;
+	return errno == ENOENT ? 0 : err_sys(e, -errno, "base");
+}
+
+static int add_to_state(int draft, int top, const char *state_name, const char *base,
+			const char *name, struct err *e)
+{
+	CLEANUP(step_place_release) struct step_place last = {0};
+	const struct step_place place = {.name = (char *)name, .format = STEP_V2};
+	int r = noted_find(draft, top, &last, e);
+	const char *const after[] = {base, last.name, NULL};
+
+	return r < 0 ? r : state_add(draft, top, state_name, after, &place, e);
+}
+
 int publish_in_state(int draft, int top, const char *state_name, const char *base, const char *name,
 		     struct err *e)
 {
-	const struct step_place place = {.name = (char *)name, .format = STEP_V2};
-	const char *const after[] = {base, NULL};
-	int r = base ? state_add(draft, top, state_name, after, &place, e) : 0;
+	int r = has_base(draft, e);
 
+	if (r == 1)
+		r = add_to_state(draft, top, state_name, base, name, e);
 	return r < 0 ? err_wrap(e, r, "%s is committed, but not noted", name) : 0;
 }

@@ -7,7 +7,8 @@
  * whether it is there. If it fails the links are taken back. */
 int publish(struct plan *p, struct buf *name, struct err *e);
 
-/* Calls the step NAME, which is published, the latest in the state file, if that is BASE so far. BASE NULL: it is a step
- * of a person's own, of which a trainer must know nothing. DRAFT: the draft's folder, in which the new file is made. */
+/* Calls the step NAME, which is published, the latest in the state file, if that is BASE so far, or what the draft was
+ * published as before (commit/noted.h). A draft without a base is a person's own step, of which a trainer must know nothing.
+ * DRAFT: the draft's folder, in which the new file is made. */
 int publish_in_state(int draft, int top, const char *state_name, const char *base, const char *name,
 		     struct err *e);

@@ -11,10 +11,12 @@
 
 /* --- the name ---------------------------------------------------------------------------------------------- */
 
-int record_name(int fd, const char *name, struct err *e)
+int record_name(int fd, const char *name, bool goes_on, struct err *e)
 {
 	int r = io_remove_all(fd, "name", e);
 
+	if (r == 0 && goes_on)
+		r = io_mark(fd, "goes-on", e);
 	return r < 0 ? r : step_link_make(name, fd, "name", e);
 }
 
@@ -25,6 +27,13 @@ int record_read_name(int draft, char name[NAME_MAX + 1], struct err *e)
 	if (r < 0)
 		return r == -ENOENT ? 0 : err_sys(e, r, "commit/name");
 	return 1;
+}
+
+int record_goes_on(int draft, struct err *e)
+{
+	if (faccessat(draft, "commit/goes-on", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 1;
+	return errno == ENOENT ? 0 : err_sys(e, -errno, "commit/goes-on");
 }
 
 int record_is_published(int top, int draft, const char *name, struct err *e)

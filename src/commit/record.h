@@ -8,8 +8,12 @@
 /* Takes back what an earlier commit left, and makes DR/commit, empty: its descriptor; or what the calls return. */
 int record_begin(int top, int draft, struct err *e);
 
-/* Notes in DR/commit, which FD is, that the step is to be called NAME, in place of what was noted before. */
-int record_name(int fd, const char *name, struct err *e);
+/* Notes in DR/commit, which FD is, that the step is to be called NAME, in place of what was noted before. GOES_ON: and that
+ * the draft then goes on as a whole. */
+int record_name(int fd, const char *name, bool goes_on, struct err *e);
+
+/* Whether that is noted of the commit under way: 1, 0, or why that can't be known. */
+int record_goes_on(int draft, struct err *e);
 
 /* The file OWN in DR/commit, which FD is, is moved to NAME in TOP, where there are no hard links. A stamp in
  * DR/commit/moved tells afterwards whose NAME is. -EEXIST; or what the calls return. */

@@ -1,13 +1,13 @@
 #include "commit/recover.h"
 #include "base/cleanup.h"
 #include "base/dir.h"
+#include "commit/noted.h"
 #include "commit/publish.h"
 #include "commit/record.h"
 #include "directory/drafts_list.h"
 #include "directory/placed.h"
 #include "directory/step_files.h"
 #include "draft/draft_state.h"
-#include <fcntl.h>
 
 /* --- one draft --------------------------------------------------------------------------------------------- */
 
@@ -47,38 +47,38 @@ static void take_up(const struct context *x, const char *folder, const char *pre
 	x->r->found(x->r->arg, d);
 }
 
-/* Has the draft a base? 1, 0, or why that can't be known. */
-static int has_base(int draft, struct err *e)
+/* The step NAME is noted with the draft, which goes on. */
+static int note_published(const struct context *x, int draft, const char *name, struct err *e)
 {
-	struct stat st;
+	int r = noted_make(draft, x->c->top, name, e);
 
-	if (fstatat(draft, "base", &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return 1;
-	return errno == ENOENT ? 0 : err_sys(e, -errno, "base");
+	return r < 0 ? r : record_forget(draft, e);
 }
 
-/* The draft's step NAME is there already: what is left is the state file, and to remove the draft. If that can't be done
- * PUBLISHED gets NAME. As resume. */
+/* The draft's step NAME is there already: what is left is the state file, and to remove the draft, or to note the step if
+ * the draft goes on. If that can't be done PUBLISHED gets NAME. As resume. */
 static int end_committed(const struct context *x, int draft, const char *folder, const char *prefix,
 			 const char *name, char **published)
 {
 	char old[DRAFTS_OLD_SIZE];
 	struct err why = {0};
 	bool retired = false;
-	int r = has_base(draft, &why);
+	int goes_on = record_goes_on(draft, &why);
+	int r = goes_on < 0 ? goes_on
+			    : publish_in_state(draft, x->c->top, x->commit->state_name, prefix,
+					       name, &why);
 
-	if (r >= 0)
-		r = publish_in_state(draft, x->c->top, x->commit->state_name, r ? prefix : NULL,
-				     name, &why);
-	if (r == 0) {
+	if (r == 0 && goes_on)
+		r = note_published(x, draft, name, &why);
+	else if (r == 0) {
 		r = drafts_retire(x->c->top, folder, old, &why);
 		retired = r == 0;
 	}
-	if (r == 0)
+	if (r == 0 && !goes_on)
 		r = drafts_sweep(x->c->top, old, &why);
 	if (r == 0) {
 		say(x, "%s: a commit of %s that was interrupted is finished", name, prefix);
-		return 1;
+		return !goes_on;
 	}
 	say(x, "%s: its commit was interrupted, and can't be finished yet: %s", name, why.text);
 	if (retired)

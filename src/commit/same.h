@@ -12,3 +12,7 @@ int content_is_same(const struct plan *p, struct want *w, const struct npy *npy,
  * however many steps there are to compare with. Mostly it is known. Of reading. */
 int want_crc(const struct plan *p, struct want *w, const struct npy *npy, const struct written *f,
 	     struct err *e);
+
+/* Are X of A and Y of B stored in the same way: whole, or in the same slices? */
+bool layout_is_same(const struct step *a, const struct var *x, const struct step *b,
+		    const struct var *y);

@@ -18,17 +18,23 @@ static bool is_changed(const struct draft *d, const struct draft_item *i)
 
 uint32_t draft_count(struct draft *d)
 {
+	CLEANUP(buf_release) struct buf replaced = {0};
 	struct draft_walk w = {.changed_only = true};
 	struct draft_item *i;
 	uint32_t changed = 0;
-	int64_t kept;
+	int64_t kept = 0;
 
 	HOLD(&d->lock);
 	w.below = d->root;
-	while ((i = draft_walk(d, &w)))
-		changed += is_changed(d, i);
+	while ((i = draft_walk(d, &w))) {
+		if (!is_changed(d, i))
+			continue;
+		changed++;
+		if (kept == 0 && d->has_base && draft_is_variable(i))
+			kept = overlay_add_replaced(d, i, &replaced);
+	}
 	draft_walk_end(&w);
-	kept = d->has_base ? overlay_count_kept(d) : -1;
+	kept = d->has_base && kept == 0 ? overlay_count_kept(d, &replaced) : -1;
 	if (kept >= 0)
 		changed += d->tree->n_files - (uint32_t)kept;
 	return changed;
@@ -66,13 +72,26 @@ static bool is_hopeless(const struct draft *d)
 	return d->failure.code == -EINVAL && d->failed_at == d->changes;
 }
 
+/* A new step may have what no step can have: empty folders, and files of tools. */
+static bool is_whole(struct draft *d)
+{
+	for (struct draft_item *i = d->root; !d->has_base && (i = items_next(d->root, i));)
+		if (i->what == DRAFT_DIR
+			    ? !i->first
+			    : !draft_is_variable(i) &&
+				      (i->parent != d->root || text_kind_of(i->name) == N_TEXTS))
+			return false;
+	return true;
+}
+
 bool draft_is_due(struct draft *d, int64_t ms, int64_t *wait)
 {
 	bool due = false;
 
 	HOLD(&d->lock);
 	*wait = -1;
-	if (!d->ended && !d->writers && !is_hopeless(d)) {
+	if (!d->ended && !d->writers && d->seen_to != d->changes && !is_hopeless(d) &&
+	    is_whole(d)) {
 		int64_t at = d->changed_at + ms;
 
 		if (d->failure.code && d->retry_at > at)
@@ -103,7 +122,7 @@ int draft_why(struct draft *d, struct buf *out)
 bool draft_is_rest(struct draft *d)
 {
 	HOLD(&d->lock);
-	return !d->ended && d->writers && !d->failure.code;
+	return !d->ended && !d->failure.code && (d->writers || (!d->has_base && !d->root->first));
 }
 
 /* --- what is in it ------------------------------------------------------------------------------------------- */

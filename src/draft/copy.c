@@ -203,5 +203,7 @@ int draft_need_bytes(struct draft *d, struct draft_item *i, const struct draft_b
 
 	if (r == 0 && i->what != DRAFT_STAGED)
 		r = copy_up(d, i, base, e);
-	return r == 0 ? draft_item_open(d, i, e) : r;
+	if (r == 0)
+		r = draft_item_open(d, i, e);
+	return r == 0 ? draft_make_private(d, i, false, e) : r;
 }

@@ -12,6 +12,7 @@
  *         tree/fc/                       a folder; what the base has in a folder of the same path shows through
  *         tree/.gone/dense               what the base has here under this name does not show through
  *         commit/…                       a commit under way (commit/commit.h)
+ *         published                      what the draft was published as last, if it went on (commit/noted.h)
  *
  * Rules that make each change one step on disk, so that a crash leaves the state before it or after it:
  *   1. A mark in .gone says nothing of what lies in `tree` under that name, so it can be made before that is taken away.
@@ -129,9 +130,10 @@ int draft_rename_step(struct draft *d, const char *name, struct err *e);
 /* How many variables differ from the base. */
 uint32_t draft_count(struct draft *d);
 
-/* Whether nothing was changed for MS, nothing is open for writing, and a commit that failed is worth another
- * try: what was refused when it was changed, what the disk refused after 1, 2, 4 … 60 seconds. WAIT: how many
- * ms until that can be so; -1: not before a change. */
+/* Whether there are changes that no such commit has seen to, nothing was changed for MS, nothing is open for writing, and a
+ * commit that failed is worth another try: what was refused when it was changed, what the disk refused after 1, 2, 4 … 60
+ * seconds. A new step is not due while it has what no step can have, as an empty folder: it would be gone. WAIT: how many ms
+ * until that can be so; -1: not before a change. */
 bool draft_is_due(struct draft *d, int64_t ms, int64_t *wait);
 
 /* Whether WHY was not told before; it is from now on. */
@@ -140,7 +142,8 @@ bool draft_is_news(struct draft *d, const struct err *why);
 /* Why it can't be committed, a sentence for each file, into OUT. */
 int draft_why(struct draft *d, struct buf *out);
 
-/* Are files open for writing, after a commit of all that was written? */
+/* Is nothing in it that is not committed: files are open for writing after a commit of all that was written, or it is a new
+ * step into which nobody has put anything? */
 bool draft_is_rest(struct draft *d);
 
 /* What the kernel must forget when D ends: NAME in the folder INDEX; with NAME NULL the attributes and bytes of INDEX, or a
@@ -266,6 +269,8 @@ int draft_allocate(struct draft *d, struct draft_item *i, const struct draft_bas
 int draft_check(struct draft *d, struct draft_item *i, bool not_yet, struct err *e);
 int draft_sync(struct draft *d, struct draft_item *i, struct err *e);
 
+/* The same for what is in the folder INDEX; what D does not have needs no syncing. */
+int draft_sync_folder(struct draft *d, uint32_t index, struct err *e);
 /* Is I of the base, and its name removed? The lock is held. */
 bool draft_is_orphan(const struct draft_item *i);
 

@@ -21,6 +21,9 @@
  *     ENDED      `ended`                   those that change it fail with -ESTALE; open files see enum draft_where
  *                                          (draft/file.h). Whoever ended it makes its node let it go
  *
+ * A commit for the timer ends no draft over a base: it is OPEN again, with all that it has, and its folder has a note of the
+ * step (draft_note_published).
+ *
  * While a commit is under way an OPEN draft can be sealed: then what changes it waits (seal.h).
  *
  * draft_take_up gives a PUBLISHED draft where a crash, or an error, came between the index and the state file
@@ -60,6 +63,7 @@ struct staged {
 	uint32_t ref_pin, ref_number; /* or DRAFT_NONE */
 	enum draft_what ref_what;
 	uint64_t ref_bytes;
+	bool shared; /* its file may be a shard of a step too: before it changes the draft gets another */
 	struct err refusal; /* why it can't be committed; code 0: not known to be so */
 };
 
@@ -111,6 +115,9 @@ struct draft_top {
 	int fd;
 };
 
+/* In a draft's folder: what it was published as last (commit/noted.h). */
+#define DRAFT_NOTE "published"
+
 struct draft {
 	atomic_uint refs;
 	pthread_mutex_t lock;
@@ -148,7 +155,10 @@ struct draft {
 	bool committing;
 	uint32_t sealed; /* how many want it to be */
 	pthread_cond_t unsealed; /* it is not sealed any more, or no commit is under way */
-	uint64_t commits; /* counts those that succeeded */
+	uint64_t
+		commits; /* counts those that succeeded, and after which the draft ended or went on with open files */
+	uint64_t
+		seen_to; /* `changes` when a commit after which it went on as a whole has succeeded; 0: none */
 	uint64_t times_gone_on; /* after a commit, by draft_go_on */
 	int64_t changed_at; /* ms of CLOCK_MONOTONIC */
 	atomic_bool
@@ -203,7 +213,11 @@ void draft_await_writes(struct draft *d);
  * what is written to one of these files later fails. */
 void draft_go_on(struct draft *d);
 
-/* -EBUSY: a file is open for writing with which that can't be done. */
+/* After a commit after which all of D goes on over the same base: its files may be shards of the new step, so none of them
+ * changes in place any more. */
+void draft_note_published(struct draft *d);
+
+/* -EBUSY: a file is open for writing with which draft_go_on can't be done. */
 int draft_can_go_on(const struct draft *d, struct err *e);
 
 /* Notes that a commit ended with R, and why. */

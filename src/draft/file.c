@@ -66,6 +66,50 @@ int draft_need_file(struct draft *d, struct draft_item *i, struct err *e)
 	return 0;
 }
 
+void draft_note_published(struct draft *d)
+{
+	for (struct draft_item *i = d->root; i && (i = items_next(d->root, i));)
+		if (i->staged && i->on_disk)
+			i->staged->shared = true;
+}
+
+/* All of FROM into TO, its time too. */
+static int copy_whole(int from, int to, const char *name, struct err *e)
+{
+	struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, {0}};
+	struct stat st;
+	int r = 0;
+
+	if (fstat(from, &st) < 0)
+		return err_sys(e, -errno, "%s", name);
+	if (!io_clone(from, to))
+		r = io_copy_range(from, 0, to, 0, (uint64_t)st.st_size, e);
+	times[1] = st.st_mtim;
+	if (r == 0 && futimens(to, times) < 0)
+		r = err_sys(e, -errno, "%s", name);
+	return r == 0 ? io_sync(to, name, e) : r; /* it may have been synced before */
+}
+
+int draft_make_private(struct draft *d, struct draft_item *i, bool empty, struct err *e)
+{
+	struct staged *s = i->staged;
+	bool named = draft_where(d, i) == WHERE_DRAFT;
+	CLEANUP(closep) int fd = -1;
+	int r;
+
+	if (!s->shared)
+		return 0;
+	r = fd = named ? disk_new_file(d, s, e) : io_nameless(d->top, e);
+	if (r >= 0)
+		r = empty ? 0 : copy_whole(s->fd, fd, i->name, e);
+	if (r == 0 && named)
+		r = disk_place_file(d, i, e);
+	if (r == 0 && dup3(fd, s->fd, O_CLOEXEC) < 0) /* others may be reading from it */
+		r = err_sys(e, -errno, "%s", i->name);
+	s->shared = r < 0;
+	return r;
+}
+
 void draft_count_open(struct draft *d, struct draft_item *i, bool writing)
 {
 	i->refs++;
@@ -168,6 +212,8 @@ int draft_set_attr(struct draft *d, uint32_t index, unsigned valid, const struct
 		if (i->on_disk) {
 			r = draft_need_file(d, i, e);
 			if (r == 0)
+				r = draft_make_private(d, i, false, e);
+			if (r == 0)
 				r = apply_attr(s->fd, s, valid, e);
 			if (r < 0) { /* all or nothing */
 				s->mode = old.mode;
@@ -175,7 +221,7 @@ int draft_set_attr(struct draft *d, uint32_t index, unsigned valid, const struct
 				s->gid = old.gid;
 				s->mtime = old.mtime;
 			}
-			if (r < 0 && s->fd >= 0)
+			if (r < 0 && s->fd >= 0 && !s->shared)
 				apply_attr(s->fd, s, valid, NULL);
 			if (!i->opens)
 				closep(&i->staged->fd);

@@ -17,6 +17,10 @@ int draft_check_place(const struct draft *d, const struct draft_item *i, struct 
 /* Has I's file open; one that is not on disk yet is made. */
 int draft_need_file(struct draft *d, struct draft_item *i, struct err *e);
 
+/* Before bytes or attributes of I's file, which is open, change: if it may be a shard, I gets a file of its own with the same
+ * bytes, or with EMPTY with none, in its place. Whoever has it open goes on with that. */
+int draft_make_private(struct draft *d, struct draft_item *i, bool empty, struct err *e);
+
 /* Bytes of I have changed, or are about to. */
 void draft_touched(struct draft *d, struct draft_item *i);
 

@@ -211,6 +211,8 @@ static int go_on_with(struct draft *d, struct held *held, size_t n, struct err *
 	if (r == 0)
 		r = io_remove_folder(d->fd, ASIDE, e);
 	if (r == 0)
+		r = io_remove_all(d->fd, DRAFT_NOTE, e);
+	if (r == 0)
 		r = io_remove_all(d->fd, "commit/name", e);
 	return r < 0 ? r : io_remove_all(d->fd, "commit", e);
 }

@@ -1,6 +1,7 @@
 /* src/draft/open.c: open files of a draft, as long as they are open (the states are drawn in
  * docs/ARCHITECTURE.md). */
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/io.h"
 #include "draft/copy.h"
 #include "draft/disk.h"
@@ -166,6 +167,26 @@ int draft_check(struct draft *d, struct draft_item *i, bool not_yet, struct err 
 			r = staged_check(d, i, not_yet, e);
 	}
 	return r;
+}
+
+int draft_sync_folder(struct draft *d, uint32_t index, struct err *e)
+{
+	CLEANUP(closep) int dir = -1;
+	CLEANUP(closep) int gone = -1;
+	struct draft_item *i;
+	int r = 0;
+
+	pthread_mutex_lock(&d->lock);
+	i = d->ended ? NULL : items_at(d, index);
+	if (i && i->what == DRAFT_DIR && !i->gone)
+		r = dir = disk_folder(d, i, false, e);
+	if (dir >= 0)
+		gone = dir_fd(dir, GONE, NULL);
+	pthread_mutex_unlock(&d->lock);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = dir < 0 ? 0 : io_sync(dir, ".", e);
+	return r == 0 && gone >= 0 ? io_sync(gone, GONE, e) : r;
 }
 
 int draft_sync(struct draft *d, struct draft_item *i, struct err *e)

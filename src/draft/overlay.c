@@ -375,9 +375,20 @@ static bool shows(const struct draft *d, uint32_t var)
 	       !is_claimed(d, tree_file_index(child.index));
 }
 
-int64_t overlay_count_kept(const struct draft *d)
+int overlay_add_replaced(const struct draft *d, const struct draft_item *i, struct buf *vars)
 {
-	CLEANUP(buf_release) struct buf vars = {0};
+	CLEANUP(buf_release) struct buf path = {0};
+	struct tree_child child;
+
+	if (draft_path(i, &path) < 0)
+		return -ENOMEM;
+	return overlay_find_file(d->tree, buf_bytes(&path), &child)
+		       ? buf_add(vars, &d->tree->files[child.index].var, sizeof(uint32_t))
+		       : 0;
+}
+
+int64_t overlay_count_kept(const struct draft *d, struct buf *vars)
+{
 	uint32_t last = DRAFT_NONE, *p;
 	int64_t kept = d->unclaimed_files;
 
@@ -387,13 +398,13 @@ int64_t overlay_count_kept(const struct draft *d)
 			       : i->under && i->expect_pin == 0      ? i->expect_var
 								     : DRAFT_NONE;
 
-		if (var != DRAFT_NONE && buf_add(&vars, &var, sizeof var) < 0)
+		if (var != DRAFT_NONE && buf_add(vars, &var, sizeof var) < 0)
 			return -ENOMEM;
 	}
-	p = (uint32_t *)vars.p;
+	p = (uint32_t *)vars->p;
 	if (p)
-		qsort(p, vars.n / sizeof *p, sizeof *p, compare_numbers);
-	for (size_t k = 0; k < vars.n / sizeof *p; k++) {
+		qsort(p, vars->n / sizeof *p, sizeof *p, compare_numbers);
+	for (size_t k = 0; k < vars->n / sizeof *p; k++) {
 		kept += p[k] != last && !shows(d, p[k]);
 		last = p[k];
 	}

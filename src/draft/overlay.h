@@ -49,5 +49,10 @@ void overlay_note_claimed(uint64_t *claimed, uint32_t index);
 /* Descends into T along PATH. False: it leads to no file. */
 bool overlay_find_file(const struct tree *t, struct bytes path, struct tree_child *out);
 
-/* How many variables of the base are still there, or have another in their place. -ENOMEM. */
-int64_t overlay_count_kept(const struct draft *d);
+/* The variable of the base in whose place I, a variable, is, whatever else has become of that: appended to VARS, if there is
+ * one. -ENOMEM. */
+int overlay_add_replaced(const struct draft *d, const struct draft_item *i, struct buf *vars);
+
+/* How many variables of the base are still there, or have another in their place; so have those in VARS, an array of their
+ * numbers. More is added to VARS. -ENOMEM. */
+int64_t overlay_count_kept(const struct draft *d, struct buf *vars);

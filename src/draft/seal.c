@@ -36,11 +36,11 @@ enum draft_turn draft_begin_commit(struct draft *d)
 	return TURN_OURS;
 }
 
-void draft_end_commit(struct draft *d, int r)
+void draft_end_commit(struct draft *d, bool shared)
 {
 	d->committing = false;
 	d->sealed = 0;
-	d->commits += r == 0;
+	d->commits += shared;
 	pthread_cond_broadcast(&d->unsealed);
 }
 

@@ -35,8 +35,8 @@ enum draft_turn {
 };
 enum draft_turn draft_begin_commit(struct draft *d);
 
-/* R: what has become of the commit. The draft is not sealed any more. */
-void draft_end_commit(struct draft *d, int r);
+/* The draft is not sealed any more. SHARED: those who wait have nothing left to do. */
+void draft_end_commit(struct draft *d, bool shared);
 
 /* Each draft_seal has its draft_unseal, but for draft_end_commit. */
 void draft_seal(struct draft *d);

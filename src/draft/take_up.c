@@ -13,6 +13,7 @@ struct reading {
 	struct draft *d;
 	struct tree *trees; /* of each pin; n_dirs 0: not yet made */
 	uint32_t n_trees;
+	bool published; /* so files may be shards of a step */
 };
 
 static int read_folder(struct reading *r, struct draft_item *dir, int fd, struct err *e);
@@ -88,7 +89,7 @@ static int read_link(struct reading *rd, struct draft_item *i, int fd, struct er
 }
 
 /* A file in the tree lies over what the base shows there. */
-static int read_file(struct draft_item *i, int fd, struct err *e)
+static int read_file(const struct reading *rd, struct draft_item *i, int fd, struct err *e)
 {
 	struct draft_owner owner;
 	struct stat st;
@@ -99,6 +100,7 @@ static int read_file(struct draft_item *i, int fd, struct err *e)
 	if (items_stage(i, &owner) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	i->staged->seq = false;
+	i->staged->shared = rd->published;
 	i->on_disk = true;
 	return 0;
 }
@@ -133,7 +135,7 @@ static int read_item(struct reading *rd, struct draft_item *dir, int fd, const s
 		return err_set(e, -ENOMEM, "no memory");
 	if (type == DT_DIR)
 		return read_subfolder(rd, i, fd, e);
-	return type == DT_LNK ? read_link(rd, i, fd, e) : read_file(i, fd, e);
+	return type == DT_LNK ? read_link(rd, i, fd, e) : read_file(rd, i, fd, e);
 }
 
 static int read_folder(struct reading *rd, struct draft_item *dir, int fd, struct err *e)
@@ -160,7 +162,10 @@ static int read_folder(struct reading *rd, struct draft_item *dir, int fd, struc
 
 int take_up_tree(struct draft *d, struct err *e)
 {
-	struct reading rd = {.d = d};
+	struct reading rd = {.d = d,
+			     .published =
+				     faccessat(d->fd, DRAFT_NOTE, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+				     errno != ENOENT};
 	CLEANUP(closep) int tree = dir_fd(d->fd, "tree", e);
 	int r = io_remove_all(d->fd, NEW, e);
 

@@ -82,6 +82,8 @@ int draft_cut(struct draft *d, struct draft_item *i, const struct draft_base *ba
 	if (i->on_disk) {
 		r = draft_need_file(d, i, e);
 		if (r == 0)
+			r = draft_make_private(d, i, size == 0, e);
+		if (r == 0)
 			r = io_truncate(s->fd, size, e);
 	}
 	if (r < 0)

@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 #include <syslog.h>
 
-enum { READ_AHEAD_KIB = 1024, IDLE_THREADS = 4, COMMIT_SECONDS = 5 };
+enum { READ_AHEAD_KIB = 1024, IDLE_THREADS = 4 };
 
 static const double COMPACT = 0.5;
 
@@ -272,9 +272,8 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 		.family = c->family,
 		.verify = c->options->verify,
 		.writable = is_writable(c),
-		.commit_ms = c->options->commit_sync  ? -1
-			     : c->options->has_commit ? (int64_t)c->options->commit_seconds * 1000
-						      : COMMIT_SECONDS * 1000,
+		.commit_ms =
+			c->options->has_timer ? (int64_t)c->options->commit_seconds * 1000 : -1,
 		.compact = c->options->has_compact ? c->options->compact : COMPACT,
 		.who = who,
 		.warn = warn,

@@ -90,9 +90,8 @@ static int take_commit(struct options *o, const struct known *k, const char *val
 {
 	unsigned long n = 0;
 
-	o->commit_sync = !strcmp(value, "sync");
-	o->has_commit = true;
-	if (!o->commit_sync && parse_number(k->name, value, 10, 86400, &n, NULL) < 0)
+	o->has_timer = strcmp(value, "sync") != 0;
+	if (o->has_timer && parse_number(k->name, value, 10, 86400, &n, NULL) < 0)
 		return err_set(e, -EINVAL, "option %s=%s: expected a number of seconds, or sync",
 			       k->name, value);
 	o->commit_seconds = (unsigned)n;

@@ -19,8 +19,7 @@ struct options {
 	char *latest_filename; /* name of the state file; NULL: "checkpoint" */
 	enum verify_mode verify;
 	bool read_only;
-	bool commit_sync; /* commit=sync */
-	bool has_commit;
+	bool has_timer; /* commit=SECONDS, and not sync */
 	unsigned commit_seconds;
 	bool has_compact;
 	double compact;

@@ -187,7 +187,8 @@ static size_t list_others(struct view *v, const struct node *n, int dirfd, struc
 	return count;
 }
 
-static int commit_beside_others(struct view *v, struct node *n, struct draft *d,
+/* What goes on has its files anyway: they need not be found in other steps. */
+static int commit_beside_others(struct view *v, struct node *n, struct draft *d, bool goes_on,
 				struct ending *ending, struct commit_done *done, struct err *e)
 {
 	CLEANUP(closep) int dirfd = folder_open_parent(v, n, NULL);
@@ -197,8 +198,9 @@ static int commit_beside_others(struct view *v, struct node *n, struct draft *d,
 	int r;
 
 	c.watch = &watch;
+	c.goes_on = goes_on;
 	c.others = others;
-	c.n_others = dirfd < 0 ? 0 : list_others(v, n, dirfd, others);
+	c.n_others = dirfd < 0 || goes_on ? 0 : list_others(v, n, dirfd, others);
 	pthread_mutex_lock(&v->committing);
 	r = commit(d, &c, done, e);
 	if (done->rescue.name)
@@ -226,13 +228,14 @@ static int after_commit(struct view *v, struct node *n, struct draft *d, struct 
 	return r;
 }
 
-int view_draft_commit(struct view *v, struct node *n, struct draft *d, struct buf *changes,
-		      struct err *e)
+/* As view_draft_commit. GOES_ON: a draft over a base goes on as a whole. */
+static int commit_draft(struct view *v, struct node *n, struct draft *d, bool goes_on,
+			struct buf *changes, struct err *e)
 {
 	CLEANUP(ending_release) struct ending ending = {.view = v, .node = n};
 	struct commit_done done = {.result = COMMIT_NOTHING};
 	uint32_t count = draft_count(d);
-	int r = commit_beside_others(v, n, d, &ending, &done, e), swept = 0;
+	int r = commit_beside_others(v, n, d, goes_on, &ending, &done, e), swept = 0;
 
 	if (done.result == COMMIT_LATE) {
 		view_draft_await(v, n, d);
@@ -244,6 +247,12 @@ int view_draft_commit(struct view *v, struct node *n, struct draft *d, struct bu
 	buf_release(&done.name);
 	r = r < 0 ? r : swept;
 	return r < 0 ? folder_wrap(n->parent, err_wrap(e, r, "%s", n->place->name), e) : 0;
+}
+
+int view_draft_commit(struct view *v, struct node *n, struct draft *d, struct buf *changes,
+		      struct err *e)
+{
+	return commit_draft(v, n, d, false, changes, e);
 }
 
 /* Commits the draft of N, if it has one. */
@@ -263,6 +272,16 @@ static int sync_step(struct view *v, struct node *n, const struct view_asker *wh
 	}
 	if (d && r == 0)
 		r = view_draft_commit(v, n, d, changes, e);
+	draft_unref(d);
+	return r;
+}
+
+/* What was made and removed in the folder INDEX of N is on disk, as draft. */
+static int sync_scope(struct view *v, struct node *n, uint32_t index, struct err *e)
+{
+	struct draft *d = view_draft_of(v, n);
+	int r = d ? draft_sync_folder(d, index, e) : 0;
+
 	draft_unref(d);
 	return r;
 }
@@ -292,8 +311,10 @@ int view_sync(struct view *v, uint64_t id, const struct view_asker *who, struct 
 
 	if (!n)
 		return -ESTALE;
-	return n->kind == NODE_FOLDER ? sync_folder(v, n, who, changes, e)
-				      : sync_step(v, n, who, changes, e);
+	if (n->kind == NODE_FOLDER)
+		return sync_folder(v, n, who, changes, e);
+	return node_index(n, id) == NODE_ROOT_ID ? sync_step(v, n, who, changes, e)
+						 : sync_scope(v, n, node_index(n, id), e);
 }
 
 enum { LOOK_AGAIN_MS = 1000 }; /* while there are drafts */
@@ -313,7 +334,7 @@ int64_t view_commit_due(struct view *v, struct buf *changes)
 		int64_t wait = -1;
 
 		if (d && draft_is_due(d, v->commit_ms, &wait)) {
-			if (view_draft_commit(v, n, d, changes, &e) < 0 && draft_is_news(d, &e))
+			if (commit_draft(v, n, d, true, changes, &e) < 0 && draft_is_news(d, &e))
 				view_warn(v, &e);
 			wait = v->commit_ms;
 		}

@@ -172,12 +172,13 @@ struct view_asker {
 	void *arg;
 };
 
-/* Commits what was written in the step ID, or in all steps below the folder ID. -EACCES: WHO may not write there; with
+/* Commits what was written in the step ID, or in all steps below the folder ID. What was written in a folder inside a step is
+ * not committed, but on disk. -EACCES: WHO may not write there; with
  * WHO NULL nobody is asked. After an error the other steps are committed all the same; the first error is given. */
 int view_sync(struct view *v, uint64_t id, const struct view_asker *who, struct buf *changes,
 	      struct err *e);
 
-/* Commits the drafts that have been quiet for long enough; `warn` gets what fails. Gives the ms after which it is to
+/* Publishes the drafts that have been quiet for long enough as steps, and they go on; `warn` gets what fails. Gives the ms after which it is to
  * be called again; -1: there are no drafts. */
 int64_t view_commit_due(struct view *v, struct buf *changes);
 

@@ -5,5 +5,5 @@ int main(void)
 {
 	return suite_run("commit",
 			 (TCase *[]){acts_tests(), base_tests(), waits_tests(), failures_tests(),
-				     recover_tests(), rescue_tests(), NULL});
+				     goes_on_tests(), recover_tests(), rescue_tests(), NULL});
 }

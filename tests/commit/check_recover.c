@@ -252,11 +252,11 @@ START_TEST(record_is_read_as_it_was_written)
 	ck_assert_int_eq(record_read_name(d->fd, name, &e), 0);
 	fd = record_begin(d->top, d->fd, &e);
 	must(fd, &e);
-	must(record_name(fd, "first", &e), &e);
-	must(record_name(fd, "", &e), &e); /* that of a step whose files begin with a dot */
+	must(record_name(fd, "first", false, &e), &e);
+	must(record_name(fd, "", false, &e), &e); /* that of a step whose files begin with a dot */
 	ck_assert_int_eq(record_read_name(d->fd, name, &e), 1);
 	ck_assert_str_eq(name, "");
-	must(record_name(fd, NEXT, &e), &e);
+	must(record_name(fd, NEXT, false, &e), &e);
 	ck_assert_int_eq(record_read_name(d->fd, name, &e), 1);
 	ck_assert_str_eq(name, NEXT);
 	ck_assert_int_eq(record_is_published(d->top, d->fd, NEXT, &e), 0);
@@ -275,7 +275,7 @@ START_TEST(record_knows_what_was_moved)
 	int fd = record_begin(d->top, d->fd, &e), own;
 
 	must(fd, &e);
-	must(record_name(fd, NEXT, &e), &e);
+	must(record_name(fd, NEXT, false, &e), &e);
 	own = openat(fd, "index", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	ck_assert_int_ge(own, 0);
 	close(own);

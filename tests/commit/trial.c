@@ -48,10 +48,11 @@ void trial_end(struct trial *t)
 
 /* --- commits ------------------------------------------------------------------------------------------------- */
 
-int trial_commit(struct trial *t, enum commit_result *result, struct err *e)
+static int commit_with(struct trial *t, const struct commit_config *c, enum commit_result *result,
+		       struct err *e)
 {
 	struct commit_done done = {.result = COMMIT_NOTHING};
-	int r = commit(t->d, &trial_commit_config, &done, e);
+	int r = commit(t->d, c, &done, e);
 	int swept = done.ended ? draft_sweep(t->d, r < 0 ? NULL : e) : 0;
 
 	if (done.ended)
@@ -60,6 +61,19 @@ int trial_commit(struct trial *t, enum commit_result *result, struct err *e)
 	buf_release(&done.name);
 	*result = done.result;
 	return r < 0 ? r : swept;
+}
+
+int trial_commit(struct trial *t, enum commit_result *result, struct err *e)
+{
+	return commit_with(t, &trial_commit_config, result, e);
+}
+
+int trial_publish(struct trial *t, enum commit_result *result, struct err *e)
+{
+	struct commit_config c = trial_commit_config;
+
+	c.goes_on = true;
+	return commit_with(t, &c, result, e);
 }
 
 static void *run_commit(void *arg)

@@ -26,7 +26,10 @@ extern const struct commit_config trial_commit_config;
 /* Commits the draft: R and what has become of it. */
 int trial_commit(struct trial *t, enum commit_result *result, struct err *e);
 
-/* The same in a thread; trial_join gives R. */
+/* The same, after which a draft over a base goes on as a whole. */
+int trial_publish(struct trial *t, enum commit_result *result, struct err *e);
+
+/* trial_commit in a thread; trial_join gives R. */
 struct commit_thread {
 	struct trial *t;
 	pthread_t thread;

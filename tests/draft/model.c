@@ -334,7 +334,24 @@ static void mark_shown(const struct entry *dir, uint8_t *shown)
 	}
 }
 
-static uint32_t mark_kept(const struct entry *dir, uint8_t *seen)
+/* The variable of S in whose place E is: what has its name counts once with it. */
+static const struct var *replaced(const struct step *s, const struct entry *e)
+{
+	char key[256] = "";
+	size_t n = sizeof key;
+
+	for (const struct entry *p = e; p->parent; p = p->parent) {
+		size_t len = strlen(p->name) - (p == e ? strlen(".npy") : 0);
+
+		n -= len + (p != e);
+		memcpy(key + n, p->name, len);
+		if (p != e)
+			key[n + len] = '/';
+	}
+	return step_find(s, bytes_of((uint8_t *)key + n, sizeof key - n));
+}
+
+static uint32_t mark_kept(const struct step *s, const struct entry *dir, uint8_t *seen)
 {
 	uint32_t changed = 0;
 
@@ -343,8 +360,14 @@ static uint32_t mark_kept(const struct entry *dir, uint8_t *seen)
 
 		if (var != DRAFT_NONE)
 			seen[var] = 1;
-		changed += e->what == DRAFT_STAGED || (e->what == DRAFT_VAR && e->on_disk);
-		changed += mark_kept(e, seen);
+		if (e->what == DRAFT_STAGED || (e->what == DRAFT_VAR && e->on_disk)) {
+			const struct var *old = replaced(s, e);
+
+			changed++;
+			if (old)
+				seen[old - s->vars] = 1;
+		}
+		changed += mark_kept(s, e, seen);
 	}
 	return changed;
 }
@@ -361,7 +384,7 @@ void model_compare(struct trial *t, const struct entry *root)
 	ck_assert_ptr_null(draft_walk(d, &w));
 	ck_assert_int_eq(draft_walk_end(&w), 0);
 	compare_changed(d, root);
-	changed = mark_kept(root, seen);
+	changed = mark_kept(t->base, root, seen);
 	for (uint32_t v = 0; v < t->base->n_vars; v++)
 		changed += !seen[v];
 	ck_assert_uint_eq(draft_count(d), changed);

@@ -171,6 +171,33 @@ static void edited(struct trial *t)
 	must(draft_unlink(t->d, item(t, "out")->index, "biases.npy", &e), &e);
 }
 
+static int act_patch(struct trial *t, struct err *e)
+{
+	return write_item(t, item(t, "hidden/new.npy"), bytes_of("\1\2\3\4", 4), 128, false, e);
+}
+
+static int act_patch_nothing(struct trial *t, struct err *e)
+{
+	return write_item(t, item(t, "hidden/new.npy"), bytes_of("", 0), 0, false, e);
+}
+
+/* What was written is a step, and the draft has gone on. */
+static void gone_on(struct trial *t)
+{
+	struct err e = {0};
+
+	edited(t);
+	must(trial_publish(t, &e), &e);
+}
+
+static void changed_again(struct trial *t)
+{
+	struct err e = {0};
+
+	gone_on(t);
+	must(act_patch(t, &e), &e);
+}
+
 static int act_discard(struct trial *t, struct err *e)
 {
 	return draft_discard(t->d, e);
@@ -202,14 +229,31 @@ static void held(struct trial *t)
 /* A commit whose calls fail from number N on is as good as killed there. */
 unsigned long killed_at;
 
-static void killed(struct trial *t)
+static void kill_in(struct trial *t, act_fn act)
 {
-	edited(t);
 	fault_arm(FAULT_CALLS, killed_at, true);
-	trial_commit(t, NULL);
+	act(t, NULL);
 	fault_disarm();
 	draft_unref(t->d);
 	t->d = NULL;
+}
+
+static void killed(struct trial *t)
+{
+	edited(t);
+	kill_in(t, trial_commit);
+}
+
+static void killed_going_on(struct trial *t)
+{
+	edited(t);
+	kill_in(t, trial_publish);
+}
+
+static void killed_going_on_again(struct trial *t)
+{
+	changed_again(t);
+	kill_in(t, trial_publish);
 }
 
 static int act_recover(struct trial *t, struct err *e)
@@ -288,7 +332,7 @@ bool is_killed_at(unsigned long n)
 	trial_begin(&t);
 	edited(&t);
 	fault_arm(FAULT_CALLS, n, true);
-	trial_commit(&t, NULL);
+	trial_publish(&t, NULL); /* which takes some calls more than the others */
 	hit = fault_disarm();
 	trial_end(&t);
 	return hit;
@@ -378,6 +422,40 @@ static void settle_commit(struct trial *t, const struct scenario *s, int r)
 	if (r < 0 && !t->d->ended)
 		must(trial_commit(t, &e), &e);
 	go_on(t);
+}
+
+/* Whatever came of it, the draft is there as it was; and what it holds is published once. */
+static void settle_publish(struct trial *t, const struct scenario *s, int r)
+{
+	CLEANUP(freep) char *have = dump_draft(t->d);
+	CLEANUP(freep) char *disk = dump_disk(t);
+	struct err e = {0};
+
+	if (t->d->ended)
+		fail("the draft has ended");
+	same("the draft", have, s->before);
+	same("what is on disk", disk, s->before);
+	if (r < 0)
+		must(trial_publish(t, &e), &e);
+	must(trial_publish(t, &e), &e);
+	must(trial_commit(t, &e), &e);
+	if (!t->d->ended)
+		fail("the draft has not ended");
+	go_on(t);
+}
+
+/* The same, but the next process finds it so. */
+static void settle_publish_later(struct trial *t, const struct scenario *s, int r)
+{
+	struct err e = {0};
+
+	(void)r;
+	draft_unref(t->d);
+	t->d = NULL;
+	must(trial_recover(t, &e), &e);
+	if (!t->d)
+		fail("the draft has ended");
+	settle_publish(t, s, 0);
 }
 
 static const struct bytes later = {(const uint8_t *)"\5\6\7\10", 4};
@@ -513,6 +591,48 @@ struct scenario scenarios[] = {
 	 .act = trial_commit,
 	 .settle = settle_commit,
 	 .own = true},
+	{.name = "publish", .prepare = edited, .act = trial_publish, .settle = settle_publish},
+	{.name = "publish a shard",
+	 .prepare = edited,
+	 .act = trial_publish,
+	 .settle = settle_publish,
+	 .own = true},
+	{.name = "publish again",
+	 .prepare = changed_again,
+	 .act = trial_publish,
+	 .settle = settle_publish,
+	 .own = true},
+	{.name = "publish what is published",
+	 .prepare = gone_on,
+	 .act = trial_publish,
+	 .settle = settle_publish,
+	 .own = true},
+	{.name = "publish and leave",
+	 .prepare = edited,
+	 .act = trial_publish,
+	 .settle = settle_publish_later,
+	 .own = true},
+	{.name = "publish again and leave",
+	 .prepare = changed_again,
+	 .act = trial_publish,
+	 .settle = settle_publish_later,
+	 .own = true},
+	{.name = "change a shard",
+	 .prepare = gone_on,
+	 .act = act_patch,
+	 .settle = settle_change,
+	 .half = act_patch_nothing,
+	 .own = true},
+	{.name = "set attributes of a shard",
+	 .prepare = gone_on,
+	 .act = act_set_attr,
+	 .settle = settle_change,
+	 .own = true},
+	{.name = "commit what is published",
+	 .prepare = gone_on,
+	 .act = trial_commit,
+	 .settle = settle_commit,
+	 .own = true},
 	{.name = "rename a step",
 	 .prepare = own_folder,
 	 .act = act_step_rename,
@@ -545,6 +665,18 @@ struct scenario scenarios[] = {
 	 .prepare = edited,
 	 .act = trial_commit,
 	 .settle = settle_commit,
+	 .lacks = LACKS_LINKS_AND_FLAGS,
+	 .own = true},
+	{.name = "publish a shard without links",
+	 .prepare = edited,
+	 .act = trial_publish,
+	 .settle = settle_publish,
+	 .lacks = LACKS_LINKS,
+	 .own = true},
+	{.name = "publish without links and flags and leave",
+	 .prepare = edited,
+	 .act = trial_publish,
+	 .settle = settle_publish_later,
 	 .lacks = LACKS_LINKS_AND_FLAGS,
 	 .own = true},
 	{.name = "rename a step without links",
@@ -590,6 +722,22 @@ struct scenario recoveries[] = {
 	 .own = true},
 	{.name = "recover without links",
 	 .prepare = killed,
+	 .act = act_recover,
+	 .settle = settle_recovery,
+	 .own = true,
+	 .lacks = LACKS_LINKS_AND_FLAGS},
+	{.name = "recover what goes on",
+	 .prepare = killed_going_on,
+	 .act = act_recover,
+	 .settle = settle_recovery,
+	 .own = true},
+	{.name = "recover what has gone on",
+	 .prepare = killed_going_on_again,
+	 .act = act_recover,
+	 .settle = settle_recovery,
+	 .own = true},
+	{.name = "recover what goes on without links",
+	 .prepare = killed_going_on,
 	 .act = act_recover,
 	 .settle = settle_recovery,
 	 .own = true,

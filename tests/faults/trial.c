@@ -138,10 +138,10 @@ int trial_draft(struct trial *t, struct err *e)
 
 static const struct commit_config commit_config = {.state_name = "checkpoint", .compact = 1};
 
-int trial_commit(struct trial *t, struct err *e)
+static int commit_with(struct trial *t, const struct commit_config *c, struct err *e)
 {
 	struct commit_done done = {.result = COMMIT_NOTHING};
-	int r = commit(t->d, &commit_config, &done, e);
+	int r = commit(t->d, c, &done, e);
 	int swept = done.ended ? draft_sweep(t->d, r < 0 ? NULL : e) : 0;
 
 	if (done.ended)
@@ -150,6 +150,19 @@ int trial_commit(struct trial *t, struct err *e)
 	t->rescue = done.rescue;
 	buf_release(&done.name);
 	return r < 0 ? r : swept;
+}
+
+int trial_commit(struct trial *t, struct err *e)
+{
+	return commit_with(t, &commit_config, e);
+}
+
+int trial_publish(struct trial *t, struct err *e)
+{
+	struct commit_config c = commit_config;
+
+	c.goes_on = true;
+	return commit_with(t, &c, e);
 }
 
 static void found(void *arg, struct draft *d)

@@ -29,6 +29,7 @@ void trial_end(struct trial *t);
 struct draft_config trial_config(const struct trial *t);
 int trial_draft(struct trial *t, struct err *e);
 int trial_commit(struct trial *t, struct err *e);
+int trial_publish(struct trial *t, struct err *e); /* a commit after which the draft goes on */
 int trial_recover(struct trial *t, struct err *e); /* a draft that was found is T's */
 
 /* The item of that path, which is there. */

@@ -3,6 +3,10 @@
 #include "faults/view_scenarios.h"
 #include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
+
+/* What a draft that went on has. */
+#define NOTE ".ckptfs/drafts/" BASE "/published"
 
 /* --- commits ------------------------------------------------------------------------------------------- */
 
@@ -36,10 +40,19 @@ static int warned(struct mounted *m, struct err *e)
 static int act_due(struct mounted *m, struct err *e)
 {
 	int64_t next = view_commit_due(&m->v, &m->changes);
+	bool done = !m->v.drafts || faccessat(m->t.top, NOTE, F_OK, 0) == 0;
 
 	if (next < 0 && m->v.drafts)
 		fail("the rest is not done later");
-	return m->warning.code || !m->v.drafts ? warned(m, e) : err_set(e, -ENOMEM, "later");
+	return m->warning.code || done ? warned(m, e) : err_set(e, -ENOMEM, "later");
+}
+
+/* What went on ends, and makes nothing new. */
+static int act_due_and_sync(struct mounted *m, struct err *e)
+{
+	int r = act_due(m, e);
+
+	return r < 0 ? r : act_sync(m, e);
 }
 
 static int act_all(struct mounted *m, struct err *e)
@@ -212,7 +225,7 @@ struct view_scenario view_commits[] = {
 	{.name = "commit due",
 	 .halves = true,
 	 .prepare = written,
-	 .act = act_due,
+	 .act = act_due_and_sync,
 	 .again = act_sync},
 	{.name = "commit all", .halves = true, .prepare = written, .act = act_all},
 	{.name = "sync with an open file",

@@ -10,17 +10,6 @@ draft_of() {
   getfattr -n user.ckptfs.draft --only-values "$1"
 }
 
-# until_true WHAT CMD...: waits for it, a minute at most.
-until_true() {
-  local what=$1 i
-  shift
-  for ((i = 0; i < 6000; i++)); do
-    ! "$@" || return 0
-    sleep 0.01
-  done
-  fail "a minute has passed: $what"
-}
-
 # --- what a draft tells ---------------------------------------------------------------------------------
 
 changes_are_counted() {
@@ -42,6 +31,26 @@ changes_are_counted() {
   check_equal "changes" "$(draft_of "$mnt")" 0
   nothing_is_lost
   check_equal "differences" "$(differences my-model-0 my-model-2001)" "+new.npy -b.npy ~w.npy"
+  unmount
+}
+
+# tar removes each file before it makes it anew.
+what_is_made_again_is_counted_once() {
+  local n
+  writable linear
+  n=$(find "$mnt/my-model-0" -name '*.npy' | wc -l)
+  cp -r "$mnt/my-model-0" "$tmp/copy"
+  tar cf "$tmp/copy.tar" -C "$tmp/copy" .
+  tar xf "$tmp/copy.tar" -C "$mnt/my-model-0" --exclude=./*.pbtxt --exclude=./variables.tsv --no-same-owner
+  check_equal "changes" "$(draft_of "$mnt/my-model-0")" "$n"
+  rm -r "$mnt/my-model-0/w"
+  check_equal "changes" "$(draft_of "$mnt/my-model-0")" "$n"
+  mv "$mnt/my-model-0/b" "$mnt/my-model-0/w"
+  check_equal "changes" "$(draft_of "$mnt/my-model-0")" "$n"
+  discard my-model-0
+  rm "$mnt/my-model-0/w.npy"
+  cp "$tmp/f7.npy" "$mnt/my-model-0/w.npy"
+  check_equal "changes" "$(draft_of "$mnt/my-model-0")" 1
   unmount
 }
 
@@ -118,30 +127,49 @@ umount_helper_says_what_was_refused() {
 
 # --- when -----------------------------------------------------------------------------------------------
 
-# is_done STEP BASE: STEP is there, BASE's draft has ended, and nothing is left of it.
-is_done() {
-  [ -d "$mnt/$1" ] && [ ! -e "$source/.ckptfs/drafts/$2" ] && ! compgen -G "$source/.ckptfs/drafts/%old*" >"$tmp/old"
+the_default_is_not_to_commit() {
+  copy_of linear
+  mount_ckpt "$source"
+  array "$mnt/my-model-0/w.npy" "np.float32(8)"
+  array "$tmp/w.npy" "np.float32(8)"
+  sleep 6
+  cmp "$tmp/w.npy" "$mnt/my-model-0/w.npy" || fail "what was written is not seen any more"
+  check_equal "steps" "$(steps "$mnt")" "my-model-0 my-model-1000 my-model-2000"
+  committed my-model-0 my-model-2001 '~w.npy'
+  unmount
 }
 
-a_quiet_draft_is_committed() {
-  copy_of linear
-  mount_ckpt "$source" -o commit=1
-  cp "$tmp/f7.npy" "$mnt/my-model-0/w.npy"
-  until_true "no new step" is_done my-model-2001 my-model-0
-  nothing_is_lost
-  check_equal "differences" "$(differences my-model-0 my-model-2001)" "~w.npy"
-  # not as long as somebody writes
-  exec 5>>"$mnt/my-model-0/b.npy"
-  cp "$tmp/f7.npy" "$mnt/my-model-0/w.npy"
-  cp "$tmp/f7.npy" "$mnt/my-model-1000/w.npy"
-  until_true "no new step" is_done my-model-2002 my-model-1000
-  check_equal "differences" "$(differences my-model-1000 my-model-2002)" "~w.npy"
-  [ -e "$source/.ckptfs/drafts/my-model-0" ] || fail "the draft was committed while a file was open"
-  exec 5>&-
-  until_true "no new step" is_done my-model-2003 my-model-0
-  check_equal "differences" "$(differences my-model-0 my-model-2003)" "~w.npy"
-  nothing_is_lost
+# An empty scope can't be committed, so a shell in it would lose it.
+syncing_a_scope_does_not_commit() {
+  writable linear
+  mkdir "$mnt/my-model-0/made"
+  (
+    cd "$mnt/my-model-0/made" || exit 1
+    sync . || exit 1
+    cp "$tmp/f7.npy" new.npy || exit 1
+    sync . ../w || exit 1
+    cp new.npy again.npy
+  ) || fail "the folder can't be used any more"
+  [ ! -e "$mnt/my-model-2001" ] || fail "it is committed"
+  kill_daemon
+  mount_ckpt "$source" -o commit=sync
+  committed my-model-0 my-model-2001 +made
   unmount
+}
+
+# As TensorFlow's Checkpoint.write leaves it behind. A folder that somebody has made in it stays.
+an_empty_new_step_goes_with_the_mount() {
+  writable linear
+  mkdir "$mnt/obj_temp"
+  refuses "Invalid argument" touch "$mnt/obj_temp/part-00000-of-00001.data-00000-of-00001"
+  mkdir "$mnt/kept" "$mnt/kept/scope"
+  unmount
+  check_equal "drafts" "$(ls "$source/.ckptfs/drafts")" kept
+  mount_ckpt "$source" -o commit=sync
+  check_equal "steps" "$(steps "$mnt")" "kept my-model-0 my-model-1000 my-model-2000"
+  rmdir "$mnt/kept/scope"
+  unmount
+  nothing_is_lost
 }
 
 unmounting_commits() {
@@ -309,7 +337,8 @@ open_files_go_on() {
 array "$tmp/f7.npy" "np.float32(7)"
 array "$tmp/bad.npy" "np.float64(7)"
 array "$tmp/big.npy" "np.arange(200000, dtype='f4').reshape(400, 500)"
-run_tests changes_are_counted a_discarded_draft_leaves_nothing what_was_written_is_read \
-  an_invalid_draft_comes_back umount_helper_says_what_was_refused a_quiet_draft_is_committed \
+run_tests changes_are_counted what_is_made_again_is_counted_once a_discarded_draft_leaves_nothing what_was_written_is_read \
+  an_invalid_draft_comes_back umount_helper_says_what_was_refused the_default_is_not_to_commit \
+  syncing_a_scope_does_not_commit an_empty_new_step_goes_with_the_mount \
   unmounting_commits signals_commit a_killed_daemon_leaves_the_draft a_mount_with_ro_writes_nothing \
   a_second_writer_is_refused the_working_folder_stays old_pages_are_not_shown open_files_go_on

@@ -192,7 +192,7 @@ looks_go_on() {
     cp "$tmp/e.npy" "$mnt/model-200/embedding.npy"
     rm -f "$hook".*
     arm "$((counted + call))" wait
-    sync "$mnt/model-200/hidden" 2>"$tmp/err.1" & # the kernel has this folder locked
+    sync "$mnt" 2>"$tmp/err.1" & # the kernel has this folder locked, and not the step's
     first=$!
     until was_hit || ! kill -0 "$first" 2>/dev/null; do
       sleep 0.01

@@ -85,12 +85,11 @@ who_only_reads_commits_nothing() {
   cp "$tmp/f7.npy" "$mnt/my-model-0/w.npy"
   as_user cat "$mnt/my-model-0/b.npy" >"$tmp/out" || fail "a user can't read"
   refused_to_the_user sync "$mnt/my-model-0"
-  refused_to_the_user sync "$mnt/my-model-0/w"
   refused_to_the_user sync "$mnt"
   refused_to_the_user setfattr -n user.ckptfs.draft -v commit "$mnt/my-model-0"
   refused_to_the_user setfattr -n user.ckptfs.draft -v discard "$mnt/my-model-0"
-  # a file that is only read can be synced, and nothing comes of it
-  as_user sync "$mnt/my-model-0/b.npy"
+  # a file that is only read can be synced, and so can a folder inside a step; nothing comes of it
+  as_user sync "$mnt/my-model-0/b.npy" "$mnt/my-model-0/w"
   check_equal "steps" "$(steps "$mnt")" "my-model-0 my-model-1000 my-model-2000"
   sync "$mnt" || fail "root can't commit"
   cmp "$tmp/f7.npy" "$mnt/my-model-2001/w.npy"

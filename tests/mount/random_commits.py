@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Random changes in a step's folder while others commit it: random_commits.py BUILDDIR SOURCE MOUNTED ORDINARY SEED COUNT TIMER
 
-The changes are those of random_ops.py; meanwhile three processes sync the mount, the step and a folder in it, or with TIMER the mount does
-so itself. So a commit may come before, in or after any change: then what was in the folder is the new step, and the folder is as its base.
+The changes are those of random_ops.py; meanwhile three processes sync the mount, the step and a folder in it.
+So a commit may come before, in or after any change: then what was in the folder is the new step, and the folder is as its base. Or with
+TIMER the mount publishes what there is, and the folder goes on as if nothing had happened.
 For each change the ordinary folders say which outcomes there can be; the mount's must be one of them. What the folder held before it became
 as its base has to be in a step, and a step may hold nothing but what the folder did at one time.
 """
@@ -135,6 +136,8 @@ class Commits(Random):
 
     def outcomes(self, call, opened):
         before = self.try_on(self.now, call, False)  # and a commit comes later, or never
+        if TIMER:
+            return [before]  # the folder goes on as it is
         after = self.try_on(self.base_tree, call, True)
         found = [before, after]
         if opened and before.code == 0 and opened in before.tree:
@@ -158,7 +161,7 @@ class Commits(Random):
     def both(self, what, call, opened=None):
         self.log.append(what)
         outcomes = self.outcomes(call, opened)
-        if what.startswith("rename"):
+        if what.startswith("rename") and not TIMER:
             # A commit came between its two look-ups, and what is to be moved is above where it is to go by the names that it has now.
             outcomes.append(Outcome("EINVAL", self.base_tree, True))
         for outcome in outcomes:
@@ -179,7 +182,7 @@ class Commits(Random):
             for outcome in same:
                 if outcome.committed and self.now != self.base_tree and not self.is_in_a_step(self.now):
                     continue
-                if tree == outcome.tree or (tree == self.base_tree and self.is_in_a_step(outcome.tree)):
+                if tree == outcome.tree or (not TIMER and tree == self.base_tree and self.is_in_a_step(outcome.tree)):
                     self.now = tree
                     self.see_steps()
                     return
@@ -204,7 +207,17 @@ class Commits(Random):
         pass  # of many calls a commit may come between any two
 
     def pause(self):
+        """And now and then the daemon is killed: what it has published is not published once more."""
         time.sleep(random.uniform(0.9, 1.1))
+        if random.random() < 0.4:
+            self.restart()
+            assert self.mounted_tree() == self.now, "the folder is another after a crash"
+
+    def each_is_another(self):
+        self.see_steps()
+        names = sorted(self.steps, key=lambda name: int(name[len("base-") :]))
+        for one, next_one in zip(names, names[1:]):
+            assert self.steps[one] != self.steps[next_one], f"{one} and {next_one} are the same"
 
     def run(self):
         stop = multiprocessing.Event()
@@ -227,6 +240,8 @@ class Commits(Random):
         assert not any(process.exitcode for process in committers), "a committer has failed"
         self.sync()
         assert self.is_in_a_step(self.now), "the last changes are in no step"
+        if TIMER:
+            self.each_is_another()
         self.number_of_steps = len(self.steps)
         assert self.number_of_steps > 2, "nothing was committed meanwhile"
         self.unmount()

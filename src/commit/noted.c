@@ -1,0 +1,266 @@
+#include "commit/noted.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "commit/content.h"
+#include "commit/same.h"
+#include "directory/listing.h"
+#include "draft/draft_state.h"
+#include "message/object_graph.h"
+#include "message/state.h"
+#include "step/sidecar.h"
+#include <fcntl.h>
+
+/* Where it is made, before it takes the place of the old one. */
+#define NEW_NOTE "published.new"
+
+/* --- the note ---------------------------------------------------------------------------------------------- */
+
+int noted_make(int draft, int top, const char *name, struct err *e)
+{
+	CLEANUP(buf_release) struct buf index = {0};
+	struct err why = {0};
+	int r;
+
+	if (step_index_name(name, &index) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	r = io_remove_all(draft, NEW_NOTE, e);
+	if (r < 0)
+		return r;
+	r = io_place(draft, "commit/index", draft, NEW_NOTE, &why);
+	if (r == -ENOENT) /* where there are no hard links it was moved */
+		r = io_place(top, (char *)index.p, draft, NEW_NOTE, &why);
+	if (r < 0 && e)
+		*e = why;
+	if (r == 0)
+		r = io_move(draft, NEW_NOTE, draft, DRAFT_NOTE, e);
+	if (r == 0) /* rename(2) leaves both if they are the same file */
+		r = io_remove_all(draft, NEW_NOTE, e);
+	return r == 0 ? io_sync(draft, DRAFT_NOTE, e) : r;
+}
+
+/* The note, open. */
+struct note {
+	struct source src;
+	struct stat st;
+	int fd;
+};
+
+static void note_release(struct note *n)
+{
+	closep(&n->fd);
+}
+
+static int note_open(int draft, struct note *n, struct err *e)
+{
+	if (fstatat(draft, DRAFT_NOTE, &n->st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, -errno, DRAFT_NOTE);
+	n->fd = source_open(draft, DRAFT_NOTE, &n->src, e);
+	return n->fd < 0 ? n->fd : 1;
+}
+
+static int is_same_file(const struct note *n, int top, const char *name, struct err *e)
+{
+	struct stat st;
+
+	if (fstatat(top, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, -errno, "%s", name);
+	return st.st_dev == n->st.st_dev && st.st_ino == n->st.st_ino;
+}
+
+/* An index that nobody lets us read is not ours. */
+static int has_same_bytes(const struct note *n, int top, const char *name, struct err *e)
+{
+	CLEANUP(buf_release) struct buf want = {0}, have = {0};
+	CLEANUP(closep) int fd = -1;
+	struct source src;
+	struct stat st;
+	int r;
+
+	if (fstatat(top, name, &st, 0) < 0 || st.st_size != n->st.st_size)
+		return 0;
+	r = fd = source_open(top, name, &src, e);
+	if (r >= 0)
+		r = source_read(&src, 0, src.size, &have, e);
+	if (r >= 0)
+		r = source_read(&n->src, 0, n->src.size, &want, e);
+	if (r == -EACCES || r == -EPERM || r == -ENOENT)
+		return 0;
+	return r < 0 ? r : bytes_eq(buf_bytes(&want), buf_bytes(&have));
+}
+
+typedef int is_noted(const struct note *n, int top, const char *name, struct err *e);
+
+/* The first step of L whose index IS says to be the note's: 1; 0: none; or why one could not be looked at. */
+static int find_step(const struct note *n, int top, const struct listing *l, is_noted *is,
+		     const struct step_place **out, struct err *e)
+{
+	int failed = 0;
+
+	for (uint32_t i = 0; i < l->n; i++) {
+		const struct listed *item = &l->items[i];
+		int r = 0;
+
+		if (item->kind == LISTED_STEP && item->place.format == STEP_V2)
+			r = is(n, top, item->place.file, failed < 0 ? NULL : e);
+		failed = failed < 0 || r > 0 ? failed : r;
+		*out = &item->place;
+		if (r == 1)
+			return 1;
+	}
+	return failed;
+}
+
+/* A step that can't be read does not have what the draft has. */
+static int open_step(int top, const struct step_place *place, enum verify_mode mode,
+		     struct step **out, struct err *e)
+{
+	int r = step_open(top, place, mode, out, e);
+
+	if (r == 0 && !step_is_known(*out)) {
+		step_unref(TAKE(*out, NULL));
+		return err_set(e, -EIO, "%s: what it is made of can't be found out", place->name);
+	}
+	return r == 0 ? 1 : r == -ENOENT || r == -EUCLEAN || r == -EBADMSG || r == -ENOTSUP ? 0 : r;
+}
+
+int noted_find(int draft, int top, struct step_place *out, struct err *e)
+{
+	CLEANUP(listing_release) struct listing l = {0};
+	CLEANUP(note_release) struct note n = {.fd = -1};
+	const struct step_place *place = NULL;
+	int r = note_open(draft, &n, e);
+
+	if (r <= 0)
+		return r;
+	r = listing_read(top, STATE_NAME, &l, e);
+	if (r == 0)
+		r = find_step(&n, top, &l, is_same_file, &place, e);
+	if (r == 0)
+		r = find_step(&n, top, &l, has_same_bytes, &place, e);
+	if (r == 1 && step_place_copy(place, out) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	return r;
+}
+
+int noted_open(int draft, int top, enum verify_mode mode, struct step **out, struct err *e)
+{
+	CLEANUP(step_place_release) struct step_place place = {0};
+	int r = noted_find(draft, top, &place, e);
+
+	return r == 1 ? open_step(top, &place, mode, out, e) : r;
+}
+
+/* --- is it what the plan holds? ---------------------------------------------------------------------------- */
+
+static bool is_stored_as(const struct step *a, const struct var *x, const struct step *b,
+			 const struct var *y)
+{
+	if (x->kind == VAR_BAD || !layout_is_same(a, x, b, y) || x->dtype != y->dtype ||
+	    x->rank != y->rank || a->big_endian != b->big_endian ||
+	    (x->rank && memcmp(var_dims(a, x), var_dims(b, y), x->rank * sizeof *a->dims) != 0))
+		return false;
+	for (uint32_t i = 0; x->kind == VAR_SLICED && i < x->n_parts; i++) {
+		const struct var *p = &a->vars[a->parts[x->aux + i].var];
+		const struct var *q = &b->vars[b->parts[y->aux + i].var];
+
+		if (p->crc != q->crc || p->size != q->size)
+			return false;
+	}
+	return x->kind == VAR_SLICED || (x->crc == y->crc && x->size == y->size);
+}
+
+/* The same for one whose bytes are written. */
+static int has_content(struct plan *p, struct want *w, const struct var *v, struct err *e)
+{
+	CLEANUP(content_release) struct content c = CONTENT_EMPTY;
+	int r = content_open(p, w, &c, e);
+
+	if (r < 0)
+		return r;
+	if (c.npy.dtype != v->dtype || v->kind == VAR_BAD)
+		return 0;
+	c.file.src = c.src;
+	return content_is_same(p, w, &c.npy, &c.file, p->last, v, p->d->top, e);
+}
+
+static int has_graph(const struct plan *p, struct err *e)
+{
+	CLEANUP(buf_release) struct buf have = {0};
+	int r = sidecar_object_graph(p->last, p->d->top, &have, e);
+
+	return r < 0 ? r : bytes_eq(buf_bytes(&p->graph), buf_bytes(&have));
+}
+
+/* Is the shard, or are those of its slices, there? */
+static bool is_there(const struct step *s, const struct var *v)
+{
+	for (uint32_t i = 0; v->kind == VAR_SLICED && i < v->n_parts; i++)
+		if (!is_there(s, &s->vars[s->parts[v->aux + i].var]))
+			return false;
+	return v->kind == VAR_SLICED || !v->size || !s->shards[v->shard].status;
+}
+
+static int has_variable(struct plan *p, struct want *w, struct err *e)
+{
+	const struct var *v = step_find(p->last, want_key(p, w));
+	const struct step *s;
+
+	if (!v || !is_there(p->last, v))
+		return 0;
+	if (p->new_graph && bytes_eq(want_key(p, w), bytes_str(OBJECT_GRAPH_KEY)))
+		return has_graph(p, e);
+	if (w->store)
+		return has_content(p, w, v, e);
+	s = p->pins[w->pin].step;
+	return is_stored_as(s, &s->vars[w->var], p->last, v);
+}
+
+/* The meta graph that P is to have. */
+static int read_meta(struct plan *p, struct buf *out, struct err *e)
+{
+	CLEANUP(closep) int fd = -1;
+	uint32_t pin = p->meta.item ? 0 : p->meta.pin;
+	struct source src;
+	int r;
+
+	if (!p->new_meta)
+		return sidecar_read(plan_dir(p, pin, e), &p->pins[pin].step->place, p->d->meta, out,
+				    e);
+	r = fd = source_open(p->fd, "meta", &src, e);
+	return r < 0 ? r : source_read(&src, 0, src.size, out, e);
+}
+
+static int has_meta(struct plan *p, struct err *e)
+{
+	CLEANUP(buf_release) struct buf want = {0}, have = {0};
+	struct err why = {0};
+	int r = sidecar_read(p->d->top, &p->last->place, p->d->meta, &have, &why);
+
+	if (r == -ENOENT || (r == 0 && !p->meta.there))
+		return !p->meta.there && r < 0;
+	if (r < 0) {
+		if (e)
+			*e = why;
+		return r;
+	}
+	r = read_meta(p, &want, e);
+	return r < 0 ? r : bytes_eq(buf_bytes(&want), buf_bytes(&have));
+}
+
+static uint32_t count_variables(const struct step *s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->n_vars; i++)
+		n += s->vars[i].kind != VAR_PART;
+	return n;
+}
+
+int noted_is_plan(struct plan *p, struct err *e)
+{
+	int r = count_variables(p->last) == plan_n(p);
+
+	for (uint32_t i = 0; i < plan_n(p) && r == 1; i++)
+		r = has_variable(p, &plan_wants(p)[i], e);
+	return r == 1 ? has_meta(p, e) : r;
+}
