@@ -170,16 +170,16 @@ during_the_timers_commit() {
   step_is_made
 }
 
-# looks NAME...: what is asked of these of model-200 is answered while the commit is held, at which call of it ever.
+# looks NAME...: what is asked of these of the step's folder, in which it stands, is answered while the commit is held, at which call of it
+# ever.
 looks() {
   local what
   for what in "stat" "ls -l" "cat"; do
     # shellcheck disable=SC2086 # a command and its option
-    (cd "$mnt/model-200" && timeout 20 $what "$@" >/dev/null 2>"$tmp/err") ||
-      fail "$context: $what: $(cat "$tmp/err")"
+    timeout 20 $what "$@" >/dev/null 2>"$tmp/err" || fail "$context: $what: $(cat "$tmp/err")"
   done
-  timeout 20 ls "$mnt/model-200/output" >/dev/null || fail "$context: a folder is not listed"
-  ! timeout 20 ls "$mnt/model-200/output/none$call.npy" 2>/dev/null || fail "$context: a name is there"
+  timeout 20 ls output >/dev/null || fail "$context: a folder is not listed"
+  ! timeout 20 ls "output/none$call.npy" 2>/dev/null || fail "$context: a name is there"
 }
 
 # A commit is held at each of its calls that change something on disk, one after the other. The hook counts on from one to the next.
@@ -187,12 +187,13 @@ looks_go_on() {
   local call counted=0 first committed=0
   net
   mount_hooked "$source" -o commit=sync
+  cd "$mnt/model-200" # while the mount is synced the kernel lets nobody look a name up in it
   for ((call = 1; committed == 0; call++)); do
     context="call $call"
     cp "$tmp/e.npy" "$mnt/model-200/embedding.npy"
     rm -f "$hook".*
     arm "$((counted + call))" wait
-    sync "$mnt" 2>"$tmp/err.1" & # the kernel has this folder locked, and not the step's
+    sync "$mnt" 2>"$tmp/err.1" &
     first=$!
     until was_hit || ! kill -0 "$first" 2>/dev/null; do
       sleep 0.01
@@ -208,6 +209,7 @@ looks_go_on() {
     wait "$first" || fail "$context: $(cat "$tmp/err.1")"
   done
   [ "$call" -gt 20 ] || fail "a commit of $call calls"
+  cd /
   unmount
 }
 
