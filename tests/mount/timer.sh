@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # commit=SECONDS: the timer publishes what a quiet draft holds as the next step, and the draft goes on with all of it.
 . "$(dirname "$0")/../lib/mount.sh"
-. "$(dirname "$0")/../lib/hook.sh"
 . "$(dirname "$0")/../lib/write.sh"
 need getfattr setfattr
 need_python
@@ -215,7 +214,6 @@ shards_are_not_written_to() {
   cp "$tmp/large.npy" "$mnt/my-model-0/large.npy"
   exec 5<"$mnt/my-model-0/large.npy"
   for way in write append_and_cut truncate mapping allocate mode owner time over opened removed; do
-    context=$way
     there my-model-$number
     keep_sums my-model-$number
     "$CKPTFS_PYTHON" - "$mnt/my-model-0/large.npy" $way "$number" <<'END' || fail "$way"
@@ -349,53 +347,6 @@ END
   done
 }
 
-# Killed at each call of the timer's first and second commit.
-killed_in_the_timers_commit() {
-  local n first second ck=$tmp/ck
-  prepare_edit
-  for second in no yes; do
-    n=0
-    while :; do
-      n=$((n + 1))
-      fresh "$ck"
-      mount_hooked "$ck" -o commit=1,compact=1
-      first=$mnt/my_net.ckpt
-      if [ $second = yes ]; then
-        cp "$tmp/large.npy" "$first/hidden/large.npy"
-        until [ -e "$ck/.ckptfs/drafts/my_net.ckpt/published" ]; do sleep 0.01; done
-        while [ -e "$ck/.ckptfs/drafts/my_net.ckpt/commit" ]; do sleep 0.01; done
-      fi
-      edit "$first"
-      arm "$n" kill
-      until was_hit || is_finished $second; do sleep 0.01; done
-      was_hit || break
-      context="second commit: $second, killed at call $n, $(cat "$hook.hit")"
-      kill_daemon
-      disarm
-      mount_ckpt "$ck" -o "$options"
-      check_step "$tmp/want" "$mnt/my_net.ckpt"
-      sync "$mnt/my_net.ckpt" || fail "$context: sync fails"
-      check_step "$tmp/before" "$mnt/my_net.ckpt"
-      check_step "$tmp/want" "$mnt/my_net.ckpt-$([ $second = yes ] && echo 2 || echo 1)"
-      unmount
-      [ ! -e "$ck/.ckptfs" ] || fail "$context: left: $(find "$ck/.ckptfs")"
-      [ $second = yes ] || check_edited "$ck"
-      check_equal "$context: steps" "$(find "$ck" -name '*.index' | wc -l)" "$([ $second = yes ] && echo 3 || echo 2)"
-      "$builddir/fsck.ckptfs" -n "$ck" >"$tmp/fsck" 2>&1 || fail "$context: fsck: $(cat "$tmp/fsck")"
-    done
-    kill_daemon
-    disarm
-    [ "$n" -gt 20 ] || fail "a commit of $n calls?"
-    echo "killed at $((n - 1)) calls"
-  done
-}
-
-# is_finished SECOND: the timer has made the last step.
-is_finished() {
-  [ -e "$ck/my_net.ckpt-$([ "$1" = yes ] && echo 2 || echo 1).index" ] &&
-    [ -e "$ck/.ckptfs/drafts/my_net.ckpt/published" ] && [ ! -e "$ck/.ckptfs/drafts/my_net.ckpt/commit" ]
-}
-
 # --- all of it --------------------------------------------------------------------------------------------
 
 cases=../cases
@@ -403,4 +354,4 @@ array "$tmp/f7.npy" "np.float32(7)"
 array "$tmp/large.npy" "np.arange(100000, dtype='f4')"
 run_tests edits_stay_together what_was_written_stays_seen open_files_hold_it_up sync_makes_nothing_new taking_it_back_is_a_step \
   steps_of_the_timer_go the_base_goes new_steps shards_are_not_written_to a_killed_daemon_leaves_the_note \
-  each_kind_is_published_once killed_in_the_timers_commit
+  each_kind_is_published_once

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# The daemon is killed at each call of the timer's commits: the folder shows the edit again, and it is published once.
+. "$(dirname "$0")/../lib/mount.sh"
+. "$(dirname "$0")/../lib/hook.sh"
+. "$(dirname "$0")/../lib/write.sh"
+
+ck=$tmp/ck
+prepare_edit
+
+# is_finished SECOND: the timer has made the last step.
+is_finished() {
+  [ -e "$ck/my_net.ckpt-$([ "$1" = yes ] && echo 2 || echo 1).index" ] &&
+    [ -e "$ck/.ckptfs/drafts/my_net.ckpt/published" ] && [ ! -e "$ck/.ckptfs/drafts/my_net.ckpt/commit" ]
+}
+
+# In the first commit of the draft, and in the second.
+killed_in_the_timers_commit() {
+  local n first second
+  for second in no yes; do
+    n=0
+    while :; do
+      n=$((n + 1))
+      fresh "$ck"
+      mount_hooked "$ck" -o commit=1,compact=1
+      first=$mnt/my_net.ckpt
+      if [ $second = yes ]; then
+        cp "$tmp/large.npy" "$first/hidden/large.npy"
+        until [ -e "$ck/.ckptfs/drafts/my_net.ckpt/published" ]; do sleep 0.01; done
+        while [ -e "$ck/.ckptfs/drafts/my_net.ckpt/commit" ]; do sleep 0.01; done
+      fi
+      edit "$first"
+      arm "$n" kill
+      until was_hit || is_finished $second; do sleep 0.01; done
+      was_hit || break
+      context="second commit: $second, killed at call $n, $(cat "$hook.hit")"
+      kill_daemon
+      disarm
+      mount_ckpt "$ck" -o "$options"
+      check_step "$tmp/want" "$mnt/my_net.ckpt"
+      sync "$mnt/my_net.ckpt" || fail "$context: sync fails"
+      check_step "$tmp/before" "$mnt/my_net.ckpt"
+      check_step "$tmp/want" "$mnt/my_net.ckpt-$([ $second = yes ] && echo 2 || echo 1)"
+      unmount
+      [ ! -e "$ck/.ckptfs" ] || fail "$context: left: $(find "$ck/.ckptfs")"
+      [ $second = yes ] || check_edited "$ck"
+      check_equal "$context: steps" "$(find "$ck" -name '*.index' | wc -l)" "$([ $second = yes ] && echo 3 || echo 2)"
+      "$builddir/fsck.ckptfs" -n "$ck" >"$tmp/fsck" 2>&1 || fail "$context: fsck: $(cat "$tmp/fsck")"
+    done
+    kill_daemon
+    disarm
+    [ "$n" -gt 20 ] || fail "a commit of $n calls?"
+    echo "killed at $((n - 1)) calls"
+  done
+}
+
+run_tests killed_in_the_timers_commit
