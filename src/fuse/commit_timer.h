@@ -1,11 +1,11 @@
-/* src/fuse/commit_timer.h: commits drafts that have been quiet, from a thread of its own. */
+/* src/fuse/commit_timer.h: publishes drafts that have been quiet, from a thread of its own. */
 #pragma once
 
 struct buf;
 struct commit_timer;
 struct view;
 
-/* The thread calls CHANGED each time after it has looked for drafts to commit, with what the kernel must forget: an array
+/* The thread calls CHANGED each time after it has looked for drafts to publish, with what the kernel must forget: an array
  * of struct view_change, which may be empty. NULL: there can be no thread; drafts are then committed when asked for,
  * and at the end. */
 struct commit_timer *commit_timer_start(struct view *v,

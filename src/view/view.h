@@ -40,7 +40,7 @@ struct view {
 	pthread_cond_t done; /* with `lock`: a turn has ended, or a node has let a draft go */
 	struct node_table nodes;
 	bool writable;
-	int64_t commit_ms; /* how long a draft is quiet before it is committed; -1: only when asked for */
+	int64_t commit_ms; /* how long a draft is quiet before it is published; -1: it is not */
 	struct commit_config commit;
 	struct lock root_lock;
 	char *who; /* who has it mounted: told to others who want to write */
