@@ -90,11 +90,15 @@ class Cell:
             os.close(fd)
 
     def steps(self):
-        return [n for n in os.listdir(self.mounted) if os.path.isdir(self.at("../" + n)) and n != "latest"]
+        return [n for n in os.listdir(self.mounted) if os.path.isdir(os.path.join(self.mounted, n)) and n != "latest"]
 
-    def read(self, path, step="latest"):
+    def newest(self):
+        """The step that was saved last. It is not always the latest, which follows its base alone."""
+        return max(self.steps(), key=lambda step: os.stat(os.path.join(self.mounted, step)).st_mtime_ns)
+
+    def read(self, path, step=None):
         try:
-            with open(os.path.join(self.mounted, step, path), "rb") as file:
+            with open(os.path.join(self.mounted, step or self.newest(), path), "rb") as file:
                 return file.read()
         except FileNotFoundError:
             return None

@@ -12,6 +12,64 @@ said_to_be() {
     "$(sed -n 's/^all_model_checkpoint_paths: "\(.*\)"$/\1/p' "$source/checkpoint" | tr '\n' ' ')" "$* "
 }
 
+# --- what becomes the latest ----------------------------------------------------------------------------------
+
+# saved_after BASE NEW: a change in BASE's folder is the step NEW.
+saved_after() {
+  cp "$tmp/f7.npy" "$mnt/$1/new-in-$2.npy"
+  sync "$mnt/$1"
+  [ -f "$source/$2.index" ] || fail "no step $2: $(steps "$mnt")"
+}
+
+a_commit_over_the_latest_becomes_it() {
+  writable linear
+  saved_after my-model-2000 my-model-2001
+  said_to_be my-model-0 my-model-1000 my-model-2000 my-model-2001
+  rm "$mnt/latest/w.npy"
+  sync "$mnt/latest/."
+  said_to_be my-model-0 my-model-1000 my-model-2000 my-model-2001 my-model-2002
+  unmount
+}
+
+# A trainer must neither go on from a person's copy nor remove it.
+nothing_else_does() {
+  writable linear
+  cp "$source/checkpoint" "$tmp/state"
+  saved_after my-model-0 my-model-2001
+  cp -r "$mnt/my-model-2000" "$mnt/pruned"
+  rm "$mnt/pruned/w.npy"
+  sync "$mnt"
+  mkdir "$mnt/made-5"
+  cp "$tmp/f7.npy" "$mnt/made-5/a.npy"
+  sync "$mnt"
+  cp "$tmp/f7.npy" "$mnt/pruned/b.npy"
+  sync "$mnt/pruned"
+  check_equal "steps" "$(steps "$mnt")" "made-5 my-model-0 my-model-1000 my-model-2000 my-model-2001 pruned pruned-1"
+  cmp "$tmp/state" "$source/checkpoint"
+  # who asks for it gets it; a step that is renamed keeps its place
+  ln -sfn pruned "$mnt/latest"
+  said_to_be my-model-0 my-model-1000 my-model-2000 pruned
+  mv "$mnt/my-model-1000" "$mnt/old"
+  said_to_be my-model-0 old my-model-2000 pruned
+  saved_after pruned pruned-2
+  said_to_be my-model-0 old my-model-2000 pruned pruned-2
+  unmount
+}
+
+# Without a state file, or with one that can't be read, there is no latest.
+no_state_file_is_made() {
+  writable linear
+  rm "$source/checkpoint"
+  saved_after my-model-2000 my-model-2001
+  [ ! -e "$source/checkpoint" ] || fail "there is one: $(cat "$source/checkpoint")"
+  ln -sfn my-model-2001 "$mnt/latest"
+  said_to_be my-model-2001
+  echo garbage >"$source/checkpoint"
+  saved_after my-model-2001 my-model-2002
+  check_equal "the state file" "$(cat "$source/checkpoint")" garbage
+  unmount
+}
+
 # --- copies ---------------------------------------------------------------------------------------------
 
 # Of a step with a large variable.
@@ -27,7 +85,7 @@ cp_r_moves_no_data() {
   after=$(disk_use)
   [ $((after - before)) -le 32768 ] || fail "a copy takes $((after - before)) bytes"
   diff -r "$mnt/my-model-2001" "$mnt/copy"
-  said_to_be my-model-0 my-model-1000 my-model-2000 my-model-2001 copy
+  said_to_be my-model-0 my-model-1000 my-model-2000
   # the copy lives on without the original
   rm -r "$mnt/my-model-2001"
   cmp "$tmp/big.npy" "$mnt/copy/big.npy"
@@ -88,7 +146,7 @@ new_steps_by_hand() {
   sync "$mnt"
   nothing_is_lost
   check_equal "files" "$(cd "$mnt/made-3" && find . -name '*.npy' | sort | tr '\n' ' ')" "./a.npy ./scope/b.npy "
-  said_to_be my-model-0 my-model-1000 my-model-2000 made-3
+  said_to_be my-model-0 my-model-1000 my-model-2000
   remember
   cp "$tmp/big.npy" "$mnt/made-3/c.npy"
   committed made-3 made-4 +c.npy
@@ -235,8 +293,6 @@ derived_texts_are_ignored() {
   unmount
 }
 
-array "$tmp/f7.npy" "np.float32(7)"
-array "$tmp/big.npy" "np.arange(200000, dtype='f4').reshape(400, 500)"
 # log_says WORDS
 log_says() {
   grep -qF -- "$1" "$mnt.log" || fail "no '$1' in the log: $(cat "$mnt.log")"
@@ -317,6 +373,10 @@ times_are_accepted() {
   unmount
 }
 
-run_tests times_are_accepted a_state_file_that_is_copied_back a_backup_is_copied_back cp_r_moves_no_data cp_r_with_changes cp_a_to_another_mount tar_into_a_new_step new_steps_by_hand \
+array "$tmp/f7.npy" "np.float32(7)"
+array "$tmp/big.npy" "np.arange(200000, dtype='f4').reshape(400, 500)"
+run_tests a_commit_over_the_latest_becomes_it nothing_else_does no_state_file_is_made times_are_accepted \
+  a_state_file_that_is_copied_back a_backup_is_copied_back cp_r_moves_no_data cp_r_with_changes cp_a_to_another_mount \
+  tar_into_a_new_step new_steps_by_hand \
   mv_of_a_step rm_r_of_a_step latest_can_be_pointed ten_edits_through_latest the_meta_graph_can_be_edited \
   derived_texts_are_ignored
