@@ -6,6 +6,7 @@
 #include "draft/seal.h"
 #include "draft/staged.h"
 #include "draft/walk.h"
+#include "step/scratch.h"
 
 static bool is_changed(const struct draft *d, const struct draft_item *i)
 {
@@ -119,10 +120,19 @@ int draft_why(struct draft *d, struct buf *out)
 	return r;
 }
 
+/* A new step with nothing in it, or what a program has left: TensorFlow when it could not save, an editor. */
+static bool is_bare(const struct draft *d)
+{
+	for (const struct draft_item *i = d->root->first; i; i = i->after)
+		if (i->what == DRAFT_DIR || !scratch_is_leftover(i->name))
+			return false;
+	return !d->has_base;
+}
+
 bool draft_is_rest(struct draft *d)
 {
 	HOLD(&d->lock);
-	return !d->ended && !d->failure.code && (d->writers || (!d->has_base && !d->root->first));
+	return !d->ended && !d->failure.code && (d->writers || is_bare(d));
 }
 
 /* --- what is in it ------------------------------------------------------------------------------------------- */

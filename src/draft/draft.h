@@ -143,7 +143,7 @@ bool draft_is_news(struct draft *d, const struct err *why);
 int draft_why(struct draft *d, struct buf *out);
 
 /* Is nothing in it that is not committed: files are open for writing after a commit of all that was written, or it is a new
- * step into which nobody has put anything? */
+ * step into which nobody has put anything, but what programs leave (step/scratch.h)? */
 bool draft_is_rest(struct draft *d);
 
 /* What the kernel must forget when D ends: NAME in the folder INDEX; with NAME NULL the attributes and bytes of INDEX, or a

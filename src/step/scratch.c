@@ -1,6 +1,7 @@
 #include "step/scratch.h"
 #include "base/bytes.h"
 #include <ctype.h>
+#include <stdio.h>
 
 /* vim looks whether it may make a file in a folder by making this one. */
 #define VIM_PROBE "4913"
@@ -30,9 +31,18 @@ static bool is_of_sed(const char *name)
 	return !name[n];
 }
 
+/* TensorFlow saves into PREFIX_temp/part-00000-of-00001.data-00000-of-00001, and renames that. */
+static bool is_of_saver(const char *name)
+{
+	unsigned part, of;
+	int n = 0;
+
+	return sscanf(name, "part-%5u-of-%5u%n", &part, &of, &n) == 2 && n == 19;
+}
+
 bool scratch_is_leftover(const char *name)
 {
-	return name[0] == '.' || /* rsync, vim's swap files, emacs' locks */
+	return is_of_saver(name) || name[0] == '.' || /* rsync, vim's swap files, emacs' locks */
 	       ends_in(name, "~") || /* backups of vim, emacs, nano, cp -b */
 	       ends_in(name, ".swp") || /* vim, where a name may not begin with a dot */
 	       ends_in(name, ".part") || ends_in(name, ".partial") || /* file managers, rclone */

@@ -6,9 +6,19 @@
 START_TEST(leftovers_are_known)
 {
 	static const char *const names[] = {
-		".w.npy.Ab12Cd", ".w.npy.swp", ".#w.npy",         "w.npy~",
-		"w.npy.~2~",     "#w.npy#",    "w.swp",           "4913",
-		"sedAb12Cd",     "w.npy.part", "w.npy.1.partial", ".",
+		".w.npy.Ab12Cd",
+		".w.npy.swp",
+		".#w.npy",
+		"w.npy~",
+		"w.npy.~2~",
+		"#w.npy#",
+		"w.swp",
+		"4913",
+		"part-00000-of-00001.index",
+		"sedAb12Cd",
+		"w.npy.part",
+		"w.npy.1.partial",
+		".",
 	};
 
 	for (size_t i = 0; i < COUNT(names); i++)
