@@ -56,3 +56,8 @@ void dir_closep(DIR **d)
 		closedir(*d);
 	*d = NULL;
 }
+
+bool dir_is_removed(const char *name)
+{
+	return !strncmp(name, ".fuse_hidden", 12) || !strncmp(name, ".nfs", 4);
+}

@@ -2,6 +2,7 @@
 #pragma once
 #include "base/error.h"
 #include <dirent.h>
+#include <stdbool.h>
 
 /* Opens the folder NAME in DIRFD to read its entries; "." is DIRFD itself. It follows no symbolic link. NULL: errno says
  * why. */
@@ -22,3 +23,6 @@ int dir_type(int dirfd, const struct dirent *de);
 
 /* For CLEANUP. */
 void dir_closep(DIR **d);
+
+/* Is NAME one that a filesystem gives to a file which was removed while it was open (FUSE, NFS)? */
+bool dir_is_removed(const char *name);

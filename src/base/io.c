@@ -1,6 +1,7 @@
 #include "base/io.h"
 #include "base/cleanup.h"
 #include "base/dir.h"
+#include "base/lacks.h"
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -9,8 +10,12 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 
 enum { RANDOM = 16 };
+
+/* For files without a name where the directory's own filesystem can't have any. */
+#define ELSEWHERE "/var/tmp"
 
 /* "NAME.tmp" and 32 random hex digits. */
 static int temporary_name(const char *name, char out[NAME_MAX + 1])
@@ -52,7 +57,8 @@ static int unmake(int dirfd, const char *name, int fd)
 
 	if (fstat(fd, &ours) < 0 || fstatat(dirfd, name, &now, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	if (ours.st_dev != now.st_dev || ours.st_ino != now.st_ino)
+	if (ours.st_dev != now.st_dev ||
+	    (ours.st_ino != now.st_ino && !(lacks_of(now.st_dev) & LACKS_INODES)))
 		return -ESTALE;
 	return unlinkat(dirfd, name, 0) < 0 ? -errno : 0;
 }
@@ -106,14 +112,17 @@ int io_create(int dirfd, const char *name, mode_t mode, struct err *e)
 	return fd < 0 ? err_sys(e, -errno, "%s", name) : fd;
 }
 
-/* Where there is no O_TMPFILE, the file has a name for a moment. */
+/* Where there is no O_TMPFILE, the file has a name for a moment; if it is of no use without one, it is elsewhere. */
 int io_nameless(int dirfd, struct err *e)
 {
+	bool here = !(lacks_at(dirfd) & LACKS_NAMELESS);
 	char name[NAME_MAX + 1];
-	int fd = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), r;
+	int fd = openat(here ? dirfd : AT_FDCWD, here ? "." : ELSEWHERE,
+			O_TMPFILE | O_RDWR | O_CLOEXEC, 0600),
+	    r;
 
-	if (fd >= 0)
-		return fd;
+	if (fd >= 0 || !here)
+		return fd < 0 ? err_sys(e, -errno, "a file without a name in " ELSEWHERE) : fd;
 	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL && errno != ENOENT)
 		return err_sys(e, -errno, "a file without a name");
 	r = temporary_name(".ckptfs", name);
@@ -137,9 +146,61 @@ int io_make_folder(int dirfd, const char *name, mode_t mode, struct err *e)
 	return mkdirat(dirfd, name, mode) < 0 ? err_sys(e, -errno, "%s", name) : 0;
 }
 
+/* A file in place of a symbolic link: LINK_MAGIC, the target, and a newline. */
+#define LINK_MAGIC "ckptfs link\n"
+
+static int make_link_file(const char *target, int dirfd, const char *name, struct err *e)
+{
+	CLEANUP(closep) int fd = io_create(dirfd, name, 0666, e);
+	char text[sizeof LINK_MAGIC + PATH_MAX];
+	int n = snprintf(text, sizeof text, LINK_MAGIC "%s\n", target), r;
+
+	if (fd < 0)
+		return fd;
+	r = n < (int)sizeof text ? io_write_at(fd, bytes_of(text, (size_t)n), 0, e)
+				 : err_sys(e, -ENAMETOOLONG, "%s", name);
+	if (r < 0)
+		unmake(dirfd, name, fd);
+	return r;
+}
+
+/* As io_read_link. */
+static ssize_t read_link_file(int dirfd, const char *name, char *target, size_t size)
+{
+	static const size_t magic = sizeof LINK_MAGIC - 1;
+	char text[sizeof LINK_MAGIC + PATH_MAX];
+	struct stat st;
+	CLEANUP(closep) int fd = -1;
+	ssize_t n;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size >= (off_t)sizeof text)
+		return -EINVAL;
+	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	n = fd < 0 ? -1 : pread(fd, text, sizeof text, 0);
+	if (n < 0)
+		return -errno;
+	if ((size_t)n <= magic || memcmp(text, LINK_MAGIC, magic) != 0 || text[n - 1] != '\n')
+		return -EINVAL; /* also one that was being made when the process was killed */
+	n -= (ssize_t)magic + 1;
+	n = (size_t)n < size ? n : (ssize_t)size;
+	memcpy(target, text + magic, (size_t)n);
+	return n;
+}
+
 int io_make_link(const char *target, int dirfd, const char *name, struct err *e)
 {
+	if (lacks_at(dirfd) & LACKS_SYMLINKS)
+		return make_link_file(target, dirfd, name, e);
 	return symlinkat(target, dirfd, name) < 0 ? err_sys(e, -errno, "%s", name) : 0;
+}
+
+ssize_t io_read_link(int dirfd, const char *name, char *target, size_t size)
+{
+	ssize_t n = readlinkat(dirfd, name, target, size);
+
+	return n >= 0 ? n : errno == EINVAL ? read_link_file(dirfd, name, target, size) : -errno;
 }
 
 int io_write_at(int fd, struct bytes b, uint64_t off, struct err *e)
@@ -251,22 +312,42 @@ int io_copy(int from, int to_dir, const char *to, struct err *e)
 
 /* --- names ------------------------------------------------------------------------------------------------- */
 
+static int no_links(const char *to, struct err *e)
+{
+	return err_sys(e, -EOPNOTSUPP, "%s", to);
+}
+
+/* FOLLOW: the file that FROM leads to. */
+static int link_file(int from_dir, const char *from, bool follow, int to_dir, const char *to,
+		     struct err *e)
+{
+	struct stat st;
+
+	if (lacks_at(to_dir) & LACKS_LINKS) /* first what a copy could not help either */
+		return fstatat(from_dir, from, &st, follow ? 0 : AT_SYMLINK_NOFOLLOW) < 0
+			       ? err_sys(e, -errno, "%s", to)
+			       : no_links(to, e);
+	return linkat(from_dir, from, to_dir, to, follow ? AT_SYMLINK_FOLLOW : 0) < 0
+		       ? err_sys(e, -errno, "%s", to)
+		       : 0;
+}
+
 int io_link(int from_dir, const char *from, int to_dir, const char *to, struct err *e)
 {
-	return linkat(from_dir, from, to_dir, to, 0) < 0 ? err_sys(e, -errno, "%s", to) : 0;
+	return link_file(from_dir, from, false, to_dir, to, e);
 }
 
 int io_link_target(int from_dir, const char *from, int to_dir, const char *to, struct err *e)
 {
-	return linkat(from_dir, from, to_dir, to, AT_SYMLINK_FOLLOW) < 0
-		       ? err_sys(e, -errno, "%s", to)
-		       : 0;
+	return link_file(from_dir, from, true, to_dir, to, e);
 }
 
 int io_link_fd(int fd, int to_dir, const char *to, struct err *e)
 {
 	char path[32];
 
+	if (lacks_at(to_dir) & LACKS_LINKS)
+		return no_links(to, e);
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	return linkat(AT_FDCWD, path, to_dir, to, AT_SYMLINK_FOLLOW) < 0
 		       ? err_sys(e, -errno, "%s", to)
@@ -310,15 +391,21 @@ int io_is_mark(int dirfd, const char *name, struct err *e)
 
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : err_sys(e, -errno, "%s", name);
-	return st.st_size == 0 && st.st_mode == (S_IFREG | MARK_MODE);
+	return st.st_size == 0 && S_ISREG(st.st_mode) &&
+	       ((st.st_mode & 07777) == MARK_MODE || lacks_of(st.st_dev) & LACKS_MODES);
 }
 
-/* An empty file takes the name TO, and only then is that replaced. */
+/* An empty file takes the name TO, and only then is that replaced. It is made without being opened, for what is replaced
+ * while it is open gets another name on some filesystems. */
 static int move_over_mark(int from_dir, const char *from, int to_dir, const char *to, struct err *e)
 {
-	CLEANUP(closep) int mark = io_create(to_dir, to, MARK_MODE, e);
-	int r = mark < 0 ? mark : io_move(from_dir, from, to_dir, to, e);
+	CLEANUP(closep) int mark = -1;
+	int r;
 
+	if (mknodat(to_dir, to, S_IFREG | MARK_MODE, 0) < 0)
+		return err_sys(e, -errno, "%s", to);
+	mark = openat(to_dir, to, O_PATH | O_CLOEXEC | O_NOFOLLOW); /* tells it from another's */
+	r = io_move(from_dir, from, to_dir, to, e);
 	if (r < 0 && mark >= 0)
 		unmake(to_dir, to, mark);
 	return r;
@@ -346,7 +433,9 @@ static int move_new_otherwise(int from_dir, const char *from, int to_dir, const 
 
 	if (fstatat(from_dir, from, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_sys(e, -errno, "%s", from);
-	if (S_ISDIR(st.st_mode)) /* rename(2) replaces no folder but an empty one */
+	/* rename(2) replaces no folder but an empty one. And where nothing new may be replaced, as it would come back
+	 * (rclone), a file that takes the name right now is. */
+	if (S_ISDIR(st.st_mode) || lacks_at(to_dir) & LACKS_FOLDERS)
 		return faccessat(to_dir, to, F_OK, AT_SYMLINK_NOFOLLOW) == 0
 			       ? err_sys(e, -EEXIST, "%s", to)
 			       : io_move(from_dir, from, to_dir, to, e);
@@ -371,9 +460,33 @@ int io_remove_file(int dirfd, const char *name, struct err *e)
 	return unlinkat(dirfd, name, 0) < 0 ? err_sys(e, -errno, "%s", name) : 0;
 }
 
+enum { PATIENCE_MS = 500, STEP_MS = 5 };
+
+/* Is there nothing in the folder but what was removed while it was open? */
+static bool has_only_removed(int dirfd, const char *name)
+{
+	CLEANUP(dir_closep) DIR *d = dir_open(dirfd, name);
+	const struct dirent *de;
+	bool only = d;
+
+	while (only && (de = dir_next(d)))
+		only = dir_is_removed(de->d_name);
+	return only;
+}
+
+/* Where a file that is removed while it is open gets another name, that goes a moment after the file was closed. */
 int io_remove_folder(int dirfd, const char *name, struct err *e)
 {
-	return unlinkat(dirfd, name, AT_REMOVEDIR) < 0 ? err_sys(e, -errno, "%s", name) : 0;
+	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
+	int r = unlinkat(dirfd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+
+	for (int ms = 0; r == -ENOTEMPTY && lacks_at(dirfd) & (LACKS_REMOVAL | LACKS_NAMELESS) &&
+			 ms < PATIENCE_MS && has_only_removed(dirfd, name);
+	     ms += STEP_MS) {
+		nanosleep(&step, NULL);
+		r = unlinkat(dirfd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+	}
+	return r < 0 ? err_sys(e, r, "%s", name) : 0;
 }
 
 static int empty_folder(int parent, const char *name, struct err *e)
@@ -384,10 +497,14 @@ static int empty_folder(int parent, const char *name, struct err *e)
 
 	if (!d)
 		return err_sys(e, -errno, "%s", name);
-	while (r == 0 && (de = dir_next(d))) {
-		r = io_remove_all(dirfd(d), de->d_name, e);
-		if (r < 0)
-			err_wrap(e, r, "%s", name);
+	while ((r == 0 || r == -ENOTEMPTY) && (de = dir_next(d))) {
+		int own = io_remove_all(dirfd(d), de->d_name, r < 0 ? NULL : e);
+
+		if (own < 0 &&
+		    r == 0) { /* what is beside a file that is open is removed all the same */
+			err_wrap(e, own, "%s", name);
+			r = own;
+		}
 	}
 	return r;
 }

@@ -20,7 +20,7 @@ int io_put_new(int dirfd, const char *name, struct bytes b, mode_t mode, struct 
 /* Makes the file NAME, which must not be there. Returns its descriptor, for reading and writing. */
 int io_create(int dirfd, const char *name, mode_t mode, struct err *e);
 
-/* Makes a file that has no name, in the filesystem of DIRFD. Returns its descriptor, for reading and writing. The file
+/* Makes a file that has no name, in the filesystem of DIRFD if that can have one (base/lacks.h). Returns its descriptor, for reading and writing. The file
  * is gone when that is closed. */
 int io_nameless(int dirfd, struct err *e);
 
@@ -28,7 +28,13 @@ int io_nameless(int dirfd, struct err *e);
 int io_mark(int dirfd, const char *name, struct err *e);
 
 int io_make_folder(int dirfd, const char *name, mode_t mode, struct err *e);
-int io_make_link(const char *target, int dirfd, const char *name, struct err *e); /* symbolic */
+
+/* Makes a symbolic link. Where the filesystem has none (base/lacks.h) it is a file that io_read_link takes for one; that
+ * is not whole if the process is killed meanwhile. */
+int io_make_link(const char *target, int dirfd, const char *name, struct err *e);
+
+/* As readlinkat(2), but for a negative errno. -EINVAL: NAME is no such link. */
+ssize_t io_read_link(int dirfd, const char *name, char *target, size_t size);
 
 /* Writes all of B at OFF. */
 int io_write_at(int fd, struct bytes b, uint64_t off, struct err *e);
@@ -64,8 +70,9 @@ int io_place(int from_dir, const char *from, int to_dir, const char *to, struct 
 int io_move(int from_dir, const char *from, int to_dir, const char *to, struct err *e);
 
 /* Renames FROM to TO, and replaces nothing: -EEXIST. Where renameat2(2) can't refuse to replace, as on NFS, a file is
- * linked and unlinked. Where there are no hard links, an empty file takes the name first (io_is_mark). For a folder TO is
- * looked at first: an empty folder that somebody makes at that moment is replaced. */
+ * linked and unlinked. Where there are no hard links, an empty file takes the name first (io_is_mark). For a folder, and where
+ * what is new can't be renamed (LACKS_FOLDERS), TO is looked at first: what somebody makes at that moment, of folders an
+ * empty one, is replaced. */
 int io_move_new(int from_dir, const char *from, int to_dir, const char *to, struct err *e);
 
 /* Is NAME an empty file with which io_move_new took a name? A crash may leave one. 1, 0, or a negative errno. */

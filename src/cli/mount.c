@@ -9,8 +9,9 @@
 #include "cli/args.h"
 #include "cli/mounts.h"
 #include "cli/run.h"
-#include "directory/listing.h"
+#include "directory/ability.h"
 #include "directory/locate.h"
+#include "directory/lock.h"
 #include "fuse/daemon.h"
 #include "message/state.h"
 #include <fcntl.h>
@@ -354,6 +355,20 @@ static char *absolute_source(const char *source)
 	return path;
 }
 
+/* What the filesystem of TOP lacks; nothing if that can't be known now: then it is in the log when it is. */
+static void say_what_is_lacking(int top)
+{
+	CLEANUP(buf_release) struct buf say = {0};
+	struct lock lock = {-1, -1};
+
+	if (faccessat(top, ".", W_OK, AT_EACCESS) < 0 ||
+	    lock_for_drafts(&lock, top, "mount.ckptfs -v\n", NULL) < 0)
+		return;
+	if (ability_learn(top, &say, NULL) > 0)
+		printf("%s\n", (char *)say.p);
+	lock_end_drafts(&lock, top);
+}
+
 static int mount_it(const struct arguments *a, struct location *where, const char *mountpoint)
 {
 	CLEANUP(freep) char *source = absolute_source(a->source);
@@ -374,6 +389,8 @@ static int mount_it(const struct arguments *a, struct location *where, const cha
 		close(where->dirfd);
 		return 0;
 	}
+	if (a->verbose && !a->options.read_only)
+		say_what_is_lacking(where->dirfd);
 	fflush(stdout);
 	return a->foreground ? run_foreground(&c) : run_background(&c);
 }

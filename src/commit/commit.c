@@ -1,5 +1,6 @@
 #include "commit/commit.h"
 #include "base/cleanup.h"
+#include "base/lacks.h"
 #include "commit/freeze.h"
 #include "commit/graph.h"
 #include "commit/held.h"
@@ -9,6 +10,7 @@
 #include "commit/record.h"
 #include "commit/shards.h"
 #include "directory/drafts_list.h"
+#include "draft/file.h"
 #include "draft/seal.h"
 
 /* How often a step is built. Before the last time the draft is sealed, so that it can't change any more. */
@@ -123,6 +125,20 @@ static int note_in_state(struct act *a, const char *name, struct err *e)
 	return r;
 }
 
+/* The step that was published is looked after, if it is over a base. Without memory for that it is just not. */
+static void note_rescue(struct act *a)
+{
+	struct plan *p = &a->plan;
+	int fd;
+
+	if (!p->d->has_base || lacks_at(p->d->top) & LACKS_INODES) /* by these it is recognised */
+		return;
+	fd = publish_open_index(p);
+	if (fd >= 0)
+		rescue_note(&a->done->rescue, p->d->top, p->name, p->num_shards, p->d->meta, fd,
+			    NULL);
+}
+
 /* A step that has not been there before. */
 static int make_step(struct act *a, struct err *e)
 {
@@ -138,9 +154,7 @@ static int make_step(struct act *a, struct err *e)
 		return r;
 	}
 	noted = note_in_state(a, p->name, r < 0 ? NULL : e);
-	if (p->d->has_base) /* without memory for it that step is just not looked after */
-		rescue_note(&a->done->rescue, p->d->top, p->name, p->num_shards, p->d->meta,
-			    TAKE(p->index_fd, -1), NULL);
+	note_rescue(a);
 	return r < 0 ? r : noted;
 }
 
@@ -212,6 +226,7 @@ static void settle_locked(struct act *a, enum fate fate, const char *old)
 
 	if (fate == FATE_ENDS) {
 		memcpy(d->old, old, sizeof d->old);
+		draft_keep_all_bytes(d);
 		atomic_store(&d->ended, true);
 	} else if (fate == FATE_GOES_ON) {
 		draft_go_on(d);

@@ -242,6 +242,20 @@ static int link_step(struct linking *k, const char *name, struct err *e)
 	return r == 0 ? sync_or_undo(p, &k->to, e) : r;
 }
 
+int publish_open_index(struct plan *p)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+	CLEANUP(closep) int fd = -1;
+	struct file_id id;
+	struct stat st;
+
+	if (step_index_name(p->name, &file) < 0 || fstat(p->index_fd, &st) < 0)
+		return -1;
+	id = file_id_of(&st);
+	fd = placed_open(p->d->top, (char *)file.p, &id, NULL);
+	return fd >= 0 ? TAKE(fd, -1) : TAKE(p->index_fd, -1);
+}
+
 /* Publishes the step as NAME, or not at all. -EEXIST: something of that name is there. */
 static int publish_as(struct plan *p, const char *name, struct err *e)
 {

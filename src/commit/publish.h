@@ -7,6 +7,10 @@
  * whether it is there. If it fails the links are taken back. */
 int publish(struct plan *p, struct buf *name, struct err *e);
 
+/* The index of the published step P, open under its name there, for the one in DR is to be removed; -1: without memory.
+ * If another has that name by now it is the one in DR all the same, which is P's no more. */
+int publish_open_index(struct plan *p);
+
 /* Calls the step NAME, which is published, the latest in the state file, if that is BASE so far, or what the draft was
  * published as before (commit/noted.h). A draft without a base is a person's own step, of which a trainer must know nothing.
  * DRAFT: the draft's folder, in which the new file is made. */

@@ -24,8 +24,8 @@ int record_read_name(int draft, char name[NAME_MAX + 1], struct err *e)
 {
 	int r = step_link_read(draft, "commit/name", name);
 
-	if (r < 0)
-		return r == -ENOENT ? 0 : err_sys(e, r, "commit/name");
+	if (r < 0) /* EINVAL: it was being made, before anything was done */
+		return r == -ENOENT || r == -EINVAL ? 0 : err_sys(e, r, "commit/name");
 	return 1;
 }
 
@@ -92,6 +92,8 @@ static int is_one_of(const void *gathered, int dirfd, const char *name, struct e
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
+	if (!id.ino) /* then nothing was linked, but moved */
+		return 0;
 	for (size_t i = 0; i < in->n / sizeof *ids; i++)
 		if (ids[i].dev == id.dev && ids[i].ino == id.ino)
 			return 1;

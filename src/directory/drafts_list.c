@@ -2,9 +2,13 @@
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/io.h"
+#include "base/lacks.h"
 #include "step/name.h"
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define DRAFTS ".ckptfs/drafts"
 
@@ -36,7 +40,30 @@ static bool is_old(const char *name)
 	return !strncmp(name, DRAFT_OLD, strlen(DRAFT_OLD)) || !strcmp(name, DRAFT_NEW);
 }
 
-/* With OLD those that have ended or are not whole, else the others. */
+/* The folder that the link NAME of DRAFTS leads to, into OUT: 1; 0: it is no such link. */
+static int read_mark(int drafts, const char *name, char out[NAME_MAX + 1])
+{
+	ssize_t n = io_read_link(drafts, name, out, NAME_MAX);
+
+	out[n > 0 ? n : 0] = 0;
+	return n > 0 && !strchr(out, '/') && strcmp(out, ".") != 0 && strcmp(out, "..") != 0;
+}
+
+/* Removes NAME, an old one's, with what it leads to first. */
+static int remove_old(int drafts, const char *name, struct err *e)
+{
+	char folder[NAME_MAX + 1];
+	int r = read_mark(drafts, name, folder) ? io_remove_all(drafts, folder, e) : 0;
+
+	return r < 0 ? r : io_remove_all(drafts, name, e);
+}
+
+int drafts_remove_new(int drafts, struct err *e)
+{
+	return remove_old(drafts, DRAFT_NEW, e);
+}
+
+/* With OLD the names of those that have ended or are not whole, else those of the others. */
 static int list_folders(int drafts, bool old, struct buf *names)
 {
 	CLEANUP(dir_closep) DIR *s = dir_open(drafts, ".");
@@ -49,11 +76,71 @@ static int list_folders(int drafts, bool old, struct buf *names)
 	return r;
 }
 
+/* Of the names OLD, each with its NUL: one that leads to FOLDER; NULL: none. */
+static const char *find_mark(int drafts, const struct buf *old, const char *folder)
+{
+	char to[NAME_MAX + 1];
+
+	for (const char *n = (char *)old->p; n && n < (char *)old->p + old->n; n += strlen(n) + 1)
+		if (read_mark(drafts, n, to) && !strcmp(to, folder))
+			return n;
+	return NULL;
+}
+
+/* Takes the names out of NAMES to which one of OLD leads. */
+static void drop_marked(int drafts, const struct buf *old, struct buf *names)
+{
+	size_t kept = 0;
+
+	for (size_t at = 0, n; at < names->n; at += n) {
+		n = strlen((char *)names->p + at) + 1;
+		if (find_mark(drafts, old, (char *)names->p + at))
+			continue;
+		memmove(names->p + kept, names->p + at, n);
+		kept += n;
+	}
+	names->n = kept;
+}
+
+/* If FOLDER is the rest of a draft that has ended, it is removed, if that can be done now. */
+static void remove_marked(int drafts, const char *folder)
+{
+	CLEANUP(buf_release) struct buf old = {0};
+	const char *mark;
+
+	if (list_folders(drafts, true, &old) == 0 && (mark = find_mark(drafts, &old, folder)))
+		remove_old(drafts, mark, NULL);
+}
+
+int drafts_begin_new(int drafts, const char *folder, struct err *e)
+{
+	struct stat st;
+
+	if (!(lacks_at(drafts) & LACKS_FOLDERS))
+		return 0;
+	remove_marked(drafts, folder);
+	if (fstatat(drafts, folder, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return err_sys(e, -EEXIST, "%s", folder);
+	return errno == ENOENT ? io_make_link(folder, drafts, DRAFT_NEW, e)
+			       : err_sys(e, -errno, "%s", folder);
+}
+
+int drafts_end_new(int drafts, const char *folder, struct err *e)
+{
+	return lacks_at(drafts) & LACKS_FOLDERS ? io_remove_file(drafts, DRAFT_NEW, e)
+						: io_move_new(drafts, DRAFT_NEW, drafts, folder, e);
+}
+
 int drafts_list(int top, struct buf *names, struct err *e)
 {
+	CLEANUP(buf_release) struct buf old = {0};
 	CLEANUP(closep) int drafts = drafts_open(top);
 	int r = drafts < 0 ? drafts : list_folders(drafts, false, names);
 
+	if (r == 0)
+		r = list_folders(drafts, true, &old);
+	if (r == 0)
+		drop_marked(drafts, &old, names);
 	return r == 0 || r == -ENOENT ? 0 : err_sys(e, r, DRAFTS);
 }
 
@@ -89,7 +176,7 @@ int drafts_remove_old(int top, struct err *e)
 		return r == -ENOENT ? 0 : err_sys(e, r, DRAFTS);
 	for (const char *n = (char *)names.p; r == 0 && n && n < (char *)names.p + names.n;
 	     n += strlen(n) + 1)
-		r = io_remove_all(drafts, n, e);
+		r = remove_old(drafts, n, e);
 	return r;
 }
 
@@ -97,11 +184,13 @@ int drafts_remove_old(int top, struct err *e)
 int drafts_retire(int top, const char *folder, char old[DRAFTS_OLD_SIZE], struct err *e)
 {
 	CLEANUP(closep) int drafts = drafts_open(top);
+	bool marked = lacks_at(top) & LACKS_FOLDERS;
 	int r = drafts < 0 ? err_sys(e, drafts, DRAFTS) : -EEXIST;
 
 	for (unsigned i = 0; r == -EEXIST; i++) {
 		snprintf(old, DRAFTS_OLD_SIZE, "%s%u", DRAFT_OLD, i);
-		r = io_move_new(drafts, folder, drafts, old, e);
+		r = marked ? io_make_link(folder, drafts, old, e)
+			   : io_move_new(drafts, folder, drafts, old, e);
 	}
 	return r;
 }
@@ -110,7 +199,7 @@ int drafts_sweep(int top, const char *old, struct err *e)
 {
 	CLEANUP(closep) int drafts = drafts_open(top);
 
-	return drafts < 0 ? err_sys(e, drafts, DRAFTS) : io_remove_all(drafts, old, e);
+	return drafts < 0 ? err_sys(e, drafts, DRAFTS) : remove_old(drafts, old, e);
 }
 
 void drafts_tidy(int top)

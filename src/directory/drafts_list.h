@@ -5,11 +5,19 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-/* A draft that has ended gets this name and a number, and is then removed. No step's folder has such a name. */
+/* A draft that has ended gets this name and a number, and is then removed. No step's folder has such a name. Where folders
+ * can't be renamed (directory/ability.h) it keeps its own until it is removed, and this is a link that leads to it. */
 #define DRAFT_OLD "%old."
 
-/* A draft that is being made has this name until it is whole. */
+/* A draft that is being made has this name until it is whole. Where folders can't be renamed (directory/ability.h) it has
+ * its own, and this is such a link. */
 #define DRAFT_NEW "%new"
+
+/* Before and after the draft of FOLDER is made, in DRAFTS; -EEXIST: there is one. What a crash or an error leaves is
+ * removed with the third. */
+int drafts_begin_new(int drafts, const char *folder, struct err *e);
+int drafts_end_new(int drafts, const char *folder, struct err *e);
+int drafts_remove_new(int drafts, struct err *e);
 
 /* The name of the draft's folder, from the step's prefix, and the other way round. It is appended to OUT, with its
  * NUL. As name_from_entry and name_to_entry. */
@@ -38,7 +46,8 @@ enum { DRAFTS_OLD_SIZE = 32 };
 /* Renames the draft's folder FOLDER to an old one's name, OLD: by that the draft has ended. As io_move_new. */
 int drafts_retire(int top, const char *folder, char old[DRAFTS_OLD_SIZE], struct err *e);
 
-/* Removes that. What stays of it the next mount removes. */
+/* Removes that. What stays of it the next mount removes. Where the folder keeps its name, no draft of the same step may be
+ * begun meanwhile. */
 int drafts_sweep(int top, const char *old, struct err *e);
 
 /* Removes .ckptfs/drafts if it is empty. Nobody may be making a draft meanwhile. */

@@ -1,7 +1,9 @@
 /* src/directory/file_stamp.h: tells a file from a later one that has its name.
  *
- * A stamp is a symbolic link that leads nowhere. It has the file's name, and its target is "INODE SIZE TIME". It fits
- * the file for as long as nobody writes to it, also when the file is renamed, or gains or loses a hard link. Of a symbolic link
+ * A stamp is a symbolic link that leads nowhere. It has the file's name, and its target is "INODE SIZE TIME". INODE is
+ * "-" where files do not keep theirs (directory/ability.h); then TIME, if it is in whole seconds, is followed by a checksum
+ * of the first and last 64 KiB, as it is where files do not keep their times, and TIME is "-". It fits the file for as
+ * long as nobody writes to it, also when the file is renamed, or gains or loses a hard link. Of a symbolic link
  * it is the link's. */
 #pragma once
 #include "base/error.h"

@@ -120,7 +120,8 @@ static int is_v1(int dirfd, const char *name)
 	CLEANUP(closep) int fd = -1;
 	struct source src;
 
-	if (ends_with(name, ".meta") || strstr(name, ".data-") || is_unfinished(name))
+	if (ends_with(name, ".meta") || strstr(name, ".data-") || is_unfinished(name) ||
+	    dir_is_removed(name))
 		return 0;
 	fd = source_open(dirfd, name, &src, NULL);
 	return fd >= 0 ? v1_probe(src) : 0;

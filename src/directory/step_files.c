@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/io.h"
+#include "base/lacks.h"
 #include "directory/drafts_list.h"
 #include "directory/family.h"
 #include "directory/file_stamp.h"
@@ -14,6 +15,9 @@
 
 /* The record while it is made, and while it is removed. */
 #define UNMADE ".ckptfs/leaving.new"
+
+/* While this is there, the record is being made or removed under its own name: where folders can't be renamed. */
+#define MAKING ".ckptfs/leaving.making"
 
 /* --- names ------------------------------------------------------------------------------------------------- */
 
@@ -82,10 +86,10 @@ int step_link_make(const char *prefix, int fd, const char *name, struct err *e)
 
 int step_link_read(int fd, const char *name, char prefix[NAME_MAX + 1])
 {
-	ssize_t n = readlinkat(fd, name, prefix, NAME_MAX);
+	ssize_t n = io_read_link(fd, name, prefix, NAME_MAX);
 
 	if (n < 0)
-		return -errno;
+		return (int)n;
 	prefix[n] = 0;
 	if (!strcmp(prefix, "."))
 		prefix[0] = 0;
@@ -98,14 +102,18 @@ static int make_record(const struct step_files *f, const struct step_place *from
 {
 	CLEANUP(buf_release) struct buf files = {0};
 	CLEANUP(closep) int fd = -1, files_fd = -1;
+	bool in_place = lacks_at(f->top) & LACKS_FOLDERS;
+	const char *made = in_place ? STEP_LEAVING : UNMADE;
 	int r = list_files(f, from, &files, e);
 
 	if (r == 0)
 		r = io_remove_all(f->top, UNMADE, e);
+	if (r == 0 && in_place)
+		r = io_mark(f->top, MAKING, e);
 	if (r == 0)
-		r = io_make_folder(f->top, UNMADE, 0777, e);
+		r = io_make_folder(f->top, made, 0777, e);
 	if (r == 0)
-		r = fd = dir_fd(f->top, UNMADE, e);
+		r = fd = dir_fd(f->top, made, e);
 	if (r >= 0)
 		r = step_link_make(from->name, fd, "from", e);
 	if (r == 0 && to)
@@ -118,14 +126,31 @@ static int make_record(const struct step_files *f, const struct step_place *from
 		r = stamp_files(f, &files, files_fd, e);
 	if (r == 0)
 		r = io_sync(fd, UNMADE, e);
-	return r < 0 ? r : io_move_new(f->top, UNMADE, f->top, STEP_LEAVING, e);
+	if (r < 0)
+		return r;
+	return in_place ? io_remove_file(f->top, MAKING, e)
+			: io_move_new(f->top, UNMADE, f->top, STEP_LEAVING, e);
+}
+
+/* Removes a record of which only a part was made. */
+static int remove_part(int top, struct err *e)
+{
+	int r;
+
+	if (faccessat(top, MAKING, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, -errno, MAKING);
+	r = io_remove_all(top, STEP_LEAVING, e);
+	return r < 0 ? r : io_remove_file(top, MAKING, e);
 }
 
 /* Renames the record first: half of one must not be found. */
 static int remove_record(int top, struct err *e)
 {
-	int r = io_move(top, STEP_LEAVING, top, UNMADE, e);
+	bool in_place = lacks_at(top) & LACKS_FOLDERS;
+	int r = in_place ? io_mark(top, MAKING, e) : io_move(top, STEP_LEAVING, top, UNMADE, e);
 
+	if (in_place)
+		return r < 0 ? r : remove_part(top, e);
 	return r < 0 && r != -ENOENT ? r : io_remove_all(top, UNMADE, e);
 }
 
@@ -307,8 +332,11 @@ static int resume(int top, const char *state_name, bool end_draft, struct buf *d
 {
 	CLEANUP(leaving_release)
 	struct leaving l = {.top = top, .stamps = -1, .state_name = state_name};
-	int r = read_record(top, &l, e);
+	int r = remove_part(top, e);
 	bool whole;
+
+	if (r == 0)
+		r = read_record(top, &l, e);
 
 	if (r < 0)
 		return r == -ENOENT ? io_remove_all(top, UNMADE, e) : r;

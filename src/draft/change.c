@@ -1,6 +1,7 @@
 /* src/draft/change.c: items are made, removed and renamed. */
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/lacks.h"
 #include "draft/copy.h"
 #include "draft/disk.h"
 #include "draft/file.h"
@@ -190,7 +191,9 @@ static int remove_item(struct draft *d, struct draft_item *i, struct err *e)
 	if (r == 0 && i->what == DRAFT_DIR) {
 		r = disk_remove_folder(d, i, e);
 	} else if (r == 0 && on_disk) {
-		r = disk_remove(d, i, e);
+		r = draft_keep_bytes(d, i, e);
+		if (r == 0)
+			r = disk_remove(d, i, e);
 		if (r == -ENOENT && i->parent->links == LINKS_SOME) /* it is none of those links */
 			r = 0;
 	}
@@ -379,6 +382,8 @@ static int move_item(struct draft *d, struct draft_item *i, struct draft_item *t
 			r = disk_remove_marks(d, target, e);
 		under = false;
 	}
+	if (r == 0 && target)
+		r = draft_keep_bytes(d, target, e);
 	if (r == 0)
 		r = disk_move(d, i, to_dir, to, e);
 	if (r < 0)
@@ -433,6 +438,9 @@ static int rename_item(struct draft *d, struct draft_item *from_dir, const char 
 		return -EEXIST;
 	if (i == target)
 		return 0;
+	if ((i->what == DRAFT_DIR || (target && target->what == DRAFT_DIR)) &&
+	    lacks_at(d->top) & LACKS_FOLDERS)
+		return -EXDEV; /* mv then copies */
 	if (is_in(to_dir, i) || (flags & RENAME_EXCHANGE && is_in(from_dir, target)))
 		return -EINVAL;
 	r = check_new_name(d, i, to_dir, to, e);

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/io.h"
+#include "base/lacks.h"
 #include "draft/items.h"
 #include <fcntl.h>
 #include <limits.h>
@@ -72,7 +73,7 @@ int disk_place_link(const struct draft *d, const struct draft_item *i, struct er
 		return err_set(e, r, "no memory");
 	if (target.n > PATH_MAX)
 		return err_set(e, -ENAMETOOLONG, "%s: its path is too long", i->name);
-	if (i->on_disk) {
+	if (i->on_disk || lacks_at(d->fd) & LACKS_SYMLINKS) { /* then it is not made at once */
 		r = io_remove_all(d->fd, NEW, e); /* a file that was removed while it was open */
 		if (r == 0)
 			r = io_make_link((char *)target.p, d->fd, NEW, e);

@@ -1,9 +1,11 @@
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/io.h"
+#include "base/lacks.h"
 #include "directory/drafts_list.h"
 #include "draft/disk.h"
 #include "draft/draft_state.h"
+#include "draft/file.h"
 #include "draft/items.h"
 #include "draft/overlay.h"
 #include "draft/pins.h"
@@ -219,10 +221,13 @@ static int check_spare(const struct draft *d, struct err *e)
 static int make_whole(struct draft *d, const struct draft_config *c, int drafts, struct step *base,
 		      const struct tree *tree, int base_fd, struct err *e)
 {
-	int r = io_remove_all(drafts, DRAFT_NEW, e);
+	bool renamed = !(lacks_at(drafts) & LACKS_FOLDERS);
+	int r = drafts_remove_new(drafts, e);
 
 	if (r == 0)
-		r = open_folders(d, drafts, DRAFT_NEW, true, e);
+		r = drafts_begin_new(drafts, d->folder, e);
+	if (r == 0)
+		r = open_folders(d, drafts, renamed ? DRAFT_NEW : d->folder, true, e);
 	if (r == 0)
 		r = check_spare(d, e);
 	if (r == 0 && base)
@@ -232,7 +237,7 @@ static int make_whole(struct draft *d, const struct draft_config *c, int drafts,
 	else if (r == 0)
 		r = give_to_maker(d, c->maker, e);
 	if (r == 0)
-		r = io_move_new(drafts, DRAFT_NEW, drafts, d->folder, e);
+		r = drafts_end_new(drafts, d->folder, e);
 	return r == -EEXIST ? err_set(e, -EBUSY,
 				      "there is a draft in .ckptfs/drafts/%s that could not be "
 				      "taken up; see to it first",
@@ -258,7 +263,7 @@ int draft_begin(const struct draft_config *c, struct step *base, const struct tr
 		r = make_whole(d, c, drafts, base, tree, base_fd, e);
 	if (r < 0) {
 		if (drafts >= 0) {
-			io_remove_all(drafts, DRAFT_NEW, NULL);
+			drafts_remove_new(drafts, NULL);
 			drafts_tidy(c->top);
 		}
 		draft_unref(d);
@@ -274,11 +279,11 @@ static int take_up_base(struct draft *d, struct err *e)
 {
 	static const char in_steps[] = "steps/";
 	char target[512];
-	ssize_t n = readlinkat(d->fd, "base", target, sizeof target - 1);
+	ssize_t n = io_read_link(d->fd, "base", target, sizeof target - 1);
 	int r;
 
 	if (n < 0)
-		return errno == ENOENT ? overlay_init(d, NULL) : err_sys(e, -errno, "base");
+		return n == -ENOENT ? overlay_init(d, NULL) : err_sys(e, (int)n, "base");
 	target[n] = 0;
 	if (strncmp(target, in_steps, strlen(in_steps)) != 0)
 		return err_set(e, -EUCLEAN, "base: leads to %s, expected a folder of steps",
@@ -321,8 +326,10 @@ static int retire(struct draft *d, struct err *e)
 
 	if (r < 0) /* it is there as it was */
 		*d->old = 0;
-	else
+	else {
+		draft_keep_all_bytes(d);
 		atomic_store(&d->ended, true);
+	}
 	return r;
 }
 
@@ -370,6 +377,8 @@ int draft_rename_step(struct draft *d, const char *name, struct err *e)
 
 	if (r < 0 || !copy)
 		return err_set(e, r < 0 ? r : -ENOMEM, "%s: can't be a draft", name);
+	if (lacks_at(drafts) & LACKS_FOLDERS)
+		return -EXDEV;
 	draft_lock_alone(d);
 	r = io_move_new(drafts, d->folder, drafts, (char *)folder.p, e);
 	if (r == 0) {

@@ -1,6 +1,7 @@
 #include "draft/file.h"
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/lacks.h"
 #include "draft/disk.h"
 #include "draft/items.h"
 #include "draft/seal.h"
@@ -108,6 +109,31 @@ int draft_make_private(struct draft *d, struct draft_item *i, bool empty, struct
 		r = err_sys(e, -errno, "%s", i->name);
 	s->shared = r < 0;
 	return r;
+}
+
+int draft_keep_bytes(const struct draft *d, const struct draft_item *i, struct err *e)
+{
+	CLEANUP(closep) int fd = -1;
+	struct stat st;
+	int r;
+
+	if (i->what != DRAFT_STAGED || i->staged->fd < 0 || !i->opens ||
+	    !(lacks_at(d->top) & LACKS_NAMELESS))
+		return 0;
+	r = fd = io_nameless(d->top, e);
+	if (r >= 0 && fstat(i->staged->fd, &st) < 0)
+		r = err_sys(e, -errno, "%s", i->name);
+	if (r >= 0)
+		r = io_copy_range(i->staged->fd, 0, fd, 0, (uint64_t)st.st_size, e);
+	if (r == 0 && dup3(fd, i->staged->fd, O_CLOEXEC) < 0)
+		r = err_sys(e, -errno, "%s", i->name);
+	return r;
+}
+
+void draft_keep_all_bytes(const struct draft *d)
+{
+	for (struct draft_item *i = d->root; i && (i = items_next(d->root, i));)
+		draft_keep_bytes(d, i, NULL);
 }
 
 void draft_count_open(struct draft *d, struct draft_item *i, bool writing)

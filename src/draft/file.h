@@ -25,4 +25,11 @@ int draft_make_private(struct draft *d, struct draft_item *i, bool empty, struct
 void draft_touched(struct draft *d, struct draft_item *i);
 
 /* I has been opened. */
+/* Where a file can't be used any more when it has been removed while it was open (directory/ability.h): I's file, if it is
+ * open, becomes one without a name. To be called before it is removed. */
+int draft_keep_bytes(const struct draft *d, const struct draft_item *i, struct err *e);
+
+/* The same for all items, for a draft that ends. What can't be kept is lost to those who have it open. */
+void draft_keep_all_bytes(const struct draft *d);
+
 void draft_count_open(struct draft *d, struct draft_item *i, bool writing);

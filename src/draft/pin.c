@@ -37,10 +37,10 @@ int pin_dir(int steps_fd, const char *name, struct err *e)
 
 	if (strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
 		return err_set(e, -EUCLEAN, "%s: is no name of a pinned step", name);
-	n = readlinkat(steps_fd, name, target, sizeof target);
+	n = io_read_link(steps_fd, name, target, sizeof target);
 	loose = n == (ssize_t)strlen(TO_DIRECTORY) && !memcmp(target, TO_DIRECTORY, (size_t)n);
-	if (n < 0 && errno != EINVAL) /* EINVAL: it is no link */
-		return err_sys(e, -errno, "%s", name);
+	if (n < 0 && n != -EINVAL) /* EINVAL: it is no link */
+		return err_sys(e, (int)n, "%s", name);
 	if (n >= 0 && !loose)
 		return err_set(e, -EUCLEAN, "%s: leads elsewhere than to " TO_DIRECTORY, name);
 	fd = openat(steps_fd, loose ? TO_DIRECTORY : name,
@@ -356,9 +356,9 @@ static int check_stamp(int steps_fd, const char *name, int dirfd, const char *fi
 
 static bool is_link(int dirfd, const char *name)
 {
-	struct stat st;
+	char target[1];
 
-	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+	return io_read_link(dirfd, name, target, sizeof target) > 0;
 }
 
 int pin_open(int steps_fd, const char *name, const char *meta, enum verify_mode mode,

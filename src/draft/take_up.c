@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/io.h"
+#include "base/lacks.h"
 #include "draft/disk.h"
 #include "draft/items.h"
 #include "draft/overlay.h"
@@ -76,14 +77,22 @@ static int resolve(struct reading *rd, const char *target, struct draft_item *i,
 	return 0;
 }
 
-static int read_link(struct reading *rd, struct draft_item *i, int fd, struct err *e)
+/* Its target into TARGET: 1; 0: it is a file. */
+static int is_link(int fd, const char *name, int type, char target[PATH_MAX + 1], struct err *e)
 {
-	char target[PATH_MAX + 1];
-	ssize_t n = readlinkat(fd, i->name, target, PATH_MAX);
+	ssize_t n;
 
+	if (type != DT_LNK && !(lacks_at(fd) & LACKS_SYMLINKS))
+		return 0;
+	n = io_read_link(fd, name, target, PATH_MAX);
 	if (n < 0)
-		return err_sys(e, -errno, "readlink");
+		return n == -EINVAL ? 0 : err_sys(e, (int)n, "readlink");
 	target[n] = 0;
+	return 1;
+}
+
+static int read_link(struct reading *rd, struct draft_item *i, const char *target, struct err *e)
+{
 	i->on_disk = true;
 	return resolve(rd, target, i, e);
 }
@@ -118,6 +127,7 @@ static int read_item(struct reading *rd, struct draft_item *dir, int fd, const s
 {
 	struct draft *d = rd->d;
 	struct draft_item *i = NULL;
+	char target[PATH_MAX + 1];
 	int type = dir_type(fd, de);
 	enum draft_what what = type == DT_DIR ? DRAFT_DIR : DRAFT_STAGED;
 	int r = type == DT_UNKNOWN ? err_sys(e, -errno, "looking at it")
@@ -135,7 +145,10 @@ static int read_item(struct reading *rd, struct draft_item *dir, int fd, const s
 		return err_set(e, -ENOMEM, "no memory");
 	if (type == DT_DIR)
 		return read_subfolder(rd, i, fd, e);
-	return type == DT_LNK ? read_link(rd, i, fd, e) : read_file(rd, i, fd, e);
+	r = is_link(fd, i->name, type, target, e);
+	if (r < 0)
+		return r;
+	return r ? read_link(rd, i, target, e) : read_file(rd, i, fd, e);
 }
 
 static int read_folder(struct reading *rd, struct draft_item *dir, int fd, struct err *e)
@@ -151,7 +164,7 @@ static int read_folder(struct reading *rd, struct draft_item *dir, int fd, struc
 	if (r == 0 && !s)
 		r = err_sys(e, -errno, "opening a folder");
 	while (r == 0 && (de = dir_next(s))) {
-		if (!strcmp(de->d_name, GONE))
+		if (!strcmp(de->d_name, GONE) || dir_is_removed(de->d_name))
 			continue;
 		r = read_item(rd, dir, fd, de, e);
 		if (r < 0)

@@ -1,5 +1,6 @@
 #include "step/step.h"
 #include "base/cleanup.h"
+#include "base/lacks.h"
 #include "format/bundle.h"
 #include "format/slice.h"
 #include <fcntl.h>
@@ -7,13 +8,30 @@
 
 struct file_id file_id_of(const struct stat *st)
 {
-	return (struct file_id){st->st_dev, st->st_ino, (uint64_t)st->st_size, st->st_mtim};
+	bool keeps = !(lacks_of(st->st_dev) & LACKS_INODES);
+
+	return (struct file_id){st->st_dev, keeps ? st->st_ino : 0, (uint64_t)st->st_size,
+				st->st_mtim};
+}
+
+/* Where the times of new files can't be relied on, two that differ by less. */
+enum { ABOUT_SECONDS = 60 };
+
+static bool is_same_time(const struct file_id *a, const struct file_id *b)
+{
+	time_t apart = a->mtime.tv_sec - b->mtime.tv_sec;
+
+	if (!apart && a->mtime.tv_nsec == b->mtime.tv_nsec)
+		return true;
+	return lacks_of(a->dev) & LACKS_TIMES && apart < ABOUT_SECONDS && -apart < ABOUT_SECONDS;
 }
 
 bool file_id_eq(const struct file_id *a, const struct file_id *b)
 {
-	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-	       a->mtime.tv_sec == b->mtime.tv_sec && a->mtime.tv_nsec == b->mtime.tv_nsec;
+	bool same =
+		a->ino == b->ino || !a->ino || !b->ino; /* one may be from before that was known */
+
+	return a->dev == b->dev && same && a->size == b->size && is_same_time(a, b);
 }
 
 /* --- places ------------------------------------------------------------------------------------------------ */

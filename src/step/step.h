@@ -13,7 +13,7 @@
 
 /* Tells whether a file is still the one that was looked at. */
 struct file_id {
-	uint64_t dev, ino, size;
+	uint64_t dev, ino, size; /* ino: 0 where files do not keep theirs (base/lacks.h) */
 	struct timespec mtime;
 };
 

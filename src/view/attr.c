@@ -26,9 +26,21 @@ static uint64_t mix_file(uint64_t h, const struct file_id *id)
 	return mix(mix(h, (uint64_t)id->mtime.tv_sec), (uint64_t)id->mtime.tv_nsec);
 }
 
+static uint64_t mix_disk(const struct stat *st)
+{
+	struct file_id id = file_id_of(st);
+
+	id.ino = st->st_ino;
+	return mix_file(0, &id);
+}
+
 static uint64_t mix_place(uint64_t h, const struct step *s, const struct var *v)
 {
-	h = mix_file(h, &s->shards[v->shard].id);
+	const struct shard *shard = &s->shards[v->shard];
+
+	h = mix_file(h, &shard->id);
+	if (!shard->id.ino) /* files do not keep theirs: no two steps have one shard */
+		h = mix(mix_bytes(h, bytes_str(s->place.name)), shard->number);
 	if (s->place.format == STEP_V1) /* values have no place but their key */
 		h = mix_bytes(h, var_key(s, v));
 	return mix(mix(h, v->off), v->size);
@@ -100,9 +112,7 @@ void attr_give_to(const struct stat *maker, struct stat *out)
 
 void attr_of_text(const struct stat *st, unsigned which, uint64_t size, struct stat *out)
 {
-	struct file_id id = file_id_of(st);
-
-	fill(out, mix(mix_file(0, &id), which + 1), S_IFREG | (st->st_mode & 0666), st, size);
+	fill(out, mix(mix_disk(st), which + 1), S_IFREG | (st->st_mode & 0666), st, size);
 }
 
 void attr_of_step(const struct stat *index, struct stat *out)
@@ -120,8 +130,7 @@ void attr_of_draft_dir(const struct stat *st, struct stat *out)
 
 uint64_t attr_step_ino(const struct stat *index)
 {
-	struct file_id id = file_id_of(index);
-	uint64_t ino = mix_file(0, &id);
+	uint64_t ino = mix_disk(index);
 
 	return ino ? ino : 1;
 }
@@ -151,9 +160,7 @@ void attr_of_staged(const struct stat *st, struct stat *out)
 
 void attr_of_link(const struct stat *state, size_t n, struct stat *out)
 {
-	struct file_id id = file_id_of(state);
-
-	fill(out, mix(mix_file(0, &id), n), S_IFLNK | 0777, state, n);
+	fill(out, mix(mix_disk(state), n), S_IFLNK | 0777, state, n);
 }
 
 void attr_of_disk(const struct stat *st, struct stat *out)

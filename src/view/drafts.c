@@ -1,5 +1,7 @@
 #include "view/drafts.h"
 #include "base/cleanup.h"
+#include "base/lacks.h"
+#include "directory/ability.h"
 #include "directory/drafts_list.h"
 #include "view/attr.h"
 #include "view/folder.h"
@@ -64,17 +66,34 @@ struct node *view_draft_node(struct view *v, struct node *parent, const char *na
 
 /* --- beginning and ending ---------------------------------------------------------------------------------- */
 
+/* Asks the filesystem of TOP what it can do, before anything else is changed there. */
+static int learn_abilities(struct view *v, int top, struct err *e)
+{
+	CLEANUP(buf_release) struct buf say = {0};
+	int r = ability_learn(top, &say, e);
+
+	if (r > 0)
+		view_tell(v, "%s", (char *)say.p);
+	return r < 0 ? r : 0;
+}
+
 /* Takes .ckptfs/lock of FOLDER, which TOP is, if it is not held yet. With a turn at drafting. */
 static int lock_folder(struct view *v, struct node *folder, int top, struct err *e)
 {
 	struct lock *lock = folder->lock ? folder->lock : malloc(sizeof *lock);
+	int r;
 
 	if (!lock)
 		return err_set(e, -ENOMEM, "no memory");
 	if (!folder->lock)
 		*lock = (struct lock){-1, -1};
 	folder->lock = lock;
-	return lock_for_drafts(lock, top, v->who, e);
+	r = lock_for_drafts(lock, top, v->who, e);
+	if (r == 0)
+		r = learn_abilities(v, top, e);
+	if (r < 0 && !folder->drafts && !folder->lockers)
+		lock_end_drafts(lock, top);
+	return r;
 }
 
 void view_draft_attach(struct view *v, struct node *n, struct draft *d, struct loaded *base)
@@ -213,12 +232,25 @@ int view_draft_need_new(struct view *v, struct node *n, const struct draft_owner
 	return r;
 }
 
-int view_draft_leave(struct view *v, struct node *n, struct draft *d, struct err *e)
+/* What has ended has ended: that something can't be removed yet is no failure. */
+static void sweep(struct view *v, struct draft *d)
+{
+	struct err why;
+
+	if (draft_sweep(d, &why) < 0)
+		view_tell(v,
+			  "%s: what is left of its draft can't be removed yet, the next mount "
+			  "does it: %s",
+			  draft_name(d), why.text);
+}
+
+void view_draft_leave(struct view *v, struct node *n, struct draft *d)
 {
 	CLEANUP(closep) int top = folder_open_parent(v, n, NULL);
 	struct node *folder = n->parent;
-	int r;
 
+	if (top >= 0 && lacks_at(top) & LACKS_FOLDERS) /* before the next draft can begin */
+		sweep(v, d);
 	view_take_turn(v, &folder->drafting);
 	pthread_mutex_lock(&v->lock);
 	n->draft = NULL;
@@ -227,7 +259,7 @@ int view_draft_leave(struct view *v, struct node *n, struct draft *d, struct err
 	pthread_cond_broadcast(&v->done);
 	pthread_mutex_unlock(&v->lock);
 	view_end_turn(v, &folder->drafting);
-	r = draft_sweep(d, e); /* as long as the folder is locked */
+	sweep(v, d); /* as long as the folder is locked */
 	view_take_turn(v, &folder->drafting);
 	pthread_mutex_lock(&v->lock);
 	folder->drafts--;
@@ -238,7 +270,6 @@ int view_draft_leave(struct view *v, struct node *n, struct draft *d, struct err
 	view_end_turn(v, &folder->drafting);
 	draft_unref(d); /* the node's */
 	view_forget(v, node_id(n, NODE_ROOT_ID), 1);
-	return r;
 }
 
 void view_draft_await(struct view *v, const struct node *n, const struct draft *d)

@@ -39,7 +39,7 @@ void view_draft_unlock_folder(struct view *v, struct node *folder, int top);
 
 /* N lets its draft D go, which has ended, and what is left of it on disk is removed: of that. Whoever has ended it calls
  * the first; all others wait with the second. */
-int view_draft_leave(struct view *v, struct node *n, struct draft *d, struct err *e);
+void view_draft_leave(struct view *v, struct node *n, struct draft *d);
 void view_draft_await(struct view *v, const struct node *n, const struct draft *d);
 
 /* The node of a step NAME that is not on disk yet, with a reference for the caller. NULL: no memory. */

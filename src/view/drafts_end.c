@@ -88,10 +88,10 @@ int view_draft_discard(struct view *v, struct node *n, struct draft *d, struct b
 	if (r <= 0)
 		return r;
 	drop_pages(n, d, &ending.changes);
-	r = view_draft_leave(v, n, d, e);
+	view_draft_leave(v, n, d);
 	if (changes)
 		buf_add(changes, ending.changes.p, ending.changes.n);
-	return r;
+	return 0;
 }
 
 /* --- a new step is saved ------------------------------------------------------------------------------------- */
@@ -212,20 +212,16 @@ static int commit_beside_others(struct view *v, struct node *n, struct draft *d,
 }
 
 /* What there is to do in the view when N's draft D was committed. COUNT variables differed. */
-static int after_commit(struct view *v, struct node *n, struct draft *d, struct ending *ending,
-			const struct commit_done *done, uint32_t count, struct err *e)
+static void after_commit(struct view *v, struct node *n, struct draft *d, struct ending *ending,
+			 const struct commit_done *done, uint32_t count)
 {
-	int r = 0;
-
 	drop_pages(n, d, &ending->changes);
 	if (done->ended) {
 		keep_numbers(v, n, d, (char *)done->name.p, &ending->changes);
-		r = view_draft_leave(v, n, d, e);
+		view_draft_leave(v, n, d);
 	}
-	if (done->result != COMMIT_DONE)
-		return r;
-	view_tell(v, "%s: committed, changes: %u", (char *)done->name.p, count);
-	return r;
+	if (done->result == COMMIT_DONE)
+		view_tell(v, "%s: committed, changes: %u", (char *)done->name.p, count);
 }
 
 /* As view_draft_commit. GOES_ON: a draft over a base goes on as a whole. */
@@ -235,17 +231,16 @@ static int commit_draft(struct view *v, struct node *n, struct draft *d, bool go
 	CLEANUP(ending_release) struct ending ending = {.view = v, .node = n};
 	struct commit_done done = {.result = COMMIT_NOTHING};
 	uint32_t count = draft_count(d);
-	int r = commit_beside_others(v, n, d, goes_on, &ending, &done, e), swept = 0;
+	int r = commit_beside_others(v, n, d, goes_on, &ending, &done, e);
 
 	if (done.result == COMMIT_LATE) {
 		view_draft_await(v, n, d);
 	} else if (done.ended || (done.result == COMMIT_DONE && r == 0)) {
-		swept = after_commit(v, n, d, &ending, &done, count, r < 0 ? NULL : e);
+		after_commit(v, n, d, &ending, &done, count);
 		if (changes)
 			buf_add(changes, ending.changes.p, ending.changes.n);
 	}
 	buf_release(&done.name);
-	r = r < 0 ? r : swept;
 	return r < 0 ? folder_wrap(n->parent, err_wrap(e, r, "%s", n->place->name), e) : 0;
 }
 

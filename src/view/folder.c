@@ -2,15 +2,14 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/source.h"
+#include "directory/ability.h"
 #include "directory/latest.h"
 #include "directory/state_update.h"
 #include "step/sidecar.h"
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
-#include <sys/vfs.h>
 
 /* --- opening ------------------------------------------------------------------------------------------------- */
 
@@ -73,33 +72,6 @@ enum {
 		 IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR,
 };
 
-/* Not so where another machine can change files without this kernel. Numbers that linux/magic.h does not have are
- * from the filesystems' sources. */
-static bool hears_all_changes(int dirfd)
-{
-	struct statfs st;
-
-	if (fstatfs(dirfd, &st) < 0)
-		return false;
-	switch ((uint32_t)st.f_type) {
-	case NFS_SUPER_MAGIC:
-	case SMB_SUPER_MAGIC:
-	case 0xff534d42: /* CIFS */
-	case 0xfe534d42: /* SMB 2 */
-	case AFS_SUPER_MAGIC:
-	case CODA_SUPER_MAGIC:
-	case V9FS_MAGIC:
-	case 0x00c36400: /* Ceph */
-	case 0x0bd00bd0: /* Lustre */
-	case 0x47504653: /* GPFS */
-	case 0x19830326: /* BeeGFS */
-	case FUSE_SUPER_MAGIC:
-		return false;
-	default:
-		return true;
-	}
-}
-
 static bool is_watched(struct view *v, const struct node *n)
 {
 	HOLD(&v->lock);
@@ -111,7 +83,7 @@ void folder_watch(struct view *v, struct node *n, int dirfd)
 	char path[32];
 	int wd;
 
-	if (v->inotify < 0 || is_watched(v, n) || !hears_all_changes(dirfd))
+	if (v->inotify < 0 || is_watched(v, n) || !ability_hears_changes(dirfd))
 		return;
 	snprintf(path, sizeof path, "/proc/self/fd/%d", dirfd);
 	pthread_mutex_lock(

@@ -86,7 +86,7 @@ static int look_up_node(struct view *v, struct node *parent, const struct listed
 	}
 	if (!n && (n = node_new(&v->nodes, parent, folder_node_kind(item->kind), &item->place)))
 		n->meta = *meta;
-	if (n && (n->kind != NODE_STEP || !n->id.ino)) /* of a step it tells which one it is */
+	if (n && (n->kind != NODE_STEP || !n->id.dev)) /* of a step it tells which one it is */
 		n->id = id;
 	if (n && !n->ino)
 		n->ino = attr_step_ino(st);

@@ -1,5 +1,6 @@
 #include "view/snapshot.h"
 #include "base/cleanup.h"
+#include "directory/ability.h"
 #include "directory/family.h"
 #include "directory/latest.h"
 #include "view/folder.h"
@@ -173,7 +174,8 @@ static int make_snapshot(struct view *v, struct node *n, int fd, const struct st
 	}
 	s->mtime = st->st_mtim;
 	s->ctime = st->st_ctim;
-	s->settled = !s->no_latest.code && is_older_than_ms(st->st_ctim, SETTLED_MS);
+	s->settled = !s->no_latest.code && is_older_than_ms(st->st_ctim, SETTLED_MS) &&
+		     ability_dates_folders(fd);
 	atomic_init(&s->refs, 2); /* the node's and the caller's */
 	pthread_mutex_lock(&v->lock);
 	old = n->snapshot;

@@ -2,6 +2,7 @@
 #include "lib/files.h"
 #include <check.h>
 
+TCase *ability_tests(void);
 TCase *drafts_list_tests(void);
 TCase *family_tests(void);
 TCase *listing_tests(void);
