@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# What README.md shows is what happens: its ```console blocks are run, and their output is compared.
+# What README.md, docs/tutorial.md and docs/faq.md show is what happens: their ```console blocks are run, and their output
+# is compared.
 #
 # A line that starts with "$ " is a command, what follows up to the next one its output, errors included.
-# All blocks run in one shell, in a folder that holds the checkpoint directory `net` (examples/net).
+# All blocks of a file run in one shell, in a folder of its own that holds the checkpoint directory `net` (examples/net).
 . "$(dirname "$0")/../lib/mount.sh"
 need python3 getfattr rsync
 
-mkdir "$tmp/bin" "$tmp/work"
+mkdir "$tmp/bin"
 ln -s "$builddir/mount.ckptfs" "$builddir/fsck.ckptfs" "$tmp/bin/"
 if [ -n "${CKPTFS_PYTHON:-}" ]; then
   printf '#!/bin/sh\nexec "%s" "$@"\n' "$CKPTFS_PYTHON" >"$tmp/bin/python3"
@@ -15,15 +16,9 @@ fi
 export PATH=$tmp/bin:$PATH LC_ALL=C.UTF-8
 python3 -c 'import numpy' 2>/dev/null || skip "no numpy"
 
-cp -r "$srcdir/examples/net" "$tmp/work/"
-chmod -R u+w "$tmp/work"
-
-# shellcheck disable=SC2016 # backquotes that are none
-sed -n '/^```console$/,/^```$/p' "$srcdir/README.md" | grep -v '^```' >"$tmp/transcript"
-
-# The transcript as a script that prints itself between the outputs. It ends at the first command that
+# write_script: the transcript as a script that prints itself between the outputs. It ends at the first command that
 # fails, other than diff, and unmounts what it mounted.
-{
+write_script() {
   cat <<'END'
 set -e
 at_end() {
@@ -40,12 +35,26 @@ END
       '$ diff '*) printf '%s || [ $? = 1 ]\n' "${line#'$ '}" ;;
       *) printf '%s\n' "${line#'$ '}" ;;
     esac
-  done <"$tmp/transcript"
-} >"$tmp/script"
+  done <"$1"
+}
 
-result=0
-(cd "$tmp/work" && bash "$tmp/script") >"$tmp/out" 2>&1 || result=$?
-[ "$(grep -c '^\$ ' "$tmp/transcript")" -ge 5 ] || fail "README.md has lost its transcript"
-diff -u "$tmp/transcript" "$tmp/out" || fail "README.md shows something else"
-[ "$result" = 0 ] || fail "a command of README.md ended with status $result"
-! mountpoint -q "$tmp/work/ckpt" || fail "README.md does not unmount"
+# check_file FILE: in a folder of its own, with its own copy of the checkpoints.
+check_file() {
+  local file=$1 result=0 work
+  work=$tmp/$(basename "$file" .md)
+  mkdir "$work" "$work/in"
+  cp -r "$srcdir/examples/net" "$work/in/"
+  chmod -R u+w "$work/in"
+  # shellcheck disable=SC2016 # backquotes that are none
+  sed -n '/^```console$/,/^```$/p' "$srcdir/$file" | grep -v '^```' >"$work/transcript"
+  write_script "$work/transcript" >"$work/script"
+  (cd "$work/in" && bash "$work/script") >"$work/out" 2>&1 || result=$?
+  [ "$(grep -c '^\$ ' "$work/transcript")" -ge 5 ] || fail "$file has lost its transcript"
+  diff -u "$work/transcript" "$work/out" || fail "$file shows something else"
+  [ "$result" = 0 ] || fail "a command of $file ended with status $result"
+  ! mountpoint -q "$work/in/ckpt" || fail "$file does not unmount"
+}
+
+for file in README.md docs/tutorial.md docs/faq.md; do
+  check_file "$file"
+done
