@@ -151,6 +151,10 @@ scripts_checked() {
     done | xargs -0 shellcheck
 }
 
+manuals_checked() {
+  mandoc -T lint man/*.8
+}
+
 run_everything() {
   if step "autoreconf" autoreconf -fi; then
     test_step "make check with gcc" "$work/gcc" check_gcc
@@ -163,6 +167,7 @@ run_everything() {
   fi
   counted_step "clang-format" formatted
   counted_step "shellcheck" scripts_checked
+  counted_step "mandoc" manuals_checked
 }
 
 # --- named tests ----------------------------------------------------------------------------------------

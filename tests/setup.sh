@@ -11,7 +11,7 @@ set -euo pipefail
 
 build_packages="gcc libc6-dev make autoconf automake pkg-config xz-utils libfuse3-dev fuse3
   libprotobuf-c-dev protobuf-c-compiler libsnappy-dev libisal-dev check"
-test_packages="clang clang-format libclang-rt-dev valgrind libc6-dbg shellcheck
+test_packages="clang clang-format libclang-rt-dev valgrind libc6-dbg shellcheck mandoc
   attr rsync perl vim-tiny nano procps util-linux python3-venv bindfs sshfs openssh-sftp-server rclone"
 requirements="tensorflow-cpu==2.21.* numpy ml_dtypes"
 
