@@ -2,8 +2,9 @@
 # What README.md, docs/tutorial.md and docs/faq.md show is what happens: their ```console blocks are run, and their output
 # is compared.
 #
-# A line that starts with "$ " is a command, what follows up to the next one its output, errors included.
-# All blocks of a file run in one shell, in a folder of its own that holds the checkpoint directory `net` (examples/net).
+# A line that starts with "$ " is a command, and lines after it that start with "> " go on with it; what follows up to the
+# next command is its output, errors included. All blocks of a file run in one shell, in a folder of its own that holds the
+# checkpoint directories `net` (examples/net) and `dtypes` (a fixture).
 . "$(dirname "$0")/../lib/mount.sh"
 need python3 getfattr rsync
 
@@ -16,26 +17,42 @@ fi
 export PATH=$tmp/bin:$PATH LC_ALL=C.UTF-8
 python3 -c 'import numpy' 2>/dev/null || skip "no numpy"
 
-# write_script: the transcript as a script that prints itself between the outputs. It ends at the first command that
-# fails, other than diff, and unmounts what it mounted.
+# put_command COMMAND: the lines of the script that print a command and run it. COMMAND has its "$ " and "> ".
+put_command() {
+  local text=${1#'$ '}
+  text=${text//$'\n> '/$'\n'}
+  printf 'printf "%%s\n" %q\n' "$1"
+  case $text in
+    'diff '*) printf '%s || [ $? = 1 ]\n' "$text" ;;
+    *) printf '%s\n' "$text" ;;
+  esac
+}
+
+# write_script TRANSCRIPT: a script that prints the transcript's commands between their outputs. It ends at the first
+# command that fails, other than diff, and unmounts what it mounted.
 write_script() {
+  local line command=
   cat <<'END'
 set -e
 at_end() {
   result=$?
-  ! mountpoint -q ckpt || fusermount3 -u ckpt || umount -l ckpt
+  for at in ckpt more; do
+    ! mountpoint -q $at || fusermount3 -u $at || umount -l $at
+  done
   exit $result
 }
 trap at_end EXIT
 END
   while IFS= read -r line; do
-    [[ $line == '$ '* ]] || continue
-    printf 'printf "%%s\\n" %q\n' "$line"
-    case $line in
-      '$ diff '*) printf '%s || [ $? = 1 ]\n' "${line#'$ '}" ;;
-      *) printf '%s\n' "${line#'$ '}" ;;
-    esac
+    if [[ $line == '> '* && -n $command ]]; then
+      command+=$'\n'$line
+      continue
+    fi
+    [ -z "$command" ] || put_command "$command"
+    command=
+    [[ $line != '$ '* ]] || command=$line
   done <"$1"
+  [ -z "$command" ] || put_command "$command"
 }
 
 # check_file FILE: in a folder of its own, with its own copy of the checkpoints.
@@ -43,7 +60,7 @@ check_file() {
   local file=$1 result=0 work
   work=$tmp/$(basename "$file" .md)
   mkdir "$work" "$work/in"
-  cp -r "$srcdir/examples/net" "$work/in/"
+  cp -r "$srcdir/examples/net" "$fixtures/dtypes" "$work/in/"
   chmod -R u+w "$work/in"
   # shellcheck disable=SC2016 # backquotes that are none
   sed -n '/^```console$/,/^```$/p' "$srcdir/$file" | grep -v '^```' >"$work/transcript"
@@ -52,9 +69,10 @@ check_file() {
   [ "$(grep -c '^\$ ' "$work/transcript")" -ge 5 ] || fail "$file has lost its transcript"
   diff -u "$work/transcript" "$work/out" || fail "$file shows something else"
   [ "$result" = 0 ] || fail "a command of $file ended with status $result"
-  ! mountpoint -q "$work/in/ckpt" || fail "$file does not unmount"
+  ! grep -q " $work/in/" /proc/self/mounts || fail "$file does not unmount"
 }
 
-for file in README.md docs/tutorial.md docs/faq.md; do
-  check_file "$file"
-done
+check_file README.md
+check_file docs/tutorial.md
+python3 -c 'import ml_dtypes' 2>/dev/null || skip "no ml_dtypes, which docs/faq.md uses"
+check_file docs/faq.md
