@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # What README.md, docs/tutorial.md and docs/faq.md show is what happens: their ```console blocks are run, and their output
-# is compared.
+# is compared. So is README's picture.
 #
 # A line that starts with "$ " is a command, and lines after it that start with "> " go on with it; what follows up to the
 # next command is its output, errors included. All blocks of a file run in one shell, in a folder of its own that holds the
 # checkpoint directories `net` (examples/net) and `dtypes` (a fixture).
 . "$(dirname "$0")/../lib/mount.sh"
-need python3 getfattr rsync
+need python3 getfattr rsync script
 
 mkdir "$tmp/bin"
 ln -s "$builddir/mount.ckptfs" "$builddir/fsck.ckptfs" "$tmp/bin/"
@@ -72,7 +72,13 @@ check_file() {
   ! grep -q " $work/in/" /proc/self/mounts || fail "$file does not unmount"
 }
 
+check_recording() {
+  TMPDIR=$tmp bash "$srcdir/docs/record.sh" >"$tmp/recording.svg"
+  diff -u "$srcdir/docs/recording.svg" "$tmp/recording.svg" || fail "docs/recording.svg shows something else: docs/record.sh makes it"
+}
+
 check_file README.md
 check_file docs/tutorial.md
+check_recording
 python3 -c 'import ml_dtypes' 2>/dev/null || skip "no ml_dtypes, which docs/faq.md uses"
 check_file docs/faq.md
