@@ -227,6 +227,16 @@ run_test() {
 
 # --- the run --------------------------------------------------------------------------------------------
 
+# What a mount needs is looked at before anything is downloaded or built. Tests without a mount run all the same.
+look_at_machine() {
+  [ -c /dev/fuse ] ||
+    echo "run.sh: no /dev/fuse, so nothing can be mounted; a container needs --device /dev/fuse --cap-add SYS_ADMIN"
+  [ -e /etc/mtab ] ||
+    echo "run.sh: no /etc/mtab, which fusermount3 reads to unmount: ln -s /proc/self/mounts /etc/mtab"
+}
+
+look_at_machine
+[ "$#" != 0 ] || echo "run.sh: packages and TensorFlow take about 1.6 GB"
 tests/setup.sh test || {
   echo "0 passed, 1 failed"
   exit 1
