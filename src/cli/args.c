@@ -19,6 +19,8 @@ static int take(const struct args *a, void *to, int code)
 	switch (code) {
 	case ARGS_HELP:
 		fputs(a->usage, stdout);
+		if (a->print_more)
+			a->print_more();
 		return 0;
 	case ARGS_VERSION:
 		puts(PACKAGE_STRING);

@@ -6,7 +6,8 @@
 
 struct args {
 	const char *program; /* each message begins with it */
-	const char *usage; /* the text for --help */
+	const char *usage; /* the text for --help, and for wrong usage */
+	void (*print_more)(void); /* prints what --help has behind that; or NULL */
 	const char *switches; /* the short ones, as getopt(3) takes them */
 	/* End with ARGS_COMMON and {0}; the codes of the others begin at ARGS_FIRST. */
 	const struct option *long_switches;

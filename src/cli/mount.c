@@ -42,14 +42,23 @@ static const char usage[] =
 	"Shows the TensorFlow checkpoints in SOURCE as folders of NumPy files below MOUNTPOINT. SOURCE is a\n"
 	"directory, a checkpoint's prefix, or any of its files.\n"
 	"\n"
-	"  -o OPTIONS    see mount.ckptfs(8)\n"
+	"  -o OPTIONS    separated by commas; --help lists them\n"
 	"  -s            ignore unknown options\n"
 	"  -f            check everything, mount nothing\n"
 	"  -n            accepted and ignored\n"
 	"  -v            say what is done\n"
 	"  --foreground  stay, and print messages instead of sending them to syslog\n"
 	"  --debug       as --foreground, and print each request\n"
-	"  --help, --version\n";
+	"  --help, --version\n"
+	"\n"
+	"To unmount: umount.ckptfs MOUNTPOINT, or umount MOUNTPOINT. What was written becomes a new step\n"
+	"then; umount.ckptfs says why if it can't.\n";
+
+static void print_options(void)
+{
+	puts("\nOptions (more in mount.ckptfs(8)):");
+	options_print(stdout);
+}
 
 static int complain(int status, const struct err *e)
 {
@@ -101,6 +110,7 @@ static int take_switch(void *to, int code, const char *value)
 static const struct args args = {
 	.program = "mount.ckptfs",
 	.usage = usage,
+	.print_more = print_options,
 	.switches = "o:sfnvt:N:",
 	.long_switches = long_switches,
 	.needed = "a source and a mountpoint are needed",

@@ -1,4 +1,4 @@
-# Completion of mount.ckptfs for bash.
+# Completion of mount.ckptfs for bash. tests/mount/refusals.sh compares it with --help.
 # shellcheck shell=bash
 
 _mount_ckptfs() {

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include <limits.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -21,6 +22,7 @@ struct known {
 	/* 0, or a negative errno with a sentence. VALUE is NULL where there is no '='. */
 	int (*take)(struct options *o, const struct known *k, const char *value, struct err *e);
 	size_t at; /* where struct options has what take_text, take_file_name and take_number set */
+	const char *value, *about; /* for --help; NULL: no value, and not listed */
 };
 
 /* --- our own ------------------------------------------------------------------------------------------- */
@@ -165,19 +167,26 @@ static int ignore(struct options *o, const struct known *k, const char *value, s
 #define AT(field) offsetof(struct options, field)
 
 static const struct known all[] = {
-	{"commit", VALUE, take_commit, 0},
-	{"compact", VALUE, take_compact, 0},
-	{"filename", VALUE, take_file_name, AT(filename)},
-	{"fsname", VALUE, take_text, AT(fsname)},
-	{"gid", VALUE, take_number, AT(gid)},
-	{"latest_filename", VALUE, take_file_name, AT(latest_filename)},
-	{"meta_graph_suffix", VALUE, take_file_name, AT(meta_graph_suffix)},
-	{"remount", ANY_VALUE, refuse_remount, 0},
-	{"ro", NO_VALUE, take_access, 0},
-	{"rw", NO_VALUE, take_access, 0},
-	{"uid", VALUE, take_number, AT(uid)},
-	{"umask", VALUE, take_number, AT(umask)},
-	{"verify", VALUE, take_verify, 0},
+	{"commit", VALUE, take_commit, 0, "SECONDS|sync",
+	 "publish what was written after so long; default sync: only when asked"},
+	{"compact", VALUE, take_compact, 0, "RATIO",
+	 "part of a new step's bytes that may be unused, 0 to 1; default 0.5"},
+	{"filename", VALUE, take_file_name, AT(filename), "PREFIX",
+	 "show only steps named like this one, but for the number"},
+	{"fsname", VALUE, take_text, AT(fsname), "NAME", "source to show in the list of mounts"},
+	{"gid", VALUE, take_number, AT(gid), "N", "group to show on all files"},
+	{"latest_filename", VALUE, take_file_name, AT(latest_filename), "NAME",
+	 "name of the state file; default checkpoint"},
+	{"meta_graph_suffix", VALUE, take_file_name, AT(meta_graph_suffix), "SUFFIX",
+	 "meta graphs are in PREFIX.SUFFIX; default meta"},
+	{"remount", ANY_VALUE, refuse_remount, 0, NULL, NULL},
+	{"ro", NO_VALUE, take_access, 0, NULL, "read only"},
+	{"rw", NO_VALUE, take_access, 0, NULL, "read and write (the default)"},
+	{"uid", VALUE, take_number, AT(uid), "N", "owner to show on all files"},
+	{"umask", VALUE, take_number, AT(umask), "OCTAL",
+	 "permission bits that no file and no folder has"},
+	{"verify", VALUE, take_verify, 0, "read|open|off",
+	 "when checksums are compared; default read"},
 };
 
 /* Lists of names, each with a NUL. Of the kernel and of libfuse's mount.c: */
@@ -208,13 +217,13 @@ static bool find(const char *name, struct known *out)
 			*out = all[i];
 			return true;
 		}
-	*out = (struct known){name, NO_VALUE, hand_on, 0};
+	*out = (struct known){.name = name, .needs = NO_VALUE, .take = hand_on};
 	if (is_one_of(handed_on, name))
 		return true;
 	out->needs = VALUE;
 	if (is_one_of(handed_on_with_value, name))
 		return true;
-	*out = (struct known){name, ANY_VALUE, ignore, 0};
+	*out = (struct known){.name = name, .needs = ANY_VALUE, .take = ignore};
 	return is_one_of(ignored, name) || !strncasecmp(name, "x-", 2);
 }
 
@@ -267,4 +276,41 @@ int options_parse(struct options *o, const char *text, bool sloppy, struct err *
 	while (r == 0 && next_word(&text, word))
 		r = take(o, word, sloppy, e);
 	return r == -ENOMEM ? err_set(e, r, "no memory") : r;
+}
+
+/* --- for people ---------------------------------------------------------------------------------------- */
+
+enum { NAME_COLUMNS = 26, LINE_COLUMNS = 100 };
+
+/* NAMES as they are in a list above, with AFTER behind each; AT is the column. Gives the column behind them. */
+static int print_names(FILE *f, const char *names, const char *after, int at)
+{
+	for (; *names; names += strlen(names) + 1) {
+		int width = 1 + (int)strlen(names) + (int)strlen(after);
+
+		if (at + width > LINE_COLUMNS) {
+			fputs("\n ", f);
+			at = 1;
+		}
+		fprintf(f, " %s%s", names, after);
+		at += width;
+	}
+	return at;
+}
+
+void options_print(FILE *f)
+{
+	char left[64];
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		const struct known *k = &all[i];
+
+		snprintf(left, sizeof left, "%s%s%s", k->name, k->value ? "=" : "",
+			 k->value ? k->value : "");
+		if (k->about)
+			fprintf(f, "  %-*s %s\n", NAME_COLUMNS, left, k->about);
+	}
+	fputs("Options for the kernel and libfuse, see mount.fuse3(8):\n ", f);
+	print_names(f, handed_on_with_value, "=...", print_names(f, handed_on, "", 1));
+	fputc('\n', f);
 }

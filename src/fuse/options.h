@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "step/step.h"
+#include <stdio.h>
 
 struct options_number {
 	bool given;
@@ -32,6 +33,9 @@ struct options {
  * names the option; -ENOMEM. */
 int options_parse(struct options *o, const char *text, bool sloppy, struct err *e);
 void options_release(struct options *o);
+
+/* Prints a line for each of our own options, and the names of those that are handed on. */
+void options_print(FILE *f);
 
 /* Appends "name", or "name=value" with commas and backslashes escaped, to a comma-separated LIST. VALUE may be NULL. -ENOMEM. */
 int options_add(struct buf *list, const char *name, const char *value);

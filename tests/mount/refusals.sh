@@ -110,6 +110,55 @@ help_and_version_go_to_stdout() {
   grep -q "^ckptfs [0-9]" "$tmp/out"
 }
 
+# helps_options: the options that --help lists, as they are completed. Those that need a value end in "=".
+helps_options() {
+  "$program" --help | sed -n '/^Options (more/,/^Options for/s/^  \([a-z_]*=\{0,1\}\).*/\1/p'
+  "$program" --help | sed '1,/^Options for/d' | tr -s ' ' '\n' | sed '/^$/d; s/=.*/=/'
+}
+
+help_lists_all_options_and_how_to_unmount() {
+  local option n=0
+  run "$program" --help
+  grep -q "^To unmount: umount.ckptfs MOUNTPOINT" "$tmp/out" || fail "does not say how to unmount"
+  [ "$(wc -L <"$tmp/out")" -le 100 ] || fail "--help has lines of more than 100 columns"
+  for option in $(helps_options); do
+    n=$((n + 1))
+    case $option in
+      *=) refused 1 "option ${option%=} needs a value" -f "$tmp/linear" "$at" -o "${option%=}" ;;
+      *) refused 1 "option $option=1: it takes no value" -f "$tmp/linear" "$at" -o "$option=1" ;;
+    esac
+  done
+  [ "$n" -ge 30 ] || fail "--help lists $n options"
+}
+
+# completed WORD...: what bash offers for the last word of the command line.
+completed() (
+  set +u
+  compopt() { :; }
+  # shellcheck source=src/cli/mount.ckptfs.bash
+  . "$srcdir/src/cli/mount.ckptfs.bash"
+  COMP_WORDS=("$@")
+  COMP_CWORD=$(($# - 1))
+  _mount_ckptfs
+  printf '%s\n' "${COMPREPLY[@]}"
+)
+
+# Of those that are handed on it offers the ones that people use.
+completion_and_help_have_the_same_options() {
+  local option
+  completed mount.ckptfs -o "" | sed 's/=.*/=/' | sort -u >"$tmp/offered"
+  helps_options | sort -u >"$tmp/listed"
+  [ -z "$(comm -23 "$tmp/offered" "$tmp/listed")" ] || fail "completed, and not in --help: $(comm -23 "$tmp/offered" "$tmp/listed")"
+  "$program" --help | sed '/^Options for/,$d' >"$tmp/ours"
+  for option in $(comm -13 "$tmp/offered" "$tmp/listed"); do
+    ! grep -q "^  $option" "$tmp/ours" || fail "in --help, and not completed: $option"
+  done
+  [ "$(completed mount.ckptfs -o ro,comm)" = $'ro,commit=\nro,commit=sync' ] || fail "a second option is not completed"
+  for option in $(completed mount.ckptfs -); do
+    grep -q -- "^  .*$option\b" "$tmp/ours" || fail "completed, and not in --help: $option"
+  done
+}
+
 a_fake_mount_checks_and_mounts_nothing() {
   check_status 0 "$program" -f "$tmp/linear" "$at"
   refused 32 "$tmp/none" -f "$tmp/none" "$at"
@@ -407,7 +456,8 @@ mkdir "$at"
 copy_linear
 make_families
 run_tests wrong_usage_is_refused wrong_options_are_refused options_need_their_values \
-  help_and_version_go_to_stdout a_fake_mount_checks_and_mounts_nothing \
+  help_and_version_go_to_stdout help_lists_all_options_and_how_to_unmount \
+  completion_and_help_have_the_same_options a_fake_mount_checks_and_mounts_nothing \
   sloppy_ignores_unknown_options sloppy_does_not_ignore_wrong_values \
   verbose_says_what_is_mounted_where wrong_sources_are_refused wrong_mountpoints_are_refused \
   a_busy_mountpoint_is_refused a_dead_mount_is_refused_until_it_is_unmounted \
