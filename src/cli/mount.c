@@ -379,6 +379,20 @@ static void say_what_is_lacking(int top)
 	lock_end_drafts(&lock, top);
 }
 
+/* A directory without a checkpoint may be the wrong one, or one for which it is early. */
+static void say_if_there_is_none(const struct daemon_config *c)
+{
+	const char *state = c->options->latest_filename;
+
+	if (locate_any(c->root_fd, state ? state : STATE_NAME, c->family))
+		return;
+	fprintf(stderr,
+		"mount.ckptfs: %s: has no checkpoint%s%s%s: no PREFIX.index (V2), and no V1 file or shard; one that is "
+		"saved later will be shown\n",
+		c->source, c->family ? " of the family of " : "", c->family ? c->family : "",
+		c->family ? "" : ", nor has a folder in it");
+}
+
 static int mount_it(const struct arguments *a, struct location *where, const char *mountpoint)
 {
 	CLEANUP(freep) char *source = absolute_source(a->source);
@@ -395,6 +409,7 @@ static int mount_it(const struct arguments *a, struct location *where, const cha
 	if (a->verbose)
 		printf("%s mounted on %s%s.\n", c.source, mountpoint,
 		       a->options.read_only ? " (read-only)" : "");
+	say_if_there_is_none(&c);
 	if (a->fake) {
 		close(where->dirfd);
 		return 0;

@@ -1,5 +1,7 @@
 #include "directory/locate.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
+#include "directory/family.h"
 #include "directory/listing.h"
 #include "message/state.h"
 #include <fcntl.h>
@@ -95,4 +97,30 @@ int locate(const char *source, const char *state_name, struct location *out, str
 	else
 		*out = where;
 	return r;
+}
+
+/* As locate_any. FOLDERS: how many more may be looked into. */
+static bool any_below(int dirfd, const char *state_name, const char *family, unsigned *folders)
+{
+	CLEANUP(listing_release) struct listing l = {0};
+	bool found = listing_read(dirfd, state_name, &l, NULL) < 0;
+
+	for (uint32_t i = 0; i < l.n && !found; i++)
+		found = l.items[i].kind == LISTED_STEP &&
+			(!family || same_family(l.items[i].place.name, family));
+	for (uint32_t i = 0; i < l.n && !found && !family; i++)
+		if (l.items[i].kind == LISTED_FOLDER) {
+			CLEANUP(closep)
+			int fd = *folders ? dir_fd(dirfd, l.items[i].place.file, NULL) : -1;
+
+			found = fd < 0 || (--*folders, any_below(fd, state_name, NULL, folders));
+		}
+	return found;
+}
+
+bool locate_any(int dirfd, const char *state_name, const char *family)
+{
+	unsigned folders = 100;
+
+	return any_below(dirfd, state_name, family, &folders);
 }

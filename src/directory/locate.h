@@ -4,6 +4,7 @@
  * pattern of a V1 set (NAME-?????-of-00002), or a state file. */
 #pragma once
 #include "base/error.h"
+#include <stdbool.h>
 
 struct location {
 	int dirfd; /* the caller closes it */
@@ -13,3 +14,7 @@ struct location {
 /* -ENOENT, -ENOTDIR, -EINVAL: SOURCE is nothing of that; or what opening returns. E says what is there, and what
  * was expected. */
 int locate(const char *source, const char *state_name, struct location *out, struct err *e);
+
+/* Is there a step in the directory DIRFD, or in a folder below it? With FAMILY: one of its family (directory/family.h) in
+ * DIRFD itself. True also if that can't be found out, or not in the first hundred folders. */
+bool locate_any(int dirfd, const char *state_name, const char *family);

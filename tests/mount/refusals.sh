@@ -232,10 +232,36 @@ a_dead_mount_is_refused_until_it_is_unmounted() {
   unmount_at "$at"
 }
 
+# mounts_and_says WORDS ARGUMENT...: it succeeds, serves, and says one line on stderr.
+mounts_and_says() {
+  local words=$1
+  shift
+  check_status 0 "$program" "$@"
+  grep -qF -- "$words" "$tmp/err" || fail "does not say '$words' for $*: $(cat "$tmp/err")"
+  [ "$(wc -l <"$tmp/err")" = 1 ] || fail "says more than a line for $*: $(cat "$tmp/err")"
+  mountpoint -q "$2" || fail "is not mounted: $*"
+}
+
 an_empty_directory_is_an_empty_mount() {
   mkdir -p "$tmp/empty"
-  mounts "$tmp/empty" "$at"
+  mounts_and_says "mount.ckptfs: $tmp/empty: has no checkpoint" "$tmp/empty" "$at"
+  grep -qF "PREFIX.index" "$tmp/err" || fail "does not say what was looked for: $(cat "$tmp/err")"
   [ -z "$(ls -A "$at")" ] || fail "is not empty"
+  unmount_at "$at"
+}
+
+a_directory_without_a_checkpoint_is_mounted_with_a_line() {
+  mkdir -p "$tmp/pictures/of/cats"
+  echo text >"$tmp/pictures/readme.txt"
+  cp "$fixtures"/linear/my-model-0.data* "$tmp/pictures/of"
+  mounts_and_says "$tmp/pictures: has no checkpoint, nor has a folder in it" "$tmp/pictures" "$at"
+  unmount_at "$at"
+  mounts_and_says "has no checkpoint of the family of other" "$tmp/linear" "$at" -o filename=other-7
+  unmount_at "$at"
+  check_status 0 "$program" -f "$tmp/pictures" "$at"
+  grep -qF "has no checkpoint" "$tmp/err" || fail "-f does not say it"
+  cp "$fixtures"/linear/my-model-0.index "$tmp/pictures/of/cats"
+  mounts "$tmp/pictures" "$at"
   unmount_at "$at"
 }
 
@@ -461,7 +487,8 @@ run_tests wrong_usage_is_refused wrong_options_are_refused options_need_their_va
   sloppy_ignores_unknown_options sloppy_does_not_ignore_wrong_values \
   verbose_says_what_is_mounted_where wrong_sources_are_refused wrong_mountpoints_are_refused \
   a_busy_mountpoint_is_refused a_dead_mount_is_refused_until_it_is_unmounted \
-  an_empty_directory_is_an_empty_mount a_mountpoint_over_the_source_itself_serves \
+  an_empty_directory_is_an_empty_mount a_directory_without_a_checkpoint_is_mounted_with_a_line \
+  a_mountpoint_over_the_source_itself_serves \
   relative_paths_work odd_names_work a_directory_shows_all_families a_step_shows_its_family \
   a_saved_model_is_mounted another_state_file_is_shown owner_and_permissions_can_be_set \
   a_signal_unmounts a_foreground_daemon_ends_well_on_a_signal writing_is_refused
