@@ -1,5 +1,7 @@
 /* src/draft/ask.c: what is asked of a draft. */
 #include "base/cleanup.h"
+#include "base/io.h"
+#include "base/source.h"
 #include "draft/file.h"
 #include "draft/items.h"
 #include "draft/overlay.h"
@@ -118,6 +120,34 @@ int draft_why(struct draft *d, struct buf *out)
 	if (r == 0 && d->failure.code && !stale && !out->n)
 		r = buf_add_str(out, d->failure.text);
 	return r;
+}
+
+#define LEFT_WHY "refused"
+
+void draft_leave_why(struct draft *d, const struct err *why)
+{
+	HOLD(&d->lock);
+	if (!d->ended)
+		io_replace_file(d->fd, d->fd, LEFT_WHY, bytes_str(why->text), 0644, NULL);
+}
+
+bool draft_take_why(struct draft *d, struct err *why)
+{
+	CLEANUP(buf_release) struct buf text = {0};
+	CLEANUP(closep) int fd = -1;
+	struct source src;
+	uint64_t size = 0;
+
+	HOLD(&d->lock);
+	fd = source_open(d->fd, LEFT_WHY, &src, NULL);
+	if (fd < 0)
+		return false;
+	size = src.size < sizeof why->text ? src.size : sizeof why->text;
+	if (source_read(&src, 0, size, &text, NULL) < 0 || buf_add_byte(&text, 0) < 0)
+		return false;
+	err_set(why, -EINVAL, "%s", (char *)text.p);
+	io_remove_file(d->fd, LEFT_WHY, NULL);
+	return true;
 }
 
 /* A new step with nothing in it, or what a program has left: TensorFlow when it could not save, an editor. */

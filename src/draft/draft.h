@@ -13,6 +13,7 @@
  *         tree/.gone/dense               what the base has here under this name does not show through
  *         commit/…                       a commit under way (commit/commit.h)
  *         published                      what the draft was published as last, if it went on (commit/noted.h)
+ *         refused                        why it could not be committed when its mount ended
  *
  * Rules that make each change one step on disk, so that a crash leaves the state before it or after it:
  *   1. A mark in .gone says nothing of what lies in `tree` under that name, so it can be made before that is taken away.
@@ -141,6 +142,12 @@ bool draft_is_news(struct draft *d, const struct err *why);
 
 /* Why it can't be committed, a sentence for each file, into OUT. */
 int draft_why(struct draft *d, struct buf *out);
+
+/* Leaves WHY, a commit's error, on disk for the next mount; without success if that can't be done. */
+void draft_leave_why(struct draft *d, const struct err *why);
+
+/* Reads what was left so, and removes it. False: there is none. */
+bool draft_take_why(struct draft *d, struct err *why);
 
 /* Is nothing in it that is not committed: files are open for writing after a commit of all that was written, or it is a new
  * step into which nobody has put anything, but what programs leave (step/scratch.h)? */

@@ -20,6 +20,7 @@ struct ckptfs {
 	const struct options *options;
 	const char *mountpoint;
 	bool to_syslog; /* where messages go; else to stderr */
+	bool starting; /* no request was answered yet, and stderr leads to whoever mounts */
 	int ready_fd; /* gets a byte when the mount is there, and is closed; -1: none */
 	struct notifier *notifier; /* or NULL */
 	struct commit_timer *timer; /* or NULL */

@@ -206,7 +206,9 @@ static int serve(struct fuse_session *se, struct ckptfs *fs, struct err *e)
 	if (fs->view.writable)
 		fs->timer = commit_timer_start(&fs->view, tell_kernel, fs);
 	fs->notifier = notifier_start(fs, se);
+	fs->starting = true;
 	view_look(&fs->view);
+	fs->starting = false;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	r = fuse_session_loop_mt(se, &loop);
 	block_signals(&before);
@@ -244,6 +246,21 @@ static void tell(void *fs, const char *text)
 	log_line(fs, LOG_NOTICE, "%s", text);
 }
 
+/* WHY begins with the step. It is said to whoever mounts; of a subfolder, into which nobody has looked yet, it is logged. */
+static void remind(void *arg, const char *why)
+{
+	static const char words[] =
+		"%s: not committed when it was last unmounted; put it right or remove it, then: sync %s";
+	struct ckptfs *fs = arg;
+
+	log_line(fs, LOG_WARNING, words, why, fs->mountpoint);
+	if (!fs->to_syslog || !fs->starting)
+		return;
+	fputs("mount.ckptfs: ", stderr);
+	fprintf(stderr, words, why, fs->mountpoint);
+	fputc('\n', stderr);
+}
+
 static void begun(void *fs)
 {
 	commit_timer_wake(((struct ckptfs *)fs)->timer);
@@ -278,6 +295,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 		.who = who,
 		.warn = warn,
 		.tell = tell,
+		.remind = remind,
 		.begun = begun,
 		.warn_arg = &fs,
 	};

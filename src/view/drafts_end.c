@@ -356,10 +356,12 @@ void view_commit_all(struct view *v)
 		struct draft *d = view_draft_of(v, n);
 		struct err e = {0};
 
-		if (d && view_draft_commit(v, n, d, NULL, &e) < 0)
+		if (d && view_draft_commit(v, n, d, NULL, &e) < 0) {
 			view_warn(v, &e);
-		else if (d && draft_is_rest(d)) /* it is what was committed */
+			draft_leave_why(d, &e);
+		} else if (d && draft_is_rest(d)) { /* it is what was committed */
 			view_draft_discard(v, n, d, NULL, NULL);
+		}
 		draft_unref(d);
 		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
 	}

@@ -68,6 +68,7 @@ static int attach_base(struct view *v, struct node *folder, struct node *n, stru
 static void attach(struct view *v, struct node *folder, struct draft *d)
 {
 	struct loaded *base = NULL;
+	struct err why;
 	struct node *n = view_draft_node(v, folder, draft_name(d));
 	int r = n ? 0 : -ENOMEM;
 
@@ -81,6 +82,8 @@ static void attach(struct view *v, struct node *folder, struct draft *d)
 		view_take_turn(v, &folder->drafting);
 		view_draft_attach(v, n, d, base);
 		view_end_turn(v, &folder->drafting);
+		if (draft_take_why(d, &why) && v->remind)
+			v->remind(v->warn_arg, why.text);
 	}
 	if (n)
 		view_forget(v, node_id(n, NODE_ROOT_ID), 1);

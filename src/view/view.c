@@ -10,6 +10,7 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 			   .verify = c->verify,
 			   .warn = c->warn,
 			   .tell = c->tell,
+			   .remind = c->remind,
 			   .begun = c->begun,
 			   .warn_arg = c->warn_arg,
 			   .commit_ms = c->commit_ms,

@@ -47,6 +47,7 @@ struct view {
 	struct buf rescued; /* struct rescued_step; under committing */
 	uint32_t drafts; /* how many there are; under lock */
 	void (*tell)(void *, const char *);
+	void (*remind)(void *, const char *);
 	void (*begun)(void *); /* a first draft: see view_commit_due */
 	uint64_t clock; /* counts uses of steps */
 };
@@ -62,6 +63,9 @@ struct view_config {
 	const char *who; /* who has it mounted: told to others who want to write */
 	void (*warn)(void *, const struct err *); /* gets errors that no request is answered with */
 	void (*tell)(void *, const char *); /* gets what was done without a request */
+	void (*remind)(
+		void *,
+		const char *); /* gets why a draft was not committed when an earlier mount ended */
 	void (*begun)(void *); /* called when there is a draft, and there was none */
 	void *warn_arg;
 };

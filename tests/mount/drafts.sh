@@ -3,7 +3,7 @@
 # again after the daemon has ended.
 . "$(dirname "$0")/../lib/mount.sh"
 . "$(dirname "$0")/../lib/write.sh"
-need getfattr setfattr
+need getfattr setfattr flock
 need_python
 
 draft_of() {
@@ -123,6 +123,46 @@ umount_helper_says_what_was_refused() {
   mount_ckpt "$source"
   check_equal "differences" "$(differences my-model-0 my-model-2001)" "~w.npy"
   unmount
+}
+
+# remounted: mounts $source at $mnt in the background; what that says is in $tmp/err.
+remounted() {
+  check_status 0 "$builddir/mount.ckptfs" "$source" "$mnt" -o commit=sync
+}
+
+# unmount_plainly: without umount.ckptfs, so that nobody is told; returns when the daemon has committed what it can.
+unmount_plainly() {
+  umount -i "$mnt" 2>/dev/null || fusermount3 -u "$mnt"
+  until flock -n "$source" true; do sleep 0.01; done
+}
+
+the_next_mount_says_what_was_refused() {
+  local at step
+  writable linear
+  refuses "Invalid argument" cp "$tmp/bad.npy" "$mnt/my-model-0/w.npy"
+  refuses "Invalid argument" cp "$tmp/bad.npy" "$mnt/my-model-1000/w.npy"
+  cp "$tmp/f7.npy" "$mnt/my-model-2000/w.npy"
+  unmount
+  at=$mnt
+  remounted
+  check_equal "lines" "$(wc -l <"$tmp/err")" 2
+  for step in my-model-0 my-model-1000; do
+    grep -qF "mount.ckptfs: $step: w.npy: is DT_DOUBLE" "$tmp/err" || fail "does not say why: $(cat "$tmp/err")"
+  done
+  check_equal "what to do" "$(grep -c "remove it, then: sync $at$" "$tmp/err")" 2
+  rm "$mnt/my-model-1000/w.npy"
+  unmount_plainly
+  remounted
+  check_equal "lines after one was put right" "$(wc -l <"$tmp/err")" 1
+  grep -qF "my-model-0: w.npy: is DT_DOUBLE" "$tmp/err" || fail "does not say why: $(cat "$tmp/err")"
+  cp "$tmp/f7.npy" "$mnt/my-model-0/w.npy"
+  sync "$mnt"
+  unmount_plainly
+  remounted
+  [ ! -s "$tmp/err" ] || fail "says what was put right: $(cat "$tmp/err")"
+  unmount_plainly
+  [ ! -e "$source/.ckptfs" ] || fail "it has left something"
+  nothing_is_lost
 }
 
 # --- when -----------------------------------------------------------------------------------------------
@@ -338,7 +378,7 @@ array "$tmp/f7.npy" "np.float32(7)"
 array "$tmp/bad.npy" "np.float64(7)"
 array "$tmp/big.npy" "np.arange(200000, dtype='f4').reshape(400, 500)"
 run_tests changes_are_counted what_is_made_again_is_counted_once a_discarded_draft_leaves_nothing what_was_written_is_read \
-  an_invalid_draft_comes_back umount_helper_says_what_was_refused the_default_is_not_to_commit \
+  an_invalid_draft_comes_back umount_helper_says_what_was_refused the_next_mount_says_what_was_refused the_default_is_not_to_commit \
   syncing_a_scope_does_not_commit an_empty_new_step_goes_with_the_mount \
   unmounting_commits signals_commit a_killed_daemon_leaves_the_draft a_mount_with_ro_writes_nothing \
   a_second_writer_is_refused the_working_folder_stays old_pages_are_not_shown open_files_go_on
