@@ -9,6 +9,8 @@
 #include "draft/staged.h"
 #include "draft/walk.h"
 #include "step/scratch.h"
+#include <fcntl.h>
+#include <sys/stat.h>
 
 static bool is_changed(const struct draft *d, const struct draft_item *i)
 {
@@ -136,11 +138,14 @@ bool draft_take_why(struct draft *d, struct err *why)
 	CLEANUP(buf_release) struct buf text = {0};
 	CLEANUP(closep) int fd = -1;
 	struct source src;
-	uint64_t size = 0;
+	struct stat st;
+	uint64_t size;
 
 	HOLD(&d->lock);
+	if (fstatat(d->fd, LEFT_WHY, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+		return false;
 	fd = source_open(d->fd, LEFT_WHY, &src, NULL);
-	if (fd < 0)
+	if (fd < 0 || !src.size)
 		return false;
 	size = src.size < sizeof why->text ? src.size : sizeof why->text;
 	if (source_read(&src, 0, size, &text, NULL) < 0 || buf_add_byte(&text, 0) < 0)

@@ -558,6 +558,46 @@ START_TEST(a_pipe_that_is_refused_is_named)
 }
 END_TEST
 
+/* Why its mount could not commit it. */
+START_TEST(a_reason_that_was_left_is_read_once)
+{
+	struct err why = {0}, e = {0};
+
+	ck_assert(!draft_take_why(trial.d, &why));
+	err_set(&e, -EINVAL, "base-0: a.npy: is no .npy file");
+	draft_leave_why(trial.d, &e);
+	err_set(&e, -EINVAL, "base-0: b.npy: is another");
+	draft_leave_why(trial.d, &e);
+	take_up();
+	ck_assert(draft_take_why(trial.d, &why));
+	ck_assert_str_eq(why.text, "base-0: b.npy: is another");
+	ck_assert(!draft_take_why(trial.d, &why));
+	take_up();
+	ck_assert(!draft_take_why(trial.d, &why));
+}
+END_TEST
+
+START_TEST(a_reason_that_is_no_file_of_ours_is_no_reason)
+{
+	char large[2 * sizeof((struct err *)0)->text];
+	struct err why = {0};
+
+	folder_put(&trial.top, bytes_str("secret"), "elsewhere");
+	ck_assert_int_eq(symlinkat("../../../elsewhere", trial.top.fd, DRAFT "refused"), 0);
+	ck_assert(!draft_take_why(trial.d, &why));
+	ck_assert_int_eq(unlinkat(trial.top.fd, DRAFT "refused", 0), 0);
+	ck_assert_int_eq(mkfifoat(trial.top.fd, DRAFT "refused", 0666), 0);
+	ck_assert(!draft_take_why(trial.d, &why));
+	ck_assert_int_eq(unlinkat(trial.top.fd, DRAFT "refused", 0), 0);
+	folder_put(&trial.top, bytes_str(""), DRAFT "refused");
+	ck_assert(!draft_take_why(trial.d, &why));
+	memset(large, '\n', sizeof large);
+	folder_put(&trial.top, bytes_of(large, sizeof large), DRAFT "refused");
+	ck_assert(draft_take_why(trial.d, &why));
+	ck_assert_ptr_null(strchr(why.text, '\n'));
+}
+END_TEST
+
 static void add_hostile(TCase *t)
 {
 	const int n_links = sizeof links / sizeof *links, n_bases = sizeof bases / sizeof *bases;
@@ -577,6 +617,7 @@ static void add_hostile(TCase *t)
 	tcase_add_loop_test(t, a_part_that_is_a_link_is_refused, 0, n_parts);
 	tcase_add_test(t, a_pipe_in_the_tree_can_not_be_committed);
 	tcase_add_test(t, what_was_not_moved_in_yet_is_removed);
+	tcase_add_test(t, a_reason_that_is_no_file_of_ours_is_no_reason);
 }
 
 TCase *take_up_tests(void)
@@ -600,6 +641,7 @@ TCase *take_up_tests(void)
 	tcase_add_test(t, a_loose_step_that_is_gone_is_named);
 	tcase_add_test(t, a_file_in_place_of_a_scope_says_so);
 	tcase_add_test(t, a_pipe_that_is_refused_is_named);
+	tcase_add_test(t, a_reason_that_was_left_is_read_once);
 	add_hostile(t);
 	return t;
 }
