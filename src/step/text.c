@@ -128,6 +128,35 @@ int text_full_name(struct texts *t, struct step *s, int dirfd, struct bytes key,
 	return name ? buf_add_str(out, name) : -ENODATA;
 }
 
+/* R is why there are no names. Will it be so for as long as S is loaded? What else goes wrong may go right another time. */
+static bool is_nameless(const struct step *s, int r)
+{
+	const struct var *v = step_find(s, bytes_str(OBJECT_GRAPH_KEY));
+
+	if (r == -EIO)
+		return v && s->shards[v->shard].status < 0 && step_is_known(s);
+	return is_final(r) || r == -ENOENT || r == -ENOTSUP || r == -EACCES;
+}
+
+/* Are there names for the table? Once there are none it stays so, for the table's size is known then. Or why that can't be
+ * found out now. */
+static int has_names(struct texts *t, struct step *s, int dirfd, bool *has)
+{
+	int r = -ENODATA;
+
+	*has = false;
+	if (!s->object_based)
+		return 0;
+	pthread_mutex_lock(&t->lock);
+	if (!t->nameless)
+		r = load_names(t, s, dirfd, NULL);
+	*has = r == 0;
+	t->nameless = t->nameless || (r < 0 && is_nameless(s, r));
+	r = t->nameless ? 0 : r;
+	pthread_mutex_unlock(&t->lock);
+	return r;
+}
+
 /* --- variables.tsv ----------------------------------------------------------------------------------------- */
 
 static int add_name(struct buf *out, struct bytes name)
@@ -158,7 +187,21 @@ static int add_field(struct buf *out, const struct step *s, const struct var *v,
 	return r == -ENODATA ? buf_add_byte(out, '-') : r;
 }
 
-static int add_line(struct buf *out, struct texts *t, const struct step *s, int dirfd,
+/* A tab, and the name or "-". Not NAMED: no variable has one; why is said where the object graph is read as a text. */
+static int add_full_name(struct buf *out, struct texts *t, struct step *s, int dirfd, bool named,
+			 const struct var *v)
+{
+	CLEANUP(buf_release) struct buf name = {0};
+	int r = buf_add_byte(out, '\t'), found = -ENODATA;
+
+	if (r == 0 && named)
+		found = text_full_name(t, s, dirfd, var_key(s, v), &name, NULL);
+	if (r < 0 || (found < 0 && found != -ENODATA))
+		return r < 0 ? r : found;
+	return found == 0 ? add_name(out, buf_bytes(&name)) : buf_add_byte(out, '-');
+}
+
+static int add_line(struct buf *out, struct texts *t, struct step *s, int dirfd, bool named,
 		    const struct var *v)
 {
 	int r = add_name(out, var_key(s, v));
@@ -179,16 +222,21 @@ static int add_line(struct buf *out, struct texts *t, const struct step *s, int 
 		r = text_collections(t, s, dirfd, var_key(s, v), out, NULL);
 	if (r == -ENODATA)
 		r = buf_add_byte(out, '-');
+	if (r == 0)
+		r = add_full_name(out, t, s, dirfd, named, v);
 	return r == 0 ? buf_add_byte(out, '\n') : r;
 }
 
-static int make_variables(struct texts *t, const struct step *s, int dirfd, struct buf *out)
+static int make_variables(struct texts *t, struct step *s, int dirfd, struct buf *out)
 {
-	int r = buf_add_str(out, "name\tdtype\tshape\tbytes\tcrc32c\tcollections\n");
+	int r = buf_add_str(out, "name\tdtype\tshape\tbytes\tcrc32c\tcollections\tfull_name\n");
+	bool named = false;
 
+	if (r == 0)
+		r = has_names(t, s, dirfd, &named);
 	for (uint32_t i = 0; i < s->n_vars && r == 0; i++)
 		if (s->vars[i].kind != VAR_PART)
-			r = add_line(out, t, s, dirfd, &s->vars[i]);
+			r = add_line(out, t, s, dirfd, named, &s->vars[i]);
 	return r;
 }
 
@@ -252,7 +300,7 @@ int text_make(struct texts *t, struct step *s, int dirfd, enum text_kind kind, s
 	return r == -E2BIG ? err_set(e, -EFBIG, "%s: too large", text_name(kind)) : r;
 }
 
-uint64_t text_size(struct texts *t, struct step *s, int dirfd, enum text_kind kind)
+uint64_t text_size(struct texts *t, struct step *s, int dirfd, enum text_kind kind, bool *lasts)
 {
 	CLEANUP(buf_release) struct buf text = {0};
 	uint64_t size;
@@ -263,6 +311,7 @@ uint64_t text_size(struct texts *t, struct step *s, int dirfd, enum text_kind ki
 	known = t->known[kind];
 	size = t->size[kind];
 	pthread_mutex_unlock(&t->lock);
+	*lasts = true;
 	if (known)
 		return size;
 	size = (uint64_t)t->st[kind].st_size;
@@ -271,7 +320,7 @@ uint64_t text_size(struct texts *t, struct step *s, int dirfd, enum text_kind ki
 	if (r == 0)
 		size = text.n;
 	pthread_mutex_lock(&t->lock);
-	t->known[kind] = r == 0 || is_final(r);
+	t->known[kind] = *lasts = r == 0 || is_final(r);
 	t->size[kind] = size;
 	pthread_mutex_unlock(&t->lock);
 	return size;

@@ -1,7 +1,7 @@
 /* src/step/text.h: the text files in a step's folder.
  *
- *   variables.tsv       a line for each variable, with tabs between: name, dtype, shape, bytes, crc32c, collections.
- *                       In names tab, newline, backslash and other control characters are \t, \n, \\, \xNN;
+ *   variables.tsv       a line for each variable, with tabs between: name, dtype, shape, bytes, crc32c, collections,
+ *                       full name. In names tab, newline, backslash and other control characters are \t, \n, \\, \xNN;
  *                       "-" stands for what there is not
  *   meta_graph.pbtxt    PREFIX.meta as text
  *   object_graph.pbtxt  the object graph as text
@@ -25,6 +25,7 @@ struct texts {
 	bool has_names;
 	struct object_names names; /* what the object graph calls the variables; or */
 	struct err no_names; /* why it can't be read */
+	bool nameless; /* variables.tsv is made without them */
 };
 
 /* Looks which texts S, in DIRFD, has. -ENOMEM. */
@@ -35,8 +36,9 @@ void texts_release(struct texts *t);
 int text_make(struct texts *t, struct step *s, int dirfd, enum text_kind kind, struct buf *out,
 	      struct err *e);
 
-/* Its size. One that can't be made has that of its file, or 1: an empty one would be taken as read. */
-uint64_t text_size(struct texts *t, struct step *s, int dirfd, enum text_kind kind);
+/* Its size. One that can't be made has that of its file, or 1: an empty one would be taken as read. If it may be made another
+ * time LASTS becomes false. */
+uint64_t text_size(struct texts *t, struct step *s, int dirfd, enum text_kind kind, bool *lasts);
 
 /* Appends the names of the collections that hold KEY, with commas. -ENODATA if none. */
 int text_collections(struct texts *t, const struct step *s, int dirfd, struct bytes key,

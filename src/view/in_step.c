@@ -61,12 +61,15 @@ static void attr_of_file(struct view *v, const struct node *n, const struct load
 }
 
 static void attr_of_made_text(struct view *v, const struct node *n, struct loaded *l,
-			      uint32_t index, struct stat *out)
+			      uint32_t index, struct view_entry *out)
 {
 	CLEANUP(closep) int fd = folder_open_parent(v, n, NULL);
 	enum text_kind kind = in_step_text(l, index);
+	bool lasts;
+	uint64_t size = text_size(&l->texts, l->step, fd, kind, &lasts);
 
-	attr_of_text(&l->texts.st[kind], kind, text_size(&l->texts, l->step, fd, kind), out);
+	attr_of_text(&l->texts.st[kind], kind, size, &out->st);
+	out->fleeting = !lasts;
 }
 
 static void attr_of_folder(const struct node *n, const struct loaded *l, uint32_t index,
@@ -84,7 +87,7 @@ void in_step_entry(struct view *v, const struct node *n, struct loaded *l, uint3
 	if (in_step_is_file(l, index))
 		attr_of_file(v, n, l, index, &out->st);
 	else if (in_step_is_text(l, index))
-		attr_of_made_text(v, n, l, index, &out->st);
+		attr_of_made_text(v, n, l, index, out);
 	else
 		attr_of_folder(n, l, index, &out->st);
 	out->st.st_dev = v->root.st_dev;
@@ -120,19 +123,22 @@ void in_draft_close_step(struct in_draft_step *s)
 }
 
 static int stat_of_text(const struct view *v, struct draft *d, const struct draft_seen *s,
-			struct stat *out, struct err *e)
+			struct view_entry *out, struct err *e)
 {
 	CLEANUP(in_draft_close_step) struct in_draft_step of;
+	uint64_t size;
+	bool lasts;
 	int r = in_draft_open_step(v, d, s, &of, e);
 
 	if (r == 0 && !of.texts->st[s->number].st_mode)
 		r = err_sys(e, -ENOENT, "%s", text_name(s->number));
 	if (r < 0)
 		return r;
-	attr_of_text(&of.texts->st[s->number], s->number,
-		     text_size(of.texts, s->step, of.dir, s->number), out);
+	size = text_size(of.texts, s->step, of.dir, s->number, &lasts);
+	attr_of_text(&of.texts->st[s->number], s->number, size, &out->st);
+	out->fleeting = out->fleeting || !lasts;
 	if (!in_draft_base(d))
-		attr_give_to(&s->st, out);
+		attr_give_to(&s->st, &out->st);
 	return 0;
 }
 
@@ -181,7 +187,7 @@ static int entry_of(struct view *v, const struct node *n, struct draft *d,
 		stat_of_dir(n, in_draft_base(d), s, &out->st);
 		break;
 	case DRAFT_TEXT:
-		r = stat_of_text(v, d, s, &out->st, e);
+		r = stat_of_text(v, d, s, out, e);
 		break;
 	case DRAFT_VAR:
 		r = stat_of_var(d, s, &out->st, e);

@@ -224,12 +224,13 @@ def imported_collections(meta):
 
 
 def read_tsv(path):
-    """{name: collections}"""
+    """{name: {title: value}}"""
     lines = read(path).decode("utf-8", "surrogateescape").splitlines()
-    check(lines[0].split("\t") == "name dtype shape bytes crc32c collections".split(), lines[0])
+    titles = "name dtype shape bytes crc32c collections full_name".split()
+    check(lines[0].split("\t") == titles, lines[0])
     rows = [line.split("\t") for line in lines[1:]]
-    check(all(len(row) == 6 for row in rows), path)
-    return {row[0]: row[5] for row in rows}
+    check(all(len(row) == len(titles) for row in rows), path)
+    return {row[0]: dict(zip(titles, row)) for row in rows}
 
 
 def check_collections(folder, expected):
@@ -241,7 +242,7 @@ def check_collections(folder, expected):
         check((attribute(path, "collections") or "") == want, path, "is in", want)
         check(("user.ckptfs.collections" in os.listxattr(path)) == (want != ""), path)
         if key in listed:  # not escaped
-            check(listed[key] == (want or "-"), path, "is listed with", listed[key])
+            check(listed[key]["collections"] == (want or "-"), path, "is listed with", listed[key])
     return n
 
 
@@ -252,7 +253,10 @@ def check_full_names(folder, graph):
         for item in node.attributes:
             names.setdefault(item.checkpoint_key, item.full_name)
     n = 0
+    listed = read_tsv(f"{folder}/variables.tsv")
     for key, path in files_by_key(folder).items():
+        if key in listed:  # not escaped
+            check(listed[key]["full_name"] == (names.get(key) or "-"), path, listed[key])
         check(attribute(path, "full_name") == (names.get(key) or None), path, names.get(key))
         n += bool(names.get(key))
     return n

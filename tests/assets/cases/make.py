@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """make.py DIRECTORY: writes with TensorFlow DIRECTORY/deep-scopes: two steps whose variables lie up to twelve scopes deep, as those of
-BERT and tensor2tensor do, each with Adam's slots; and DIRECTORY/gpu-device: a step whose graph has its variable on the fourth GPU."""
+BERT and tensor2tensor do, each with Adam's slots; DIRECTORY/gpu-device: a step whose graph has its variable on the fourth GPU; and DIRECTORY/keras3: two
+steps of a Keras 3 model and its optimizer, which is why the model's weights are stored as parts of the optimizer."""
 import os
 import sys
 
@@ -49,5 +50,22 @@ def gpu_device():
         tf1.train.Saver(save_relative_paths=True).save(session, os.path.join(directory, "m"), global_step=1)
 
 
+def keras3():
+    layers = tf.keras.layers
+    parts = [layers.Input((6,)), layers.Dense(4, name="enc"), layers.BatchNormalization(name="bn"), layers.Dense(2, name="head")]
+    model = tf.keras.Sequential(parts, name="net")
+    optimizer = tf.keras.optimizers.Adam(0.1)
+    model.compile(optimizer=optimizer, loss="mse")
+    step = tf.Variable(0, dtype=tf.int64)
+    checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, step=step)
+    manager = tf.train.CheckpointManager(checkpoint, os.path.join(sys.argv[1], "keras3"), max_to_keep=5)
+    rng = np.random.default_rng(11)
+    for _ in range(2):
+        model.fit(rng.standard_normal((8, 6)), rng.standard_normal((8, 2)), verbose=0)
+        step.assign_add(1)
+        manager.save()
+
+
 deep_scopes()
 gpu_device()
+keras3()
