@@ -3,7 +3,7 @@
  * It has the daemon commit before it unmounts, waits for the daemon's end, and says what could not be committed. It relies on
  * this:
  *   1. fsync of the mount's root commits all drafts, and fails if one of them can't be committed.
- *   2. user.ckptfs.error of the root then says why, a sentence in each line.
+ *   2. user.ckptfs.error of the root then says why, a sentence in each line; user.ckptfs.commits which steps were made.
  *   3. A daemon that writes has its source directory locked with flock(2) until it ends. Before that it commits what was
  *      written after the fsync.
  * umount(8), which keeps its own notes on mounts, or fusermount3(1) does the unmounting.
@@ -27,7 +27,8 @@ enum { EXIT_USAGE = 1, EXIT_SYSTEM = 2, EXIT_UNMOUNT = 32, EXIT_UNCOMMITTED = 64
 /* How long to wait for the daemon's end, and how often to look. */
 enum { WAIT_SECONDS = 60, LOOK_MS = 5 };
 
-#define ERROR_ATTRIBUTE "user.ckptfs.error"
+#define ERROR_ATTRIBUTE   "user.ckptfs.error"
+#define COMMITS_ATTRIBUTE "user.ckptfs.commits"
 
 struct umount {
 	const char *mountpoint;
@@ -178,8 +179,8 @@ static bool writes(const struct umount *u)
 
 /* --- the commit ------------------------------------------------------------------------------------------- */
 
-/* Passes on what the daemon says is wrong in the mount whose root is FD. False: it says nothing. */
-static bool tell_why(int fd)
+/* Passes each line of the attribute NAME of the mount's root FD to HAND. False: it has none. */
+static bool each_line(int fd, const char *name, void (*hand)(const struct err *line))
 {
 	CLEANUP(buf_release) struct buf text = {0};
 	struct err sentence;
@@ -187,7 +188,7 @@ static bool tell_why(int fd)
 
 	if (buf_reserve(&text, XATTR_SIZE_MAX + (size_t)1) < 0)
 		return false;
-	n = fgetxattr(fd, ERROR_ATTRIBUTE, text.p, XATTR_SIZE_MAX);
+	n = fgetxattr(fd, name, text.p, XATTR_SIZE_MAX);
 	if (n <= 0)
 		return false;
 	text.p[n] = 0;
@@ -195,9 +196,20 @@ static bool tell_why(int fd)
 		if (!*line)
 			continue;
 		err_set(&sentence, 0, "%s", line);
-		complain(0, &sentence);
+		hand(&sentence);
 	}
 	return true;
+}
+
+/* What the daemon says is wrong in the mount. */
+static void tell_why(const struct err *line)
+{
+	complain(0, line);
+}
+
+static void tell_made(const struct err *line)
+{
+	printf("%s\n", line->text);
 }
 
 static void commit_failed(struct umount *u, int fd, int code)
@@ -214,7 +226,7 @@ static void commit_failed(struct umount *u, int fd, int code)
 		return;
 	}
 	u->uncommitted = true;
-	if (fd >= 0 && tell_why(fd))
+	if (fd >= 0 && each_line(fd, ERROR_ATTRIBUTE, tell_why))
 		return;
 	err_sys(&e, code, "%s: can't commit", u->mount.at);
 	complain(0, &e);
@@ -230,6 +242,8 @@ static void commit(struct umount *u, int root)
 		commit_failed(u, fd, -errno);
 	else
 		say(u, "committed");
+	if (fd >= 0 && u->verbose)
+		each_line(fd, COMMITS_ATTRIBUTE, tell_made);
 }
 
 /* --- the daemon's lock ------------------------------------------------------------------------------------ */

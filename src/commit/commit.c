@@ -153,6 +153,7 @@ static int make_step(struct act *a, struct err *e)
 		forget(p->d);
 		return r;
 	}
+	a->done->shared = p->shared;
 	noted = note_in_state(a, p->name, r < 0 ? NULL : e);
 	note_rescue(a);
 	return r < 0 ? r : noted;

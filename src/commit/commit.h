@@ -50,6 +50,7 @@ struct commit_done {
 	bool ended; /* the draft, by this commit: whoever else finds it so has to wait for the caller */
 	struct buf name; /* prefix of the new step, with a NUL */
 	struct rescue rescue; /* what recognises it, if it has a base */
+	struct err shared; /* a sentence, if it lacks what several objects had; else empty */
 };
 
 /* Commits D, which has then ended, unless files of it are open for writing: these stay, and it goes on. With C->goes_on

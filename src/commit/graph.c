@@ -1,7 +1,9 @@
 #include "commit/graph.h"
 #include "base/cleanup.h"
 #include "message/object_graph.h"
+#include "step/name.h"
 #include "step/sidecar.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Also of changes, which begin with a key. */
@@ -32,6 +34,31 @@ static size_t list_changes(const struct plan *p, uint32_t pin, const struct byte
 	return n_out;
 }
 
+/* If what the N CHANGES remove of GRAPH was other objects' too, P->shared says so. */
+static int note_shared(struct plan *p, struct bytes graph, const struct key_change *changes,
+		       size_t n, struct err *e)
+{
+	CLEANUP(object_shared_release) struct object_shared s = {0};
+	CLEANUP(buf_release) struct buf path = {0};
+	char others[64] = "";
+	int r = object_shared_find(graph, changes, n, &s, e);
+
+	p->shared.text[0] = 0;
+	if (r < 0 || !s.n)
+		return r;
+	r = name_to_path(NAME_OBJECT, bytes_of(s.key.p, s.key.n - 1), &path);
+	if (r < 0)
+		return err_set(e, r, "no memory");
+	if (s.n > 1)
+		snprintf(others, sizeof others, ", and %zu more", s.n - 1);
+	err_set(&p->shared, 0,
+		"removed variables that other objects have, too: %.*s.npy, which is also %.80s%s%.120s%s%s",
+		(int)(path.n < 120 ? path.n : 120), (char *)path.p, (char *)s.full_name.p,
+		s.full_name.n > 1 ? " (" : "", (char *)s.path.p, s.full_name.n > 1 ? ")" : "",
+		others);
+	return 0;
+}
+
 static int edit(struct plan *p, const struct want *graph, struct err *e)
 {
 	struct pin *pin = &p->pins[graph->pin];
@@ -39,6 +66,7 @@ static int edit(struct plan *p, const struct want *graph, struct err *e)
 	CLEANUP(freep)
 	struct key_change *changes = calloc(pin->step->n_vars + (size_t)1, sizeof *changes);
 	CLEANUP(buf_release) struct buf old = {0};
+	size_t n;
 	int r;
 
 	if (!keys || !changes)
@@ -46,11 +74,12 @@ static int edit(struct plan *p, const struct want *graph, struct err *e)
 	for (uint32_t i = 0; i < plan_n(p); i++)
 		keys[i] = want_key(p, &plan_wants(p)[i]);
 	qsort(keys, plan_n(p), sizeof *keys, compare_keys);
+	n = list_changes(p, graph->pin, keys, changes);
 	r = sidecar_object_graph(pin->step, plan_dir(p, graph->pin, e), &old, e);
 	if (r == 0)
-		r = object_graph_edit(buf_bytes(&old), changes,
-				      list_changes(p, graph->pin, keys, changes), &p->graph,
-				      &p->new_graph, e);
+		r = object_graph_edit(buf_bytes(&old), changes, n, &p->graph, &p->new_graph, e);
+	if (r == 0 && p->new_graph)
+		r = note_shared(p, buf_bytes(&old), changes, n, e);
 	/* One that can't be understood is carried as it is. */
 	return r == -EUCLEAN || r == -ENOENT ? 0 : r;
 }

@@ -94,6 +94,7 @@ struct plan {
 	uint64_t packed_at;
 	struct buf graph; /* the object graph, where it changes */
 	bool new_graph;
+	struct err shared; /* as in commit_done */
 	int index_fd; /* DR/commit/index; -1: not made */
 	char *name; /* of the new step, as it is tried */
 	bool published; /* its index is there */

@@ -63,5 +63,19 @@ struct key_change {
 int object_graph_edit(struct bytes b, const struct key_change *changes, size_t n, struct buf *out,
 		      bool *changed, struct err *e);
 
+/* Variables that are removed though other objects of the graph have them, too. */
+struct object_shared {
+	size_t n; /* how many; if there are any, of the first one, each with a NUL: */
+	struct buf key;
+	struct buf full_name; /* may be "" */
+	struct buf path; /* by another object: the names of the edges, with '/' between */
+};
+
+/* Finds those that the N CHANGES, which are sorted by `from`, remove. Another object is one that is no part of the object under
+ * whose name the variable is stored. -EUCLEAN: B is no object graph; -ENOMEM. The caller releases OUT, after an error too. */
+int object_shared_find(struct bytes b, const struct key_change *changes, size_t n,
+		       struct object_shared *out, struct err *e);
+void object_shared_release(struct object_shared *s);
+
 /* Appends B, the GraphDebugInfo of PREFIX.debug, as text. -EUCLEAN: B is none. */
 int debug_info_print(struct bytes b, struct buf *out, struct err *e);

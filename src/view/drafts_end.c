@@ -211,6 +211,41 @@ static int commit_beside_others(struct view *v, struct node *n, struct draft *d,
 	return r;
 }
 
+enum { COMMITS_MAX = 32 << 10 };
+
+/* Keeps LINE for user.ckptfs.commits; the oldest lines make room. Without memory it is just not kept. */
+static void keep_line(struct view *v, const struct err *line)
+{
+	size_t n = strlen(line->text) + 1;
+	struct buf *b = &v->commits;
+
+	HOLD(&v->lock);
+	while (b->n + n > COMMITS_MAX) {
+		const uint8_t *end = memchr(b->p, '\n', b->n);
+		size_t first = (size_t)(end - b->p) + 1;
+
+		memmove(b->p, b->p + first, b->n - first);
+		b->n -= first;
+	}
+	buf_printf(b, "%s\n", line->text);
+}
+
+/* The new step, which differs in COUNT variables, goes into the log, and what it lacks unexpectedly. */
+static void say_committed(struct view *v, const struct commit_done *done, uint32_t count)
+{
+	const char *name = (char *)done->name.p;
+	struct err line;
+
+	err_set(&line, 0, "%s: committed, changes: %u", name, count);
+	view_tell(v, "%s", line.text);
+	keep_line(v, &line);
+	if (!done->shared.text[0])
+		return;
+	err_set(&line, 0, "%s: %s", name, done->shared.text);
+	view_warn(v, &line);
+	keep_line(v, &line);
+}
+
 /* What there is to do in the view when N's draft D was committed. COUNT variables differed. */
 static void after_commit(struct view *v, struct node *n, struct draft *d, struct ending *ending,
 			 const struct commit_done *done, uint32_t count)
@@ -221,7 +256,7 @@ static void after_commit(struct view *v, struct node *n, struct draft *d, struct
 		view_draft_leave(v, n, d);
 	}
 	if (done->result == COMMIT_DONE)
-		view_tell(v, "%s: committed, changes: %u", (char *)done->name.p, count);
+		say_committed(v, done, count);
 }
 
 /* As view_draft_commit. GOES_ON: a draft over a base goes on as a whole. */

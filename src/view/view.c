@@ -37,6 +37,7 @@ void view_release(struct view *v)
 	for (size_t i = 0; i < v->rescued.n / sizeof(struct rescued_step); i++)
 		rescue_release(&((struct rescued_step *)v->rescued.p)[i].rescue);
 	buf_release(&v->rescued);
+	buf_release(&v->commits);
 	node_table_release(&v->nodes);
 	lock_release(&v->root_lock, v->root_fd);
 	free(v->who);

@@ -49,6 +49,7 @@ struct view {
 	void (*tell)(void *, const char *);
 	void (*remind)(void *, const char *);
 	void (*begun)(void *); /* a first draft: see view_commit_due */
+	struct buf commits; /* lines for user.ckptfs.commits; under lock */
 	uint64_t clock; /* counts uses of steps */
 };
 

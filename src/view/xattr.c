@@ -7,7 +7,8 @@
  *   stats                              count, mean, std, min, max, norm, zeros, nans, infs
  *   error                              why it can't be read
  *
- * Of a step error, and of a step or folder draft: how many variables differ in its drafts. */
+ * Of a step error, and of a step or folder draft: how many variables differ in its drafts. Of the mount commits: which steps
+ * were made, and what to know of them. */
 #include "base/cleanup.h"
 #include "format/dtype.h"
 #include "step/name.h"
@@ -294,6 +295,13 @@ static int xattr_of_drafts(struct view *v, struct node *n, struct bytes name, st
 	return r == 0 && !out->n ? -ENODATA : r;
 }
 
+/* -ENODATA: none was made. */
+static int xattr_of_mount(struct view *v, struct buf *out)
+{
+	HOLD(&v->lock);
+	return v->commits.n ? buf_add(out, v->commits.p, v->commits.n) : -ENODATA;
+}
+
 /* --- all ---------------------------------------------------------------------------------------------------- */
 
 int view_getxattr(struct view *v, uint64_t id, const char *name, const struct stop *stop,
@@ -312,6 +320,8 @@ int view_getxattr(struct view *v, uint64_t id, const char *name, const struct st
 		return -ENODATA;
 	if (node_number(id) != NODE_ROOT_ID)
 		return xattr_in_step(v, n, node_index(n, id), rest, stop, out, e);
+	if (!n->parent && bytes_eq(rest, bytes_str("commits")))
+		return xattr_of_mount(v, out);
 	r = xattr_of_drafts(v, n, rest, out);
 	return r == -ENODATA && n->kind == NODE_STEP ? error_of_step(v, n, rest, out) : r;
 }

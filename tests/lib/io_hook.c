@@ -10,7 +10,7 @@
  *                  is made
  *
  * IO_HOOK.stop holds the name of a file: who opens it stops there as long as that is in it, and
- * IO_HOOK.stopped is there then.
+ * IO_HOOK.stopped is there then. IO_HOOK.broken holds the name of a file that opens with EIO.
  *
  * IO_HOOK_LACKS makes a filesystem of less: with "links" there are no hard links, with "noreplace" renameat2
  * takes no flags, with "d_type" readdir does not tell what an entry is. With "damaged" it is damaged: what has
@@ -214,13 +214,14 @@ int ioctl(int fd, unsigned long request, ...)
 HOOK_READDIR(readdir, dirent)
 HOOK_READDIR(readdir64, dirent64)
 
-static int is_to_stop(const char *order, const char *name)
+/* Does ORDER with SUFFIX hold NAME? */
+static int is_named(const char *order, const char *suffix, const char *name)
 {
 	char path[4096], text[256] = "";
 	int fd;
 	ssize_t n;
 
-	snprintf(path, sizeof path, "%s.stop", order);
+	snprintf(path, sizeof path, "%s%s", order, suffix);
 	fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return 0;
@@ -235,16 +236,22 @@ static void stop_at(const char *name)
 	const char *order = getenv("IO_HOOK");
 	char path[4096];
 
-	if (!order || !is_to_stop(order, name))
+	if (!order || !is_named(order, ".stop", name))
 		return;
 	snprintf(path, sizeof path, "%s.stopped", order);
 	close((int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT, 0666));
-	while (is_to_stop(order, name))
+	while (is_named(order, ".stop", name))
 		usleep(1000);
 }
 
 static int fails_to_open(const char *name, int flags)
 {
+	const char *order = getenv("IO_HOOK");
+
+	if (order && is_named(order, ".broken", name)) {
+		errno = EIO;
+		return 1;
+	}
 	return (flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE) && fails("openat", name);
 }
 

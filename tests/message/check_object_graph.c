@@ -251,6 +251,166 @@ START_TEST(a_graph_that_is_none_is_refused)
 }
 END_TEST
 
+/* --- shared ------------------------------------------------------------------------------------------------ */
+
+#define NAMED(path, full)                                                                          \
+	"attributes { name: 'VARIABLE_VALUE' full_name: '" full "' checkpoint_key: '" path         \
+	"/.ATTRIBUTES/VARIABLE_VALUE' } "
+#define NODE(text) "nodes { " text "} "
+
+/* As Keras 3 has them: an optimizer with lists, and a model whose layer has the first variable. */
+#define KERAS                                                                                      \
+	NODE(CHILD(1, "model") CHILD(2, "opt"))                                                    \
+	NODE(CHILD(3, "f") CHILD(2, "optimizer"))                                                  \
+	NODE(CHILD(4, "_vars") CHILD(5, "_trained") CHILD(6, "_momentums"))                        \
+	NODE(CHILD(7, "ops"))                                                                      \
+	NODE(CHILD(9, "0"))                                                                        \
+	NODE(CHILD(10, "0") CHILD(11, "1"))                                                        \
+	NODE(CHILD(9, "0"))                                                                        \
+	NODE(CHILD(8, "1"))                                                                        \
+	NODE(CHILD(11, "bias") CHILD(10, "_kernel"))                                               \
+	NODE(NAMED("opt/_vars/0", "adam/m"))                                                       \
+	NODE(NAMED("opt/_trained/0", "net/kernel"))                                                \
+	NODE(NAMED("opt/_trained/1", "net/bias"))
+
+static const struct {
+	const char *what, *graph;
+	const char *removed[MAX_CHANGES];
+	const char *moved;
+	size_t n;
+	const char *key, *full_name, *path;
+} shared[] = {
+	{"a layer's",
+	 KERAS,
+	 {KEY("opt/_trained/0")},
+	 NULL,
+	 1,
+	 KEY("opt/_trained/0"),
+	 "net/kernel",
+	 "model/f/ops/1/_kernel"},
+	{"two lists of one object", KERAS, {KEY("opt/_vars/0")}, NULL, 0, NULL, NULL, NULL},
+	{"all of the optimizer",
+	 KERAS,
+	 {KEY("opt/_trained/0"), KEY("opt/_trained/1"), KEY("opt/_vars/0")},
+	 NULL,
+	 2,
+	 KEY("opt/_trained/0"),
+	 "net/kernel",
+	 "model/f/ops/1/_kernel"},
+	{"moved", KERAS, {0}, KEY("opt/_trained/0"), 0, NULL, NULL, NULL},
+	{"an attribute, and a list of the same object",
+	 NODE(CHILD(1, "opt")) NODE(CHILD(2, "_vars") CHILD(3, "lr")) NODE(CHILD(3, "0"))
+		 NODE(VAR("opt/lr")),
+	 {KEY("opt/lr")},
+	 NULL,
+	 0,
+	 NULL,
+	 NULL,
+	 NULL},
+	{"tied",
+	 NODE(CHILD(1, "a") CHILD(2, "b")) NODE(CHILD(3, "w")) NODE(CHILD(3, "v")) NODE(VAR("a/w")),
+	 {KEY("a/w")},
+	 NULL,
+	 1,
+	 KEY("a/w"),
+	 "",
+	 "b/v"},
+	{"the root's own",
+	 NODE(CHILD(1, "w") CHILD(2, "m")) NODE(VAR("w")) NODE(CHILD(1, "w")),
+	 {KEY("w")},
+	 NULL,
+	 1,
+	 KEY("w"),
+	 "",
+	 "m/w"},
+	{"a list of the root",
+	 NODE(CHILD(1, "variables") CHILD(2, "layer")) NODE(CHILD(3, "0")) NODE(CHILD(3, "k"))
+		 NODE(VAR("variables/0")),
+	 {KEY("variables/0")},
+	 NULL,
+	 1,
+	 KEY("variables/0"),
+	 "",
+	 "layer/k"},
+	{"an object with two tensors, of which the second is removed",
+	 NODE(CHILD(1, "a") CHILD(2, "b")) NODE(CHILD(3, "t")) NODE(CHILD(3, "t"))
+		 NODE(ATT("a/t", "x") ATT("a/t", "y")),
+	 {"a/t/.ATTRIBUTES/y"},
+	 NULL,
+	 1,
+	 "a/t/.ATTRIBUTES/y",
+	 "",
+	 "b/t"},
+	{"twice by the same object",
+	 NODE(CHILD(1, "a")) NODE(CHILD(2, "w") CHILD(2, "v")) NODE(VAR("a/w")),
+	 {KEY("a/w")},
+	 NULL,
+	 0,
+	 NULL,
+	 NULL,
+	 NULL},
+	{"an object that nobody can reach",
+	 NODE(CHILD(1, "a")) NODE(VAR("a")) NODE(CHILD(1, "w")),
+	 {KEY("a")},
+	 NULL,
+	 0,
+	 NULL,
+	 NULL,
+	 NULL},
+	{"circles, and edges that lead nowhere",
+	 NODE(CHILD(0, "up") CHILD(1, "a") CHILD(77, "no") CHILD(-1, "no"))
+		 NODE(CHILD(1, "self") CHILD(0, "up") CHILD(2, "w"))
+			 NODE(CHILD(2, "self") CHILD(1, "up") VAR("a/w")),
+	 {KEY("a/w")},
+	 NULL,
+	 0,
+	 NULL,
+	 NULL,
+	 NULL},
+	{"no nodes", "", {KEY("a")}, NULL, 0, NULL, NULL, NULL},
+	{"the root itself",
+	 NODE(CHILD(1, "a") VAR("")) NODE(CHILD(0, "up")),
+	 {KEY("")},
+	 NULL,
+	 0,
+	 NULL,
+	 NULL,
+	 NULL},
+};
+
+START_TEST(removed_variables_that_others_have_are_found)
+{
+	CLEANUP(buf_release) struct buf graph = {0};
+	CLEANUP(object_shared_release) struct object_shared s = {0};
+	struct key_change changes[MAX_CHANGES + 1];
+	struct err e = {0};
+	size_t n = 0;
+
+	pack(shared[_i].graph, &graph);
+	for (; n < MAX_CHANGES && shared[_i].removed[n]; n++)
+		changes[n] = (struct key_change){.from = bytes_str(shared[_i].removed[n])};
+	if (shared[_i].moved)
+		changes[n++] = (struct key_change){bytes_str(shared[_i].moved), LIT(KEY("z"))};
+	if (object_shared_find(buf_bytes(&graph), changes, n, &s, &e) < 0)
+		ck_abort_msg("%s: %s", shared[_i].what, e.text);
+	ck_assert_msg(s.n == shared[_i].n, "%s: %zu", shared[_i].what, s.n);
+	if (!s.n)
+		return;
+	ck_assert_str_eq((char *)s.key.p, shared[_i].key);
+	ck_assert_str_eq((char *)s.full_name.p, shared[_i].full_name);
+	ck_assert_str_eq((char *)s.path.p, shared[_i].path);
+}
+END_TEST
+
+START_TEST(of_a_graph_that_is_none_nothing_is_found)
+{
+	CLEANUP(object_shared_release) struct object_shared s = {0};
+
+	ck_assert_int_eq(object_shared_find(LIT("\x0a\x05x"), NULL, 0, &s, NULL), -EUCLEAN);
+	ck_assert(s.n == 0);
+}
+END_TEST
+
 TCase *object_graph_tests(void)
 {
 	TCase *t = tcase_create("object_graph");
@@ -258,5 +418,7 @@ TCase *object_graph_tests(void)
 	tcase_add_loop_test(t, keys_change_and_what_has_none_is_taken_out, 0, COUNT(edits));
 	tcase_add_test(t, what_is_not_changed_is_carried);
 	tcase_add_test(t, a_graph_that_is_none_is_refused);
+	tcase_add_loop_test(t, removed_variables_that_others_have_are_found, 0, COUNT(shared));
+	tcase_add_test(t, of_a_graph_that_is_none_nothing_is_found);
 	return t;
 }

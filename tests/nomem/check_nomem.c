@@ -239,6 +239,23 @@ static int edit_graph(struct buf *out, struct err *e)
 	return r < 0 ? r : object_graph_edit(b, &change, 1, out, &changed, e);
 }
 
+/* Of a variable that two objects have. */
+static int find_shared(struct buf *out, struct err *e)
+{
+	static const char graph[] = "\x0a\x0e\x0a\x05\x08\x01\x12\x01"
+				    "a\x0a\x05\x08\x02\x12\x01"
+				    "b\x0a\x07\x0a\x05\x08\x03\x12\x01w\x0a\x07\x0a\x05\x08\x03\x12"
+				    "\x01w\x0a\x0a\x12\x08\x0a\x01v\x1a\x03"
+				    "a/w";
+	const struct key_change change = {.from = bytes_str("a/w")};
+	CLEANUP(object_shared_release) struct object_shared s = {0};
+	int r = object_shared_find(bytes_of(graph, sizeof graph - 1), &change, 1, &s, e);
+
+	if (r == 0 && s.n != 1)
+		return err_set(e, -EINVAL, "b/w is not found");
+	return r < 0 ? r : buf_add_str(out, (char *)s.path.p);
+}
+
 static int edit_texts(const char *text, uint32_t *crc, struct err *e)
 {
 	CLEANUP(buf_release) struct buf out = {0};
@@ -246,6 +263,8 @@ static int edit_texts(const char *text, uint32_t *crc, struct err *e)
 
 	if (r == 0)
 		r = edit_graph(&out, e);
+	if (r == 0)
+		r = find_shared(&out, e);
 	*crc = crc32c(out.p, out.n);
 	return r;
 }

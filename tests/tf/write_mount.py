@@ -491,6 +491,45 @@ def object_based():
         assert step.numpy() == 77
 
 
+def keras3_net():
+    """The model of tests/assets/cases/keras3, with other values."""
+    layers = tf.keras.layers
+    parts = [layers.Input((6,)), layers.Dense(4, name="enc"), layers.BatchNormalization(name="bn"), layers.Dense(2, name="head")]
+    return tf.keras.Sequential(parts, name="net")
+
+
+def keras3_names():
+    """Without the optimizer's slots the model is restored; without the optimizer it is not, and that is said."""
+    folder = tempfile.mkdtemp(dir=FOLDER, prefix="source.")
+    shutil.copytree(os.path.join(FIXTURES, "../cases/keras3"), folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
+    with Mounted(folder=folder) as m:
+        with open(os.path.join(m.at, "ckpt-2/variables.tsv")) as file:
+            rows = [line.rstrip("\n").split("\t") for line in file]
+        keys = {row[6]: row[0] for row in rows[1:] if row[6] != "-"}
+        reader = tf.train.load_checkpoint(os.path.join(folder, "ckpt-2"))
+        shutil.rmtree(os.path.join(m.at, "ckpt-2/optimizer/_variables"))
+        m.sync("ckpt-2")
+        model = keras3_net()
+        tf.train.Checkpoint(model=model).restore(os.path.join(folder, "ckpt-3")).assert_existing_objects_matched()
+        assert len(model.weights) == 8
+        for weight in model.weights:
+            path = "net/" + weight.path.removeprefix("net/")
+            assert np.array_equal(weight.numpy(), reader.get_tensor(keys[path])), path
+        assert os.getxattr(m.at, "user.ckptfs.commits") == b"ckpt-3: committed, changes: 12\n"
+
+        shutil.rmtree(os.path.join(m.at, "ckpt-2/optimizer"))
+        m.sync("ckpt-2")
+        try:
+            tf.train.Checkpoint(model=keras3_net()).restore(os.path.join(folder, "ckpt-4")).assert_existing_objects_matched()
+        except AssertionError:
+            pass
+        else:
+            raise RuntimeError("the weights are there")
+        said = os.getxattr(m.at, "user.ckptfs.commits").decode().splitlines()
+        assert "ckpt-4: removed variables that other objects have, too: optimizer/_trainable_variables/0.npy, which is also net/enc/kernel" in said[2], said
+        assert said[2].endswith(", and 5 more"), said
+
+
 def object_based_slices():
     with Mounted("maxshard") as m:
         keys = m.steps["ckpt-1"]["keys"]
@@ -603,7 +642,7 @@ def dead_bytes():
 
 
 TESTS = (numpy_saves, all_dtypes, strings, partitioned, same_index, big_endian, from_v1, saver_restores, a_trainer_goes_on_beside_a_copy,
-         object_based, object_based_slices, saved_model, one_gib, seventy_commits, dead_bytes)  # fmt: skip
+         object_based, keras3_names, object_based_slices, saved_model, one_gib, seventy_commits, dead_bytes)  # fmt: skip
 
 
 def main():
