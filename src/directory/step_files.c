@@ -64,15 +64,19 @@ static int new_name(const char *file, const char *from, const char *to, struct b
 
 /* --- the record -------------------------------------------------------------------------------------------- */
 
-/* Makes a stamp of each of FILES, in the folder STAMPS. */
-static int stamp_files(const struct step_files *f, const struct buf *files, int stamps,
-		       struct err *e)
+/* Makes a stamp of each of FILES of the step FROM, in the folder STAMPS; with TO under its name as a file of TO. */
+static int stamp_files(const struct step_files *f, const struct buf *files, const char *from,
+		       const char *to, int stamps, struct err *e)
 {
 	int r = 0;
 
 	for (const char *n = (char *)files->p; r == 0 && n < (char *)files->p + files->n;
 	     n += strlen(n) + 1) {
-		r = file_stamp_make(f->top, n, stamps, n, e);
+		CLEANUP(buf_release) struct buf as = {0};
+
+		if (to && new_name(n, from, to, &as) < 0)
+			return err_set(e, -ENOMEM, "no memory");
+		r = file_stamp_make(f->top, n, stamps, to ? (char *)as.p : n, e);
 		if (r == -ENOENT) /* the step has no such file */
 			r = err_set(e, 0, "%s", "");
 	}
@@ -96,40 +100,49 @@ int step_link_read(int fd, const char *name, char prefix[NAME_MAX + 1])
 	return 0;
 }
 
-/* Records that FROM is to be renamed to TO, or with NULL to be removed. */
-static int make_record(const struct step_files *f, const struct step_place *from, const char *to,
-		       struct err *e)
+/* Is a record made under its own name, with the mark MAKING? */
+static bool made_in_place(int top)
 {
+	return lacks_at(top) & LACKS_FOLDERS;
+}
+
+/* Makes the record in INTO, as UNMADE or in its place: FROM is to be renamed to TO, or with NULL to be removed; or where
+ * INTO is another folder, FROM arrives there as TO. */
+static int prepare_record(const struct step_files *f, const struct step_place *from, int into,
+			  const char *to, struct err *e)
+{
+	bool arrives = into != f->top;
 	CLEANUP(buf_release) struct buf files = {0};
 	CLEANUP(closep) int fd = -1, files_fd = -1;
-	bool in_place = lacks_at(f->top) & LACKS_FOLDERS;
-	const char *made = in_place ? STEP_LEAVING : UNMADE;
+	bool in_place = made_in_place(into);
 	int r = list_files(f, from, &files, e);
 
 	if (r == 0)
-		r = io_remove_all(f->top, UNMADE, e);
+		r = io_remove_all(into, UNMADE, e);
 	if (r == 0 && in_place)
-		r = io_mark(f->top, MAKING, e);
+		r = io_mark(into, MAKING, e);
 	if (r == 0)
-		r = io_make_folder(f->top, made, 0777, e);
+		r = io_make_folder(into, in_place ? STEP_LEAVING : UNMADE, 0777, e);
 	if (r == 0)
-		r = fd = dir_fd(f->top, made, e);
+		r = fd = dir_fd(into, in_place ? STEP_LEAVING : UNMADE, e);
 	if (r >= 0)
-		r = step_link_make(from->name, fd, "from", e);
+		r = step_link_make(arrives ? to : from->name, fd, "from", e);
 	if (r == 0 && to)
-		r = step_link_make(to, fd, "to", e);
+		r = step_link_make(to, fd, arrives ? "arriving" : "to", e);
 	if (r == 0)
 		r = io_make_folder(fd, "files", 0777, e);
 	if (r == 0)
 		r = files_fd = dir_fd(fd, "files", e);
 	if (r >= 0)
-		r = stamp_files(f, &files, files_fd, e);
-	if (r == 0)
-		r = io_sync(fd, UNMADE, e);
-	if (r < 0)
-		return r;
-	return in_place ? io_remove_file(f->top, MAKING, e)
-			: io_move_new(f->top, UNMADE, f->top, STEP_LEAVING, e);
+		r = stamp_files(f, &files, from->name, arrives ? to : NULL, files_fd, e);
+	return r == 0 ? io_sync(fd, UNMADE, e) : r;
+}
+
+/* What was prepared counts from now on. */
+static int enter_record(int top, struct err *e)
+{
+	return made_in_place(top) ? io_remove_file(top, MAKING, e)
+				  : io_move_new(top, UNMADE, top, STEP_LEAVING, e);
 }
 
 /* Removes a record of which only a part was made. */
@@ -146,7 +159,7 @@ static int remove_part(int top, struct err *e)
 /* Renames the record first: half of one must not be found. */
 static int remove_record(int top, struct err *e)
 {
-	bool in_place = lacks_at(top) & LACKS_FOLDERS;
+	bool in_place = made_in_place(top);
 	int r = in_place ? io_mark(top, MAKING, e) : io_move(top, STEP_LEAVING, top, UNMADE, e);
 
 	if (in_place)
@@ -158,11 +171,12 @@ static int remove_record(int top, struct err *e)
 
 /* What is under way. */
 struct leaving {
-	int top;
+	int top, to_top; /* the folders of `from` and `to`: one, but while a step is moved */
 	int stamps; /* the folder of them in the record */
 	const char *state_name;
 	struct step_place from, to;
 	bool renamed; /* false: it is removed, and `to` is not used */
+	bool arriving; /* it was to be moved here */
 };
 
 /* Does something with FILE of l->from. AS: its name as a file of l->to; NULL: the step is removed. */
@@ -210,21 +224,23 @@ static int remove_ours(const struct leaving *l, const char *file, const char *na
  * under the old name meanwhile, and the step that was to be renamed is gone. */
 static int give_name(const struct leaving *l, const char *file, const char *as, struct err *e)
 {
-	int r = io_link(l->top, file, l->top, as, e);
+	int r = io_link(l->top, file, l->to_top, as, e);
 	bool moved = io_needs_copy(r);
 	int fits;
 
+	if (moved && l->to_top != l->top)
+		return err_set(e, -EXDEV, "%s: can't have a name in the other folder", file);
 	if (moved)
 		r = io_move_new(l->top, file, l->top, as, e);
 	if (r < 0)
 		return r;
-	fits = file_stamp_fits(l->stamps, file, l->top, as, e);
+	fits = file_stamp_fits(l->stamps, file, l->to_top, as, e);
 	if (fits == 1)
 		return 0;
 	if (moved)
 		io_move_new(l->top, as, l->top, file, NULL);
 	else
-		io_remove_file(l->top, as, NULL);
+		io_remove_file(l->to_top, as, NULL);
 	return fits < 0 ? fits : err_set(e, -ESTALE, "%s: was replaced meanwhile", file);
 }
 
@@ -256,6 +272,14 @@ static int take_old_name(const struct leaving *l, const char *file, const char *
 {
 	(void)as;
 	return remove_ours(l, file, file, false, e);
+}
+
+/* Takes away the name that a file that was to be moved has in the other folder. */
+static int take_name_there(const struct leaving *l, const char *file, const char *as, struct err *e)
+{
+	int r = placed_remove_stamped(l->to_top, as, l->stamps, file, false, e);
+
+	return r < 0 ? r : 0;
 }
 
 static int update_state(const struct leaving *l, struct err *e)
@@ -300,6 +324,7 @@ static int read_record(int top, struct leaving *l, struct err *e)
 
 	if (fd < 0 || r < 0)
 		return fd < 0 ? fd : err_sys(e, r == -ENOENT ? -EUCLEAN : r, STEP_LEAVING "/from");
+	l->arriving = step_link_read(fd, "arriving", to) == 0;
 	l->renamed = step_link_read(fd, "to", to) == 0;
 	l->stamps = dir_fd(fd, "files", e);
 	r = l->stamps < 0 ? l->stamps : listing_read(top, l->state_name, &list, e);
@@ -321,6 +346,9 @@ static int describe(const struct leaving *l, bool whole, struct buf *done)
 	if (l->renamed)
 		r = buf_printf(done, "%s: renaming it to %s was interrupted, and is %s",
 			       l->from.name, l->to.name, whole ? "finished" : "taken back");
+	else if (l->arriving)
+		r = buf_printf(done, "%s: moving it here was interrupted, and is taken back",
+			       l->from.name);
 	else
 		r = buf_printf(done, "%s: removing it was interrupted, and is finished",
 			       l->from.name);
@@ -331,7 +359,7 @@ static int describe(const struct leaving *l, bool whole, struct buf *done)
 static int resume(int top, const char *state_name, bool end_draft, struct buf *done, struct err *e)
 {
 	CLEANUP(leaving_release)
-	struct leaving l = {.top = top, .stamps = -1, .state_name = state_name};
+	struct leaving l = {.top = top, .to_top = top, .stamps = -1, .state_name = state_name};
 	int r = remove_part(top, e);
 	bool whole;
 
@@ -344,9 +372,9 @@ static int resume(int top, const char *state_name, bool end_draft, struct buf *d
 	if (r < 0)
 		return r;
 	whole = r == 0;
-	if (r == 0 && end_draft && !l.renamed)
+	if (r == 0 && end_draft && !l.renamed && !l.arriving)
 		r = drafts_remove(top, l.from.name, e);
-	if (whole && r == 0)
+	if (whole && r == 0 && !l.arriving)
 		r = update_state(&l, e);
 	if (r >= 0)
 		r = for_each_file(&l, false, whole ? take_old_name : take_name_back, e);
@@ -373,10 +401,13 @@ static int start(const struct step_files *f, const struct step_place *from, cons
 	int r = resume(f->top, f->state_name, false, &done, e);
 
 	if (r == 0)
-		r = make_record(f, from, to, e);
+		r = prepare_record(f, from, f->top, to, e);
+	if (r == 0)
+		r = enter_record(f->top, e);
 	if (r < 0)
 		return r;
-	*l = (struct leaving){.top = f->top, .state_name = f->state_name, .from = *from};
+	*l = (struct leaving){
+		.top = f->top, .to_top = f->top, .state_name = f->state_name, .from = *from};
 	r = l->stamps = dir_fd(f->top, STEP_LEAVING "/files", e);
 	if (r < 0) /* nothing is done, now or later */
 		remove_record(f->top, NULL);
@@ -440,4 +471,97 @@ int step_remove(const struct step_files *f, const struct step_place *place, stru
 void step_remove_end(const struct step_files *f)
 {
 	remove_record(f->top, NULL);
+}
+
+/* --- to another folder ------------------------------------------------------------------------------------- */
+
+/* The record of TOP counts no longer, also after a crash; its stamps are still there. */
+static int suspend_record(int top, struct err *e)
+{
+	CLEANUP(closep) int fd = -1;
+	int r = made_in_place(top) ? io_mark(top, MAKING, e)
+				   : io_move(top, STEP_LEAVING, top, UNMADE, e);
+
+	if (r == 0)
+		r = fd = dir_fd(top, ".ckptfs", e);
+	return r < 0 ? r : io_sync(fd, ".ckptfs", e);
+}
+
+/* A record that was prepared or suspended is not needed any more. */
+static void drop_record(int top)
+{
+	io_remove_all(top, UNMADE, NULL);
+	remove_part(top, NULL);
+}
+
+/* Prepares the record of the removal, and enters that of the arrival. */
+static int start_move(const struct step_files *f, const struct step_place *from, int to_dir,
+		      const char *to, struct err *e)
+{
+	CLEANUP(buf_release) struct buf done = {0};
+	int r = resume(f->top, f->state_name, false, &done, e);
+
+	if (r == 0)
+		r = resume(to_dir, f->state_name, false, &done, e);
+	if (r == 0)
+		r = prepare_record(f, from, f->top, NULL, e);
+	if (r == 0)
+		r = prepare_record(f, from, to_dir, to, e);
+	return r == 0 ? enter_record(to_dir, e) : r;
+}
+
+/* Places all files, and lets the removal begin. */
+static int arrive(struct leaving *l, struct err *e)
+{
+	int r = l->stamps =
+		dir_fd(l->top, made_in_place(l->top) ? STEP_LEAVING "/files" : UNMADE "/files", e);
+
+	if (r >= 0)
+		r = for_each_file(l, true, give_name, e);
+	if (r == 0)
+		r = io_sync(l->to_top, "the checkpoint directory", e);
+	if (r == 0)
+		r = suspend_record(l->to_top, e);
+	if (r == 0)
+		r = enter_record(l->top, e);
+	return r == 0 ? state_drop(l->top, l->state_name, &l->from, e) : r;
+}
+
+/* Takes all back. No old name was taken away yet. First of all nothing must be removed after a crash; if that can't be
+ * had, the move is ended by the next mount. */
+static void take_back(struct leaving *l)
+{
+	int r = suspend_record(l->top, NULL);
+
+	if (r < 0 && r != -ENOENT)
+		return;
+	r = enter_record(l->to_top, NULL); /* it may be there still */
+	if ((r < 0 && r != -EEXIST && r != -ENOENT) ||
+	    for_each_file(l, false, take_name_there, NULL) < 0)
+		return;
+	remove_record(l->to_top, NULL);
+}
+
+int step_move(const struct step_files *f, const struct step_place *from, int to_dir, const char *to,
+	      struct err *e)
+{
+	struct leaving l = {f->top, to_dir, -1, f->state_name, *from, *from, true, false};
+	int r = step_name_is_free(to_dir, to, e);
+
+	if (r <= 0)
+		return r < 0 ? r : err_set(e, -EEXIST, "%s: something of that name is there", to);
+	l.to.name = (char *)to;
+	r = start_move(f, from, to_dir, to, e);
+	if (r == 0 && (r = arrive(&l, e)) < 0)
+		take_back(&l);
+	if (r == 0) {
+		l.renamed = false;
+		r = for_each_file(&l, false, take_old_name, e);
+		if (r == 0)
+			r = remove_record(f->top, e);
+	}
+	closep(&l.stamps);
+	drop_record(to_dir);
+	drop_record(f->top);
+	return r;
 }

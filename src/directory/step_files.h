@@ -1,4 +1,4 @@
-/* src/directory/step_files.h: renames and removes a step with all of its files.
+/* src/directory/step_files.h: renames, moves and removes a step with all of its files.
  *
  * A step is there as long as its index is. So the index gets its new name last, and loses its old one first. The
  * state file is changed before the old names go, so that it never leads TensorFlow to a step that is not there.
@@ -9,7 +9,16 @@
  *     to -> best                 absent: the step is removed
  *     files/my-model-0.index -> "1234 56 1790000000.000000000"
  *                                a stamp of each file (directory/file_stamp.h), which does not fit a file that a trainer
- *                                has saved under that name since */
+ *                                has saved under that name since
+ *
+ * A step that is moved to another folder gets its names there first. Until it has them all that folder has a record, too,
+ * by which a crash takes them back:
+ *
+ *     from -> my-model-0         its name in this folder
+ *     arriving -> my-model-0
+ *     files/…                    as above
+ *
+ * Then that record goes, and the old folder gets one of a removal. A crash between these two calls leaves both steps. */
 #pragma once
 #include "step/step.h"
 #include <limits.h>
@@ -31,6 +40,12 @@ struct step_files {
  * fails, all is as it was, or the record says what is left to do. */
 int step_rename(const struct step_files *f, const struct step_place *from, const char *to,
 		struct err *e);
+
+/* Moves the step at FROM to the folder TO_DIR, which has .ckptfs too, as TO. The state file of its old folder does not
+ * list it any more; that of TO_DIR is left alone. -EXDEV: the files can't have hard links there, and nothing was done;
+ * else as step_rename. */
+int step_move(const struct step_files *f, const struct step_place *from, int to_dir, const char *to,
+	      struct err *e);
 
 /* Removes the step at PLACE. Its shards live on where other steps have hard links to them. A file that is missing
  * is no error. If that succeeds, the caller ends the step's draft, and then calls step_remove_end, which forgets

@@ -158,10 +158,69 @@ START_TEST(a_v1_set_is_renamed_as_a_whole)
 }
 END_TEST
 
+/* --- to another folder ------------------------------------------------------------------------------------- */
+
+/* The folder `old` in F, with .ckptfs. */
+static struct folder folder_beside(const struct folder *f)
+{
+	struct folder old = {.fd = -1};
+
+	ck_assert_int_eq(mkdirat(f->fd, "old", 0755), 0);
+	ck_assert_int_eq(mkdirat(f->fd, "old/.ckptfs", 0755), 0);
+	old.fd = openat(f->fd, "old", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_ge(old.fd, 0);
+	snprintf(old.path, sizeof old.path, "%.50s/old", f->path);
+	return old;
+}
+
+static bool has_records(const struct folder *f)
+{
+	return is_there(f, STEP_LEAVING) || is_there(f, STEP_LEAVING ".new");
+}
+
+START_TEST(a_moved_step_has_all_its_files_in_the_other_folder)
+{
+	CLEANUP(folder_remove) struct folder f = folder_with_steps();
+	struct folder old = folder_beside(&f);
+	const struct step_files files = files_of(&f);
+	struct err e;
+
+	folder_put(&old, LIT(STATE), "checkpoint");
+	ck_assert_int_eq(step_move(&files, &m_1, old.fd, "best", &e), 0);
+	assert_step(&old, "best");
+	assert_step(&f, "m-0");
+	ck_assert_uint_eq(count_files(&f, "m-1"), 0);
+	assert_content(&f, "checkpoint",
+		       "model_checkpoint_path: \"m-0\"\nall_model_checkpoint_paths: \"m-0\"\n");
+	assert_content(&old, "checkpoint", STATE);
+	ck_assert(!has_records(&f) && !has_records(&old));
+	close(old.fd);
+}
+END_TEST
+
+START_TEST(a_step_that_can_t_be_moved_stays)
+{
+	CLEANUP(folder_remove) struct folder f = folder_with_steps();
+	struct folder old = folder_beside(&f);
+	const struct step_files files = files_of(&f);
+	struct err e;
+
+	folder_put(&old, LIT("theirs"), "best.debug"); /* which is not looked at before */
+	ck_assert_int_eq(step_move(&files, &m_1, old.fd, "best", &e), -EEXIST);
+	ck_assert_int_eq(step_move(&files, &m_1, old.fd, "best.debug", &e), -EEXIST);
+	assert_step(&f, "m-1");
+	ck_assert_uint_eq(count_files(&old, "best"), 1);
+	assert_content(&old, "best.debug", "theirs");
+	assert_content(&f, "checkpoint", STATE);
+	ck_assert(!has_records(&f) && !has_records(&old));
+	close(old.fd);
+}
+END_TEST
+
 /* --- after a crash ----------------------------------------------------------------------------------------- */
 
-/* Records that m-1 is to be renamed to TO, or removed. */
-static void put_record(const struct folder *f, const char *to)
+/* Records that m-1 is to be renamed to TO, or removed, or with the link AS instead of `to`. */
+static void put_record_as(const struct folder *f, const char *as, const char *to)
 {
 	CLEANUP(closep) int stamps = -1;
 	struct err e;
@@ -169,7 +228,7 @@ static void put_record(const struct folder *f, const char *to)
 	ck_assert_int_eq(mkdirat(f->fd, STEP_LEAVING, 0755), 0);
 	ck_assert_int_eq(symlinkat("m-1", f->fd, STEP_LEAVING "/from"), 0);
 	if (to)
-		ck_assert_int_eq(symlinkat(to, f->fd, STEP_LEAVING "/to"), 0);
+		ck_assert_int_eq(symlinkat(to, f->fd, as), 0);
 	ck_assert_int_eq(mkdirat(f->fd, STEP_LEAVING "/files", 0755), 0);
 	stamps = openat(f->fd, STEP_LEAVING "/files", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	for (size_t k = 0; k < COUNT(suffixes); k++) {
@@ -178,6 +237,11 @@ static void put_record(const struct folder *f, const char *to)
 		snprintf(name, sizeof name, "m-1%s", suffixes[k]);
 		ck_assert_int_eq(file_stamp_make(f->fd, name, stamps, name, &e), 0);
 	}
+}
+
+static void put_record(const struct folder *f, const char *to)
+{
+	put_record_as(f, STEP_LEAVING "/to", to);
 }
 
 /* The first N files of m-1 have their new name, too. */
@@ -251,6 +315,20 @@ START_TEST(a_removal_is_finished_and_takes_the_draft_along)
 }
 END_TEST
 
+START_TEST(an_arrival_is_taken_back)
+{
+	CLEANUP(folder_remove) struct folder f = folder_with_steps();
+
+	put_record_as(&f, STEP_LEAVING "/arriving", "m-1");
+	save_over(&f, "m-1.data-00001-of-00002", "theirs");
+	resume(&f, "m-1: moving it here was interrupted, and is taken back");
+	ck_assert_uint_eq(count_files(&f, "m-1"), 1);
+	assert_content(&f, "m-1.data-00001-of-00002", "theirs");
+	assert_step(&f, "m-0");
+	assert_content(&f, "checkpoint", STATE);
+}
+END_TEST
+
 START_TEST(what_was_not_yet_begun_is_forgotten)
 {
 	CLEANUP(folder_remove) struct folder f = folder_with_steps();
@@ -294,6 +372,9 @@ TCase *step_files_tests(void)
 			    COUNT(suffixes));
 	tcase_add_test(t, a_renaming_that_got_to_the_index_is_finished);
 	tcase_add_test(t, a_removal_is_finished_and_takes_the_draft_along);
+	tcase_add_test(t, a_moved_step_has_all_its_files_in_the_other_folder);
+	tcase_add_test(t, a_step_that_can_t_be_moved_stays);
+	tcase_add_test(t, an_arrival_is_taken_back);
 	tcase_add_test(t, what_was_not_yet_begun_is_forgotten);
 	tcase_add_test(t, the_next_removal_begins_with_what_was_left);
 	return t;

@@ -1,5 +1,6 @@
 #include "faults/scenarios.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/io.h"
 #include "draft/items.h"
 #include <fcntl.h>
@@ -284,6 +285,26 @@ static int act_step_rename(struct trial *t, struct err *e)
 	return step_rename(&f, &base_place, "best", e);
 }
 
+/* Out of sight of the trial's folder, for that has no others. */
+#define OTHER_FOLDER ".ckptfs/other"
+
+static void two_folders(struct trial *t)
+{
+	struct err e = {0};
+
+	own_folder(t);
+	must(io_make_folder(t->top, OTHER_FOLDER, 0777, &e), &e);
+	must(io_make_folder(t->top, OTHER_FOLDER "/.ckptfs", 0777, &e), &e);
+}
+
+static int act_step_move(struct trial *t, struct err *e)
+{
+	const struct step_files f = step_files_of(t);
+	CLEANUP(closep) int other = dir_fd(t->top, OTHER_FOLDER, e);
+
+	return other < 0 ? other : step_move(&f, &base_place, other, BASE, e);
+}
+
 static int act_step_remove(struct trial *t, struct err *e)
 {
 	const struct step_files f = step_files_of(t);
@@ -542,6 +563,30 @@ static void settle_step(struct trial *t, const struct scenario *s, int r)
 	free(steps);
 }
 
+/* The step is in one of the folders, whole, and no file of it is in the other. */
+static void settle_move(struct trial *t, const struct scenario *s, int r)
+{
+	static const char *const suffixes[] = {".index", ".data-00000-of-00001", ".meta"};
+	CLEANUP(closep) int other = dir_fd(t->top, OTHER_FOLDER, NULL);
+	CLEANUP(buf_release) struct buf done = {0};
+	struct err e = {0};
+	unsigned there = 0;
+
+	must(trial_recover(t, &e), &e);
+	must(step_files_resume(other, "checkpoint", &done, &e), &e);
+	if (r < 0 && faccessat(t->top, BASE ".index", F_OK, 0) == 0)
+		must(s->act(t, &e), &e);
+	free(dump_steps(t)); /* ends the program if a file is left */
+	for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+		char name[64];
+
+		snprintf(name, sizeof name, BASE "%s", suffixes[i]);
+		there += faccessat(other, name, F_OK, 0) == 0;
+	}
+	if (there != sizeof suffixes / sizeof *suffixes)
+		fail("%u files are in the other folder", there);
+}
+
 static void settle_kept(struct trial *t, const struct scenario *s, int r)
 {
 	struct err e = {0};
@@ -641,6 +686,10 @@ struct scenario scenarios[] = {
 	 .prepare = own_folder,
 	 .act = act_step_remove,
 	 .settle = settle_step},
+	{.name = "move a step",
+	 .prepare = two_folders,
+	 .act = act_step_move,
+	 .settle = settle_move},
 	{.name = "restore a kept step",
 	 .prepare = overwritten,
 	 .act = act_restore,
