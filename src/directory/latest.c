@@ -14,7 +14,11 @@ const struct listed *latest_resolve(const struct listing *l, const char *path)
 		struct bytes step = state_step(path, windows);
 		CLEANUP(freep) char *name = strndup((const char *)step.p, step.n);
 
-		item = name ? listing_find(l, LISTED_STEP, name) : NULL;
+		item = name ? listing_find_step(l, name) : NULL;
+		/* TensorFlow follows a link to a V1 file; of V2 it looks for an index. */
+		if (item && strcmp(item->place.name, name) != 0 &&
+		    (item->place.format != STEP_V1 || item->place.shards))
+			item = NULL;
 	}
 	return item;
 }

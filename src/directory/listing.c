@@ -5,6 +5,7 @@
 #include "base/source.h"
 #include "format/v1.h"
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 
 static bool ends_with(const char *s, const char *suffix)
@@ -33,6 +34,14 @@ const struct listed *listing_find(const struct listing *l, enum listed_kind kind
 	struct listed key = {kind, {.name = (char *)name}};
 
 	return l->n ? bsearch(&key, l->items, l->n, sizeof *l->items, compare) : NULL;
+}
+
+const struct listed *listing_find_step(const struct listing *l, const char *name)
+{
+	const struct listed *step = listing_find(l, LISTED_STEP, name);
+	const struct listed *link = step ? NULL : listing_find(l, LISTED_LINK, name);
+
+	return link ? listing_find(l, LISTED_STEP, link->place.file) : step;
 }
 
 /* The name of a save's temporary folder: PREFIX_temp, or PREFIX_temp_ and 32 hex digits. */
@@ -180,6 +189,24 @@ static int add(struct buf *items, struct listed item, const char *file, size_t n
 	return r;
 }
 
+/* Adds the link NAME, if it leads to a name in its own directory. */
+static int add_if_link(int dirfd, const char *name, struct buf *items)
+{
+	struct listed item = {.kind = LISTED_LINK};
+	char target[NAME_MAX + 1];
+	ssize_t n = readlinkat(dirfd, name, target, sizeof target);
+	int r;
+
+	if (n <= 0 || n > NAME_MAX || memchr(target, '/', (size_t)n))
+		return 0;
+	item.place.name = strdup(name);
+	item.place.file = strndup(target, (size_t)n);
+	r = item.place.name && item.place.file ? buf_add(items, &item, sizeof item) : -ENOMEM;
+	if (r < 0)
+		step_place_release(&item.place);
+	return r;
+}
+
 static int read_items(int dirfd, const char *state_name, struct buf *items)
 {
 	CLEANUP(dir_closep) DIR *d = dir_open(dirfd, ".");
@@ -194,6 +221,8 @@ static int read_items(int dirfd, const char *state_name, struct buf *items)
 		r = classify(dirfd, de, state_name, &item, &n);
 		if (r > 0)
 			r = add(items, item, de->d_name, n);
+		if (r == 0 && dir_type(dirfd, de) == DT_LNK)
+			r = add_if_link(dirfd, de->d_name, items);
 	}
 	return r == 0 ? -errno : r;
 }
@@ -229,6 +258,41 @@ static void keep_preferred(struct listing *l)
 	l->n = kept;
 }
 
+/* Is ITEM the V1 file NAME, taken for a step? */
+static bool is_step_by_link(const struct listed *item, const char *name)
+{
+	return item->kind == LISTED_STEP && item->place.format == STEP_V1 &&
+	       !strcmp(item->place.file, name);
+}
+
+/* Keeps the links that lead to a step, and not to another link. What leads to a V1 file is a link, and no step. */
+static void keep_links(struct listing *l)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < l->n; i++) {
+		struct step_place *p = &l->items[i].place;
+
+		if (l->items[i].kind == LISTED_LINK)
+			p->shards = listing_find(l, LISTED_STEP, p->file) &&
+				    !listing_find(l, LISTED_LINK, p->file);
+	}
+	for (uint32_t i = 0; i < l->n; i++) {
+		struct step_place *p = &l->items[i].place;
+		bool is_link = l->items[i].kind == LISTED_LINK, keep = !is_link || p->shards;
+
+		if (is_link)
+			p->shards = 0;
+		if (keep && is_link && kept && is_step_by_link(&l->items[kept - 1], p->name))
+			step_place_release(&l->items[--kept].place);
+		if (keep)
+			l->items[kept++] = l->items[i];
+		else
+			step_place_release(p);
+	}
+	l->n = kept;
+}
+
 int listing_read(int dirfd, const char *state_name, struct listing *out, struct err *e)
 {
 	struct buf items = {0};
@@ -240,6 +304,7 @@ int listing_read(int dirfd, const char *state_name, struct listing *out, struct 
 		return err_sys(e, r, "reading the directory");
 	}
 	keep_preferred(&l);
+	keep_links(&l);
 	*out = l;
 	return 0;
 }
@@ -247,14 +312,20 @@ int listing_read(int dirfd, const char *state_name, struct listing *out, struct 
 int listing_add_link(struct listing *l, const char *name, const char *target)
 {
 	struct step_place place = {.name = (char *)name, .file = (char *)target};
-	struct listed link = {.kind = LISTED_LATEST};
-	struct listed *items = realloc(l->items, (l->n + (size_t)1) * sizeof *items);
+	struct listed link = {.kind = LISTED_LINK};
+	struct listed *items = realloc(l->items, (l->n + (size_t)1) * sizeof *items), *old;
 
 	if (!items)
 		return -ENOMEM;
 	l->items = items;
 	if (step_place_copy(&place, &link.place) < 0)
 		return -ENOMEM;
+	old = (struct listed *)listing_find(l, LISTED_LINK, name);
+	if (old) {
+		step_place_release(&old->place);
+		*old = link;
+		return 0;
+	}
 	items[l->n++] = link;
 	qsort(items, l->n, sizeof *items, compare);
 	return 0;

@@ -2,18 +2,20 @@
  *
  * Steps are the prefixes of *.index files (V2), files that are V1 tables, and sets of those (NAME-00000-of-00002
  * …). Where a prefix is both, V2 counts, as in TensorFlow. Folders are subfolders. The state file is the one that
- * `latest_filename` names. No file is opened but those that may be V1 tables, of which a few blocks are read. Not
+ * `latest_filename` names. Links are symbolic links that lead to a step of the directory by its prefix, as `best` ->
+ * `my-model-10`; another link is the file that it leads to. No file is opened but those that may be V1 tables, of which a few blocks are read. Not
  * listed are .ckptfs, every other file, and the temporary folder of a save that is under way (NAME_temp,
  * NAME_temp_HEX, with nothing but part-* in it). */
 #pragma once
 #include "message/state.h"
 #include "step/step.h"
 
-enum listed_kind { LISTED_STEP, LISTED_FOLDER, LISTED_STATE, LISTED_LATEST };
+enum listed_kind { LISTED_STEP, LISTED_FOLDER, LISTED_STATE, LISTED_LINK };
 
 struct listed {
 	enum listed_kind kind;
-	struct step_place place; /* of a step; of others only name and file, which are equal */
+	/* Of a step. Of others only name and file, which are equal, but for a link: file is the step that it leads to. */
+	struct step_place place;
 };
 
 struct listing {
@@ -25,11 +27,14 @@ struct listing {
 int listing_read(int dirfd, const char *state_name, struct listing *out, struct err *e);
 void listing_release(struct listing *l);
 
-/* Adds the link NAME, which leads to the step TARGET: its `file`. -ENOMEM. */
+/* Adds the link NAME, which leads to the step TARGET: its `file`; it takes the place of one of that name. -ENOMEM. */
 int listing_add_link(struct listing *l, const char *name, const char *target);
 
 /* NULL: there is none. */
 const struct listed *listing_find(const struct listing *l, enum listed_kind kind, const char *name);
+
+/* The step NAME, or the one that the link NAME leads to; NULL: there is neither. */
+const struct listed *listing_find_step(const struct listing *l, const char *name);
 
 /* --- names of files ---------------------------------------------------------------------------------------- */
 

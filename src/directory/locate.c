@@ -36,7 +36,7 @@ static const struct listed *find_cut(const struct listing *l, const char *name, 
 {
 	CLEANUP(freep) char *prefix = strndup(name, n);
 
-	return prefix ? listing_find(l, LISTED_STEP, prefix) : NULL;
+	return prefix ? listing_find_step(l, prefix) : NULL;
 }
 
 /* The step of which NAME is the prefix, the pattern or a file; NULL: there is none. */

@@ -65,7 +65,7 @@ static enum fate fate_of(struct view *v, int dirfd, const struct snapshot *s, st
 		[NODE_FOLDER] = LISTED_FOLDER,
 		[NODE_STEP] = LISTED_STEP,
 		[NODE_STATE] = LISTED_STATE,
-		[NODE_LATEST] = LISTED_LATEST,
+		[NODE_LINK] = LISTED_LINK,
 	};
 	const struct listed *item = listing_find(&s->listing, listed_as[n->kind], n->place->name);
 	struct file_id id, meta = {0};
@@ -77,7 +77,7 @@ static enum fate fate_of(struct view *v, int dirfd, const struct snapshot *s, st
 	pthread_mutex_unlock(&v->lock);
 	if (held)
 		return FATE_SAME;
-	if (!item || folder_stat(v, dirfd, n->kind, item->place.file, &st, NULL) < 0)
+	if (!item || folder_stat(v, dirfd, n->kind, &item->place, &st, NULL) < 0)
 		return FATE_GONE;
 	id = file_id_of(&st);
 	if (n->kind == NODE_STEP)

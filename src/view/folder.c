@@ -1,5 +1,6 @@
 #include "view/folder.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/io.h"
 #include "base/source.h"
 #include "directory/ability.h"
@@ -106,7 +107,7 @@ enum node_kind folder_node_kind(enum listed_kind kind)
 		[LISTED_STEP] = NODE_STEP,
 		[LISTED_FOLDER] = NODE_FOLDER,
 		[LISTED_STATE] = NODE_STATE,
-		[LISTED_LATEST] = NODE_LATEST,
+		[LISTED_LINK] = NODE_LINK,
 	};
 
 	return kind_of[kind];
@@ -131,13 +132,20 @@ static bool is_right(enum node_kind kind, const struct stat *st)
 	return S_ISREG(st->st_mode) || kind != NODE_STATE;
 }
 
-int folder_stat(const struct view *v, int dirfd, enum node_kind kind, const char *file,
-		struct stat *st, struct err *e)
+int folder_stat(const struct view *v, int dirfd, enum node_kind kind,
+		const struct step_place *place, struct stat *st, struct err *e)
 {
+	const char *file = *place->file ? place->file : ".";
 	int r = 0;
 
-	if (kind == NODE_LATEST)
+	if (kind == NODE_LINK) {
+		if (fstatat(dirfd, place->name, st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISLNK(st->st_mode))
+			return 0;
+		if (strcmp(place->name, LATEST_NAME) != 0)
+			return err_sys(e, -ENOENT, "%s", place->name);
 		file = v->state_name;
+	}
 	if (fstatat(dirfd, file, st, kind == NODE_FOLDER ? AT_SYMLINK_NOFOLLOW : 0) < 0)
 		r = -errno;
 	if (r < 0 && r != -ENOENT && kind != NODE_FOLDER)
@@ -161,9 +169,27 @@ struct file_id folder_meta_id(const struct view *v, int dirfd, const struct step
 bool folder_is_replaced(const struct node *n, const struct listed *item, const struct file_id *id,
 			const struct file_id *meta)
 {
-	if (n->kind == NODE_LATEST)
+	if (n->kind == NODE_LINK)
 		return strcmp(n->place->file, item->place.file) != 0;
 	return n->kind == NODE_STEP && !(file_id_eq(&n->id, id) && file_id_eq(&n->meta, meta));
+}
+
+int folder_make(int top, const char *name, const struct stat *st, struct err *e)
+{
+	CLEANUP(closep) int fd = -1;
+	int r = io_make_folder(top, name, 0700, e);
+
+	if (r < 0 && r != -EEXIST)
+		return r;
+	fd = dir_fd(top, name, e);
+	if (r < 0 || fd < 0)
+		return fd < 0 ? fd : r;
+	if ((geteuid() == 0 && fchown(fd, st->st_uid, st->st_gid) < 0) ||
+	    fchmod(fd, st->st_mode & 0777) < 0)
+		r = err_sys(e, -errno, "%s", name);
+	if (r < 0)
+		io_remove_folder(top, name, NULL);
+	return r;
 }
 
 /* --- the state file ----------------------------------------------------------------------------------------- */

@@ -16,11 +16,15 @@ void folder_watch(struct view *v, struct node *n, int dirfd);
 
 enum node_kind folder_node_kind(enum listed_kind kind);
 
-/* Looks at FILE in DIRFD, which a node of KIND stands for. `latest` has the times of the state file. If FILE is a
- * link that leads to itself or through a closed folder, ST is of the link. -ENOENT: it is gone, or is now
+/* Looks at PLACE in DIRFD, which a node of KIND stands for. A link is looked at itself; `latest`, where it is none on disk,
+ * has the times of the state file. If the file is a link that leads to itself or through a closed folder, ST is of the link. -ENOENT: it is gone, or is now
  * something that is not shown, as a link in place of a folder, or a device in place of the state file. */
-int folder_stat(const struct view *v, int dirfd, enum node_kind kind, const char *file,
-		struct stat *st, struct err *e);
+int folder_stat(const struct view *v, int dirfd, enum node_kind kind,
+		const struct step_place *place, struct stat *st, struct err *e);
+
+/* Makes the folder NAME in TOP, with the owner and mode of ST. -EEXIST: it is there, as after a crash; or another error, and
+ * it is not. */
+int folder_make(int top, const char *name, const struct stat *st, struct err *e);
 
 /* Which file the step's meta graph is; zeros if there is none. It is written last, so if it is another file the
  * step is another one. */

@@ -59,10 +59,10 @@ static int entry_of_node(struct view *v, const struct node *n, const struct stat
 	if (n->kind == NODE_STEP) {
 		attr_of_step(st, &out->st);
 		out->st.st_ino = n->ino;
-	} else if (n->kind == NODE_LATEST) {
+	} else if (n->kind == NODE_LINK) {
 		r = name_from_entry(bytes_str(n->place->file), false, &target);
 		attr_of_link(st, target.n, &out->st);
-		out->fleeting = v->writable; /* who writes through it must reach the latest step */
+		out->fleeting = v->writable; /* who writes through it must reach the right step */
 	} else {
 		attr_of_disk(st, &out->st);
 		out->fleeting = n->pending; /* its name soon leads to what is on disk */
@@ -105,7 +105,7 @@ int lookup_item(struct view *v, struct node *parent, int dirfd, const struct sna
 	struct node *n = NULL;
 	struct file_id meta = {0};
 	struct stat st;
-	int r = folder_stat(v, dirfd, folder_node_kind(item->kind), item->place.file, &st, e);
+	int r = folder_stat(v, dirfd, folder_node_kind(item->kind), &item->place, &st, e);
 
 	if (r < 0)
 		return r;
@@ -148,7 +148,7 @@ static const struct listed *find_item(const struct listing *l, const struct show
 		item = listing_find(l, LISTED_FOLDER, name);
 	if (!item)
 		item = listing_find(l, LISTED_STATE, name);
-	return item ? item : listing_find(l, LISTED_LATEST, name);
+	return item ? item : listing_find(l, LISTED_LINK, name);
 }
 
 /* The node of that name in N that is there whatever is on disk: a step with a draft, or a link or file that waits to be
@@ -163,7 +163,7 @@ static struct node *find_held(struct view *v, const struct node *n, const struct
 	HOLD(&v->lock);
 	found = node_find(&v->nodes, n, NODE_STEP, name);
 	if (!found || !found->draft)
-		found = node_find(&v->nodes, n, NODE_LATEST, name);
+		found = node_find(&v->nodes, n, NODE_LINK, name);
 	if (!found || (!found->draft && !found->pending))
 		found = node_find(&v->nodes, n, NODE_STATE, name);
 	if (found && !found->draft && !found->pending)
@@ -182,7 +182,7 @@ static int entry_of_held(struct view *v, struct node *n, struct view_entry *out,
 
 	if (n->kind == NODE_STATE && fstat(n->copy, &st) < 0)
 		return err_sys(e, -errno, "%s", n->place->name);
-	if (n->kind == NODE_LATEST || n->kind == NODE_STATE) {
+	if (n->kind == NODE_LINK || n->kind == NODE_STATE) {
 		r = entry_of_node(v, n, &st, out, e);
 	} else if (d) {
 		r = in_draft_entry(v, n, d, NODE_ROOT_ID, NULL, out, e);
@@ -280,7 +280,7 @@ static int stat_node(struct view *v, struct node *n, struct view_entry *out, str
 	if (r != -ENOENT)
 		return r;
 	fd = folder_open_parent(v, n, e);
-	r = fd < 0 ? fd : folder_stat(v, fd, n->kind, n->parent ? n->place->file : ".", &st, e);
+	r = fd < 0 ? fd : folder_stat(v, fd, n->kind, n->place, &st, e);
 
 	if (r < 0)
 		return r == -ENOENT ? -ESTALE : r;
@@ -307,22 +307,11 @@ int view_getattr(struct view *v, uint64_t id, struct view_entry *out, struct err
 
 /* --- links --------------------------------------------------------------------------------------------------- */
 
-struct node *lookup_pending(struct view *v, const struct node *n, const char *name)
-{
-	HOLD(&v->lock);
-
-	struct node *found = node_find(&v->nodes, n, NODE_LATEST, name);
-
-	if (!found || !found->pending)
-		found = node_find(&v->nodes, n, NODE_STATE, name);
-	return found && found->pending ? found : NULL;
-}
-
 int view_readlink(struct view *v, uint64_t id, struct buf *out, struct err *e)
 {
 	const struct node *n = view_node(v, id);
 
-	if (!n || n->kind != NODE_LATEST)
+	if (!n || n->kind != NODE_LINK)
 		return -EINVAL;
 	return name_from_entry(bytes_str(n->place->file), false, out) < 0
 		       ? err_set(e, -ENOMEM, "no memory")

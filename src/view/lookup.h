@@ -10,6 +10,3 @@ int lookup_item(struct view *v, struct node *parent, int dirfd, const struct sna
 /* As view_lookup in the folder N. */
 int lookup_in_folder(struct view *v, struct node *n, const char *name, struct view_entry *out,
 		     struct err *e);
-
-/* The link NAME in the folder N that is to be renamed to `latest`, or the file that is to be the state file; NULL: none. */
-struct node *lookup_pending(struct view *v, const struct node *n, const char *name);

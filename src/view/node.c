@@ -343,6 +343,28 @@ int node_rename(struct node_table *t, struct node *n, const struct step_place *p
 	return 0;
 }
 
+int node_become_folder(struct node_table *t, struct node *n)
+{
+	const char *name = n->place->name;
+	const struct step_place place = {.name = (char *)name, .file = (char *)name};
+
+	if (add_place(n, &place) < 0)
+		return -ENOMEM;
+	node_detach(t, n);
+	n->kind = NODE_FOLDER;
+	n->unborn = false;
+	node_rename_back(t, n, &n->places->place);
+	return 0;
+}
+
+void node_become_step(struct node_table *t, struct node *n, const struct step_place *place)
+{
+	node_detach(t, n);
+	n->kind = NODE_STEP;
+	n->unborn = true;
+	node_rename_back(t, n, place);
+}
+
 /* --- parsed steps ------------------------------------------------------------------------------------------ */
 
 static size_t memory_of(const struct loaded *l)

@@ -1,6 +1,6 @@
 /* src/view/node.h: which kernel inode stands for what.
  *
- * A node is a thing at the level of checkpoint directories: a folder, a step, the state file, or the link
+ * A node is a thing at the level of checkpoint directories: a folder, a step, the state file, or a link to a step, as
  * `latest`. What is inside a step has no node of its own, only a number, since a step never changes. The inode
  * number that the kernel has is two numbers:
  *
@@ -56,7 +56,7 @@ struct snapshot {
 
 void snapshot_unref(struct snapshot *s);
 
-enum node_kind { NODE_FOLDER, NODE_STEP, NODE_STATE, NODE_LATEST };
+enum node_kind { NODE_FOLDER, NODE_STEP, NODE_STATE, NODE_LINK };
 
 /* A place that a node has or had. It is read without a lock, so it stays as long as the node. */
 struct node_place {
@@ -67,14 +67,16 @@ struct node_place {
 struct view_file;
 
 struct node {
-	uint32_t slot; /* this, the kind and the parent never change */
-	enum node_kind kind;
+	uint32_t slot; /* this and the parent never change */
+	/* Changes but once: a new step without anything becomes a folder (node_become_folder). Read without a lock. */
+	_Atomic enum node_kind kind;
 	struct node *parent; /* NULL: the root */
 	/* Of `places`, as the folder's listing has it. Read without a lock. */
 	const struct step_place *_Atomic place;
 	struct node_place *places; /* the newest first */
 	bool detached;
-	bool pending; /* link: it waits to be renamed to `latest`; state: the same, to the state file */
+	/* link: it is not on disk, and waits to be renamed to `latest`; state: the same, to the state file */
+	bool pending;
 	int copy; /* state: pending; a file in memory with what was written. Else -1 */
 	/* step: st_ino of its folder, as long as the node is there; 0: not known yet. Read without a lock. */
 	_Atomic uint64_t ino;
@@ -140,6 +142,12 @@ int node_rename(struct node_table *t, struct node *n, const struct step_place *p
 
 /* Gives N a place back that it had before. */
 void node_rename_back(struct node_table *t, struct node *n, const struct step_place *place);
+
+/* N, a step that is nothing but its draft, is the folder of that name from now on, and keeps its number. -ENOMEM. */
+int node_become_folder(struct node_table *t, struct node *n);
+
+/* The same back: PLACE is the one that it had. */
+void node_become_step(struct node_table *t, struct node *n, const struct step_place *place);
 
 /* Takes N's parsed step, if it has one, away from it; the caller unrefs it. */
 struct loaded *node_unload(struct node_table *t, struct node *n);

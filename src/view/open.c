@@ -226,7 +226,7 @@ static int open_any(struct view *v, uint64_t id, struct how how, struct view_fil
 		return -ESTALE;
 	if (n->kind == NODE_FOLDER)
 		return -EISDIR;
-	if (n->kind == NODE_LATEST)
+	if (n->kind == NODE_LINK)
 		return -ELOOP;
 	if (how.writing && !v->writable)
 		return -EROFS;

@@ -131,7 +131,7 @@ static int item_name(const struct listing *l, const struct listed *item, struct 
 
 	if (item->kind == LISTED_STATE && (step_too || folder_too))
 		return -ENOENT;
-	if (item->kind == LISTED_LATEST && (step_too || folder_too || state_too))
+	if (item->kind == LISTED_LINK && (step_too || folder_too || state_too))
 		return -ENOENT;
 	return name_from_entry(bytes_str(item->place.name), step_too, out);
 }
@@ -144,9 +144,9 @@ static int next_item(struct view_dir *d, uint32_t *pos)
 		d->item = &l->items[(*pos)++];
 		int r = item_name(l, d->item, &d->name);
 
-		d->type = d->item->kind == LISTED_STATE    ? S_IFREG
-			  : d->item->kind == LISTED_LATEST ? S_IFLNK
-							   : S_IFDIR;
+		d->type = d->item->kind == LISTED_STATE  ? S_IFREG
+			  : d->item->kind == LISTED_LINK ? S_IFLNK
+							 : S_IFDIR;
 		if (r == 0)
 			return 1;
 		if (r == -ENOMEM)
@@ -242,7 +242,7 @@ int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *ou
 		return view_lookup(v, d->drafted ? d->parent : node_id(d->node, NODE_ROOT_ID),
 				   (char *)d->name.p, out, e);
 	/* Where the link leads is in the listing, which may be old. All else is looked at on disk. */
-	if (!d->loaded && d->item->kind == LISTED_LATEST &&
+	if (!d->loaded && d->item->kind == LISTED_LINK &&
 	    !snapshot_is_current(v, d->node, d->snapshot))
 		return lookup_in_folder(v, d->node, d->item->place.name, out, e);
 	if (!d->loaded)

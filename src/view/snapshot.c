@@ -49,7 +49,7 @@ static bool is_shown(const struct view *v, const struct listed *item)
 {
 	if (!v->family)
 		return true;
-	if (item->kind == LISTED_STEP || item->kind == LISTED_LATEST)
+	if (item->kind == LISTED_STEP || item->kind == LISTED_LINK)
 		return same_family(item->kind == LISTED_STEP ? item->place.name : item->place.file,
 				   v->family);
 	return item->kind == LISTED_STATE;

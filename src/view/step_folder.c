@@ -1,5 +1,6 @@
 #include "view/step_folder.h"
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "directory/latest.h"
 #include "directory/state_update.h"
 #include "directory/step_files.h"
@@ -11,6 +12,7 @@
 #include "view/snapshot.h"
 #include "view/steps.h"
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 
 /* --- steps as a whole -------------------------------------------------------------------------------------- */
@@ -70,20 +72,15 @@ int step_folder_mkdir(struct view *v, struct node *folder, const char *name,
 	return r;
 }
 
-/* The node of the step NAME, with a reference for the caller. */
-static int find_step(struct view *v, struct node *folder, const char *name, struct node **out,
+/* The node of NAME, with a reference for the caller. */
+static int find_node(struct view *v, struct node *folder, const char *name, struct node **out,
 		     struct err *e)
 {
 	struct view_entry entry;
 	int r = lookup_in_folder(v, folder, name, &entry, e);
 
-	if (r < 0)
-		return r;
-	*out = view_node(v, entry.id);
-	if ((*out)->kind == NODE_STEP)
-		return 0;
-	r = (*out)->kind == NODE_FOLDER ? -EPERM : -ENOTDIR;
-	view_forget(v, entry.id, 1);
+	if (r == 0)
+		*out = view_node(v, entry.id);
 	return r;
 }
 
@@ -120,17 +117,33 @@ static int remove_step(struct view *v, struct node *n, struct draft *d, struct b
 	return r;
 }
 
+/* Removes a real folder, if nothing is in it. */
+static int remove_folder(struct view *v, struct node *n, struct err *e)
+{
+	CLEANUP(closep) int top = folder_open_parent(v, n, e);
+	int r = top < 0 ? top : io_remove_folder(top, n->place->name, e);
+
+	if (r == 0)
+		steps_detach(v, n);
+	return r == -EEXIST ? -ENOTEMPTY : r;
+}
+
 int step_folder_rmdir(struct view *v, struct node *folder, const char *name, struct buf *changes,
 		      struct err *e)
 {
+	struct draft *d = NULL;
 	struct node *n;
-	struct draft *d;
-	int r = find_step(v, folder, name, &n, e);
+	int r = find_node(v, folder, name, &n, e);
 
 	if (r < 0)
 		return r;
-	d = view_draft_of(v, n);
-	if (!d || !draft_is_emptied(d))
+	if (n->kind == NODE_STEP)
+		d = view_draft_of(v, n);
+	if (n->kind == NODE_FOLDER)
+		r = remove_folder(v, n, e);
+	else if (n->kind != NODE_STEP)
+		r = -ENOTDIR;
+	else if (!d || !draft_is_emptied(d))
 		r = -ENOTEMPTY;
 	else
 		r = remove_step(v, n, d, changes, e);
@@ -141,8 +154,56 @@ int step_folder_rmdir(struct view *v, struct node *folder, const char *name, str
 
 /* --- links ------------------------------------------------------------------------------------------------- */
 
-/* `latest` leads to the step PREFIX of the folder from now on. */
-static int point(struct view *v, struct node *folder, const char *prefix, struct err *e)
+/* The name of the link that is shown as NAME, with a NUL. -EPERM: a link of that name would be something else. */
+static int link_name(const struct view *v, const char *name, struct buf *out, struct err *e)
+{
+	int r = step_name(name, out, e);
+	const char *as = (char *)out->p;
+	struct bytes n = bytes_str(r < 0 ? "" : as);
+	size_t prefix_n;
+	uint32_t of;
+
+	if (r < 0)
+		return r;
+	if (bytes_ends(n, bytes_str(".index")) || bytes_ends(n, bytes_str(".meta")) ||
+	    name_is_data(as, &prefix_n, &of) || name_without_shard(as, &of) != n.n ||
+	    name_is_temporary(as) || !strcmp(as, v->state_name))
+		return err_set(e, -EPERM, "%s: a link of that name would be a file of a step",
+			       name);
+	return 0;
+}
+
+/* Is NAME a link in the folder TOP, whose listing is L, that a new link may replace: one that is shown, or leads to a
+ * step that is no more? */
+static bool is_ours(const struct view *v, int top, const struct listing *l, const char *name)
+{
+	char target[NAME_MAX];
+	ssize_t n = readlinkat(top, name, target, sizeof target);
+	struct stat st;
+
+	if (n <= 0 || listing_find(l, LISTED_LINK, name))
+		return n > 0;
+	return !v->family && (size_t)n < sizeof target && !memchr(target, '/', (size_t)n) &&
+	       fstatat(top, name, &st, 0) < 0 && errno == ENOENT;
+}
+
+/* Makes the link NAME, and replaces one that leads nowhere. */
+static int make_link(const struct view *v, int top, const struct listing *l, const char *target,
+		     const char *name, struct err *e)
+{
+	int r = io_make_link(target, top, name, e);
+
+	if (r == -EEXIST && !listing_find(l, LISTED_LINK, name) && is_ours(v, top, l, name)) {
+		r = io_remove_file(top, name, e);
+		if (r == 0)
+			r = io_make_link(target, top, name, e);
+	}
+	return r;
+}
+
+/* The link NAME leads to the step PREFIX of the folder from now on; `latest` does so in the state file. */
+static int link_step(struct view *v, struct node *folder, const char *name, const char *prefix,
+		     struct err *e)
 {
 	CLEANUP(closep) int top = -1;
 	const struct listed *item;
@@ -153,16 +214,20 @@ static int point(struct view *v, struct node *folder, const char *prefix, struct
 		return r;
 	item = listing_find(&s->listing, LISTED_STEP, prefix);
 	pthread_mutex_lock(&v->committing);
-	r = item ? state_point(top, v->state_name, &item->place, e)
-		 : err_set(e, -EINVAL, LATEST_NAME " -> %s: expected a step of this folder",
-			   prefix);
+	if (!item)
+		r = err_set(e, -EPERM, "%s -> %s: expected a step of this folder that is saved",
+			    name, prefix);
+	else if (!strcmp(name, LATEST_NAME))
+		r = state_point(top, v->state_name, &item->place, e);
+	else
+		r = make_link(v, top, &s->listing, prefix, name, e);
 	pthread_mutex_unlock(&v->committing);
 	snapshot_unref(s);
 	return r;
 }
 
 /* The name of the step that TARGET leads to, from its own folder. */
-static int target_step(const char *target, struct buf *out, struct err *e)
+static int target_step(const char *name, const char *target, struct buf *out, struct err *e)
 {
 	CLEANUP(freep) char *copy = strdup(target);
 	size_t n;
@@ -173,39 +238,28 @@ static int target_step(const char *target, struct buf *out, struct err *e)
 		copy[n - 1] = 0;
 	if (!strncmp(target, "./", 2))
 		memmove(copy, copy + 2, strlen(copy) - 1);
-	if (strchr(copy, '/'))
-		return err_set(e, -EINVAL, LATEST_NAME " -> %s: expected a step of this folder",
-			       target);
-	return step_name(copy, out, e);
+	if (strchr(copy, '/') || step_name(copy, out, NULL) < 0)
+		return err_set(e, -EPERM, "%s -> %s: expected a step of this folder", name, target);
+	return 0;
 }
 
-int view_symlink(struct view *v, uint64_t parent, const char *name, const char *target,
-		 struct view_entry *out, struct err *e)
+/* The names that ln -f gives to links which it then renames. */
+static bool is_of_ln(const char *name)
 {
-	CLEANUP(buf_release) struct buf prefix = {0};
-	struct node *folder = view_node(v, parent), *n;
-	struct step_place place = {.name = (char *)name};
-	struct view_entry entry;
+	return !strncmp(name, "Cu", 2) && strlen(name) == 8;
+}
+
+/* The link NAME to PREFIX, only in memory: where there are no symbolic links on disk, `latest` can be changed all the
+ * same. */
+static int pend_link(struct view *v, struct node *folder, const char *name, const char *prefix,
+		     struct view_entry *out, struct err *e)
+{
+	struct step_place place = {.name = (char *)name, .file = (char *)prefix};
+	struct node *n;
 	int r;
 
-	if (!folder || folder->kind != NODE_FOLDER)
-		return folder ? -EPERM : -ESTALE;
-	if (!v->writable)
-		return -EROFS;
-	r = target_step(target, &prefix, e);
-	if (r == 0 && (r = lookup_in_folder(v, folder, (char *)prefix.p, &entry, e)) == 0)
-		view_forget(v, entry.id, 1);
-	if (r < 0)
-		return r == -ENOENT ? err_set(e, -EINVAL,
-					      LATEST_NAME " -> %s: there is no such step", target)
-				    : r;
-	if (!strcmp(name, LATEST_NAME)) {
-		r = point(v, folder, (char *)prefix.p, e);
-		return r < 0 ? r : lookup_in_folder(v, folder, name, out, e);
-	}
-	place.file = (char *)prefix.p;
 	pthread_mutex_lock(&v->lock);
-	n = node_new(&v->nodes, folder, NODE_LATEST, &place);
+	n = node_new(&v->nodes, folder, NODE_LINK, &place);
 	if (n) {
 		n->pending = true;
 		n->lookups++; /* a reference for this function */
@@ -218,51 +272,138 @@ int view_symlink(struct view *v, uint64_t parent, const char *name, const char *
 	return r;
 }
 
-/* --- the state file ----------------------------------------------------------------------------------------- */
-
-/* rsync copies to a file beside it, whose name begins like this. */
-static bool is_beside(const struct view *v, const char *name)
+int view_symlink(struct view *v, uint64_t parent, const char *name, const char *target,
+		 struct view_entry *out, struct err *e)
 {
-	size_t n = strlen(v->state_name);
+	CLEANUP(buf_release) struct buf prefix = {0}, as = {0};
+	struct node *folder = view_node(v, parent);
+	int r;
 
-	return name[0] == '.' && !strncmp(name + 1, v->state_name, n) && name[n + 1] == '.';
+	if (!folder || folder->kind != NODE_FOLDER)
+		return folder ? -EPERM : -ESTALE;
+	if (!v->writable)
+		return -EROFS;
+	r = target_step(name, target, &prefix, e);
+	if (r == 0)
+		r = link_name(v, name, &as, e);
+	if (r == 0)
+		r = link_step(v, folder, (char *)as.p, (char *)prefix.p, e);
+	if (r == 0)
+		return lookup_in_folder(v, folder, name, out, e);
+	return (r == -EOPNOTSUPP || r == -ENOSYS || r == -EIO) && is_of_ln(name)
+		       ? pend_link(v, folder, name, (char *)prefix.p, out, e)
+		       : r;
 }
 
-int step_folder_create(struct view *v, struct node *folder, const char *name,
-		       const struct draft_owner *maker, struct view_entry *out, struct err *e)
+/* Is the link N on disk in TOP, and leads where it did? `latest` is not, as a rule. */
+static bool is_on_disk(const struct node *n, int top)
 {
-	struct step_place place = {.name = (char *)name, .file = (char *)name};
-	struct node *n;
-	int fd, r = lookup_in_folder(v, folder, name, out, e);
+	const char *target = n->place->file;
+	char is[NAME_MAX + 1];
+	ssize_t len = readlinkat(top, n->place->name, is, sizeof is);
 
+	return len >= 0 && bytes_eq(bytes_of(is, (size_t)len), bytes_str(target));
+}
+
+static int remove_link(struct view *v, struct node *n, struct err *e)
+{
+	CLEANUP(closep) int top = folder_open_parent(v, n, e);
+	int r = top < 0 ? top : -EPERM;
+
+	HOLD(&v->committing);
+	if (n->pending)
+		r = 0;
+	else if (top >= 0 && is_on_disk(n, top))
+		r = io_remove_file(top, n->place->name, e);
 	if (r == 0)
-		view_forget(v, out->id, 1);
-	if (r != -ENOENT)
-		return r == 0 ? -EEXIST : r;
-	if (strcmp(name, v->state_name) != 0 && !is_beside(v, name))
-		return err_set(e, -EPERM, "%s: files are made in the folders of steps", name);
-	fd = folder_new_state(v, e);
-	if (fd < 0)
-		return fd;
-	if (fchown(fd, maker->uid, maker->gid) < 0 || fchmod(fd, maker->mode & 0666) < 0)
-		r = err_sys(e, -errno, "%s", name);
-	pthread_mutex_lock(&v->lock);
-	n = r == -ENOENT ? node_new(&v->nodes, folder, NODE_STATE, &place) : NULL;
-	if (n) {
-		n->pending = true;
-		n->copy = TAKE(fd, -1);
-		n->lookups++; /* a reference for this function */
-	}
-	pthread_mutex_unlock(&v->lock);
-	closep(&fd);
-	if (!n)
-		return r == -ENOENT ? err_set(e, -ENOMEM, "no memory") : r;
-	r = lookup_in_folder(v, folder, name, out, e);
+		steps_detach(v, n);
+	return r;
+}
+
+int step_folder_unlink(struct view *v, struct node *folder, const char *name, struct err *e)
+{
+	struct node *n;
+	int r;
+
+	if (!v->writable)
+		return -EROFS;
+	r = find_node(v, folder, name, &n, e);
+	if (r < 0)
+		return r;
+	if (n->kind == NODE_LINK)
+		r = remove_link(v, n, e);
+	else if (n->pending)
+		steps_detach(v, n);
+	else
+		r = -EPERM;
 	view_forget(v, node_id(n, NODE_ROOT_ID), 1);
 	return r;
 }
 
+/* Renames the link N, which is on disk, in its folder to TO. */
+static int move_link(struct view *v, struct node *n, const char *to, bool replace, struct err *e)
+{
+	CLEANUP(closep) int top = -1;
+	struct snapshot *s;
+	int r = snapshot_get(v, n->parent, &top, &s, e);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&v->committing);
+	if (!is_on_disk(n, top))
+		r = -EPERM;
+	else if (is_ours(v, top, &s->listing, to) &&
+		 (replace || !listing_find(&s->listing, LISTED_LINK, to)))
+		r = io_move(top, n->place->name, top, to, e);
+	else
+		r = io_move_new(top, n->place->name, top, to, e);
+	pthread_mutex_unlock(&v->committing);
+	snapshot_unref(s);
+	return r;
+}
+
+static int rename_link(struct view *v, struct node *n, const char *to, unsigned flags,
+		       struct buf *changes, struct err *e)
+{
+	CLEANUP(buf_release) struct buf as = {0};
+	struct node *folder = n->parent;
+	bool to_latest = !strcmp(to, LATEST_NAME);
+	int r = flags & ~(unsigned)RENAME_NOREPLACE ? -EINVAL : link_name(v, to, &as, e);
+
+	if (r == 0 && buf_reserve(changes, sizeof(struct view_change)) < 0)
+		r = err_set(e, -ENOMEM, "no memory");
+	if (r < 0)
+		return r;
+	if (to_latest)
+		r = link_step(v, folder, to, n->place->file, e);
+	else
+		r = n->pending ? -EPERM : move_link(v, n, (char *)as.p, !flags, e);
+	if (r == 0 && to_latest)
+		r = remove_link(v, n, e);
+	if (r < 0)
+		return r;
+	steps_detach(v, n);
+	return view_add_change(changes, node_id(folder, NODE_ROOT_ID), to);
+}
+
 /* --- renaming ---------------------------------------------------------------------------------------------- */
+
+/* The file N, which waits for that, becomes the state file. */
+static int rename_state(struct view *v, struct node *n, const char *to, unsigned flags,
+			struct buf *changes, struct err *e)
+{
+	int r;
+
+	if (strcmp(to, v->state_name) != 0 || flags & RENAME_EXCHANGE)
+		return -EPERM;
+	if (buf_reserve(changes, sizeof(struct view_change)) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	r = folder_take_state(v, n->parent, n->copy, e);
+	if (r < 0)
+		return r;
+	steps_detach(v, n);
+	return view_add_change(changes, node_id(n->parent, NODE_ROOT_ID), to);
+}
 
 /* Renames a step that is nothing but its draft. */
 static int rename_unborn(struct view *v, struct node *n, struct draft *d, const char *to,
@@ -290,12 +431,32 @@ static int rename_unborn(struct view *v, struct node *n, struct draft *d, const 
 	return r;
 }
 
+/* Gives the step N the prefix TO in FOLDER, its own or another, whose directory is TOP. */
+static int rename_on_disk(struct view *v, struct node *n, struct node *folder, int top,
+			  const char *to, struct err *e)
+{
+	CLEANUP(closep) int to_top = folder == n->parent ? -1 : folder_open(v, folder, e);
+	struct step_files files = files_of(v, top);
+	int r = 0;
+
+	if (folder != n->parent)
+		r = to_top < 0 ? to_top : view_draft_lock_folder(v, folder, to_top, e);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&v->committing);
+	r = folder == n->parent ? step_rename(&files, n->place, to, e)
+				: step_move(&files, n->place, to_top, to, e);
+	pthread_mutex_unlock(&v->committing);
+	if (folder != n->parent)
+		view_draft_unlock_folder(v, folder, to_top);
+	return r;
+}
+
 /* Renames a step on disk. What was written in it is committed first. */
-static int rename_saved(struct view *v, struct node *n, struct draft *d, const char *to,
-			struct buf *changes, struct err *e)
+static int rename_saved(struct view *v, struct node *n, struct draft *d, struct node *folder,
+			const char *to, struct buf *changes, struct err *e)
 {
 	CLEANUP(closep) int top = folder_open_parent(v, n, e);
-	struct step_files files = files_of(v, top);
 	int r = top < 0 ? top : 0;
 
 	if (r == 0 && d)
@@ -304,22 +465,20 @@ static int rename_saved(struct view *v, struct node *n, struct draft *d, const c
 		r = view_draft_lock_folder(v, n->parent, top, e); /* which makes .ckptfs */
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&v->committing);
-	r = step_rename(&files, n->place, to, e);
-	pthread_mutex_unlock(&v->committing);
+	r = rename_on_disk(v, n, folder, top, to, e);
 	view_draft_unlock_folder(v, n->parent, top);
 	if (r == 0)
 		steps_detach(v, n); /* its files have other names: it is parsed anew */
 	return r;
 }
 
-static int rename_step(struct view *v, struct node *folder, const char *from, const char *to,
+/* Renames the step N to TO in FOLDER. */
+static int rename_step(struct view *v, struct node *n, struct node *folder, const char *to,
 		       struct buf *changes, struct err *e)
 {
 	CLEANUP(buf_release) struct buf prefix = {0};
 	struct view_entry there;
 	struct draft *d;
-	struct node *n;
 	int r = lookup_in_folder(v, folder, to, &there, e);
 
 	if (r == 0)
@@ -330,46 +489,95 @@ static int rename_step(struct view *v, struct node *folder, const char *from, co
 	/* Before anything is renamed. */
 	if (r == 0 && buf_reserve(changes, sizeof(struct view_change)) < 0)
 		r = err_set(e, -ENOMEM, "no memory");
-	if (r == 0)
-		r = find_step(v, folder, from, &n, e);
 	if (r < 0)
 		return r;
 	d = view_draft_of(v, n);
-	if (d && n->unborn)
+	if (!d || !n->unborn)
+		r = rename_saved(v, n, d, folder, (char *)prefix.p, changes, e);
+	else if (folder == n->parent)
 		r = rename_unborn(v, n, d, (char *)prefix.p, e);
 	else
-		r = rename_saved(v, n, d, (char *)prefix.p, changes, e);
+		r = -EXDEV; /* mv(1) then copies and removes */
 	if (r == 0)
 		r = view_add_change(changes, node_id(folder, NODE_ROOT_ID), to);
 	draft_unref(d);
-	view_forget(v, node_id(n, NODE_ROOT_ID), 1);
 	return r;
 }
 
-int step_folder_rename(struct view *v, struct node *a, const char *from, struct node *b,
+/* --- a folder for steps -------------------------------------------------------------------------------------- */
+
+/* N is a folder on disk from now on, and its draft D, which is empty, ends. It keeps its number: mv(1) has the folder open
+ * into which it moves one step after the other. */
+static int become_folder(struct view *v, struct node *n, struct draft *d, struct buf *changes,
+			 struct err *e)
+{
+	CLEANUP(closep) int top = folder_open_parent(v, n, e);
+	const struct step_place *before = n->place;
+	struct stat st;
+	bool made;
+	int r = top < 0 ? top : draft_stat_step(d, &st);
+
+	if (r == 0)
+		r = folder_make(top, before->name, &st, e);
+	made = r == 0;
+	if (r < 0 && r != -EEXIST)
+		return r;
+	pthread_mutex_lock(&v->lock);
+	r = node_become_folder(&v->nodes, n);
+	pthread_mutex_unlock(&v->lock);
+	if (r == 0)
+		r = view_draft_discard(v, n, d, changes, e);
+	if (r == 0 || draft_has_ended(d))
+		return view_add_change(changes, node_id(n, NODE_ROOT_ID), NULL);
+	if (made)
+		io_remove_folder(top, before->name, NULL);
+	pthread_mutex_lock(&v->lock);
+	if (n->kind == NODE_FOLDER)
+		node_become_step(&v->nodes, n, before);
+	pthread_mutex_unlock(&v->lock);
+	return r;
+}
+
+/* A step is to be moved into N, which is one, too. That can be if N is empty and new: then it becomes a folder. */
+static int make_room(struct view *v, struct node *n, struct buf *changes, struct err *e)
+{
+	struct draft *d = n->unborn ? view_draft_of(v, n) : NULL;
+	int r;
+
+	if (d && draft_is_emptied(d))
+		r = become_folder(v, n, d, changes, e);
+	else
+		r = err_set(e, -EPERM, "%s: a step can't be moved into a step", n->place->name);
+	draft_unref(d);
+	return r;
+}
+
+int step_folder_rename(struct view *v, struct node *a, const char *from, uint64_t to_dir,
 		       const char *to, unsigned flags, struct buf *changes, struct err *e)
 {
-	struct node *link = lookup_pending(v, a, from);
-	const char *becomes = link && link->kind == NODE_STATE ? v->state_name : LATEST_NAME;
+	struct node *b = view_node(v, to_dir), *n;
 	int r;
 
 	if (!v->writable)
 		return -EROFS;
-	if (a != b)
-		return -EXDEV;
-	if (!link)
-		return flags & ~(unsigned)RENAME_NOREPLACE
-			       ? -EINVAL
-			       : rename_step(v, a, from, to, changes, e);
-	if (strcmp(to, becomes) != 0 || flags & RENAME_EXCHANGE)
-		return -EPERM;
-	if (buf_reserve(changes, sizeof(struct view_change)) < 0)
-		return err_set(e, -ENOMEM, "no memory");
-	r = link->kind == NODE_STATE ? folder_take_state(v, a, link->copy, e)
-				     : point(v, a, link->place->file, e);
-	if (r == 0) {
-		steps_detach(v, link);
-		r = view_add_change(changes, node_id(a, NODE_ROOT_ID), to);
-	}
+	r = find_node(v, a, from, &n, e);
+	if (r < 0)
+		return r;
+	if (n->kind == NODE_LINK && b->kind == NODE_FOLDER)
+		r = a == b ? rename_link(v, n, to, flags, changes, e) : -EXDEV;
+	else if (n->kind == NODE_STATE && n->pending)
+		r = a == b ? rename_state(v, n, to, flags, changes, e) : -EXDEV;
+	else if (n->kind != NODE_STEP)
+		r = n->kind == NODE_STATE ? -ENOTDIR : -EPERM;
+	else if (flags & ~(unsigned)RENAME_NOREPLACE)
+		r = -EINVAL;
+	else if (b->kind == NODE_STEP)
+		r = node_number(to_dir) == NODE_ROOT_ID
+			    ? make_room(v, b, changes, e)
+			    : err_set(e, -EPERM, "%s: a step can't be moved into a step",
+				      b->place->name);
+	if (r == 0 && n->kind == NODE_STEP)
+		r = rename_step(v, n, b, to, changes, e);
+	view_forget(v, node_id(n, NODE_ROOT_ID), 1);
 	return r;
 }

@@ -145,7 +145,7 @@ int view_rmdir(struct view *v, uint64_t parent, const char *name, struct buf *ch
 int view_rename(struct view *v, uint64_t from_dir, const char *from, uint64_t to_dir,
 		const char *to, unsigned flags, struct buf *changes, struct err *e);
 
-/* NAME -> TARGET in a folder: `latest`, or what is to be renamed to it. */
+/* NAME -> TARGET in a folder of steps. -EPERM: TARGET is no saved step of that folder. */
 int view_symlink(struct view *v, uint64_t parent, const char *name, const char *target,
 		 struct view_entry *out, struct err *e);
 
@@ -192,7 +192,7 @@ void view_commit_all(struct view *v);
 
 /* --- the rest --- */
 
-/* Where the link `latest` leads, into OUT, without a NUL. -EINVAL if ID is no link. */
+/* Where a link leads, into OUT, without a NUL. -EINVAL if ID is no link. */
 int view_readlink(struct view *v, uint64_t id, struct buf *out, struct err *e);
 
 /* NAME with its prefix. -ENODATA if there is none; -EINTR: STOP, which may be NULL, said so. */

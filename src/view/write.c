@@ -1,6 +1,7 @@
 /* src/view/write.c: the calls of view.h that change what is in a step. The first begins its draft. */
 #include "base/cleanup.h"
 #include "view/drafts.h"
+#include "view/folder.h"
 #include "view/in_step.h"
 #include "view/lookup.h"
 #include "view/open.h"
@@ -89,12 +90,56 @@ static int create(struct view *v, const struct attempt *a, uint64_t parent, cons
 	return r;
 }
 
+/* rsync copies to a file beside it, whose name begins like this. */
+static bool is_beside(const struct view *v, const char *name)
+{
+	size_t n = strlen(v->state_name);
+
+	return name[0] == '.' && !strncmp(name + 1, v->state_name, n) && name[n + 1] == '.';
+}
+
+/* OUT is for the new file NAME, of which the state file is to be made (view/folder.h). -EPERM: no file of that name is made in
+ * a folder of steps. */
+static int make_state(struct view *v, struct node *folder, const char *name,
+		      const struct draft_owner *maker, struct view_entry *out, struct err *e)
+{
+	struct step_place place = {.name = (char *)name, .file = (char *)name};
+	struct node *n;
+	int fd, r = lookup_in_folder(v, folder, name, out, e);
+
+	if (r == 0)
+		view_forget(v, out->id, 1);
+	if (r != -ENOENT)
+		return r == 0 ? -EEXIST : r;
+	if (strcmp(name, v->state_name) != 0 && !is_beside(v, name))
+		return err_set(e, -EPERM, "%s: files are made in the folders of steps", name);
+	fd = folder_new_state(v, e);
+	if (fd < 0)
+		return fd;
+	if (fchown(fd, maker->uid, maker->gid) < 0 || fchmod(fd, maker->mode & 0666) < 0)
+		r = err_sys(e, -errno, "%s", name);
+	pthread_mutex_lock(&v->lock);
+	n = r == -ENOENT ? node_new(&v->nodes, folder, NODE_STATE, &place) : NULL;
+	if (n) {
+		n->pending = true;
+		n->copy = TAKE(fd, -1);
+		n->lookups++; /* a reference for this function */
+	}
+	pthread_mutex_unlock(&v->lock);
+	closep(&fd);
+	if (!n)
+		return r == -ENOENT ? err_set(e, -ENOMEM, "no memory") : r;
+	r = lookup_in_folder(v, folder, name, out, e);
+	view_forget(v, node_id(n, NODE_ROOT_ID), 1);
+	return r;
+}
+
 /* In a folder of steps: what is copied back in place of the state file. */
 static int create_state(struct view *v, struct node *folder, const char *name,
 			const struct draft_owner *owner, struct view_entry *entry,
 			struct view_file **out, struct err *e)
 {
-	int r = step_folder_create(v, folder, name, owner, entry, e);
+	int r = make_state(v, folder, name, owner, entry, e);
 
 	if (r < 0 || !out)
 		return r;
@@ -160,14 +205,8 @@ int view_unlink(struct view *v, uint64_t parent, const char *name, struct err *e
 	struct attempt a = {0};
 	int r;
 
-	if (n && n->kind == NODE_FOLDER) {
-		struct node *pending = lookup_pending(v, n, name);
-
-		if (!pending)
-			return v->writable ? -EPERM : -EROFS;
-		steps_detach(v, pending);
-		return 0;
-	}
+	if (n && n->kind == NODE_FOLDER)
+		return step_folder_unlink(v, n, name, e);
 	while (is_to_be_tried(&a, v, parent, &r, e))
 		r = draft_unlink(a.d, node_index(a.n, parent), name, e);
 	return r;
@@ -208,8 +247,8 @@ int view_rename(struct view *v, uint64_t from_dir, const char *from, uint64_t to
 
 	if (!n || !to_n)
 		return -ESTALE;
-	if (n->kind == NODE_FOLDER && to_n->kind == NODE_FOLDER)
-		return step_folder_rename(v, n, from, to_n, to, flags, changes, e);
+	if (n->kind == NODE_FOLDER)
+		return step_folder_rename(v, n, from, to_dir, to, flags, changes, e);
 	if (n != to_n) /* another step: mv(1) then copies and removes */
 		return -EXDEV;
 	/* Before anything is renamed. */

@@ -116,6 +116,44 @@ START_TEST(links_to_files_are_listed_and_other_things_are_not)
 }
 END_TEST
 
+/* Only what leads to a step of the directory itself is listed. */
+START_TEST(links_to_steps_are_listed)
+{
+	static const char *const links[][2] = {
+		{"best", "m-1"},         {"prod", "m-1"},
+		{"twice", "best"},       {"gone", "m-2"},
+		{"far", "./m-1"},        {"up", "../m-1"},
+		{"file", "m-1.index"},   {"sub", "folder"},
+		{"state", "checkpoint"}, {"m-3.index", "m-1.index"},
+		{"self", "self"},
+	};
+	CLEANUP(folder_remove) struct folder f = folder_new();
+	CLEANUP(listing_release) struct listing l = {0};
+
+	folder_put(&f, LIT(""), "m-1.index");
+	folder_put(&f, LIT(""), "checkpoint");
+	put_entry(&f, "folder/");
+	for (size_t i = 0; i < COUNT(links); i++)
+		ck_assert_int_eq(symlinkat(links[i][1], f.fd, links[i][0]), 0);
+	ck_assert_int_eq(listing_read(f.fd, "checkpoint", &l, NULL), 0);
+	for (size_t i = 0; i < COUNT(links); i++) {
+		const struct listed *link = listing_find(&l, LISTED_LINK, links[i][0]);
+
+		ck_assert_msg((i < 2) == (link != NULL), "%s", links[i][0]);
+		if (link)
+			ck_assert_str_eq(link->place.file, "m-1");
+	}
+	ck_assert_uint_eq(l.n, 6); /* and m-1, m-3, checkpoint, folder */
+	ck_assert_ptr_eq(listing_find_step(&l, "best"), listing_find(&l, LISTED_STEP, "m-1"));
+	ck_assert_ptr_eq(listing_find_step(&l, "m-1"), listing_find(&l, LISTED_STEP, "m-1"));
+	ck_assert_ptr_null(listing_find_step(&l, "gone"));
+	ck_assert_int_eq(listing_add_link(&l, "best", "m-3"), 0);
+	ck_assert_int_eq(listing_add_link(&l, "latest", "m-1"), 0);
+	ck_assert_uint_eq(l.n, 7);
+	ck_assert_str_eq(listing_find(&l, LISTED_LINK, "best")->place.file, "m-3");
+}
+END_TEST
+
 TCase *listing_tests(void)
 {
 	TCase *t = tcase_create("listing");
@@ -123,5 +161,6 @@ TCase *listing_tests(void)
 	tcase_add_test(t, steps_folders_and_the_state_file_are_listed);
 	tcase_add_test(t, another_state_file_is_the_one_that_is_named);
 	tcase_add_test(t, links_to_files_are_listed_and_other_things_are_not);
+	tcase_add_test(t, links_to_steps_are_listed);
 	return t;
 }

@@ -416,7 +416,6 @@ struct view_scenario view_writes[] = {
 	 .again = rename_step_again},
 	{.name = "rename a new step", .prepare = made, .act = act_rename_new_step},
 	{.name = "symlink",
-	 .reads = true,
 	 .prepare = nothing,
 	 .act = act_symlink,
 	 .finish = unlink_link},

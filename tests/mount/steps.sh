@@ -223,13 +223,16 @@ latest_can_be_pointed() {
   ln -sfn my-model-1000/ "$mnt/latest"
   check_equal "latest" "$(readlink "$mnt/latest")" my-model-1000
   cmp "$mnt/latest/w.npy" "$mnt/my-model-1000/w.npy"
-  refuses "Invalid argument" ln -sfn nowhere "$mnt/latest"
-  refuses "Invalid argument" ln -sfn /etc "$mnt/latest"
+  refuses "Operation not permitted" ln -sfn nowhere "$mnt/latest"
+  refuses "Operation not permitted" ln -sfn /etc "$mnt/latest"
   check_equal "latest" "$(readlink "$mnt/latest")" my-model-1000
-  # ln makes it under another name first: such a link can be made, but it is nothing on disk
+  # ln makes it under another name first, which is then a link on disk; of `latest` there is none
   ln -s my-model-0 "$mnt/other"
-  refuses "Operation not permitted" mv "$mnt/other" "$mnt/another"
-  rm "$mnt/other"
+  mv "$mnt/other" "$mnt/another"
+  check_equal "another" "$(readlink "$source/another")" my-model-0
+  mv -T "$mnt/another" "$mnt/latest"
+  check_equal "latest" "$(readlink "$mnt/latest")" my-model-0
+  check_equal "model_checkpoint_path" "$(sed -n 's/^model_checkpoint_path: //p' "$source/checkpoint")" '"my-model-0"'
   check_equal "names" "$(find "$mnt" -mindepth 1 -maxdepth 1 -printf "%f\n" | sort | tr '\n' ' ')" \
     "checkpoint latest my-model-0 my-model-1000 my-model-2000 "
   check_equal "links on disk" "$(find "$source" -type l)" ""
