@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The daemon is killed before each of its calls while a step is renamed or removed. The next mount has the step under the
+# The daemon is killed before each of its calls while a step is renamed, moved or removed. The next mount has the step under the
 # one name or the other, or not at all, with all its files, and nothing else is left; what a trainer has saved under the old
 # name meanwhile stays.
 . "$(dirname "$0")/../lib/mount.sh"
@@ -55,6 +55,31 @@ after_rename_resaved() {
   [ -z "$(files_of "$ck" best)" ] || is_whole best
 }
 
+# Into a folder that was made a moment ago.
+before_move() { mkdir "$mnt/old"; }
+move_it() { mv "$mnt/$step" "$mnt/old/"; }
+after_move() {
+  if [ -e "$mnt/$step" ] && [ -e "$mnt/old/$step" ]; then
+    # between the two records, where one is synced: see directory/step_files.h
+    twice=$((twice + 1))
+    [ "$twice" -le 2 ] || fail "$context: it is in both folders"
+    diff -r "$mnt/$step" "$mnt/old/$step" || fail "$context: the two differ"
+    rm -r "${mnt:?}/$step"
+  elif [ -e "$mnt/$step" ]; then
+    [ -e "$mnt/old" ] || before_move
+    move_it || fail "$context: can't be moved any more"
+  fi
+  find "$mnt/old/$step" -name '*.npy' -exec cat {} + >"$tmp/out" || fail "$context: can't be read"
+  unmount
+  is_whole "old/$step"
+  is_gone "$step"
+  lists ""
+  [ ! -e "$ck/old/.ckptfs" ] || fail "$context: left: $(find "$ck/old/.ckptfs")"
+}
+after_move_resaved() {
+  [ -z "$(files_of "$ck" "old/$step")" ] || is_whole "old/$step"
+}
+
 before_removal() { find "$mnt/$step" -mindepth 1 -delete; }
 remove_it() { rmdir "$mnt/$step"; }
 after_removal() {
@@ -106,6 +131,7 @@ next_mount_resaved() {
 # stop_in OPERATION CALL FIXTURE STEP NEXT
 stop_in() {
   local n=0
+  twice=0
   fixture=$3 step=$4
   while :; do
     n=$((n + 1))
@@ -126,9 +152,11 @@ stop_in() {
 for next in next_mount next_mount_resaved; do
   stop_in rename rename_it net my_net.ckpt "$next"
   stop_in removal remove_it net my_net.ckpt "$next"
+  stop_in move move_it net my_net.ckpt "$next"
 done
 stop_in rename rename_it v1-sharded model-2 next_mount
 stop_in removal remove_it v1-sharded model-2 next_mount
+stop_in move move_it v1-sharded model-2 next_mount
 export IO_HOOK_LACKS="links noreplace"
 stop_in rename rename_it net my_net.ckpt next_mount
 stop_in removal remove_it net my_net.ckpt next_mount
