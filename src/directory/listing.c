@@ -123,6 +123,16 @@ bool name_is_data_of(const char *name, const char *prefix)
 	return name_is_data(name, &prefix_n, &of) && prefix_n == n && !strncmp(name, prefix, n);
 }
 
+bool name_can_be_link(const char *name)
+{
+	size_t prefix_n;
+	uint32_t of;
+
+	return !ends_with(name, ".index") && !ends_with(name, ".meta") &&
+	       !name_is_data(name, &prefix_n, &of) && !name_is_temporary(name) &&
+	       name_without_shard(name, &of) == strlen(name);
+}
+
 /* 1, 0 or -ENOMEM. A file that can't be read is no table. */
 static int is_v1(int dirfd, const char *name)
 {
@@ -194,7 +204,7 @@ static int add_if_link(int dirfd, const char *name, struct buf *items)
 {
 	struct listed item = {.kind = LISTED_LINK};
 	char target[NAME_MAX + 1];
-	ssize_t n = readlinkat(dirfd, name, target, sizeof target);
+	ssize_t n = name_can_be_link(name) ? readlinkat(dirfd, name, target, sizeof target) : 0;
 	int r;
 
 	if (n <= 0 || n > NAME_MAX || memchr(target, '/', (size_t)n))

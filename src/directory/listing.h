@@ -52,5 +52,8 @@ size_t name_without_shard(const char *name, uint32_t *of);
 /* Is NAME that of a file which is renamed when it is whole: NAME.tempstateNUMBER, or NAME.tmp and 32 hex digits? */
 bool name_is_temporary(const char *name);
 
+/* Can a link to a step be called NAME? Not if a file of that name is one of a step, whole or not. */
+bool name_can_be_link(const char *name);
+
 /* Is the folder NAME in DIRFD the temporary one of a save? */
 bool folder_is_temporary(int dirfd, const char *name);

@@ -503,6 +503,8 @@ static int start_move(const struct step_files *f, const struct step_place *from,
 
 	if (r == 0)
 		r = resume(to_dir, f->state_name, false, &done, e);
+	if (r == 0 && (r = step_name_is_free(to_dir, to, e)) >= 0)
+		r = r ? 0 : err_set(e, -EEXIST, "%s: something of that name is there", to);
 	if (r == 0)
 		r = prepare_record(f, from, f->top, NULL, e);
 	if (r == 0)
@@ -546,12 +548,9 @@ int step_move(const struct step_files *f, const struct step_place *from, int to_
 	      struct err *e)
 {
 	struct leaving l = {f->top, to_dir, -1, f->state_name, *from, *from, true, false};
-	int r = step_name_is_free(to_dir, to, e);
+	int r = start_move(f, from, to_dir, to, e);
 
-	if (r <= 0)
-		return r < 0 ? r : err_set(e, -EEXIST, "%s: something of that name is there", to);
 	l.to.name = (char *)to;
-	r = start_move(f, from, to_dir, to, e);
 	if (r == 0 && (r = arrive(&l, e)) < 0)
 		take_back(&l);
 	if (r == 0) {

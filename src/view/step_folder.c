@@ -158,19 +158,10 @@ int step_folder_rmdir(struct view *v, struct node *folder, const char *name, str
 static int link_name(const struct view *v, const char *name, struct buf *out, struct err *e)
 {
 	int r = step_name(name, out, e);
-	const char *as = (char *)out->p;
-	struct bytes n = bytes_str(r < 0 ? "" : as);
-	size_t prefix_n;
-	uint32_t of;
 
-	if (r < 0)
-		return r;
-	if (bytes_ends(n, bytes_str(".index")) || bytes_ends(n, bytes_str(".meta")) ||
-	    name_is_data(as, &prefix_n, &of) || name_without_shard(as, &of) != n.n ||
-	    name_is_temporary(as) || !strcmp(as, v->state_name))
-		return err_set(e, -EPERM, "%s: a link of that name would be a file of a step",
-			       name);
-	return 0;
+	if (r == 0 && (!name_can_be_link((char *)out->p) || !strcmp((char *)out->p, v->state_name)))
+		r = err_set(e, -EPERM, "%s: a link of that name would be a file of a step", name);
+	return r;
 }
 
 /* Is NAME a link in the folder TOP, whose listing is L, that a new link may replace: one that is shown, or leads to a
@@ -515,8 +506,10 @@ static int become_folder(struct view *v, struct node *n, struct draft *d, struct
 	const struct step_place *before = n->place;
 	struct stat st;
 	bool made;
-	int r = top < 0 ? top : draft_stat_step(d, &st);
+	int r = top < 0 ? top : 0;
 
+	if (r == 0 && (r = draft_stat_step(d, &st)) < 0)
+		err_sys(e, r, "%s", before->name);
 	if (r == 0)
 		r = folder_make(top, before->name, &st, e);
 	made = r == 0;

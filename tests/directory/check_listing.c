@@ -125,7 +125,7 @@ START_TEST(links_to_steps_are_listed)
 		{"far", "./m-1"},        {"up", "../m-1"},
 		{"file", "m-1.index"},   {"sub", "folder"},
 		{"state", "checkpoint"}, {"m-3.index", "m-1.index"},
-		{"self", "self"},
+		{"self", "self"},        {"m-4.index", "m-4"},
 	};
 	CLEANUP(folder_remove) struct folder f = folder_new();
 	CLEANUP(listing_release) struct listing l = {0};
@@ -143,13 +143,13 @@ START_TEST(links_to_steps_are_listed)
 		if (link)
 			ck_assert_str_eq(link->place.file, "m-1");
 	}
-	ck_assert_uint_eq(l.n, 6); /* and m-1, m-3, checkpoint, folder */
+	ck_assert_uint_eq(l.n, 7); /* and m-1, m-3, m-4, checkpoint, folder */
 	ck_assert_ptr_eq(listing_find_step(&l, "best"), listing_find(&l, LISTED_STEP, "m-1"));
 	ck_assert_ptr_eq(listing_find_step(&l, "m-1"), listing_find(&l, LISTED_STEP, "m-1"));
 	ck_assert_ptr_null(listing_find_step(&l, "gone"));
 	ck_assert_int_eq(listing_add_link(&l, "best", "m-3"), 0);
 	ck_assert_int_eq(listing_add_link(&l, "latest", "m-1"), 0);
-	ck_assert_uint_eq(l.n, 7);
+	ck_assert_uint_eq(l.n, 8);
 	ck_assert_str_eq(listing_find(&l, LISTED_LINK, "best")->place.file, "m-3");
 }
 END_TEST

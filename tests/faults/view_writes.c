@@ -327,6 +327,41 @@ static int act_rename_new_step(struct mounted *m, struct err *e)
 	return view_rename(&m->v, NODE_ROOT_ID, "made", NODE_ROOT_ID, "best", 0, &m->changes, e);
 }
 
+static void made_empty(struct mounted *m)
+{
+	struct err e = {0};
+
+	looked(m);
+	must(act_mkdir_step(m, &e), &e);
+}
+
+/* The new step becomes a folder. */
+static int act_move_step(struct mounted *m, struct err *e)
+{
+	return view_rename(&m->v, NODE_ROOT_ID, OTHER, m->new, "moved", 0, &m->changes, e);
+}
+
+static int move_step_again(struct mounted *m, struct err *e)
+{
+	struct view_entry entry;
+
+	if (view_lookup(&m->v, m->new, "moved", &entry, e) < 0)
+		return act_move_step(m, e);
+	view_forget(&m->v, entry.id, 1);
+	remount(m); /* as rename_step_again */
+	view_look(&m->v);
+	m->new = look_up(m, NODE_ROOT_ID, "made");
+	return 0;
+}
+
+static void move_back(struct mounted *m)
+{
+	struct err e = {0};
+
+	must(view_rename(&m->v, m->new, "moved", NODE_ROOT_ID, OTHER, 0, &m->changes, &e), &e);
+	must(view_rmdir(&m->v, NODE_ROOT_ID, "made", &m->changes, &e), &e);
+}
+
 static int act_symlink(struct mounted *m, struct err *e)
 {
 	struct view_entry entry;
@@ -415,10 +450,13 @@ struct view_scenario view_writes[] = {
 	 .act = act_rename_step,
 	 .again = rename_step_again},
 	{.name = "rename a new step", .prepare = made, .act = act_rename_new_step},
-	{.name = "symlink",
-	 .prepare = nothing,
-	 .act = act_symlink,
-	 .finish = unlink_link},
+	{.name = "move a step into a new folder",
+	 .halves = true,
+	 .prepare = made_empty,
+	 .act = act_move_step,
+	 .again = move_step_again,
+	 .finish = move_back},
+	{.name = "symlink", .prepare = nothing, .act = act_symlink, .finish = unlink_link},
 	{.name = "unlink a link", .prepare = linked, .act = act_unlink_link},
 	{.name = "rename to latest", .prepare = linked, .act = act_rename_link},
 	{.name = "symlink latest", .prepare = nothing, .act = act_symlink_latest},

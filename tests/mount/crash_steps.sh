@@ -121,7 +121,7 @@ next_mount() {
 next_mount_resaved() {
   save_again
   mount_hooked "$ck" -o commit=sync
-  ls "$mnt" >"$tmp/out"
+  ls "$mnt" "$mnt"/*/ >"$tmp/out" # what is in a folder is taken up when it is looked into
   unmount
   is_whole "$step"
   "after_$1_resaved"
