@@ -207,6 +207,8 @@ static int add_if_link(int dirfd, const char *name, struct buf *items)
 	ssize_t n = name_can_be_link(name) ? readlinkat(dirfd, name, target, sizeof target) : 0;
 	int r;
 
+	if (n < 0 && errno != ENOENT && errno != EINVAL)
+		return -errno;
 	if (n <= 0 || n > NAME_MAX || memchr(target, '/', (size_t)n))
 		return 0;
 	item.place.name = strdup(name);

@@ -547,7 +547,13 @@ static void take_back(struct leaving *l)
 int step_move(const struct step_files *f, const struct step_place *from, int to_dir, const char *to,
 	      struct err *e)
 {
-	struct leaving l = {f->top, to_dir, -1, f->state_name, *from, *from, true, false};
+	struct leaving l = {.top = f->top,
+			    .to_top = to_dir,
+			    .stamps = -1,
+			    .state_name = f->state_name,
+			    .from = *from,
+			    .to = *from,
+			    .renamed = true};
 	int r = start_move(f, from, to_dir, to, e);
 
 	l.to.name = (char *)to;

@@ -139,12 +139,14 @@ int folder_stat(const struct view *v, int dirfd, enum node_kind kind,
 	int r = 0;
 
 	if (kind == NODE_LINK) {
-		if (fstatat(dirfd, place->name, st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    S_ISLNK(st->st_mode))
-			return 0;
-		if (strcmp(place->name, LATEST_NAME) != 0)
-			return err_sys(e, -ENOENT, "%s", place->name);
+		if (fstatat(dirfd, place->name, st, AT_SYMLINK_NOFOLLOW) < 0)
+			r = -errno;
+		if (r == 0 && !S_ISLNK(st->st_mode))
+			r = -ENOENT;
+		if (r != -ENOENT || strcmp(place->name, LATEST_NAME) != 0)
+			return r < 0 ? err_sys(e, r, "%s", place->name) : 0;
 		file = v->state_name;
+		r = 0;
 	}
 	if (fstatat(dirfd, file, st, kind == NODE_FOLDER ? AT_SYMLINK_NOFOLLOW : 0) < 0)
 		r = -errno;

@@ -178,7 +178,7 @@ static bool is_ours(const struct view *v, int top, const struct listing *l, cons
 	       fstatat(top, name, &st, 0) < 0 && errno == ENOENT;
 }
 
-/* Makes the link NAME, and replaces one that leads nowhere. */
+/* Makes the link NAME, and replaces one that leads nowhere. -EOPNOTSUPP: there are no symbolic links on this filesystem. */
 static int make_link(const struct view *v, int top, const struct listing *l, const char *target,
 		     const char *name, struct err *e)
 {
@@ -189,7 +189,7 @@ static int make_link(const struct view *v, int top, const struct listing *l, con
 		if (r == 0)
 			r = io_make_link(target, top, name, e);
 	}
-	return r;
+	return r == -EPERM || r == -ENOSYS ? -EOPNOTSUPP : r;
 }
 
 /* The link NAME leads to the step PREFIX of the folder from now on; `latest` does so in the state file. */
@@ -222,6 +222,7 @@ static int target_step(const char *name, const char *target, struct buf *out, st
 {
 	CLEANUP(freep) char *copy = strdup(target);
 	size_t n;
+	int r;
 
 	if (!copy)
 		return err_set(e, -ENOMEM, "no memory");
@@ -229,9 +230,11 @@ static int target_step(const char *name, const char *target, struct buf *out, st
 		copy[n - 1] = 0;
 	if (!strncmp(target, "./", 2))
 		memmove(copy, copy + 2, strlen(copy) - 1);
-	if (strchr(copy, '/') || step_name(copy, out, NULL) < 0)
-		return err_set(e, -EPERM, "%s -> %s: expected a step of this folder", name, target);
-	return 0;
+	r = strchr(copy, '/') ? -EINVAL : step_name(copy, out, NULL);
+	if (r == -ENOMEM)
+		return err_set(e, r, "no memory");
+	return r < 0 ? err_set(e, -EPERM, "%s -> %s: expected a step of this folder", name, target)
+		     : 0;
 }
 
 /* The names that ln -f gives to links which it then renames. */
@@ -281,30 +284,31 @@ int view_symlink(struct view *v, uint64_t parent, const char *name, const char *
 		r = link_step(v, folder, (char *)as.p, (char *)prefix.p, e);
 	if (r == 0)
 		return lookup_in_folder(v, folder, name, out, e);
-	return (r == -EOPNOTSUPP || r == -ENOSYS || r == -EIO) && is_of_ln(name)
-		       ? pend_link(v, folder, name, (char *)prefix.p, out, e)
-		       : r;
+	if (r == -EOPNOTSUPP && is_of_ln(name))
+		return pend_link(v, folder, name, (char *)prefix.p, out, e);
+	return r == -EOPNOTSUPP ? -EPERM : r;
 }
 
-/* Is the link N on disk in TOP, and leads where it did? `latest` is not, as a rule. */
-static bool is_on_disk(const struct node *n, int top)
+/* 0: the link N is on disk in TOP, and leads where it did; -EPERM: it is not, as `latest` as a rule; or why that can't be
+ * known. */
+static int check_link(const struct node *n, int top, struct err *e)
 {
-	const char *target = n->place->file;
+	const char *name = n->place->name, *target = n->place->file;
 	char is[NAME_MAX + 1];
-	ssize_t len = readlinkat(top, n->place->name, is, sizeof is);
+	ssize_t len = readlinkat(top, name, is, sizeof is);
 
-	return len >= 0 && bytes_eq(bytes_of(is, (size_t)len), bytes_str(target));
+	if (len < 0 && errno != ENOENT && errno != EINVAL)
+		return err_sys(e, -errno, "%s", name);
+	return len >= 0 && bytes_eq(bytes_of(is, (size_t)len), bytes_str(target)) ? 0 : -EPERM;
 }
 
 static int remove_link(struct view *v, struct node *n, struct err *e)
 {
 	CLEANUP(closep) int top = folder_open_parent(v, n, e);
-	int r = top < 0 ? top : -EPERM;
+	int r = top < 0 ? top : 0;
 
 	HOLD(&v->committing);
-	if (n->pending)
-		r = 0;
-	else if (top >= 0 && is_on_disk(n, top))
+	if (r == 0 && !n->pending && (r = check_link(n, top, e)) == 0)
 		r = io_remove_file(top, n->place->name, e);
 	if (r == 0)
 		steps_detach(v, n);
@@ -341,12 +345,11 @@ static int move_link(struct view *v, struct node *n, const char *to, bool replac
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&v->committing);
-	if (!is_on_disk(n, top))
-		r = -EPERM;
-	else if (is_ours(v, top, &s->listing, to) &&
-		 (replace || !listing_find(&s->listing, LISTED_LINK, to)))
+	r = check_link(n, top, e);
+	if (r == 0 && is_ours(v, top, &s->listing, to) &&
+	    (replace || !listing_find(&s->listing, LISTED_LINK, to)))
 		r = io_move(top, n->place->name, top, to, e);
-	else
+	else if (r == 0)
 		r = io_move_new(top, n->place->name, top, to, e);
 	pthread_mutex_unlock(&v->committing);
 	snapshot_unref(s);

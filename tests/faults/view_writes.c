@@ -458,7 +458,8 @@ struct view_scenario view_writes[] = {
 	 .finish = move_back},
 	{.name = "symlink", .prepare = nothing, .act = act_symlink, .finish = unlink_link},
 	{.name = "unlink a link", .prepare = linked, .act = act_unlink_link},
-	{.name = "rename to latest", .prepare = linked, .act = act_rename_link},
+	/* The state file is changed first, and then the link is removed. */
+	{.name = "rename to latest", .halves = true, .prepare = linked, .act = act_rename_link},
 	{.name = "symlink latest", .prepare = nothing, .act = act_symlink_latest},
 };
 
