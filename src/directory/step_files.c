@@ -220,15 +220,25 @@ static int remove_ours(const struct leaving *l, const char *file, const char *na
 	return r < 0 ? r : 0;
 }
 
+/* Is FILE a symbolic link that would lead elsewhere from another folder? */
+static bool is_relative_link(int dirfd, const char *file)
+{
+	char first;
+
+	return readlinkat(dirfd, file, &first, 1) == 1 && first != '/';
+}
+
 /* Gives FILE its new name. Where there are no hard links it loses the old one at once. -ESTALE: a trainer has saved
  * under the old name meanwhile, and the step that was to be renamed is gone. */
 static int give_name(const struct leaving *l, const char *file, const char *as, struct err *e)
 {
-	int r = io_link(l->top, file, l->to_top, as, e);
+	bool leaves = l->to_top != l->top;
+	int r = leaves && is_relative_link(l->top, file) ? -EXDEV
+							 : io_link(l->top, file, l->to_top, as, e);
 	bool moved = io_needs_copy(r);
 	int fits;
 
-	if (moved && l->to_top != l->top)
+	if (moved && leaves)
 		return err_set(e, -EXDEV, "%s: can't have a name in the other folder", file);
 	if (moved)
 		r = io_move_new(l->top, file, l->top, as, e);
@@ -554,8 +564,12 @@ int step_move(const struct step_files *f, const struct step_place *from, int to_
 			    .from = *from,
 			    .to = *from,
 			    .renamed = true};
-	int r = start_move(f, from, to_dir, to, e);
+	int r = 0;
 
+	/* Nor may a record be left there, by which a copy could be removed. */
+	if (lacks_at(to_dir) & LACKS_LINKS)
+		return err_set(e, -EXDEV, "%s: there are no hard links to move it by", from->name);
+	r = start_move(f, from, to_dir, to, e);
 	l.to.name = (char *)to;
 	if (r == 0 && (r = arrive(&l, e)) < 0)
 		take_back(&l);

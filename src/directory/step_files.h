@@ -42,7 +42,8 @@ int step_rename(const struct step_files *f, const struct step_place *from, const
 		struct err *e);
 
 /* Moves the step at FROM to the folder TO_DIR, which has .ckptfs too, as TO. The state file of its old folder does not
- * list it any more; that of TO_DIR is left alone. -EXDEV: the files can't have hard links there, and nothing was done;
+ * list it any more; that of TO_DIR is left alone. -EXDEV: the files can't have hard links there, or are symbolic links
+ * that would lead elsewhere from there, and nothing was done;
  * else as step_rename. */
 int step_move(const struct step_files *f, const struct step_place *from, int to_dir, const char *to,
 	      struct err *e);

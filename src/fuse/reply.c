@@ -50,7 +50,8 @@ static bool is_repeated(struct ckptfs *fs, const struct err *e)
 static void log_error(struct ckptfs *fs, const char *op, int r, const struct err *e)
 {
 	struct err unexplained;
-	bool is_refusal = r == -EINVAL && e->code; /* E says what was refused, and why */
+	bool is_refusal =
+		(r == -EINVAL || r == -EPERM) && e->code; /* E says what was refused, and why */
 
 	if (!is_refusal && !(is_worth_a_line(r) && (e->code || as_told(r) == -EIO)))
 		return;

@@ -1,6 +1,7 @@
 #include "view/step_folder.h"
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/lacks.h"
 #include "directory/latest.h"
 #include "directory/state_update.h"
 #include "directory/step_files.h"
@@ -178,18 +179,22 @@ static bool is_ours(const struct view *v, int top, const struct listing *l, cons
 	       fstatat(top, name, &st, 0) < 0 && errno == ENOENT;
 }
 
+#define NO_LINKS "%s: there are no symbolic links on this filesystem"
+
 /* Makes the link NAME, and replaces one that leads nowhere. -EOPNOTSUPP: there are no symbolic links on this filesystem. */
 static int make_link(const struct view *v, int top, const struct listing *l, const char *target,
 		     const char *name, struct err *e)
 {
-	int r = io_make_link(target, top, name, e);
+	int r = lacks_at(top) & LACKS_SYMLINKS ? -EOPNOTSUPP : io_make_link(target, top, name, e);
 
 	if (r == -EEXIST && !listing_find(l, LISTED_LINK, name) && is_ours(v, top, l, name)) {
 		r = io_remove_file(top, name, e);
 		if (r == 0)
 			r = io_make_link(target, top, name, e);
 	}
-	return r == -EPERM || r == -ENOSYS ? -EOPNOTSUPP : r;
+	return r == -EPERM || r == -ENOSYS || r == -EOPNOTSUPP
+		       ? err_set(e, -EOPNOTSUPP, NO_LINKS, name)
+		       : r;
 }
 
 /* The link NAME leads to the step PREFIX of the folder from now on; `latest` does so in the state file. */
@@ -273,8 +278,10 @@ int view_symlink(struct view *v, uint64_t parent, const char *name, const char *
 	struct node *folder = view_node(v, parent);
 	int r;
 
-	if (!folder || folder->kind != NODE_FOLDER)
-		return folder ? -EPERM : -ESTALE;
+	if (!folder)
+		return -ESTALE;
+	if (folder->kind != NODE_FOLDER)
+		return err_set(e, -EPERM, "%s: links are made in folders of steps", name);
 	if (!v->writable)
 		return -EROFS;
 	r = target_step(name, target, &prefix, e);
@@ -299,7 +306,13 @@ static int check_link(const struct node *n, int top, struct err *e)
 
 	if (len < 0 && errno != ENOENT && errno != EINVAL)
 		return err_sys(e, -errno, "%s", name);
-	return len >= 0 && bytes_eq(bytes_of(is, (size_t)len), bytes_str(target)) ? 0 : -EPERM;
+	if (len >= 0 && bytes_eq(bytes_of(is, (size_t)len), bytes_str(target)))
+		return 0;
+	return err_set(
+		e, -EPERM, "%s: %s", name,
+		strcmp(name, LATEST_NAME) != 0
+			? "leads elsewhere by now"
+			: "the state file says where it leads, it is not removed or renamed");
 }
 
 static int remove_link(struct view *v, struct node *n, struct err *e)
@@ -330,7 +343,7 @@ int step_folder_unlink(struct view *v, struct node *folder, const char *name, st
 	else if (n->pending)
 		steps_detach(v, n);
 	else
-		r = -EPERM;
+		r = err_set(e, -EPERM, "%s: ckptfs keeps it, it is not removed", name);
 	view_forget(v, node_id(n, NODE_ROOT_ID), 1);
 	return r;
 }
@@ -371,7 +384,8 @@ static int rename_link(struct view *v, struct node *n, const char *to, unsigned 
 	if (to_latest)
 		r = link_step(v, folder, to, n->place->file, e);
 	else
-		r = n->pending ? -EPERM : move_link(v, n, (char *)as.p, !flags, e);
+		r = n->pending ? err_set(e, -EPERM, NO_LINKS, to)
+			       : move_link(v, n, (char *)as.p, !flags, e);
 	if (r == 0 && to_latest)
 		r = remove_link(v, n, e);
 	if (r < 0)
@@ -389,7 +403,8 @@ static int rename_state(struct view *v, struct node *n, const char *to, unsigned
 	int r;
 
 	if (strcmp(to, v->state_name) != 0 || flags & RENAME_EXCHANGE)
-		return -EPERM;
+		return err_set(e, -EPERM, "%s: can only be renamed to %s", n->place->name,
+			       v->state_name);
 	if (buf_reserve(changes, sizeof(struct view_change)) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	r = folder_take_state(v, n->parent, n->copy, e);
@@ -564,7 +579,11 @@ int step_folder_rename(struct view *v, struct node *a, const char *from, uint64_
 	else if (n->kind == NODE_STATE && n->pending)
 		r = a == b ? rename_state(v, n, to, flags, changes, e) : -EXDEV;
 	else if (n->kind != NODE_STEP)
-		r = n->kind == NODE_STATE ? -ENOTDIR : -EPERM;
+		r = n->kind == NODE_STATE
+			    ? -ENOTDIR
+			    : err_set(e, -EPERM, "%s: %s", from,
+				      n->kind == NODE_LINK ? "a link can't be moved into a step"
+							   : "a folder of steps can't be renamed");
 	else if (flags & ~(unsigned)RENAME_NOREPLACE)
 		r = -EINVAL;
 	else if (b->kind == NODE_STEP)

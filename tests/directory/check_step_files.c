@@ -217,6 +217,25 @@ START_TEST(a_step_that_can_t_be_moved_stays)
 }
 END_TEST
 
+/* What it leads to would be looked for in the other folder. */
+START_TEST(a_step_of_relative_links_is_not_moved)
+{
+	CLEANUP(folder_remove) struct folder f = folder_with_steps();
+	struct folder old = folder_beside(&f);
+	const struct step_files files = files_of(&f);
+	struct err e;
+
+	ck_assert_int_eq(renameat(f.fd, "m-1.index", f.fd, "elsewhere"), 0);
+	ck_assert_int_eq(symlinkat("elsewhere", f.fd, "m-1.index"), 0);
+	ck_assert_int_eq(step_move(&files, &m_1, old.fd, "m-1", &e), -EXDEV);
+	ck_assert_uint_eq(count_files(&f, "m-1"), COUNT(suffixes));
+	ck_assert_uint_eq(count_files(&old, "m-1"), 0);
+	assert_content(&f, "checkpoint", STATE);
+	ck_assert(!has_records(&f) && !has_records(&old));
+	close(old.fd);
+}
+END_TEST
+
 /* --- after a crash ----------------------------------------------------------------------------------------- */
 
 /* Records that m-1 is to be renamed to TO, or removed, or with the link AS instead of `to`. */
@@ -374,6 +393,7 @@ TCase *step_files_tests(void)
 	tcase_add_test(t, a_removal_is_finished_and_takes_the_draft_along);
 	tcase_add_test(t, a_moved_step_has_all_its_files_in_the_other_folder);
 	tcase_add_test(t, a_step_that_can_t_be_moved_stays);
+	tcase_add_test(t, a_step_of_relative_links_is_not_moved);
 	tcase_add_test(t, an_arrival_is_taken_back);
 	tcase_add_test(t, what_was_not_yet_begun_is_forgotten);
 	tcase_add_test(t, the_next_removal_begins_with_what_was_left);

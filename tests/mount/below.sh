@@ -178,5 +178,38 @@ leftovers_go_with_the_next_mount() {
   rm -r "$ck"
 }
 
+# Where there are no hard links mv copies, and what can't be a link is refused.
+steps_move_between_folders() {
+  local kind
+  for kind in $kinds; do
+    on "$kind" moves
+    mount_ckpt "$below" -o "$options"
+    if [ "$kind" = rclone ]; then
+      check_status 1 ln -s my_net.ckpt "$mnt/best"
+      says "there are no symbolic links"
+      [ ! -e "$below/best" ] || fail "$context: a file was made for the link"
+    else
+      ln -s my_net.ckpt "$mnt/best"
+      check_step "$tmp/before" "$mnt/best"
+      rm "$mnt/best"
+    fi
+    ln -sfn my_net.ckpt "$mnt/latest" || fail "$context: $(cat "$mnt.log")"
+    mkdir "$mnt/old"
+    mv "$mnt/my_net.ckpt" "$mnt/old/" || fail "$context: $(cat "$mnt.log")"
+    check_step "$tmp/before" "$mnt/old/my_net.ckpt"
+    [ ! -e "$mnt/my_net.ckpt" ] || fail "$context: it is in both folders"
+    sync "$mnt" || fail "$context: sync: $(cat "$mnt.log")"
+    unmount
+    anew
+    mount_ckpt "$below" -o "$options"
+    check_step "$tmp/before" "$mnt/old/my_net.ckpt"
+    unmount
+    unmount_below
+    [ -e "$ck/old/my_net.ckpt.index" ] || fail "$context: not on disk: $(find "$ck")"
+    [ ! -e "$ck/my_net.ckpt.index" ] || fail "$context: still on disk: $(find "$ck")"
+  done
+  rm -r "$ck"
+}
+
 run_tests edits_are_committed a_verbose_mount_says_what_is_lacking a_draft_is_taken_up open_files_go_on \
-  leftovers_go_with_the_next_mount
+  leftovers_go_with_the_next_mount steps_move_between_folders

@@ -10,6 +10,11 @@ is_sound() {
   "$builddir/fsck.ckptfs" -n "$source" >"$tmp/out" 2>&1 || fail "fsck: $(cat "$tmp/out")"
 }
 
+# says WORDS: the log does.
+says() {
+  grep -qF -- "$1" "$mnt.log" || fail "no '$1' in the log: $(cat "$mnt.log")"
+}
+
 names() {
   find "$1" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | tr '\n' ' ' | sed 's/ $//'
 }
@@ -84,7 +89,13 @@ anything_else_is_refused() {
     refuses "Operation not permitted" ln -s my-model-0 "$mnt/$target"
   done
   refuses "Operation not permitted" ln -s my-model-0 "$mnt/my-model-0/best"
+  says "best -> nowhere: expected a step of this folder"
+  says "x.meta: a link of that name would be a file of a step"
+  says "best: links are made in folders of steps"
   refuses "Operation not permitted" rm "$mnt/latest"
+  says "latest: the state file says where it leads"
+  refuses "Operation not permitted" rm "$mnt/checkpoint"
+  says "checkpoint: ckptfs keeps it"
   check_equal "names" "$(names "$mnt")" "$all old"
   check_equal "links on disk" "$(find "$source" -type l)" ""
   nothing_is_lost
@@ -163,7 +174,9 @@ a_step_can_t_be_moved_into_a_step() {
   refuses "Operation not permitted" mv "$mnt/my-model-0" "$mnt/best"
   refuses "Operation not permitted" mv "$mnt/my-model-0" "$mnt/my-model-1000"
   refuses "Operation not permitted" mv "$mnt/my-model-0" "$mnt/my-model-1000/w"
+  says "my-model-1000: a step can't be moved into a step"
   refuses "Operation not permitted" mv "$mnt/best" "$mnt/my-model-2000/"
+  says "best: a link can't be moved into a step"
   refuses "Not a directory" "$CKPTFS_PYTHON" -c 'import os, sys; os.rename(*sys.argv[1:])' "$mnt/my-model-0" "$mnt/best"
   check_equal "all" "$(cd "$mnt" && find . | sort)" "$before"
   [ ! -e "$source/.ckptfs" ] || fail "a draft: $(find "$source/.ckptfs")"
@@ -267,6 +280,7 @@ between_folders_of_others() {
   refuses "Operation not permitted" mv "$mnt/best" "$mnt/c/"
   mv "$mnt/my-model-2000" "$mnt/c/"
   refuses "Operation not permitted" mv "$mnt/c" "$mnt/d"
+  says "c: a folder of steps can't be renamed"
   rm -r "$mnt/c"
   [ ! -e "$source/c" ] || fail "the folder is there: $(find "$source/c")"
   is_sound
