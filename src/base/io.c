@@ -196,6 +196,15 @@ int io_make_link(const char *target, int dirfd, const char *name, struct err *e)
 	return symlinkat(target, dirfd, name) < 0 ? err_sys(e, -errno, "%s", name) : 0;
 }
 
+int io_make_name_link(const char *target, int dirfd, const char *name, struct err *e)
+{
+	int r = lacks_at(dirfd) & LACKS_NAME_LINKS ? -EOPNOTSUPP : 0;
+
+	if (r == 0 && symlinkat(target, dirfd, name) < 0)
+		r = -errno;
+	return r < 0 ? err_sys(e, r, "%s", name) : 0;
+}
+
 ssize_t io_read_link(int dirfd, const char *name, char *target, size_t size)
 {
 	ssize_t n = readlinkat(dirfd, name, target, size);

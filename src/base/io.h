@@ -33,6 +33,9 @@ int io_make_folder(int dirfd, const char *name, mode_t mode, struct err *e);
  * is not whole if the process is killed meanwhile. */
 int io_make_link(const char *target, int dirfd, const char *name, struct err *e);
 
+/* The same, but never a file: a symbolic link to TARGET, a name in DIRFD. -EOPNOTSUPP: there are none there. */
+int io_make_name_link(const char *target, int dirfd, const char *name, struct err *e);
+
 /* As readlinkat(2), but for a negative errno. -EINVAL: NAME is no such link. */
 ssize_t io_read_link(int dirfd, const char *name, char *target, size_t size);
 

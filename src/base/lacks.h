@@ -9,7 +9,7 @@
 enum {
 	LACKS_LINKS = 1, /* hard links; or a link has another st_ino than the file */
 	LACKS_INODES = 1 << 1, /* a file keeps its st_ino when it is renamed or linked */
-	LACKS_SYMLINKS = 1 << 2,
+	LACKS_SYMLINKS = 1 << 2, /* those that lead to another folder */
 	LACKS_NOREPLACE = 1 << 3, /* renameat2(2) that refuses to replace */
 	LACKS_NAMELESS = 1 << 4, /* a file can be used that was removed while it was open */
 	LACKS_REMOVAL = 1 << 5, /* such a file is gone: it has another name until it is closed */
@@ -21,6 +21,7 @@ enum {
 	 * come back. */
 	LACKS_FOLDERS = 1 << 10,
 	LACKS_TIMES = 1 << 11, /* a new file keeps its time while somebody reads it */
+	LACKS_NAME_LINKS = 1 << 12, /* symbolic links to a name of their own folder */
 };
 
 /* FLAGS, of the above, is all that DEV lacks. False: there is no room to remember it. */

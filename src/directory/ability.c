@@ -119,23 +119,29 @@ static int try_noreplace(int dir, struct err *e)
 	return r < 0 ? err_sys(e, r, "again") : 0;
 }
 
-/* One that leads upwards, as those of pins do: sshfs refuses some of these. */
-static int try_symlinks(int dir, struct err *e)
+/* Tries a link NAME to TARGET. FLAG: what is lacking if there can't be one. */
+static int try_symlink(int dir, const char *target, const char *name, int flag, struct err *e)
 {
-	static const char up[] = "../..";
-	char target[8];
+	char back[8];
 	int r = 0;
 
 	for (int tries = 0; tries < 2; tries++) {
-		r = io_make_link(up, dir, "symlink", e);
+		r = io_make_link(target, dir, name, e);
 		if (r == 0 || is_plight(r))
 			break;
 	}
 	if (r < 0)
-		return is_plight(r) ? r : LACKS_SYMLINKS;
-	return readlinkat(dir, "symlink", target, sizeof target) == (ssize_t)strlen(up)
-		       ? 0
-		       : LACKS_SYMLINKS;
+		return is_plight(r) ? r : flag;
+	return readlinkat(dir, name, back, sizeof back) == (ssize_t)strlen(target) ? 0 : flag;
+}
+
+/* One that leads upwards, as those of pins do: sshfs refuses some of these. And one as `best` -> STEP. */
+static int try_symlinks(int dir, struct err *e)
+{
+	int up = try_symlink(dir, "../..", "symlink", LACKS_SYMLINKS, e);
+	int beside = up < 0 ? up : try_symlink(dir, "moved", "beside", LACKS_NAME_LINKS, e);
+
+	return beside < 0 ? beside : up | beside;
 }
 
 /* Is there a file that was removed while it was open? */

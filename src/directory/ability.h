@@ -6,6 +6,7 @@
  *     hard links             io_link, for all that links               copies; pins that do not hold (draft/pin.h); moves
  *     st_ino that stays      file_id_of, file_stamp_make               size and time tell files apart; stamps also have a checksum
  *     symbolic links         io_make_link                              small files
+ *     those to a neighbour   io_make_name_link                         EOPNOTSUPP: `latest` alone can be changed
  *     RENAME_NOREPLACE       io_move_new                               link(2), or an empty file keeps the name
  *     what is removed while
  *       open can be used     io_nameless, draft_keep_bytes             such files are in /var/tmp

@@ -141,6 +141,21 @@ void view_draft_unlock_folder(struct view *v, struct node *folder, int top)
 	view_end_turn(v, &folder->drafting);
 }
 
+int view_draft_learn(struct view *v, struct node *folder, int top, struct err *e)
+{
+	struct stat st;
+	int r;
+
+	if (fstat(top, &st) < 0)
+		return err_sys(e, -errno, "the checkpoint directory");
+	if (lacks_known(st.st_dev))
+		return 0;
+	r = view_draft_lock_folder(v, folder, top, e);
+	if (r == 0)
+		view_draft_unlock_folder(v, folder, top);
+	return r == -EBUSY ? 0 : r;
+}
+
 /* A draft of another step in N's folder; the caller unrefs it. */
 static struct draft *draft_beside(struct view *v, const struct node *n)
 {

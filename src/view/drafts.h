@@ -37,6 +37,10 @@ void view_draft_attach(struct view *v, struct node *n, struct draft *d, struct l
 int view_draft_lock_folder(struct view *v, struct node *folder, int top, struct err *e);
 void view_draft_unlock_folder(struct view *v, struct node *folder, int top);
 
+/* Asks the filesystem of FOLDER what it can do (directory/ability.h) before something is changed there without that lock.
+ * 0 also if another process has the lock: then it is not asked. */
+int view_draft_learn(struct view *v, struct node *folder, int top, struct err *e);
+
 /* N lets its draft D go, which has ended, and what is left of it on disk is removed: of that. Whoever has ended it calls
  * the first; all others wait with the second. */
 void view_draft_leave(struct view *v, struct node *n, struct draft *d);

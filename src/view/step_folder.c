@@ -1,7 +1,6 @@
 #include "view/step_folder.h"
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "base/lacks.h"
 #include "directory/latest.h"
 #include "directory/state_update.h"
 #include "directory/step_files.h"
@@ -185,12 +184,12 @@ static bool is_ours(const struct view *v, int top, const struct listing *l, cons
 static int make_link(const struct view *v, int top, const struct listing *l, const char *target,
 		     const char *name, struct err *e)
 {
-	int r = lacks_at(top) & LACKS_SYMLINKS ? -EOPNOTSUPP : io_make_link(target, top, name, e);
+	int r = io_make_name_link(target, top, name, e);
 
 	if (r == -EEXIST && !listing_find(l, LISTED_LINK, name) && is_ours(v, top, l, name)) {
 		r = io_remove_file(top, name, e);
 		if (r == 0)
-			r = io_make_link(target, top, name, e);
+			r = io_make_name_link(target, top, name, e);
 	}
 	return r == -EPERM || r == -ENOSYS || r == -EOPNOTSUPP
 		       ? err_set(e, -EOPNOTSUPP, NO_LINKS, name)
@@ -209,13 +208,13 @@ static int link_step(struct view *v, struct node *folder, const char *name, cons
 	if (r < 0)
 		return r;
 	item = listing_find(&s->listing, LISTED_STEP, prefix);
+	r = item ? view_draft_learn(v, folder, top, e)
+		 : err_set(e, -EPERM, "%s -> %s: expected a step of this folder that is saved",
+			   name, prefix);
 	pthread_mutex_lock(&v->committing);
-	if (!item)
-		r = err_set(e, -EPERM, "%s -> %s: expected a step of this folder that is saved",
-			    name, prefix);
-	else if (!strcmp(name, LATEST_NAME))
+	if (r == 0 && !strcmp(name, LATEST_NAME))
 		r = state_point(top, v->state_name, &item->place, e);
-	else
+	else if (r == 0)
 		r = make_link(v, top, &s->listing, prefix, name, e);
 	pthread_mutex_unlock(&v->committing);
 	snapshot_unref(s);
@@ -357,8 +356,10 @@ static int move_link(struct view *v, struct node *n, const char *to, bool replac
 
 	if (r < 0)
 		return r;
+	r = view_draft_learn(v, n->parent, top, e);
 	pthread_mutex_lock(&v->committing);
-	r = check_link(n, top, e);
+	if (r == 0)
+		r = check_link(n, top, e);
 	if (r == 0 && is_ours(v, top, &s->listing, to) &&
 	    (replace || !listing_find(&s->listing, LISTED_LINK, to)))
 		r = io_move(top, n->place->name, top, to, e);

@@ -152,6 +152,8 @@ links_to_v1() {
 without_symbolic_links() {
   copy_of linear
   mount_hooked "$source" -o commit=sync
+  ln -s my-model-0 "$mnt/best" # from here on it is known what the filesystem can do
+  rm "$mnt/best"
   arm 1 1 # EPERM
   refuses "Operation not permitted" ln -s my-model-0 "$mnt/best"
   was_hit || fail "nothing failed"
