@@ -79,9 +79,10 @@ static int find_node(struct view *v, struct node *folder, const char *name, stru
 	struct view_entry entry;
 	int r = lookup_in_folder(v, folder, name, &entry, e);
 
-	if (r == 0)
-		*out = view_node(v, entry.id);
-	return r;
+	if (r < 0)
+		return r;
+	*out = view_node(v, entry.id);
+	return 0;
 }
 
 /* Removes the step's files and its draft. */
