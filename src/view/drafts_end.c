@@ -4,7 +4,7 @@
 #include "view/folder.h"
 #include "view/in_step.h"
 #include "view/open.h"
-#include "view/rescued_steps.h"
+#include "view/recovery.h"
 #include "view/steps.h"
 #include <fcntl.h>
 

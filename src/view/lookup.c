@@ -317,3 +317,19 @@ int view_readlink(struct view *v, uint64_t id, struct buf *out, struct err *e)
 		       ? err_set(e, -ENOMEM, "no memory")
 		       : 0;
 }
+
+int lookup_step_name(const char *name, struct buf *out, struct err *e)
+{
+	bool clash;
+	int r = name_to_entry(bytes_str(name), out, &clash);
+
+	if (r == -ENOENT || (r == 0 && clash))
+		return err_set(e, -EINVAL, "%s: a step can't be shown under this name", name);
+	if (r == 0)
+		r = buf_add_byte(out, 0);
+	if (r == 0 && (!strcmp((char *)out->p, ".ckptfs") || out->n > 240))
+		return out->n > 240
+			       ? -ENAMETOOLONG
+			       : err_set(e, -EINVAL, "%s: a name that ckptfs uses itself", name);
+	return r;
+}

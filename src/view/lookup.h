@@ -10,3 +10,6 @@ int lookup_item(struct view *v, struct node *parent, int dirfd, const struct sna
 /* As view_lookup in the folder N. */
 int lookup_in_folder(struct view *v, struct node *n, const char *name, struct view_entry *out,
 		     struct err *e);
+
+/* The name of the step that is to be shown as NAME, with a NUL. -EINVAL, -ENAMETOOLONG: it can't be one. */
+int lookup_step_name(const char *name, struct buf *out, struct err *e);

@@ -1,18 +1,16 @@
 #include "view/step_folder.h"
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "directory/latest.h"
 #include "directory/state_update.h"
 #include "directory/step_files.h"
 #include "view/drafts.h"
 #include "view/drafts_end.h"
 #include "view/folder.h"
 #include "view/in_step.h"
+#include "view/links.h"
 #include "view/lookup.h"
-#include "view/snapshot.h"
 #include "view/steps.h"
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 
 /* --- steps as a whole -------------------------------------------------------------------------------------- */
@@ -20,23 +18,6 @@
 static struct step_files files_of(const struct view *v, int top)
 {
 	return (struct step_files){top, v->state_name, v->meta_suffix};
-}
-
-/* The name of the step that is shown as NAME, with a NUL. -EINVAL, -ENAMETOOLONG: it can't be one. */
-static int step_name(const char *name, struct buf *out, struct err *e)
-{
-	bool clash;
-	int r = name_to_entry(bytes_str(name), out, &clash);
-
-	if (r == -ENOENT || (r == 0 && clash))
-		return err_set(e, -EINVAL, "%s: a step can't be shown under this name", name);
-	if (r == 0)
-		r = buf_add_byte(out, 0);
-	if (r == 0 && (!strcmp((char *)out->p, ".ckptfs") || out->n > 240))
-		return out->n > 240
-			       ? -ENAMETOOLONG
-			       : err_set(e, -EINVAL, "%s: a name that ckptfs uses itself", name);
-	return r;
 }
 
 int step_folder_mkdir(struct view *v, struct node *folder, const char *name,
@@ -52,7 +33,7 @@ int step_folder_mkdir(struct view *v, struct node *folder, const char *name,
 		view_forget(v, out->id, 1);
 	if (r != -ENOENT)
 		return r == 0 ? -EEXIST : r;
-	r = step_name(name, &prefix, e);
+	r = lookup_step_name(name, &prefix, e);
 	if (r < 0)
 		return r;
 	n = view_draft_node(v, folder, (char *)prefix.p);
@@ -153,181 +134,6 @@ int step_folder_rmdir(struct view *v, struct node *folder, const char *name, str
 	return r;
 }
 
-/* --- links ------------------------------------------------------------------------------------------------- */
-
-/* The name of the link that is shown as NAME, with a NUL. -EPERM: a link of that name would be something else. */
-static int link_name(const struct view *v, const char *name, struct buf *out, struct err *e)
-{
-	int r = step_name(name, out, e);
-
-	if (r == 0 && (!name_can_be_link((char *)out->p) || !strcmp((char *)out->p, v->state_name)))
-		r = err_set(e, -EPERM, "%s: a link of that name would be a file of a step", name);
-	return r;
-}
-
-/* Is NAME a link in the folder TOP, whose listing is L, that a new link may replace: one that is shown, or leads to a
- * step that is no more? */
-static bool is_ours(const struct view *v, int top, const struct listing *l, const char *name)
-{
-	char target[NAME_MAX];
-	ssize_t n = readlinkat(top, name, target, sizeof target);
-	struct stat st;
-
-	if (n <= 0 || listing_find(l, LISTED_LINK, name))
-		return n > 0;
-	return !v->family && (size_t)n < sizeof target && !memchr(target, '/', (size_t)n) &&
-	       fstatat(top, name, &st, 0) < 0 && errno == ENOENT;
-}
-
-#define NO_LINKS "%s: there are no symbolic links on this filesystem"
-
-/* Makes the link NAME, and replaces one that leads nowhere. -EOPNOTSUPP: there are no symbolic links on this filesystem. */
-static int make_link(const struct view *v, int top, const struct listing *l, const char *target,
-		     const char *name, struct err *e)
-{
-	int r = io_make_name_link(target, top, name, e);
-
-	if (r == -EEXIST && !listing_find(l, LISTED_LINK, name) && is_ours(v, top, l, name)) {
-		r = io_remove_file(top, name, e);
-		if (r == 0)
-			r = io_make_name_link(target, top, name, e);
-	}
-	return r == -EPERM || r == -ENOSYS || r == -EOPNOTSUPP
-		       ? err_set(e, -EOPNOTSUPP, NO_LINKS, name)
-		       : r;
-}
-
-/* The link NAME leads to the step PREFIX of the folder from now on; `latest` does so in the state file. */
-static int link_step(struct view *v, struct node *folder, const char *name, const char *prefix,
-		     struct err *e)
-{
-	CLEANUP(closep) int top = -1;
-	const struct listed *item;
-	struct snapshot *s;
-	int r = snapshot_get(v, folder, &top, &s, e);
-
-	if (r < 0)
-		return r;
-	item = listing_find(&s->listing, LISTED_STEP, prefix);
-	r = item ? view_draft_learn(v, folder, top, e)
-		 : err_set(e, -EPERM, "%s -> %s: expected a step of this folder that is saved",
-			   name, prefix);
-	pthread_mutex_lock(&v->committing);
-	if (r == 0 && !strcmp(name, LATEST_NAME))
-		r = state_point(top, v->state_name, &item->place, e);
-	else if (r == 0)
-		r = make_link(v, top, &s->listing, prefix, name, e);
-	pthread_mutex_unlock(&v->committing);
-	snapshot_unref(s);
-	return r;
-}
-
-/* The name of the step that TARGET leads to, from its own folder. */
-static int target_step(const char *name, const char *target, struct buf *out, struct err *e)
-{
-	CLEANUP(freep) char *copy = strdup(target);
-	size_t n;
-	int r;
-
-	if (!copy)
-		return err_set(e, -ENOMEM, "no memory");
-	for (n = strlen(copy); n > 1 && copy[n - 1] == '/'; n--)
-		copy[n - 1] = 0;
-	if (!strncmp(target, "./", 2))
-		memmove(copy, copy + 2, strlen(copy) - 1);
-	r = strchr(copy, '/') ? -EINVAL : step_name(copy, out, NULL);
-	if (r == -ENOMEM)
-		return err_set(e, r, "no memory");
-	return r < 0 ? err_set(e, -EPERM, "%s -> %s: expected a step of this folder", name, target)
-		     : 0;
-}
-
-/* The names that ln -f gives to links which it then renames. */
-static bool is_of_ln(const char *name)
-{
-	return !strncmp(name, "Cu", 2) && strlen(name) == 8;
-}
-
-/* The link NAME to PREFIX, only in memory: where there are no symbolic links on disk, `latest` can be changed all the
- * same. */
-static int pend_link(struct view *v, struct node *folder, const char *name, const char *prefix,
-		     struct view_entry *out, struct err *e)
-{
-	struct step_place place = {.name = (char *)name, .file = (char *)prefix};
-	struct node *n;
-	int r;
-
-	pthread_mutex_lock(&v->lock);
-	n = node_new(&v->nodes, folder, NODE_LINK, &place);
-	if (n) {
-		n->pending = true;
-		n->lookups++; /* a reference for this function */
-	}
-	pthread_mutex_unlock(&v->lock);
-	if (!n)
-		return err_set(e, -ENOMEM, "no memory");
-	r = lookup_in_folder(v, folder, name, out, e);
-	view_forget(v, node_id(n, NODE_ROOT_ID), 1);
-	return r;
-}
-
-int view_symlink(struct view *v, uint64_t parent, const char *name, const char *target,
-		 struct view_entry *out, struct err *e)
-{
-	CLEANUP(buf_release) struct buf prefix = {0}, as = {0};
-	struct node *folder = view_node(v, parent);
-	int r;
-
-	if (!folder)
-		return -ESTALE;
-	if (folder->kind != NODE_FOLDER)
-		return err_set(e, -EPERM, "%s: links are made in folders of steps", name);
-	if (!v->writable)
-		return -EROFS;
-	r = target_step(name, target, &prefix, e);
-	if (r == 0)
-		r = link_name(v, name, &as, e);
-	if (r == 0)
-		r = link_step(v, folder, (char *)as.p, (char *)prefix.p, e);
-	if (r == 0)
-		return lookup_in_folder(v, folder, name, out, e);
-	if (r == -EOPNOTSUPP && is_of_ln(name))
-		return pend_link(v, folder, name, (char *)prefix.p, out, e);
-	return r == -EOPNOTSUPP ? -EPERM : r;
-}
-
-/* 0: the link N is on disk in TOP, and leads where it did; -EPERM: it is not, as `latest` as a rule; or why that can't be
- * known. */
-static int check_link(const struct node *n, int top, struct err *e)
-{
-	const char *name = n->place->name, *target = n->place->file;
-	char is[NAME_MAX + 1];
-	ssize_t len = readlinkat(top, name, is, sizeof is);
-
-	if (len < 0 && errno != ENOENT && errno != EINVAL)
-		return err_sys(e, -errno, "%s", name);
-	if (len >= 0 && bytes_eq(bytes_of(is, (size_t)len), bytes_str(target)))
-		return 0;
-	return err_set(
-		e, -EPERM, "%s: %s", name,
-		strcmp(name, LATEST_NAME) != 0
-			? "leads elsewhere by now"
-			: "the state file says where it leads, it is not removed or renamed");
-}
-
-static int remove_link(struct view *v, struct node *n, struct err *e)
-{
-	CLEANUP(closep) int top = folder_open_parent(v, n, e);
-	int r = top < 0 ? top : 0;
-
-	HOLD(&v->committing);
-	if (r == 0 && !n->pending && (r = check_link(n, top, e)) == 0)
-		r = io_remove_file(top, n->place->name, e);
-	if (r == 0)
-		steps_detach(v, n);
-	return r;
-}
-
 int step_folder_unlink(struct view *v, struct node *folder, const char *name, struct err *e)
 {
 	struct node *n;
@@ -339,61 +145,13 @@ int step_folder_unlink(struct view *v, struct node *folder, const char *name, st
 	if (r < 0)
 		return r;
 	if (n->kind == NODE_LINK)
-		r = remove_link(v, n, e);
+		r = link_remove(v, n, e);
 	else if (n->pending)
 		steps_detach(v, n);
 	else
 		r = err_set(e, -EPERM, "%s: ckptfs keeps it, it is not removed", name);
 	view_forget(v, node_id(n, NODE_ROOT_ID), 1);
 	return r;
-}
-
-/* Renames the link N, which is on disk, in its folder to TO. */
-static int move_link(struct view *v, struct node *n, const char *to, bool replace, struct err *e)
-{
-	CLEANUP(closep) int top = -1;
-	struct snapshot *s;
-	int r = snapshot_get(v, n->parent, &top, &s, e);
-
-	if (r < 0)
-		return r;
-	r = view_draft_learn(v, n->parent, top, e);
-	pthread_mutex_lock(&v->committing);
-	if (r == 0)
-		r = check_link(n, top, e);
-	if (r == 0 && is_ours(v, top, &s->listing, to) &&
-	    (replace || !listing_find(&s->listing, LISTED_LINK, to)))
-		r = io_move(top, n->place->name, top, to, e);
-	else if (r == 0)
-		r = io_move_new(top, n->place->name, top, to, e);
-	pthread_mutex_unlock(&v->committing);
-	snapshot_unref(s);
-	return r;
-}
-
-static int rename_link(struct view *v, struct node *n, const char *to, unsigned flags,
-		       struct buf *changes, struct err *e)
-{
-	CLEANUP(buf_release) struct buf as = {0};
-	struct node *folder = n->parent;
-	bool to_latest = !strcmp(to, LATEST_NAME);
-	int r = flags & ~(unsigned)RENAME_NOREPLACE ? -EINVAL : link_name(v, to, &as, e);
-
-	if (r == 0 && buf_reserve(changes, sizeof(struct view_change)) < 0)
-		r = err_set(e, -ENOMEM, "no memory");
-	if (r < 0)
-		return r;
-	if (to_latest)
-		r = link_step(v, folder, to, n->place->file, e);
-	else
-		r = n->pending ? err_set(e, -EPERM, NO_LINKS, to)
-			       : move_link(v, n, (char *)as.p, !flags, e);
-	if (r == 0 && to_latest)
-		r = remove_link(v, n, e);
-	if (r < 0)
-		return r;
-	steps_detach(v, n);
-	return view_add_change(changes, node_id(folder, NODE_ROOT_ID), to);
 }
 
 /* --- renaming ---------------------------------------------------------------------------------------------- */
@@ -496,7 +254,7 @@ static int rename_step(struct view *v, struct node *n, struct node *folder, cons
 		view_forget(v, there.id, 1);
 	if (r != -ENOENT)
 		return r == 0 ? -EEXIST : r;
-	r = step_name(to, &prefix, e);
+	r = lookup_step_name(to, &prefix, e);
 	/* Before anything is renamed. */
 	if (r == 0 && buf_reserve(changes, sizeof(struct view_change)) < 0)
 		r = err_set(e, -ENOMEM, "no memory");
@@ -577,7 +335,7 @@ int step_folder_rename(struct view *v, struct node *a, const char *from, uint64_
 	if (r < 0)
 		return r;
 	if (n->kind == NODE_LINK && b->kind == NODE_FOLDER)
-		r = a == b ? rename_link(v, n, to, flags, changes, e) : -EXDEV;
+		r = a == b ? link_rename(v, n, to, flags, changes, e) : -EXDEV;
 	else if (n->kind == NODE_STATE && n->pending)
 		r = a == b ? rename_state(v, n, to, flags, changes, e) : -EXDEV;
 	else if (n->kind != NODE_STEP)

@@ -14,7 +14,7 @@
 #include "step/stats.h"
 #include "view/node.h"
 
-/* A step that was committed through this view (view/rescued_steps.h). */
+/* A step that was committed through this view (view/recovery.h). */
 struct rescued_step {
 	struct rescue rescue;
 	struct node *folder; /* with a reference that keeps it */
