@@ -4,6 +4,7 @@
 #include "commit/freeze.h"
 #include "commit/graph.h"
 #include "commit/held.h"
+#include "commit/in_place.h"
 #include "commit/noted.h"
 #include "commit/pack.h"
 #include "commit/publish.h"
@@ -43,7 +44,7 @@ static int freeze_draft(struct plan *p, bool sealed, struct err *e)
 /* What was published of the draft is there: that is what P is compared with. Else it is the base. */
 static int find_result(struct plan *p, enum commit_result *result, struct err *e)
 {
-	int same = p->last ? noted_is_plan(p, e) : plan_is_base(p);
+	int same = p->c->over ? 0 : p->last ? noted_is_plan(p, e) : plan_is_base(p);
 
 	*result = same && p->last ? COMMIT_SAME
 		  : same          ? COMMIT_NOTHING
@@ -67,6 +68,9 @@ static int build(struct plan *p, enum commit_result *result, struct err *e)
 		r = held_check(p, e);
 	if (r == 0)
 		r = find_result(p, result, e);
+	if (r < 0 || *result != COMMIT_DONE)
+		return r;
+	r = in_place_decide(p, result, e);
 	if (r < 0 || *result != COMMIT_DONE)
 		return r;
 	shards_choose(p);
@@ -131,7 +135,8 @@ static void note_rescue(struct act *a)
 	struct plan *p = &a->plan;
 	int fd;
 
-	if (!p->d->has_base || lacks_at(p->d->top) & LACKS_INODES) /* by these it is recognised */
+	if (!p->d->has_base || p->replaces ||
+	    lacks_at(p->d->top) & LACKS_INODES) /* by these it is recognised */
 		return;
 	fd = publish_open_index(p);
 	if (fd >= 0)
@@ -154,8 +159,12 @@ static int make_step(struct act *a, struct err *e)
 		return r;
 	}
 	a->done->shared = p->shared;
+	if (r == 0) /* what can't be removed is left over */
+		record_drop_old(p->d->top, p->d->fd, NULL);
 	noted = note_in_state(a, p->name, r < 0 ? NULL : e);
 	note_rescue(a);
+	if (p->kept)
+		buf_add(&a->done->kept, p->kept, strlen(p->kept) + 1);
 	return r < 0 ? r : noted;
 }
 
@@ -182,6 +191,7 @@ enum fate {
 static enum fate fate_of_done(const struct act *a)
 {
 	const struct draft *d = a->plan.d;
+	bool in_place = d->has_base && d->published && !strcmp(d->published, d->name);
 
 	if (a->plan.goes_on)
 		return FATE_GOES_ON_WHOLE;
@@ -190,7 +200,9 @@ static enum fate fate_of_done(const struct act *a)
 	case COMMIT_SAME:
 		return d->writers ? FATE_STAYS : FATE_ENDS;
 	case COMMIT_DONE:
-		return d->writers && d->has_base ? FATE_GOES_ON : FATE_ENDS;
+		if (!d->writers || !d->has_base)
+			return FATE_ENDS;
+		return in_place ? FATE_GOES_ON_WHOLE : FATE_GOES_ON; /* the base has gone */
 	case COMMIT_WAITS:
 	case COMMIT_LATE:
 	case COMMIT_SHARED:

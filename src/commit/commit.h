@@ -15,7 +15,11 @@
  *
  * A crash before 4 leaves the draft as it was, and at most links that recovery (commit/recover.h) takes away
  * again; from 4 on it leaves the new step, and recovery does 5 and 6. A failure before 5 takes back what was
- * linked; when 5 fails, the draft stays as it is until 5 can be done. */
+ * linked; when 5 fails, the draft stays as it is until 5 can be done.
+ *
+ * Of the step of a SavedModel (commit/in_place.h) P is the base's prefix. Before 2, DR/commit/old has a stamp of each of its
+ * shards, and DR/commit/kept leads to the name K that it is kept under; in 3 CK/K.data-… and CK/K.index are made; in 4 the
+ * index is renamed over the old one; and before 5 the shards are removed that have a stamp. */
 #pragma once
 #include "commit/rescue.h"
 #include "draft/draft.h"
@@ -31,6 +35,8 @@ struct commit_config {
 	const struct commit_other *others; /* [n_others] */
 	size_t n_others;
 	const struct draft_watch *watch; /* for the caller; or NULL */
+	const struct step *
+		over; /* the step of a SavedModel, which D takes the place of as it is, whatever its base; or NULL */
 	bool goes_on; /* a draft over a base goes on as a whole, whatever becomes of the commit */
 	double compact; /* dead bytes among those that a step keeps alive, above which they are left behind */
 };
@@ -44,11 +50,13 @@ enum commit_result {
 	COMMIT_DONE,
 };
 
-/* What has become of a commit. The caller releases NAME and RESCUE. */
+/* What has become of a commit. The caller releases NAME, KEPT and RESCUE. */
 struct commit_done {
 	enum commit_result result;
 	bool ended; /* the draft, by this commit: whoever else finds it so has to wait for the caller */
 	struct buf name; /* prefix of the new step, with a NUL */
+	struct buf
+		kept; /* the same of what had that name before (commit/in_place.h); empty: nothing had */
 	struct rescue rescue; /* what recognises it, if it has a base */
 	struct err shared; /* a sentence, if it lacks what several objects had; else empty */
 };

@@ -51,12 +51,14 @@ void plan_release(struct plan *p)
 	buf_release(&p->dims);
 	buf_release(&p->removed);
 	buf_release(&p->graph);
+	buf_release(&p->counts);
 	bundle_writer_release(&p->index);
 	closep(&p->dir);
 	closep(&p->fd);
 	closep(&p->packed);
 	closep(&p->index_fd);
 	free(p->name);
+	free(p->kept);
 }
 
 int plan_dir(struct plan *p, uint32_t pin, struct err *e)

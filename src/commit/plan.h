@@ -83,6 +83,10 @@ struct plan {
 	struct old_step *old; /* [n_pins] */
 	bool big_endian;
 	bool object_based;
+	const struct step *replaces; /* whose name it takes: commit/in_place.h; or NULL */
+	bool keeps; /* that is kept, under the name KEPT */
+	char *kept;
+	struct buf counts; /* uint32_t: numbers of shards that it must not have then */
 	uint32_t num_shards;
 	bool has_packed;
 	uint32_t packed_shard;

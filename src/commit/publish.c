@@ -38,7 +38,7 @@ static int link_as(struct linking *k, int from_dir, const char *from, const char
 		return err_set(e, -ENOMEM, "no memory");
 	r = io_link(from_dir, from, k->p->d->top, name, e);
 	if (copy && io_needs_copy(r))
-		r = record_move(k->p->fd, from, k->p->d->top, name, e);
+		r = record_move(k->p->fd, from, k->p->d->top, name, false, e);
 	if (r == 0)
 		placed_add(&k->placed, name, &id);
 	return r;
@@ -204,6 +204,85 @@ static int link_all(struct linking *k, struct err *e)
 	return r == 0 ? io_sync(p->d->top, "the checkpoint directory", e) : r;
 }
 
+/* --- in the place of another step -------------------------------------------------------------------------- */
+
+/* Calls F with the name and the id of each shard that S has. */
+static int each_shard(struct linking *k, const struct step *s,
+		      int (*f)(struct linking *k, const struct step *s, const char *name,
+			       const struct shard *shard, struct err *e),
+		      struct err *e)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; i < s->n_shards && r == 0; i++) {
+		CLEANUP(buf_release) struct buf name = {0};
+
+		if (s->shards[i].status < 0)
+			continue;
+		if (step_shard_name(&s->place, s->shards[i].number, s->num_shards, &name) < 0)
+			return err_set(e, -ENOMEM, "no memory");
+		r = f(k, s, (char *)name.p, &s->shards[i], e);
+	}
+	return r;
+}
+
+static int note_old(struct linking *k, const struct step *s, const char *name,
+		    const struct shard *shard, struct err *e)
+{
+	(void)s, (void)shard;
+	return record_old(k->p->fd, k->p->d->top, name, e);
+}
+
+/* What is done in the place of a step is noted before anything is done. */
+static int note_replaced(struct linking *k, struct err *e)
+{
+	int r = io_remove_all(k->p->fd, "old", e);
+
+	if (r == 0)
+		r = each_shard(k, k->p->replaces, note_old, e);
+	return r == 0 ? record_kept(k->p->fd, k->p->kept, e) : r;
+}
+
+static int keep_shard(struct linking *k, const struct step *s, const char *name,
+		      const struct shard *shard, struct err *e)
+{
+	const struct step_place kept = {.name = k->p->kept, .format = STEP_V2};
+	CLEANUP(buf_release) struct buf to = {0};
+
+	if (step_shard_name(&kept, shard->number, s->num_shards, &to) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	return link_pinned(k, 0, name, &shard->id, (char *)to.p, e);
+}
+
+/* The base is there as the step P->kept, too. Its index comes last, as of every step. */
+static int keep_base(struct linking *k, struct err *e)
+{
+	const struct step *base = k->p->pins[0].step;
+	CLEANUP(buf_release) struct buf index = {0};
+	int r = each_shard(k, base, keep_shard, e);
+
+	if (r == 0 && step_index_name(k->p->kept, &index) < 0)
+		r = err_set(e, -ENOMEM, "no memory");
+	if (r == 0)
+		r = io_sync(k->p->d->top, "the checkpoint directory", e);
+	if (r == 0)
+		r = link_pinned(k, 0, base->place.file, &base->id, (char *)index.p, e);
+	return r == 0 ? io_sync(k->p->d->top, "the checkpoint directory", e) : r;
+}
+
+/* The index takes the place of the old one. The one in DR/commit stays, to tell whose it is. */
+static int replace_index(struct linking *k, struct err *e)
+{
+	struct plan *p = k->p;
+	int r = io_remove_all(p->fd, "index.new", e);
+
+	if (r == 0)
+		r = io_link(p->fd, "index", p->fd, "index.new", e);
+	if (io_needs_copy(r))
+		return record_move(p->fd, "index", p->d->top, k->to.file, true, e);
+	return r == 0 ? io_move(p->fd, "index.new", p->d->top, k->to.file, e) : r;
+}
+
 /* --- the commit point -------------------------------------------------------------------------------------- */
 
 static int link_index(struct linking *k, struct err *e)
@@ -211,18 +290,19 @@ static int link_index(struct linking *k, struct err *e)
 	int r = io_link(k->p->fd, "index", k->p->d->top, k->to.file, e);
 
 	if (io_needs_copy(r))
-		r = record_move(k->p->fd, "index", k->p->d->top, k->to.file, e);
+		r = record_move(k->p->fd, "index", k->p->d->top, k->to.file, false, e);
 	return r;
 }
 
-/* If the disk fails right behind the commit point, it was none: a crash might take the step away again. */
+/* If the disk fails right behind the commit point, it was none: a crash might take the step away again. In the place of
+ * another it stays: either index finds its shards, for the old ones are not removed then. */
 static int sync_or_undo(struct plan *p, const struct step_place *to, struct err *e)
 {
 	int r = io_sync(p->d->top, "the checkpoint directory", e);
 	struct file_id id;
 	struct stat st;
 
-	if (r == 0 || fstat(p->index_fd, &st) < 0)
+	if (r == 0 || p->replaces || fstat(p->index_fd, &st) < 0)
 		return r;
 	id = file_id_of(&st);
 	p->published = placed_remove(p->d->top, to->file, &id, NULL) < 0;
@@ -232,12 +312,16 @@ static int sync_or_undo(struct plan *p, const struct step_place *to, struct err 
 static int link_step(struct linking *k, const char *name, struct err *e)
 {
 	struct plan *p = k->p;
-	int r = record_name(p->fd, name, p->goes_on, e);
+	int r = p->replaces ? note_replaced(k, e) : 0;
 
 	if (r == 0)
-		r = link_all(k, e);
+		r = record_name(p->fd, name, p->goes_on, e);
 	if (r == 0)
-		r = link_index(k, e);
+		r = link_all(k, e);
+	if (r == 0 && p->kept)
+		r = keep_base(k, e);
+	if (r == 0)
+		r = p->replaces ? replace_index(k, e) : link_index(k, e);
 	p->published = r == 0;
 	return r == 0 ? sync_or_undo(p, &k->to, e) : r;
 }
@@ -297,12 +381,27 @@ static int next_name(const struct draft *d, unsigned attempt, struct buf *name, 
 	return r < 0 ? r : step_next_free(d->top, &l, d->name, name, e);
 }
 
+/* NAME, as it was found, is what the base is kept as, if it is; P takes the name of what it replaces. */
+static int take_base_name(struct plan *p, struct buf *name, struct err *e)
+{
+	const char *base = p->replaces->place.name;
+
+	free(p->kept);
+	p->kept = p->keeps ? strdup((char *)name->p) : NULL;
+	name->n = 0;
+	return (p->keeps && !p->kept) || buf_add(name, base, strlen(base) + 1) < 0
+		       ? err_set(e, -ENOMEM, "no memory")
+		       : 0;
+}
+
 int publish(struct plan *p, struct buf *name, struct err *e)
 {
 	int r = -EEXIST;
 
 	for (unsigned i = 0; r == -EEXIST && i < MAX_TRIES; i++) {
 		r = next_name(p->d, i, name, e);
+		if (r == 0 && p->replaces)
+			r = take_base_name(p, name, e);
 		if (r == 0)
 			r = publish_as(p, (char *)name->p, e);
 	}

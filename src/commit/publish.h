@@ -3,8 +3,8 @@
 #pragma once
 #include "commit/plan.h"
 
-/* Links the files of P, the index last, under the next free name of the family, which NAME gets; P->published says
- * whether it is there. If it fails the links are taken back. */
+/* Links the files of P, the index last, under the next free name of the family, or under the base's (commit/in_place.h),
+ * which NAME gets; P->published says whether it is there. If it fails the links are taken back. */
 int publish(struct plan *p, struct buf *name, struct err *e);
 
 /* The index of the published step P, open under its name there, for the one in DR is to be removed; -1: without memory.

@@ -56,6 +56,52 @@ int record_is_published(int top, int draft, const char *name, struct err *e)
 	return file_stamp_fits(moved, (char *)file.p, top, (char *)file.p, e);
 }
 
+int record_kept(int fd, const char *name, struct err *e)
+{
+	int r = io_remove_all(fd, "kept", e);
+
+	return r < 0 || !name ? r : step_link_make(name, fd, "kept", e);
+}
+
+/* --- what is replaced -------------------------------------------------------------------------------------- */
+
+int record_old(int fd, int top, const char *name, struct err *e)
+{
+	CLEANUP(closep) int stamps = -1;
+	int r = io_make_folder(fd, "old", 0777, e);
+
+	if (r == 0 || r == -EEXIST)
+		r = stamps = dir_fd(fd, "old", e);
+	return r < 0 ? r : file_stamp_make(top, name, stamps, name, e);
+}
+
+/* Calls placed_remove_stamped for each name in the folder STAMPS. How many are gone. */
+static int remove_stamped(int top, int draft, const char *stamps, bool or_mark, struct err *e)
+{
+	CLEANUP(dir_closep) DIR *s = dir_open(draft, stamps);
+	const struct dirent *de;
+	int r = s || errno == ENOENT ? 0 : err_sys(e, -errno, "%s", stamps), n = 0;
+
+	while (s && r >= 0 && (de = dir_read(s, &r))) {
+		r = placed_remove_stamped(top, de->d_name, dirfd(s), de->d_name, or_mark, e);
+		n += r > 0;
+	}
+	return r < 0 ? r : n;
+}
+
+int record_drop_old(int top, int draft, struct err *e)
+{
+	return remove_stamped(top, draft, "commit/old", false, e);
+}
+
+/* Is the file NAME of TOP one that was there before? */
+static bool is_old(int draft, const char *name)
+{
+	CLEANUP(closep) int old = dir_fd(draft, "commit/old", NULL);
+
+	return old >= 0 && faccessat(old, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* --- whose a file is --------------------------------------------------------------------------------------- */
 
 /* The files of a draft's folder: struct file_id, of which only dev and ino count. While a file is there no other can
@@ -114,37 +160,53 @@ static bool belongs(const char *file, const char *name)
 
 /* --- taking back ------------------------------------------------------------------------------------------- */
 
-/* Takes back what a commit that did not reach its end has moved there, as there were no hard links. */
-static int take_back_moved(int top, int draft, struct err *e)
+/* Removes the links NAME of TOP that are to files of the draft, whose ids are IDS. How many. */
+static int take_back_links(int top, int draft, const char *name, const struct buf *ids,
+			   struct err *e)
 {
-	CLEANUP(dir_closep) DIR *s = dir_open(draft, "commit/moved");
+	CLEANUP(dir_closep) DIR *s = dir_open(top, ".");
 	const struct dirent *de;
-	int r = s || errno == ENOENT ? 0 : err_sys(e, -errno, "commit/moved"), n = 0;
+	int r = s ? 0 : err_sys(e, -errno, "what a commit of %s had begun", name), n = 0;
 
-	while (s && r >= 0 && (de = dir_read(s, &r))) {
-		r = placed_remove_stamped(top, de->d_name, dirfd(s), de->d_name, true, e);
-		n += r > 0;
-	}
+	while (r >= 0 && (de = dir_read(s, &r)))
+		if (belongs(de->d_name, name) && !is_old(draft, de->d_name)) {
+			r = placed_remove_if(top, de->d_name, is_one_of, ids, e);
+			n += r > 0;
+		}
 	return r < 0 ? r : n;
 }
 
-/* Takes back the links that a commit has made which did not reach its end: those to files of the draft. How many. */
+/* The same of the step that was to be kept; its index first. */
+static int take_back_kept(int top, int draft, const struct buf *ids, struct err *e)
+{
+	CLEANUP(buf_release) struct buf index = {0};
+	char name[NAME_MAX + 1];
+	int r = step_link_read(draft, "commit/kept", name), n;
+
+	if (r < 0)
+		return r == -ENOENT || r == -EINVAL ? 0 : err_sys(e, r, "commit/kept");
+	if (step_index_name(name, &index) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	n = placed_remove_if(top, (char *)index.p, is_one_of, ids, e);
+	r = n < 0 ? n : take_back_links(top, draft, name, ids, e);
+	return r < 0 ? r : n + r;
+}
+
+/* Takes back the links that a commit has made which did not reach its end, and what it has moved there, as there were no
+ * hard links. How many. */
 static int take_back(int top, int draft, const char *name, struct err *e)
 {
 	CLEANUP(buf_release) struct buf ids = {0};
-	CLEANUP(dir_closep) DIR *s = dir_open(top, ".");
-	const struct dirent *de;
-	int r = s ? gather_ids(draft, ".", &ids) : -errno, n = 0, moved;
+	int r = gather_ids(draft, ".", &ids), n;
 
 	if (r < 0)
-		err_sys(e, r, "what a commit of %s had begun", name);
-	while (r >= 0 && (de = dir_read(s, &r)))
-		if (belongs(de->d_name, name)) {
-			r = placed_remove_if(top, de->d_name, is_one_of, &ids, e);
-			n += r > 0;
-		}
-	moved = r < 0 ? r : take_back_moved(top, draft, e);
-	return moved < 0 ? moved : n + moved;
+		return err_sys(e, r, "what a commit of %s had begun", name);
+	n = r = take_back_kept(top, draft, &ids, e);
+	if (r >= 0)
+		n += r = take_back_links(top, draft, name, &ids, e);
+	if (r >= 0)
+		n += r = remove_stamped(top, draft, "commit/moved", true, e);
+	return r < 0 ? r : n;
 }
 
 int record_take_back(int top, int draft, struct err *e)
@@ -157,7 +219,7 @@ int record_take_back(int top, int draft, struct err *e)
 
 /* --- beginning and end ------------------------------------------------------------------------------------- */
 
-int record_move(int fd, const char *own, int top, const char *name, struct err *e)
+int record_move(int fd, const char *own, int top, const char *name, bool over, struct err *e)
 {
 	CLEANUP(closep) int stamps = -1;
 	int r = io_make_folder(fd, "moved", 0777, e);
@@ -168,7 +230,9 @@ int record_move(int fd, const char *own, int top, const char *name, struct err *
 		r = io_remove_all(stamps, name, e); /* of a name that was tried before */
 	if (r == 0)
 		r = file_stamp_make(fd, own, stamps, name, e);
-	return r < 0 ? r : io_move_new(fd, own, top, name, e);
+	if (r < 0)
+		return r;
+	return over ? io_move(fd, own, top, name, e) : io_move_new(fd, own, top, name, e);
 }
 
 /* First what it is found by. */

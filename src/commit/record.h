@@ -15,9 +15,19 @@ int record_name(int fd, const char *name, bool goes_on, struct err *e);
 /* Whether that is noted of the commit under way: 1, 0, or why that can't be known. */
 int record_goes_on(int draft, struct err *e);
 
-/* The file OWN in DR/commit, which FD is, is moved to NAME in TOP, where there are no hard links. A stamp in
- * DR/commit/moved tells afterwards whose NAME is. -EEXIST; or what the calls return. */
-int record_move(int fd, const char *own, int top, const char *name, struct err *e);
+/* The file OWN in DR/commit, which FD is, is moved to NAME in TOP, where there are no hard links; with OVER in place of the
+ * one that is there. A stamp in DR/commit/moved tells afterwards whose NAME is. -EEXIST; or what the calls return. */
+int record_move(int fd, const char *own, int top, const char *name, bool over, struct err *e);
+
+/* Notes in DR/commit, which FD is, that the step takes the place of another: its file NAME in TOP is of no use from the
+ * commit point on, and not to be taken back before. */
+int record_old(int fd, int top, const char *name, struct err *e);
+
+/* The same: that the other step is kept as NAME; NULL: it is not. In place of what was noted before. */
+int record_kept(int fd, const char *name, struct err *e);
+
+/* Removes from TOP what record_old has noted, if it is still that. */
+int record_drop_old(int top, int draft, struct err *e);
 
 /* What the commit under way would call its step. 1; 0: none is under way; or of reading. */
 int record_read_name(int draft, char name[NAME_MAX + 1], struct err *e);

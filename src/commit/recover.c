@@ -68,6 +68,8 @@ static int end_committed(const struct context *x, int draft, const char *folder,
 			    : publish_in_state(draft, x->c->top, x->commit->state_name, prefix,
 					       name, &why);
 
+	if (r == 0) /* what can't be removed is left over */
+		record_drop_old(x->c->top, draft, NULL);
 	if (r == 0 && goes_on)
 		r = note_published(x, draft, name, &why);
 	else if (r == 0) {

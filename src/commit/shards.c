@@ -1,4 +1,5 @@
 #include "commit/shards.h"
+#include "commit/in_place.h"
 #include "draft/draft_state.h"
 #include <stdlib.h>
 
@@ -138,6 +139,8 @@ static void number_shards(struct plan *p)
 	/* Not what a trainer that saves under the same name would write over (commit/rescue.h); no file need be there. */
 	if (p->d->has_base && p->num_shards == 1)
 		p->num_shards = 2;
+	if (p->replaces)
+		p->num_shards = in_place_count(p, p->num_shards);
 }
 
 static void find_packed_mode(struct plan *p)

@@ -1,5 +1,7 @@
 #include "view/drafts_end.h"
 #include "base/cleanup.h"
+#include "directory/export.h"
+#include "view/attr.h"
 #include "view/drafts.h"
 #include "view/folder.h"
 #include "view/in_step.h"
@@ -74,6 +76,32 @@ static void drop_pages(const struct node *n, const struct draft *d, const struct
 	}
 }
 
+/* --- a step whose name another has ----------------------------------------------------------------------------- */
+
+/* The step of a SavedModel was replaced while N had the draft D. Called when that has ended, before it is let go. COMMITTED:
+ * what is there now is what D held; then what the kernel has of it is right. */
+static void follow_export(struct view *v, struct node *n, struct draft *d, bool committed,
+			  struct buf *changes)
+{
+	CLEANUP(closep) int fd = folder_open_parent(v, n, NULL);
+	const struct loaded *base = in_draft_base(d);
+	struct file_id id;
+	struct stat st;
+	bool same;
+
+	if (!base || strcmp(n->place->name, EXPORT_STEP) != 0 || fd < 0 ||
+	    fstatat(fd, n->place->file, &st, 0) < 0)
+		return;
+	id = file_id_of(&st);
+	pthread_mutex_lock(&v->lock);
+	same = file_id_eq(&id, &n->id);
+	pthread_mutex_unlock(&v->lock);
+	if (same || (committed && steps_follow(v, n, base)))
+		return;
+	steps_detach(v, n);
+	view_add_change(changes, node_id(n->parent, NODE_ROOT_ID), EXPORT_STEP);
+}
+
 /* --- one draft --------------------------------------------------------------------------------------------- */
 
 int view_draft_discard(struct view *v, struct node *n, struct draft *d, struct buf *changes,
@@ -88,6 +116,7 @@ int view_draft_discard(struct view *v, struct node *n, struct draft *d, struct b
 	if (r <= 0)
 		return r;
 	drop_pages(n, d, &ending.changes);
+	follow_export(v, n, d, false, &ending.changes);
 	view_draft_leave(v, n, d);
 	if (changes)
 		buf_add(changes, ending.changes.p, ending.changes.n);
@@ -189,7 +218,8 @@ static size_t list_others(struct view *v, const struct node *n, int dirfd, struc
 
 /* What goes on has its files anyway: they need not be found in other steps. */
 static int commit_beside_others(struct view *v, struct node *n, struct draft *d, bool goes_on,
-				struct ending *ending, struct commit_done *done, struct err *e)
+				const struct step *over, struct ending *ending,
+				struct commit_done *done, struct err *e)
 {
 	CLEANUP(closep) int dirfd = folder_open_parent(v, n, NULL);
 	const struct draft_watch watch = {note_changes, number_moved_folders, ending};
@@ -199,6 +229,7 @@ static int commit_beside_others(struct view *v, struct node *n, struct draft *d,
 
 	c.watch = &watch;
 	c.goes_on = goes_on;
+	c.over = over;
 	c.others = others;
 	c.n_others = dirfd < 0 || goes_on ? 0 : list_others(v, n, dirfd, others);
 	pthread_mutex_lock(&v->committing);
@@ -230,7 +261,7 @@ static void keep_line(struct view *v, const struct err *line)
 	buf_printf(b, "%s\n", line->text);
 }
 
-/* The new step, which differs in COUNT variables, goes into the log, and what it lacks unexpectedly. */
+/* The new step, which differs in COUNT variables, goes into the log, and also what other objects had of what was removed. */
 static void say_committed(struct view *v, const struct commit_done *done, uint32_t count)
 {
 	const char *name = (char *)done->name.p;
@@ -246,27 +277,49 @@ static void say_committed(struct view *v, const struct commit_done *done, uint32
 	keep_line(v, &line);
 }
 
+/* What N was before has another name now, and that has its file: stat(2) must not show both as the same folder. */
+static void take_new_ino(struct view *v, struct node *n)
+{
+	CLEANUP(closep) int fd = folder_open_parent(v, n, NULL);
+	struct stat st;
+
+	if (fd >= 0 && fstatat(fd, n->place->file, &st, 0) == 0)
+		n->ino = attr_step_ino(&st);
+}
+
+/* What was committed has N's name now, or had it already. */
+static bool is_in_place(const struct node *n, const struct commit_done *done)
+{
+	return done->result == COMMIT_SAME ||
+	       (done->result == COMMIT_DONE && !strcmp((char *)done->name.p, n->place->name));
+}
+
 /* What there is to do in the view when N's draft D was committed. COUNT variables differed. */
 static void after_commit(struct view *v, struct node *n, struct draft *d, struct ending *ending,
 			 const struct commit_done *done, uint32_t count)
 {
 	drop_pages(n, d, &ending->changes);
+	if (done->kept.n)
+		take_new_ino(v, n);
 	if (done->ended) {
 		keep_numbers(v, n, d, (char *)done->name.p, &ending->changes);
+		follow_export(v, n, d, is_in_place(n, done), &ending->changes);
 		view_draft_leave(v, n, d);
 	}
 	if (done->result == COMMIT_DONE)
 		say_committed(v, done, count);
+	if (done->kept.n)
+		view_tell(v, "%s: what %s was before", (char *)done->kept.p, (char *)done->name.p);
 }
 
-/* As view_draft_commit. GOES_ON: a draft over a base goes on as a whole. */
+/* As view_draft_commit. GOES_ON: a draft over a base goes on as a whole. OVER: as in commit_config. */
 static int commit_draft(struct view *v, struct node *n, struct draft *d, bool goes_on,
-			struct buf *changes, struct err *e)
+			const struct step *over, struct buf *changes, struct err *e)
 {
 	CLEANUP(ending_release) struct ending ending = {.view = v, .node = n};
 	struct commit_done done = {.result = COMMIT_NOTHING};
 	uint32_t count = draft_count(d);
-	int r = commit_beside_others(v, n, d, goes_on, &ending, &done, e);
+	int r = commit_beside_others(v, n, d, goes_on, over, &ending, &done, e);
 
 	if (done.result == COMMIT_LATE) {
 		view_draft_await(v, n, d);
@@ -276,13 +329,20 @@ static int commit_draft(struct view *v, struct node *n, struct draft *d, bool go
 			buf_add(changes, ending.changes.p, ending.changes.n);
 	}
 	buf_release(&done.name);
+	buf_release(&done.kept);
 	return r < 0 ? folder_wrap(n->parent, err_wrap(e, r, "%s", n->place->name), e) : 0;
 }
 
 int view_draft_commit(struct view *v, struct node *n, struct draft *d, struct buf *changes,
 		      struct err *e)
 {
-	return commit_draft(v, n, d, false, changes, e);
+	return commit_draft(v, n, d, false, NULL, changes, e);
+}
+
+int view_draft_commit_over(struct view *v, struct node *n, struct draft *d, const struct step *over,
+			   struct buf *changes, struct err *e)
+{
+	return commit_draft(v, n, d, false, over, changes, e);
 }
 
 /* Commits the draft of N, if it has one. */
@@ -364,7 +424,8 @@ int64_t view_commit_due(struct view *v, struct buf *changes)
 		int64_t wait = -1;
 
 		if (d && draft_is_due(d, v->commit_ms, &wait)) {
-			if (commit_draft(v, n, d, true, changes, &e) < 0 && draft_is_news(d, &e))
+			if (commit_draft(v, n, d, true, NULL, changes, &e) < 0 &&
+			    draft_is_news(d, &e))
 				view_warn(v, &e);
 			wait = v->commit_ms;
 		}

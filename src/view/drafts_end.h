@@ -7,6 +7,10 @@
 int view_draft_commit(struct view *v, struct node *n, struct draft *d, struct buf *changes,
 		      struct err *e);
 
+/* The same, in the place of OVER, the step of a SavedModel. -ESTALE: OVER was replaced meanwhile. */
+int view_draft_commit_over(struct view *v, struct node *n, struct draft *d, const struct step *over,
+			   struct buf *changes, struct err *e);
+
 /* Discards D, the draft of N. CHANGES as above. */
 int view_draft_discard(struct view *v, struct node *n, struct draft *d, struct buf *changes,
 		       struct err *e);

@@ -1,5 +1,6 @@
 #include "view/lookup.h"
 #include "base/cleanup.h"
+#include "directory/export.h"
 #include "directory/latest.h"
 #include "view/attr.h"
 #include "view/drafts.h"
@@ -53,6 +54,7 @@ static int entry_of_node(struct view *v, const struct node *n, const struct stat
 	int r = 0;
 
 	out->id = node_id(n, NODE_ROOT_ID);
+	out->fleeting = false;
 	pthread_mutex_lock(&v->lock);
 	out->stable = n->parent && n->parent->watch;
 	pthread_mutex_unlock(&v->lock);
@@ -68,6 +70,15 @@ static int entry_of_node(struct view *v, const struct node *n, const struct stat
 		out->fleeting = n->pending; /* its name soon leads to what is on disk */
 	}
 	return r < 0 ? err_set(e, r, "no memory") : 0;
+}
+
+/* Does the name of the step N lead to another one after a commit, or a rename? Who asks for it then must reach that at once.
+ * DIRFD: the folder that it lies in. */
+static bool is_replaceable(const struct view *v, const struct node *n, int dirfd)
+{
+	return v->writable && n->kind == NODE_STEP && dirfd >= 0 &&
+	       !strncmp(n->place->name, EXPORT_STEP, strlen(EXPORT_STEP)) &&
+	       export_is(dirfd, NULL) == 1;
 }
 
 /* The node for ITEM of PARENT, made if there is none. A step whose file is another than it was, and a link that leads
@@ -114,7 +125,9 @@ int lookup_item(struct view *v, struct node *parent, int dirfd, const struct sna
 	if (look_up_node(v, parent, item, &st, &meta, &n) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	r = entry_of_node(v, n, &st, out, e);
-	if (r < 0)
+	if (r == 0)
+		out->fleeting = out->fleeting || is_replaceable(v, n, dirfd);
+	else
 		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
 	out->stable = out->stable && snapshot_is_current(v, parent, s);
 	return r;
@@ -185,7 +198,10 @@ static int entry_of_held(struct view *v, struct node *n, struct view_entry *out,
 	if (n->kind == NODE_LINK || n->kind == NODE_STATE) {
 		r = entry_of_node(v, n, &st, out, e);
 	} else if (d) {
+		CLEANUP(closep) int dirfd = folder_open_parent(v, n, NULL);
+
 		r = in_draft_entry(v, n, d, NODE_ROOT_ID, NULL, out, e);
+		out->fleeting = r == 0 && (out->fleeting || is_replaceable(v, n, dirfd));
 		if (r < 0 && draft_has_ended(d))
 			r = -ENOENT;
 		draft_unref(d);

@@ -78,7 +78,8 @@ struct node {
 	/* link: it is not on disk, and waits to be renamed to `latest`; state: the same, to the state file */
 	bool pending;
 	int copy; /* state: pending; a file in memory with what was written. Else -1 */
-	/* step: st_ino of its folder, as long as the node is there; 0: not known yet. Read without a lock. */
+	/* step: st_ino of its folder, as long as the node is there, or its file gets another name; 0: not known yet. Read
+	 * without a lock. */
 	_Atomic uint64_t ino;
 	struct file_id id; /* step: of its index, of V1 its first shard; others: of the file */
 	struct file_id meta; /* step: of its meta graph; zeros: none */

@@ -1,6 +1,7 @@
 #include "view/step_folder.h"
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "directory/export.h"
 #include "directory/state_update.h"
 #include "directory/step_files.h"
 #include "view/drafts.h"
@@ -241,6 +242,102 @@ static int rename_saved(struct view *v, struct node *n, struct draft *d, struct 
 	return r;
 }
 
+/* May the step of N, whose folder TOP is, be replaced? That of a SavedModel may, while it has no changes. -EEXIST. */
+static int check_replaceable(struct view *v, const struct node *n, int top, struct err *e)
+{
+	struct draft *d = view_draft_of(v, n);
+	bool is_read = n->kind == NODE_STEP && !n->unborn && n->place->format == STEP_V2 &&
+		       !strcmp(n->place->name, EXPORT_STEP);
+	int r = is_read ? export_is(top, e) : 0;
+
+	if (r == 1 && d)
+		r = err_set(e, -EBUSY, "%s: has changes; commit or discard them first",
+			    n->place->name);
+	draft_unref(d);
+	return r == 0 ? -EEXIST : r < 0 ? r : 0;
+}
+
+/* What is in N is committed in the place of the step OVER. Nothing was written in N since it was saved. */
+static int commit_over(struct view *v, struct node *n, const struct step *over, struct buf *changes,
+		       struct err *e)
+{
+	struct draft *d;
+	int r = view_draft_need(v, n, &d, e);
+
+	if (r < 0)
+		return r;
+	r = draft_count(d) ? err_set(e, -EBUSY, "%s: is being written to", n->place->name)
+			   : view_draft_commit_over(v, n, d, over, changes, e);
+	if (r < 0 && !draft_count(d))
+		view_draft_discard(v, n, d, changes, NULL);
+	draft_unref(d);
+	return r;
+}
+
+/* N takes the place of OVER. What was written in N is committed first, as a step of its own. */
+static int replace_saved(struct view *v, struct node *n, struct node *over, int top,
+			 struct buf *changes, struct err *e)
+{
+	struct step_files files = files_of(v, top);
+	struct draft *d = view_draft_of(v, n);
+	struct loaded *l = NULL;
+	int r = n->unborn ? -EBUSY : d ? view_draft_commit(v, n, d, changes, e) : 0;
+
+	draft_unref(d);
+	if (r == 0)
+		r = steps_get(v, over, &l, e);
+	if (r == 0)
+		r = commit_over(v, n, l->step, changes, e);
+	loaded_unref(l);
+	if (r < 0)
+		return r;
+	steps_detach(v, over);
+	pthread_mutex_lock(&v->committing);
+	r = step_remove(&files, n->place, e);
+	if (r == 0)
+		step_remove_end(&files);
+	pthread_mutex_unlock(&v->committing);
+	steps_detach(v, n);
+	return r;
+}
+
+/* The step N, which is shown as FROM, takes the place of OVER, if that may be: -EEXIST if not. */
+static int replace_step(struct view *v, struct node *n, const char *from, struct node *over,
+			struct buf *changes, struct err *e)
+{
+	CLEANUP(closep) int top = folder_open_parent(v, n, e);
+	struct node *folder = n->parent;
+	int r = top < 0 ? top : check_replaceable(v, over, top, e);
+
+	if (r == 0 && buf_reserve(changes, 2 * sizeof(struct view_change)) < 0)
+		r = err_set(e, -ENOMEM, "no memory");
+	if (r == 0)
+		r = n == over ? -EEXIST : view_draft_lock_folder(v, folder, top, e);
+	if (r < 0)
+		return r;
+	r = replace_saved(v, n, over, top, changes, e);
+	view_draft_unlock_folder(v, folder, top);
+	if (r == 0)
+		r = view_add_change(changes, node_id(folder, NODE_ROOT_ID), EXPORT_STEP);
+	if (r == 0)
+		r = view_add_change(changes, node_id(folder, NODE_ROOT_ID), from);
+	return r;
+}
+
+/* As replace_step: the step that is shown as TO in the same folder is replaced. */
+static int replace_named(struct view *v, struct node *n, const char *from, const char *to,
+			 struct buf *changes, struct err *e)
+{
+	struct view_entry there;
+	int r = lookup_in_folder(v, n->parent, to, &there, e);
+
+	if (r < 0)
+		return r == -ENOENT ? -EEXIST : r;
+	r = replace_step(v, n, from, view_node(v, there.id), changes, e);
+	view_forget(v, there.id, 1);
+	return r;
+}
+
 /* Renames the step N to TO in FOLDER. */
 static int rename_step(struct view *v, struct node *n, struct node *folder, const char *to,
 		       struct buf *changes, struct err *e)
@@ -323,6 +420,27 @@ static int make_room(struct view *v, struct node *n, struct buf *changes, struct
 	return r;
 }
 
+/* The step N, which is shown as FROM, gets the name TO in TO_DIR, a folder of a step. mv(1) does so where a folder of the name
+ * that it was given is there: that of a SavedModel's step is replaced. */
+static int move_into(struct view *v, struct node *n, const char *from, uint64_t to_dir,
+		     const char *to, struct buf *changes, struct err *e)
+{
+	struct node *step = view_node(v, to_dir);
+	int r = -EEXIST;
+
+	if (node_number(to_dir) != NODE_ROOT_ID)
+		return err_set(e, -EPERM, "%s: a step can't be moved into a step",
+			       step->place->name);
+	if (step->parent == n->parent && !strcmp(from, to)) {
+		r = replace_step(v, n, from, step, changes, e);
+		if (r == 0)
+			return view_add_change(changes, to_dir, from);
+	}
+	if (r == -EEXIST)
+		r = make_room(v, step, changes, e);
+	return r < 0 ? r : rename_step(v, n, step, to, changes, e);
+}
+
 int step_folder_rename(struct view *v, struct node *a, const char *from, uint64_t to_dir,
 		       const char *to, unsigned flags, struct buf *changes, struct err *e)
 {
@@ -347,12 +465,11 @@ int step_folder_rename(struct view *v, struct node *a, const char *from, uint64_
 	else if (flags & ~(unsigned)RENAME_NOREPLACE)
 		r = -EINVAL;
 	else if (b->kind == NODE_STEP)
-		r = node_number(to_dir) == NODE_ROOT_ID
-			    ? make_room(v, b, changes, e)
-			    : err_set(e, -EPERM, "%s: a step can't be moved into a step",
-				      b->place->name);
-	if (r == 0 && n->kind == NODE_STEP)
+		r = move_into(v, n, from, to_dir, to, changes, e);
+	else
 		r = rename_step(v, n, b, to, changes, e);
+	if (r == -EEXIST && a == b && !flags && n->kind == NODE_STEP)
+		r = replace_named(v, n, from, to, changes, e);
 	view_forget(v, node_id(n, NODE_ROOT_ID), 1);
 	return r;
 }

@@ -115,6 +115,42 @@ int steps_adopt(struct view *v, struct node *n, struct step *s, int dirfd, struc
 	return r;
 }
 
+static bool has_same_paths(const struct tree *a, const struct tree *b)
+{
+	bool same = a->n_files == b->n_files && a->n_dirs == b->n_dirs;
+
+	for (uint32_t i = 0; same && i < a->n_files; i++)
+		same = bytes_eq(bytes_of(a->files[i].stem, a->files[i].n),
+				bytes_of(b->files[i].stem, b->files[i].n));
+	return same;
+}
+
+bool steps_follow(struct view *v, struct node *n, const struct loaded *base)
+{
+	CLEANUP(closep) int fd = folder_open_parent(v, n, NULL);
+	struct loaded *l = NULL, *old = NULL;
+	struct step *s;
+	bool same;
+
+	if (fd < 0 || step_open(fd, n->place, v->verify, &s, NULL) < 0 ||
+	    load_step(v, s, fd, &l, NULL) < 0)
+		return false;
+	same = step_is_known(l->step) && has_same_paths(&base->tree, &l->tree);
+	view_take_turn(v, &n->parsing);
+	pthread_mutex_lock(&v->lock);
+	if (same) {
+		old = node_unload(&v->nodes, n);
+		n->id = l->step->id;
+		node_load(&v->nodes, n, loaded_ref(l));
+		n->last_used = ++v->clock;
+	}
+	pthread_mutex_unlock(&v->lock);
+	view_end_turn(v, &n->parsing);
+	loaded_unref(old);
+	loaded_unref(l);
+	return same;
+}
+
 void steps_detach(struct view *v, struct node *n)
 {
 	HOLD(&v->lock);

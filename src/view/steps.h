@@ -10,5 +10,9 @@ int steps_get(struct view *v, struct node *n, struct loaded **out, struct err *e
 int steps_adopt(struct view *v, struct node *n, struct step *s, int dirfd, struct loaded **out,
 		struct err *e);
 
+/* The index of N, whose draft has ended over BASE, is another by now. If what is in the new step has the same numbers, N goes on
+ * standing for it: true. */
+bool steps_follow(struct view *v, struct node *n, const struct loaded *base);
+
 /* What N stood for is no longer there: its name leads to another node from now on. */
 void steps_detach(struct view *v, struct node *n);

@@ -3,7 +3,7 @@
 
 int main(void)
 {
-	return suite_run("commit",
-			 (TCase *[]){acts_tests(), base_tests(), waits_tests(), failures_tests(),
-				     goes_on_tests(), recover_tests(), rescue_tests(), NULL});
+	return suite_run("commit", (TCase *[]){acts_tests(), base_tests(), waits_tests(),
+					       failures_tests(), goes_on_tests(), in_place_tests(),
+					       recover_tests(), rescue_tests(), NULL});
 }

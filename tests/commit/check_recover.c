@@ -279,7 +279,7 @@ START_TEST(record_knows_what_was_moved)
 	own = openat(fd, "index", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	ck_assert_int_ge(own, 0);
 	close(own);
-	must(record_move(fd, "index", d->top, NEXT ".index", &e), &e);
+	must(record_move(fd, "index", d->top, NEXT ".index", false, &e), &e);
 	ck_assert_int_eq(record_is_published(d->top, d->fd, NEXT, &e), 1);
 	ck_assert_int_eq(record_take_back(d->top, d->fd, &e), 1);
 	ck_assert(!trial_has(&trial, NEXT ".index"));

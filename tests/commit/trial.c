@@ -59,6 +59,7 @@ static int commit_with(struct trial *t, const struct commit_config *c, enum comm
 		drafts_tidy(t->top.fd);
 	rescue_release(&done.rescue);
 	buf_release(&done.name);
+	buf_release(&done.kept);
 	*result = done.result;
 	return r < 0 ? r : swept;
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """make.py DIRECTORY: writes with TensorFlow DIRECTORY/deep-scopes: two steps whose variables lie up to twelve scopes deep, as those of
-BERT and tensor2tensor do, each with Adam's slots; DIRECTORY/gpu-device: a step whose graph has its variable on the fourth GPU; and DIRECTORY/keras3: two
-steps of a Keras 3 model and its optimizer, which is why the model's weights are stored as parts of the optimizer."""
+BERT and tensor2tensor do, each with Adam's slots; DIRECTORY/gpu-device: a step whose graph has its variable on the fourth GPU;
+DIRECTORY/keras3: two steps of a Keras 3 model and its optimizer, which is why the model's weights are stored as parts of the optimizer; and
+DIRECTORY/savedmodel: version 1 of an exported model with two variables."""
 import os
 import sys
 
@@ -66,6 +67,21 @@ def keras3():
         manager.save()
 
 
+def saved_model():
+    class Model(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = tf.Variable([[1.0, 2.0], [3.0, 4.0]])
+            self.b = tf.Variable([0.5, 0.5])
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32)])
+        def __call__(self, x):
+            return x @ self.w + self.b
+
+    tf.saved_model.save(Model(), os.path.join(sys.argv[1], "savedmodel/1"))
+
+
 deep_scopes()
 gpu_device()
 keras3()
+saved_model()
