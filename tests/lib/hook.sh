@@ -60,6 +60,23 @@ was_hit() {
   [ -e "$hook.hit" ]
 }
 
+# run_armed CMD...: as run, when the daemon may be killed meanwhile. If that happens in the middle of a notification, the kernel
+# keeps it until CMD, a rename in that folder, has its answer. Nobody gives that then; umount -f ends it.
+run_armed() {
+  run until_killed "$@"
+}
+
+until_killed() {
+  local cmd
+  "$@" &
+  cmd=$!
+  while kill -0 "$cmd" 2>/dev/null; do
+    ! was_hit || umount -i -c -f "$mnt" 2>/dev/null || true
+    sleep 0.01
+  done
+  wait "$cmd"
+}
+
 # --- a small checkpoint, and an edit of it ----------------------------------------------------------------
 
 # make_npy COUNT FILL: a .npy file of COUNT float32 values, each of four bytes FILL (octal), on stdout.

@@ -33,7 +33,7 @@ while :; do
   ck=$results/commit-$n
   edited "$ck"
   arm "$n" kill
-  run sync "$mnt/my_net.ckpt"
+  run_armed sync "$mnt/my_net.ckpt"
   if ! was_hit; then
     [ "$status" = 0 ] || fail "sync failed, and nothing was done to it"
     unmount
@@ -56,7 +56,7 @@ for at in 1 $((n / 2)) $((n * 3 / 5)) $((n * 4 / 5)) $((n - 2)); do
     ck=$results/recovery-$at-$m
     edited "$ck"
     arm "$at" kill
-    run sync "$mnt/my_net.ckpt"
+    run_armed sync "$mnt/my_net.ckpt"
     was_hit || fail "the commit has less than $at calls now"
     kill_daemon
     context="killed at call $at of the commit, and at $m of the recovery"

@@ -15,7 +15,7 @@ stop_in_commits() {
     mount_hooked "$below" -o "$options"
     edit "$mnt/my_net.ckpt"
     arm "$n" kill
-    run sync "$mnt"
+    run_armed sync "$mnt"
     was_hit || break
     context="$1, killed at call $n, $(cat "$hook.hit")"
     kill_daemon 2>/dev/null

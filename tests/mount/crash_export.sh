@@ -88,7 +88,7 @@ killed_in_commit() {
     n=$((n + 1))
     edited "$ck"
     arm "$n" kill
-    run sync "$mnt/variables/variables"
+    run_armed sync "$mnt/variables/variables"
     if ! was_hit; then
       [ "$status" = 0 ] || fail "sync failed, and nothing was done to it"
       unmount
@@ -111,7 +111,7 @@ killed_in_recovery() {
       m=$((m + 1))
       edited "$ck"
       arm "$at" kill
-      run sync "$mnt/variables/variables"
+      run_armed sync "$mnt/variables/variables"
       was_hit || fail "the commit has less than $at calls now"
       kill_daemon
       context="killed at call $at of the commit, and at $m of the recovery"
@@ -146,7 +146,7 @@ killed_on_the_way_back() {
     mount_hooked "$ck" -o commit=sync
     stat "$mnt/variables/variables-1" >/dev/null
     arm "$n" kill
-    run mv -T "$mnt/variables/variables-1" "$mnt/variables/variables"
+    run_armed mv -T "$mnt/variables/variables-1" "$mnt/variables/variables"
     was_hit || break
     context="killed at call $n of the way back, $(cat "$hook.hit"), lacking '${IO_HOOK_LACKS:-}'"
     kill_daemon

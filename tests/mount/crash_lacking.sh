@@ -17,7 +17,7 @@ stop_in_commits() {
     mount_hooked "$ck" -o "$options"
     edit "$mnt/my_net.ckpt"
     arm "$n" kill
-    run sync "$mnt" # which locks the folder that the new step appears in
+    run_armed sync "$mnt" # which locks the folder that the new step appears in
     was_hit || break
     context="lacking '$1', killed at call $n, $(cat "$hook.hit")"
     kill_daemon

@@ -62,7 +62,7 @@ stop_in() {
     "$1" "$mnt/my_net.ckpt"
     stat "$mnt/my_net.ckpt/hidden/weights.npy" "$mnt/my_net.ckpt/hidden" >"$tmp/out" 2>&1
     arm "$n" kill
-    run "$2" "$mnt/my_net.ckpt"
+    run_armed "$2" "$mnt/my_net.ckpt"
     was_hit || break
     context="$1, $2, killed at call $n, $(cat "$hook.hit")"
     kill_daemon

@@ -137,7 +137,7 @@ stop_in() {
     n=$((n + 1))
     prepare "$1"
     arm "$n" kill
-    run "$2"
+    run_armed "$2"
     was_hit || break
     context="$1 of $step, killed at call $n, $(cat "$hook.hit"), $5, lacking '${IO_HOOK_LACKS:-}'"
     kill_daemon

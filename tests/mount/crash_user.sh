@@ -30,7 +30,7 @@ while :; do
   mount_theirs
   as_user cp "$tmp/large.npy" "$mnt/my_net.ckpt/hidden/large.npy"
   arm "$n" kill
-  run as_user sync "$mnt/my_net.ckpt"
+  run_armed as_user sync "$mnt/my_net.ckpt"
   was_hit || break
   context="killed at call $n, $(cat "$hook.hit")"
   kill_daemon

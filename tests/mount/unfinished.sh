@@ -18,7 +18,7 @@ until [ -e "$ck/my_net.ckpt-1.index" ]; do
   mount_hooked "$ck" -o "$options"
   edit "$mnt/my_net.ckpt"
   arm "$n" kill
-  run sync "$mnt"
+  run_armed sync "$mnt"
   was_hit || fail "the commit was not killed before it was done"
 done
 kill_daemon
