@@ -121,5 +121,5 @@ Now your own: it needs an empty folder, and the directory, prefix or any file of
   ls ~/ckpt
   ${unmount[*]} ~/ckpt
 
-More: README.md; man -l man/mount.ckptfs.8; the other scripts in examples/
+More: README.md; man -l man/mount.ckptfs.8 man/ckptfs.5; the other scripts in examples/
 END

@@ -152,7 +152,7 @@ scripts_checked() {
 }
 
 manuals_checked() {
-  mandoc -T lint man/*.8
+  mandoc -T lint man/*.[58]
 }
 
 run_everything() {
