@@ -32,7 +32,8 @@ static void setup(void)
 	export = folder_new();
 	trial = (struct trial){0};
 	ck_assert_int_eq(mkdirat(export.fd, STEP, 0777), 0);
-	snprintf(trial.top.path, sizeof trial.top.path, "%.40s/" STEP, export.path);
+	ck_assert_int_lt(snprintf(trial.top.path, sizeof trial.top.path, "%s/" STEP, export.path),
+			 sizeof trial.top.path);
 	trial.top.fd = openat(export.fd, STEP, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ck_assert_int_ge(trial.top.fd, 0);
 	folder_copy(&trial.top, ASSETS "/cases/savedmodel/1/variables");
