@@ -101,7 +101,7 @@ count_skip() {
 # --- builds ---------------------------------------------------------------------------------------------
 
 make_in() {
-  timeout --foreground -k 30 1200 make -C "$1" -j"$jobs" --no-print-directory "${@:2}"
+  timeout --foreground -k 30 2400 make -C "$1" -j"$jobs" --no-print-directory "${@:2}"
 }
 
 configure_in() {
@@ -124,7 +124,7 @@ check_threads() {
   ! setarch -R true 2>/dev/null || fixed=(setarch -R)
   configure_in "$work/tsan" CC=gcc --enable-tsan &&
     make_in "$work/tsan" CFLAGS="-O1 -g -Werror" &&
-    "${fixed[@]}" timeout --foreground -k 30 1200 make -C "$work/tsan" -j"$jobs" --no-print-directory \
+    "${fixed[@]}" timeout --foreground -k 30 2400 make -C "$work/tsan" -j"$jobs" --no-print-directory \
       CFLAGS="-O1 -g -Werror" check-threads
 }
 
