@@ -106,12 +106,19 @@ int in_place_decide(struct plan *p, enum commit_result *result, struct err *e)
 	return r == 0 && p->replaces ? list_counts(p, e) : r;
 }
 
-uint32_t in_place_count(const struct plan *p, uint32_t n)
+static bool is_taken(const struct plan *p, uint32_t n)
 {
 	const uint32_t *counts = (const uint32_t *)p->counts.p;
 
 	for (size_t i = 0; i < p->counts.n / sizeof *counts; i++)
 		if (counts[i] == n)
-			return in_place_count(p, n + 1);
+			return true;
+	return false;
+}
+
+uint32_t in_place_count(const struct plan *p, uint32_t n)
+{
+	while (is_taken(p, n))
+		n++;
 	return n;
 }
