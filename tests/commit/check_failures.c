@@ -13,11 +13,7 @@ static struct trial trial;
 
 static void setup(void)
 {
-	struct err e = {0};
-
-	trial_begin(&trial, false);
-	must(trial_write(&trial, "hidden/new.npy", SMALL, 1, &e), &e);
-	must(trial_write(&trial, "hidden/large.npy", LARGE, 3, &e), &e);
+	trial_begin_written(&trial);
 }
 
 static void teardown(void)

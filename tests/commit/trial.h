@@ -18,6 +18,9 @@ void must(int r, const struct err *e);
 
 /* A directory with the step BASE, and a draft over it; or with NEW one of a new step of that name. */
 void trial_begin(struct trial *t, bool new);
+
+/* The first, with a small new file hidden/new.npy of ones, and a large one hidden/large.npy of threes. */
+void trial_begin_written(struct trial *t);
 void trial_end(struct trial *t);
 
 struct draft_config trial_config(const struct trial *t);
