@@ -10,6 +10,9 @@ made by `make check TESTS=`; ROUNDS (3) says how often it is done.
 Each of them asks the daemon: stat is one that the kernel may not answer (AT_STATX_FORCE_SYNC), each name is looked up once, and
 what was read leaves the page cache. A request is due every INTERVAL; one that is late, as the last one took long, counts from when
 it was due.
+
+The last row is the machine's own: two processes that send each other a byte, and no ckptfs. It is what any request has to wait
+for a processor meanwhile.
 """
 import ctypes
 import itertools
@@ -17,6 +20,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import socket
 import struct
 import subprocess
 import sys
@@ -119,11 +123,29 @@ def read_calm(step):
     return request
 
 
+def echo(step, names):
+    """As many changes from one process to another and back as a request of a FUSE filesystem, and nothing else."""
+    here, there = socket.socketpair()
+    if os.fork() == 0:
+        here.close()
+        while there.recv(1):
+            there.send(b'.')
+        os._exit(0)
+    there.close()
+
+    def request():
+        here.send(b'.')
+        here.recv(1)
+    return request
+
+
 REQUESTS = {
     'stat': lambda step, names: stat_calm(step),
     'look-up': look_up,
     'read of 4 KiB': lambda step, names: read_calm(step),
+    'byte there and back': echo,
 }
+ASKED = [*itertools.product(PLACES, ('stat', 'look-up', 'read of 4 KiB')), ('without ckptfs', 'byte there and back')]
 
 
 def ask(step, what, names, go, stop, answer):
@@ -145,11 +167,12 @@ def ask(step, what, names, go, stop, answer):
 
 def measure(mounted, names, work, results):
     """Times all kinds of requests in all places while WORK is called; what they took is added to RESULTS."""
-    go, stop = multiprocessing.Barrier(1 + len(PLACES) * len(REQUESTS)), multiprocessing.Event()
+    go, stop = multiprocessing.Barrier(1 + len(ASKED)), multiprocessing.Event()
     asking = {}
-    for (place, step), what in itertools.product(PLACES.items(), REQUESTS):
+    for place, what in ASKED:
         answer, end = multiprocessing.Pipe(False)
-        process = multiprocessing.Process(target=ask, args=(f'{mounted}/{step}', what, names, go, stop, end))
+        step = f'{mounted}/{PLACES.get(place, "")}'
+        process = multiprocessing.Process(target=ask, args=(step, what, names, go, stop, end))
         process.start()
         asking[place, what] = process, answer
     go.wait()
