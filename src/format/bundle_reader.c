@@ -2,6 +2,7 @@
 #include "base/crc32c.h"
 #include "bundle.pb-c.h"
 #include "format/bundle.h"
+#include "format/bundle_entry.h"
 #include "format/dtype.h"
 #include "format/slice.h"
 #include "format/tensor_proto.h"
@@ -66,51 +67,45 @@ void bundle_close(struct bundle *b)
 	*b = (struct bundle){0};
 }
 
-/* Reads shape and slices into b->numbers. */
-static int take_shape(struct bundle *b, const Tensorflow__BundleEntryProto *p,
+/* Checks shape and slices, which are in b->numbers. */
+static int take_shape(const struct bundle *b, const struct entry_fields *f,
 		      struct bundle_entry *out)
 {
-	const Tensorflow__TensorShapeProto *shape = p->shape;
-	size_t rank = shape ? shape->n_dim : 0;
 	uint64_t count;
-	int r;
 
-	if (rank > SHAPE_MAX_RANK)
-		return err_set(&out->why, -EUCLEAN, "%zu dimensions, more than %d", rank,
+	if (f->rank > SHAPE_MAX_RANK)
+		return err_set(&out->why, -EUCLEAN, "%zu dimensions, more than %d", f->rank,
 			       SHAPE_MAX_RANK);
-	if (rank && shape->unknown_rank)
-		return err_set(&out->why, -EUCLEAN, "%zu dimensions of unknown rank", rank);
-	if (p->n_slices > UINT32_MAX)
-		return err_set(&out->why, -EUCLEAN, "%zu slices", p->n_slices);
-	r = shape_numbers(shape, p->slices, p->n_slices, &b->numbers, &out->why);
-	if (r < 0)
-		return r;
+	if (f->rank && f->unknown_rank)
+		return err_set(&out->why, -EUCLEAN, "%zu dimensions of unknown rank", f->rank);
+	if (f->n_slices > UINT32_MAX)
+		return err_set(&out->why, -EUCLEAN, "%zu slices", f->n_slices);
 	out->dims = (int64_t *)b->numbers.p;
-	if (!shape_count((unsigned)rank, out->dims, &count))
+	if (!shape_count((unsigned)f->rank, out->dims, &count))
 		return err_set(&out->why, -EUCLEAN, "a shape of negative size, or too large");
-	out->rank = (uint8_t)rank;
-	out->slices = out->dims + rank;
-	out->n_slices = (uint32_t)p->n_slices;
+	out->rank = (uint8_t)f->rank;
+	out->slices = out->dims + f->rank;
+	out->n_slices = (uint32_t)f->n_slices;
 	return 0;
 }
 
 /* Checks place and size against shape and type. Whether the shard is that long is not known here. */
-static int take_place(const struct bundle *b, const Tensorflow__BundleEntryProto *p,
+static int take_place(const struct bundle *b, const struct entry_fields *f,
 		      struct bundle_entry *out)
 {
 	const struct dtype_info *type = dtype_info(out->dtype);
 	uint64_t count, want;
 
-	if (p->offset < 0 || p->size < 0 || p->size > INT64_MAX - p->offset)
-		return err_set(&out->why, -EUCLEAN, "%" PRId64 " bytes at offset %" PRId64, p->size,
-			       p->offset);
-	if (p->shard_id < 0 || p->shard_id >= b->num_shards)
-		return err_set(&out->why, -EUCLEAN, "shard %" PRId32 " of %" PRId32, p->shard_id,
+	if (f->off < 0 || f->size < 0 || f->size > INT64_MAX - f->off)
+		return err_set(&out->why, -EUCLEAN, "%" PRId64 " bytes at offset %" PRId64, f->size,
+			       f->off);
+	if (f->shard < 0 || f->shard >= b->num_shards)
+		return err_set(&out->why, -EUCLEAN, "shard %" PRId32 " of %" PRId32, f->shard,
 			       b->num_shards);
-	out->shard = (uint32_t)p->shard_id;
-	out->off = (uint64_t)p->offset;
-	out->size = (uint64_t)p->size;
-	out->crc = crc32c_unmask(p->crc32c);
+	out->shard = (uint32_t)f->shard;
+	out->off = (uint64_t)f->off;
+	out->size = (uint64_t)f->size;
+	out->crc = crc32c_unmask(f->crc);
 	shape_count(out->rank, out->dims, &count);
 	if (__builtin_mul_overflow(count, (uint64_t)type->item, &want) || want > INT64_MAX)
 		return err_set(&out->why, -EUCLEAN, "a shape of more than 2^63 bytes");
@@ -127,34 +122,33 @@ static int take_place(const struct bundle *b, const Tensorflow__BundleEntryProto
 	return 0;
 }
 
-static int take_entry(struct bundle *b, const Tensorflow__BundleEntryProto *p,
+static int take_entry(const struct bundle *b, const struct entry_fields *f,
 		      struct bundle_entry *out)
 {
 	int r;
 
-	if (!dtype_info(p->dtype))
-		return err_set(&out->why, -EUCLEAN, "data type %d is not known", (int)p->dtype);
-	out->dtype = (uint8_t)p->dtype;
-	b->numbers.n = 0;
-	r = take_shape(b, p, out);
-	return r < 0 ? r : take_place(b, p, out);
+	if (!dtype_info(f->dtype))
+		return err_set(&out->why, -EUCLEAN, "data type %" PRId32 " is not known", f->dtype);
+	out->dtype = (uint8_t)f->dtype;
+	r = take_shape(b, f, out);
+	return r < 0 ? r : take_place(b, f, out);
 }
 
 int bundle_next(struct bundle *b, struct bundle_entry *out, struct err *e)
 {
-	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
+	struct entry_fields f;
 	int r = sstable_next(&b->iter, e);
 
 	if (r <= 0)
 		return r;
 	*out = (struct bundle_entry){.key = sstable_key(&b->iter),
 				     .value = sstable_value(&b->iter)};
-	r = pb_unpack(&tensorflow__bundle_entry_proto__descriptor, sstable_value(&b->iter), &m,
-		      &out->why);
+	b->numbers.n = 0;
+	r = entry_read(out->value, &f, &b->numbers, &out->why);
 	if (r < 0)
 		err_wrap(&out->why, r, "malformed entry");
 	else
-		r = take_entry(b, (Tensorflow__BundleEntryProto *)m, out);
+		r = take_entry(b, &f, out);
 	return r == -ENOMEM ? err_set(e, -ENOMEM, "no memory for an entry") : 1;
 }
 

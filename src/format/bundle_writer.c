@@ -2,6 +2,7 @@
 #include "base/crc32c.h"
 #include "bundle.pb-c.h"
 #include "format/bundle.h"
+#include "format/bundle_entry.h"
 #include "format/dtype.h"
 #include "format/slice.h"
 #include "message/pb.h"
@@ -47,18 +48,21 @@ static int fault(const struct bundle_writer *w, const struct bundle_entry *entry
 	return 0;
 }
 
-static int keep(struct bundle_writer *w, struct bytes key, const ProtobufCMessage *m, struct err *e)
+/* Begins an entry. Its value is added to `bytes` next. */
+static int begin(struct bundle_writer *w, struct bytes key, struct bundle_item *item, struct err *e)
 {
-	struct bundle_item item = {.at = w->bytes.n, .key_n = key.n};
 	int r = buf_add(&w->bytes, key.p, key.n);
 
-	if (r < 0)
-		return err_set(e, r, "no memory for an entry");
-	r = pb_pack(m, &w->bytes, e);
-	if (r < 0)
-		return r;
-	item.value_n = w->bytes.n - item.at - item.key_n;
-	r = buf_add(&w->items, &item, sizeof item);
+	*item = (struct bundle_item){.at = w->bytes.n - key.n, .key_n = key.n};
+	return r < 0 ? err_set(e, r, "no memory for an entry") : 0;
+}
+
+static int end(struct bundle_writer *w, struct bundle_item *item, struct err *e)
+{
+	int r;
+
+	item->value_n = w->bytes.n - item->at - item->key_n;
+	r = buf_add(&w->items, item, sizeof *item);
 	return r < 0 ? err_set(e, r, "no memory for an entry") : 0;
 }
 
@@ -128,6 +132,7 @@ int bundle_writer_add(struct bundle_writer *w, const struct bundle_entry *entry,
 {
 	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
 	struct pb_room room = {.left = SIZE_MAX};
+	struct bundle_item item;
 	int r = fault(w, entry, e);
 
 	if (r < 0)
@@ -135,25 +140,28 @@ int bundle_writer_add(struct bundle_writer *w, const struct bundle_entry *entry,
 	m = pb_new(&tensorflow__bundle_entry_proto__descriptor, &room);
 	if (!m || !fill(m, entry, &room))
 		return err_set(e, -ENOMEM, "no memory for an entry");
-	return keep(w, entry->key, m, e);
+	r = begin(w, entry->key, &item, e);
+	if (r == 0)
+		r = pb_pack(m, &w->bytes, e);
+	return r < 0 ? r : end(w, &item, e);
 }
 
 int bundle_writer_copy(struct bundle_writer *w, const struct bundle_entry *entry, struct err *e)
 {
-	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
-	Tensorflow__BundleEntryProto *p;
+	struct entry_fields f = {
+		.shard = (int32_t)entry->shard,
+		.off = (int64_t)entry->off,
+		.size = (int64_t)entry->size,
+		.crc = crc32c_mask(entry->crc),
+	};
+	struct bundle_item item;
 	int r = fault(w, entry, e);
 
 	if (r == 0)
-		r = pb_unpack(&tensorflow__bundle_entry_proto__descriptor, entry->value, &m, e);
-	if (r < 0)
-		return r;
-	p = (Tensorflow__BundleEntryProto *)m;
-	p->shard_id = (int32_t)entry->shard;
-	p->offset = (int64_t)entry->off;
-	p->size = (int64_t)entry->size;
-	p->crc32c = crc32c_mask(entry->crc);
-	return keep(w, entry->key, m, e);
+		r = begin(w, entry->key, &item, e);
+	if (r == 0)
+		r = entry_moved(entry->value, &f, &w->bytes, e);
+	return r < 0 ? r : end(w, &item, e);
 }
 
 /* --- the file ---------------------------------------------------------------------------------------------- */
