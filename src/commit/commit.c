@@ -11,6 +11,7 @@
 #include "commit/record.h"
 #include "commit/shards.h"
 #include "directory/drafts_list.h"
+#include "directory/export.h"
 #include "draft/file.h"
 #include "draft/seal.h"
 
@@ -313,4 +314,32 @@ int commit(struct draft *d, const struct commit_config *c, struct commit_done *d
 	if (r < 0 && e)
 		*e = why;
 	return r;
+}
+
+int commit_foresee(struct draft *d, struct buf *out, struct err *e)
+{
+	CLEANUP(step_place_release) struct step_place last = {0};
+	CLEANUP(freep) char *name = NULL;
+	CLEANUP(freep) char *done = NULL;
+	bool seen_to;
+	int r;
+
+	pthread_mutex_lock(&d->lock);
+	name = strdup(d->name);
+	done = d->published ? strdup(d->published) : NULL;
+	seen_to = d->seen_to && d->seen_to == d->changes;
+	pthread_mutex_unlock(&d->lock);
+	if (!name)
+		return err_set(e, -ENOMEM, "no memory");
+	if (!done && seen_to && noted_find(d->fd, d->top, &last, NULL) == 1)
+		done = strdup(last.name);
+	if (!done &&
+	    (!d->has_base || strcmp(name, EXPORT_STEP) != 0 || export_is(d->top, NULL) != 1)) {
+		r = publish_next_name(d->top, name, !d->has_base, out, e);
+		return r < 0 ? r : 1;
+	}
+	r = buf_add_str(out, done ? done : name);
+	if (r == 0)
+		r = buf_add_byte(out, 0);
+	return r < 0 ? err_set(e, r, "no memory") : !done;
 }

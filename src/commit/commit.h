@@ -67,3 +67,7 @@ struct commit_done {
  * -EINVAL: something in it was refused; or of the calls that failed: then the draft is as it was, and why is
  * noted in it. */
 int commit(struct draft *d, const struct commit_config *c, struct commit_done *done, struct err *e);
+
+/* Which step the next commit of D would make, as far as that can be told before: 1, and OUT is its name, with a NUL; 0: what D has is
+ * in the step OUT already. -ENOMEM, or of looking. */
+int commit_foresee(struct draft *d, struct buf *out, struct err *e);

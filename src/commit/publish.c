@@ -361,24 +361,23 @@ static int publish_as(struct plan *p, const char *name, struct err *e)
 
 /* --- under which name -------------------------------------------------------------------------------------- */
 
-/* The name that the draft has, for a new step; else, or if that was taken, the next of the family. */
-static int next_name(const struct draft *d, unsigned attempt, struct buf *name, struct err *e)
+int publish_next_name(int top, const char *own, bool may_have_own, struct buf *name, struct err *e)
 {
 	CLEANUP(listing_release) struct listing l = {0};
 	int r;
 
 	name->n = 0;
-	if (!d->has_base && attempt == 0) {
-		r = step_name_is_free(d->top, d->name, e);
+	if (may_have_own) {
+		r = step_name_is_free(top, own, e);
 		if (r < 0)
 			return r;
 		if (r > 0)
-			return buf_add(name, d->name, strlen(d->name) + 1) < 0
+			return buf_add(name, own, strlen(own) + 1) < 0
 				       ? err_set(e, -ENOMEM, "no memory")
 				       : 0;
 	}
-	r = listing_read(d->top, STATE_NAME, &l, e);
-	return r < 0 ? r : step_next_free(d->top, &l, d->name, name, e);
+	r = listing_read(top, STATE_NAME, &l, e);
+	return r < 0 ? r : step_next_free(top, &l, own, name, e);
 }
 
 /* NAME, as it was found, is what the base is kept as, if it is; P takes the name of what it replaces. */
@@ -399,7 +398,7 @@ int publish(struct plan *p, struct buf *name, struct err *e)
 	int r = -EEXIST;
 
 	for (unsigned i = 0; r == -EEXIST && i < MAX_TRIES; i++) {
-		r = next_name(p->d, i, name, e);
+		r = publish_next_name(p->d->top, p->d->name, !p->d->has_base && i == 0, name, e);
 		if (r == 0 && p->replaces)
 			r = take_base_name(p, name, e);
 		if (r == 0)

@@ -21,20 +21,48 @@ static bool is_changed(const struct draft *d, const struct draft_item *i)
 		text_kind_of(i->name) == TEXT_META_GRAPH);
 }
 
-uint32_t draft_count(struct draft *d)
+/* OUT gets a line for I, which is changed: what was done to it. -ENOMEM. */
+static int describe(struct draft *d, const struct draft_item *i, struct buf *out)
+{
+	CLEANUP(buf_release) struct buf path = {0}, from = {0};
+	const struct step *of = i->what == DRAFT_VAR ? d->pins[i->pin].step : NULL;
+	bool of_base = d->has_base && i->pin == 0;
+	struct tree_child over;
+	int r = draft_path(i, &path);
+
+	if (r == 0 && of)
+		r = draft_var_path(of, i->number, &from);
+	if (r < 0)
+		return r;
+	if (of && !(of_base && bytes_eq(buf_bytes(&path), buf_bytes(&from))))
+		return buf_printf(out, "%s: %s%s%.*s to %.*s\n",
+				  of_base && i->index < d->n_fixed ? "moved" : "copied",
+				  of_base ? "" : of->place.name, of_base ? "" : "/", (int)from.n,
+				  (char *)from.p, (int)path.n, (char *)path.p);
+	return buf_printf(
+		out, "%s: %.*s\n",
+		!draft_is_variable(i) ||
+				(d->has_base && overlay_find_file(d->tree, buf_bytes(&path), &over))
+			? "written"
+			: "new",
+		(int)path.n, (char *)path.p);
+}
+
+/* How many variables differ; OUT, which may be NULL, gets a line for each. What there is no memory for is left out. */
+static uint32_t list_changes(struct draft *d, struct buf *out)
 {
 	CLEANUP(buf_release) struct buf replaced = {0};
-	struct draft_walk w = {.changed_only = true};
+	struct draft_walk w = {.changed_only = true, .below = d->root};
 	struct draft_item *i;
 	uint32_t changed = 0;
 	int64_t kept = 0;
 
-	HOLD(&d->lock);
-	w.below = d->root;
 	while ((i = draft_walk(d, &w))) {
 		if (!is_changed(d, i))
 			continue;
 		changed++;
+		if (out)
+			describe(d, i, out);
 		if (kept == 0 && d->has_base && draft_is_variable(i))
 			kept = overlay_add_replaced(d, i, &replaced);
 	}
@@ -42,7 +70,21 @@ uint32_t draft_count(struct draft *d)
 	kept = d->has_base && kept == 0 ? overlay_count_kept(d, &replaced) : -1;
 	if (kept >= 0)
 		changed += d->tree->n_files - (uint32_t)kept;
+	if (kept >= 0 && out)
+		overlay_add_removed(d, &replaced, out);
 	return changed;
+}
+
+uint32_t draft_count(struct draft *d)
+{
+	HOLD(&d->lock);
+	return list_changes(d, NULL);
+}
+
+uint32_t draft_describe(struct draft *d, struct buf *out)
+{
+	HOLD(&d->lock);
+	return list_changes(d, out);
 }
 
 enum { RETRY_MS = 1000, LONGEST_RETRY_MS = 60000 };

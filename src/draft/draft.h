@@ -131,6 +131,9 @@ int draft_rename_step(struct draft *d, const char *name, struct err *e);
 /* How many variables differ from the base. */
 uint32_t draft_count(struct draft *d);
 
+/* The same; OUT gets a line for each: whether it was written, is new, copied, moved or removed. */
+uint32_t draft_describe(struct draft *d, struct buf *out);
+
 /* Whether there are changes that no such commit has seen to, nothing was changed for MS, nothing is open for writing, and a
  * commit that failed is worth another try: what was refused when it was changed, what the disk refused after 1, 2, 4 … 60
  * seconds. A new step is not due while it has what no step can have, as an empty folder: it would be gone. WAIT: how many ms

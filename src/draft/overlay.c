@@ -411,6 +411,25 @@ int64_t overlay_count_kept(const struct draft *d, struct buf *vars)
 	return kept;
 }
 
+int overlay_add_removed(const struct draft *d, const struct buf *vars, struct buf *out)
+{
+	int r = 0;
+
+	for (uint32_t k = 0; k < d->tree->n_files && r == 0; k++) {
+		CLEANUP(buf_release) struct buf path = {0};
+		uint32_t var = d->tree->files[k].var;
+
+		if (!is_claimed(d, tree_file_index(k)) ||
+		    (vars->n &&
+		     bsearch(&var, vars->p, vars->n / sizeof var, sizeof var, compare_numbers)))
+			continue;
+		r = draft_var_path(d->pins[0].step, var, &path);
+		if (r == 0)
+			r = buf_printf(out, "removed: %.*s\n", (int)path.n, (char *)path.p);
+	}
+	return r;
+}
+
 /* --- beginning --------------------------------------------------------------------------------------------- */
 
 /* A file that is not there, or a link to what can't be read. */

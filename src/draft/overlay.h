@@ -56,3 +56,6 @@ int overlay_add_replaced(const struct draft *d, const struct draft_item *i, stru
 /* How many variables of the base are still there, or have another in their place; so have those in VARS, an array of their
  * numbers. More is added to VARS. -ENOMEM. */
 int64_t overlay_count_kept(const struct draft *d, struct buf *vars);
+
+/* Appends a line "removed: PATH" for each variable of the base that is neither. VARS: as overlay_count_kept left it. -ENOMEM. */
+int overlay_add_removed(const struct draft *d, const struct buf *vars, struct buf *out);

@@ -3,7 +3,7 @@
 #include "base/lacks.h"
 #include "directory/ability.h"
 #include "directory/drafts_list.h"
-#include "view/attr.h"
+#include "step/attr.h"
 #include "view/folder.h"
 #include "view/steps.h"
 #include <fcntl.h>

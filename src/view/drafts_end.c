@@ -1,12 +1,13 @@
 #include "view/drafts_end.h"
 #include "base/cleanup.h"
 #include "directory/export.h"
-#include "view/attr.h"
+#include "step/attr.h"
 #include "view/drafts.h"
 #include "view/folder.h"
 #include "view/in_step.h"
 #include "view/open.h"
 #include "view/recovery.h"
+#include "view/status.h"
 #include "view/steps.h"
 #include <fcntl.h>
 
@@ -401,6 +402,8 @@ int view_sync(struct view *v, uint64_t id, const struct view_asker *who, struct 
 
 	if (!n)
 		return -ESTALE;
+	if (status_is(node_number(id)))
+		return 0;
 	if (n->kind == NODE_FOLDER)
 		return sync_folder(v, n, who, changes, e);
 	return node_index(n, id) == NODE_ROOT_ID ? sync_step(v, n, who, changes, e)

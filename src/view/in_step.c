@@ -1,8 +1,8 @@
 #include "view/in_step.h"
 #include "base/cleanup.h"
 #include "format/dtype.h"
+#include "step/attr.h"
 #include "step/npy_file.h"
-#include "view/attr.h"
 #include "view/folder.h"
 
 uint32_t in_step_dir(const struct loaded *l, uint32_t index)

@@ -133,10 +133,10 @@ int view_symlink(struct view *v, uint64_t parent, const char *name, const char *
 {
 	CLEANUP(buf_release) struct buf prefix = {0}, as = {0};
 	struct node *folder = view_node(v, parent);
-	int r;
+	int r = lookup_check(v, parent, name, e);
 
-	if (!folder)
-		return -ESTALE;
+	if (!folder || r < 0)
+		return folder ? r : -ESTALE;
 	if (folder->kind != NODE_FOLDER)
 		return err_set(e, -EPERM, "%s: links are made in folders of steps", name);
 	if (!v->writable)

@@ -2,12 +2,13 @@
 #include "base/cleanup.h"
 #include "directory/export.h"
 #include "directory/latest.h"
-#include "view/attr.h"
+#include "step/attr.h"
 #include "view/drafts.h"
 #include "view/folder.h"
 #include "view/in_step.h"
 #include "view/open.h"
 #include "view/snapshot.h"
+#include "view/status.h"
 #include "view/steps.h"
 #include <limits.h>
 
@@ -42,6 +43,62 @@ static int entry_in_step(struct view *v, struct node *n, uint32_t index, const c
 		r = a.draft ? in_draft_entry(v, n, a.draft, index, name, out, e)
 			    : entry_in_base(v, n, index, name, out, e);
 	return r;
+}
+
+/* --- .ckptfs/status ------------------------------------------------------------------------------------------- */
+
+static int stat_node(struct view *v, struct node *n, struct view_entry *out, struct err *e);
+
+/* INDEX is that folder or file of N; with NAME, what that is in it. */
+static int entry_of_status(struct view *v, struct node *n, uint32_t index, const char *name,
+			   struct view_entry *out, struct err *e)
+{
+	CLEANUP(buf_release) struct buf text = {0};
+	struct view_entry folder = {0};
+	int r;
+
+	if (name && index == STATUS_FILE_INDEX)
+		return -ENOTDIR;
+	if (name && strcmp(name, STATUS_FILE) != 0)
+		return -ENOENT;
+	if (name)
+		index = STATUS_FILE_INDEX;
+	r = stat_node(v, n, &folder, e);
+	if (r == 0 && index == STATUS_FILE_INDEX)
+		r = status_make(v, n, &text, e);
+	if (r < 0)
+		return r;
+	*out = (struct view_entry){.id = node_id(n, index), .fleeting = true};
+	attr_of_made_up(&folder.st, index, index == STATUS_FILE_INDEX ? S_IFREG : S_IFDIR, text.n,
+			&out->st);
+	return 0;
+}
+
+/* A scope of that name goes before. The status is there also if the step can't be parsed. */
+static int entry_below_step(struct view *v, struct node *n, uint32_t index, const char *name,
+			    struct view_entry *out, struct err *e)
+{
+	int r = status_is(index) ? entry_of_status(v, n, index, name, out, e)
+				 : entry_in_step(v, n, index, name, out, e);
+
+	return r < 0 && r != -ENOMEM && index == NODE_ROOT_ID && name &&
+			       !strcmp(name, STATUS_FOLDER)
+		       ? entry_of_status(v, n, STATUS_FOLDER_INDEX, NULL, out, e)
+		       : r;
+}
+
+int lookup_check(struct view *v, uint64_t parent, const char *name, struct err *e)
+{
+	struct view_entry entry;
+	bool is_status = status_is(node_number(parent));
+
+	if (!is_status && !strcmp(name, STATUS_FOLDER) &&
+	    view_lookup(v, parent, name, &entry, NULL) == 0) {
+		is_status = status_is(node_number(entry.id));
+		view_forget(v, entry.id, 1);
+	}
+	return is_status ? err_set(e, -EPERM, "%s: ckptfs makes it up, it can't be changed", name)
+			 : 0;
 }
 
 /* --- in a folder -------------------------------------------------------------------------------------------- */
@@ -264,9 +321,16 @@ int view_lookup(struct view *v, uint64_t parent, const char *name, struct view_e
 		return -ESTALE;
 	if (strlen(name) > NAME_MAX)
 		return -ENAMETOOLONG;
-	if (n->kind != NODE_STEP)
-		return n->kind == NODE_FOLDER ? lookup_in_folder(v, n, name, out, e) : -ENOTDIR;
-	r = entry_in_step(v, n, node_index(n, parent), name, out, e);
+	if (n->kind == NODE_FOLDER && node_number(parent) == NODE_ROOT_ID) {
+		r = lookup_in_folder(v, n, name, out, e);
+		if (r != -ENOENT || strcmp(name, STATUS_FOLDER) != 0)
+			return r;
+		r = entry_of_status(v, n, STATUS_FOLDER_INDEX, NULL, out, e);
+	} else if (n->kind == NODE_STEP || n->kind == NODE_FOLDER) {
+		r = entry_below_step(v, n, node_index(n, parent), name, out, e);
+	} else {
+		return -ENOTDIR;
+	}
 	if (r == 0)
 		view_hold(v, n);
 	return r;
@@ -317,7 +381,7 @@ int view_getattr(struct view *v, uint64_t id, struct view_entry *out, struct err
 		return -ESTALE;
 	if (node_number(id) == NODE_ROOT_ID)
 		return stat_node(v, n, out, e);
-	r = entry_in_step(v, n, node_index(n, id), NULL, out, e);
+	r = entry_below_step(v, n, node_index(n, id), NULL, out, e);
 	return r == -ESTALE ? open_getattr(v, n, id, out, e) : r;
 }
 

@@ -4,6 +4,7 @@
 #include "view/drafts.h"
 #include "view/folder.h"
 #include "view/in_step.h"
+#include "view/status.h"
 #include "view/steps.h"
 #include <fcntl.h>
 
@@ -60,6 +61,14 @@ static int open_state(struct view *v, const struct node *n, const struct how *ho
 		return dirfd;
 	o->fd = source_open(dirfd, n->place->file, &src, e);
 	return o->fd < 0 ? o->fd : 0;
+}
+
+static int open_status(struct view *v, struct node *n, const struct how *how, struct opened *o,
+		       struct err *e)
+{
+	return how->writing
+		       ? err_set(e, -EPERM, STATUS_FILE ": ckptfs makes it up, it can't be changed")
+		       : status_make(v, n, &o->text, e);
 }
 
 static int open_in_base(struct view *v, struct node *n, uint32_t index, struct opened *o,
@@ -155,8 +164,9 @@ static int open_id(struct view *v, struct node *n, uint64_t id, struct how how, 
 
 		if (!o)
 			return err_set(e, -ENOMEM, "no memory");
-		r = n->kind == NODE_STEP ? open_in_step(v, n, index, &how, o, stable, e)
-					 : open_state(v, n, &how, o, e);
+		r = status_is(index)       ? open_status(v, n, &how, o, e)
+		    : n->kind == NODE_STEP ? open_in_step(v, n, index, &how, o, stable, e)
+					   : open_state(v, n, &how, o, e);
 		if (r == 0) {
 			*out = o;
 			return 0;
@@ -197,7 +207,8 @@ static void file_init(struct view_file *f, struct view *v, struct node *n, uint6
 
 bool view_is_direct(const struct view_file *f)
 {
-	return f->writing && f->node->kind == NODE_STATE && !f->node->pending;
+	return status_is(node_number(f->id)) ||
+	       (f->writing && f->node->kind == NODE_STATE && !f->node->pending);
 }
 
 void view_close(struct view_file *f)
@@ -224,7 +235,7 @@ static int open_any(struct view *v, uint64_t id, struct how how, struct view_fil
 
 	if (!n)
 		return -ESTALE;
-	if (n->kind == NODE_FOLDER)
+	if (n->kind == NODE_FOLDER && node_number(id) != STATUS_FILE_INDEX)
 		return -EISDIR;
 	if (n->kind == NODE_LINK)
 		return -ELOOP;

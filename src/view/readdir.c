@@ -5,6 +5,7 @@
 #include "view/in_step.h"
 #include "view/lookup.h"
 #include "view/snapshot.h"
+#include "view/status.h"
 #include "view/steps.h"
 
 struct view_dir {
@@ -15,7 +16,7 @@ struct view_dir {
 	uint32_t dir; /* and the folder in its tree */
 	struct buf items,
 		names; /* struct draft_entry: in a draft all; of a folder: the new steps in it */
-	bool drafted;
+	bool drafted; /* or it is .ckptfs (view/status.h) */
 	uint64_t parent; /* in a step: the inode number of the folder */
 	/* What was given last: */
 	const struct listed *item; /* of `snapshot`; or NULL */
@@ -85,6 +86,17 @@ static int open_folder(struct view *v, struct node *n, struct view_dir *d, struc
 	return r == 0 ? list_new_steps(v, n, d->snapshot, &d->items, &d->names) : r;
 }
 
+/* .ckptfs, in a step or folder. */
+static int open_status(uint64_t id, struct view_dir *d)
+{
+	const struct draft_entry file = {STATUS_FILE_INDEX, S_IFREG, 0};
+	int r = buf_add(&d->names, STATUS_FILE, sizeof STATUS_FILE);
+
+	d->parent = id;
+	d->drafted = true;
+	return r < 0 ? r : buf_add(&d->items, &file, sizeof file);
+}
+
 int view_opendir(struct view *v, uint64_t id, struct view_dir **out, bool *stable, struct err *e)
 {
 	struct node *n = view_node(v, id);
@@ -98,7 +110,9 @@ int view_opendir(struct view *v, uint64_t id, struct view_dir **out, bool *stabl
 		return err_set(e, -ENOMEM, "no memory");
 	d->node = n;
 	d->fd = -1;
-	if (n->kind == NODE_STEP)
+	if (node_number(id) == STATUS_FOLDER_INDEX)
+		r = open_status(id, d);
+	else if (n->kind == NODE_STEP)
 		r = open_in_step(v, n, id, d, e);
 	else if (n->kind == NODE_FOLDER)
 		r = open_folder(v, n, d, e);

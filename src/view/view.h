@@ -120,7 +120,8 @@ int64_t view_read(struct view_file *f, uint64_t off, size_t len, uint8_t *dst, s
 int view_open_to_write(struct view *v, uint64_t id, bool truncate, struct view_file **out,
 		       struct err *e);
 
-/* Must the kernel keep no pages of F? What is written to the state file is not what it has afterwards. */
+/* Must the kernel keep no pages of F? What is written to the state file is not what it has afterwards, and .ckptfs/status is another
+ * text each time. */
 bool view_is_direct(const struct view_file *f);
 int view_create(struct view *v, uint64_t parent, const char *name, const struct draft_owner *owner,
 		struct view_entry *entry, struct view_file **out, struct err *e);

@@ -5,6 +5,7 @@
 #include "view/in_step.h"
 #include "view/lookup.h"
 #include "view/open.h"
+#include "view/status.h"
 #include "view/step_folder.h"
 #include "view/steps.h"
 #include <fcntl.h>
@@ -156,8 +157,10 @@ int view_create(struct view *v, uint64_t parent, const char *name, const struct 
 {
 	struct node *n = view_node(v, parent);
 	struct attempt a = {0};
-	int r;
+	int r = lookup_check(v, parent, name, e);
 
+	if (r < 0)
+		return r;
 	if (n && n->kind == NODE_FOLDER)
 		return v->writable ? create_state(v, n, name, owner, entry, out, e) : -EROFS;
 	while (is_to_be_tried(&a, v, parent, &r, e))
@@ -189,9 +192,10 @@ int view_mkdir(struct view *v, uint64_t parent, const char *name, const struct d
 	       struct view_entry *out, struct err *e)
 {
 	struct node *n = view_node(v, parent);
+	int r = lookup_check(v, parent, name, e);
 
-	if (!n)
-		return -ESTALE;
+	if (!n || r < 0)
+		return n ? r : -ESTALE;
 	if (n->kind == NODE_STEP)
 		return make_dir(v, parent, name, out, e);
 	if (n->kind != NODE_FOLDER)
@@ -203,8 +207,10 @@ int view_unlink(struct view *v, uint64_t parent, const char *name, struct err *e
 {
 	struct node *n = view_node(v, parent);
 	struct attempt a = {0};
-	int r;
+	int r = lookup_check(v, parent, name, e);
 
+	if (r < 0)
+		return r;
 	if (n && n->kind == NODE_FOLDER)
 		return step_folder_unlink(v, n, name, e);
 	while (is_to_be_tried(&a, v, parent, &r, e))
@@ -217,8 +223,10 @@ int view_rmdir(struct view *v, uint64_t parent, const char *name, struct buf *ch
 {
 	struct node *n = view_node(v, parent);
 	struct attempt a = {0};
-	int r;
+	int r = lookup_check(v, parent, name, e);
 
+	if (r < 0)
+		return r;
 	if (n && n->kind == NODE_FOLDER)
 		return v->writable ? step_folder_rmdir(v, n, name, changes, e) : -EROFS;
 	while (is_to_be_tried(&a, v, parent, &r, e))
@@ -243,10 +251,12 @@ int view_rename(struct view *v, uint64_t from_dir, const char *from, uint64_t to
 {
 	struct node *n = view_node(v, from_dir), *to_n = view_node(v, to_dir);
 	struct attempt a = {0};
-	int r;
+	int r = lookup_check(v, from_dir, from, e);
 
-	if (!n || !to_n)
-		return -ESTALE;
+	if (r == 0)
+		r = lookup_check(v, to_dir, to, e);
+	if (!n || !to_n || r < 0)
+		return n && to_n ? r : -ESTALE;
 	if (n->kind == NODE_FOLDER)
 		return step_folder_rename(v, n, from, to_dir, to, flags, changes, e);
 	if (n != to_n) /* another step: mv(1) then copies and removes */
@@ -320,11 +330,14 @@ int view_setattr(struct view *v, uint64_t id, struct view_file *f, unsigned vali
 		return -ESTALE;
 	if (!v->writable)
 		return -EROFS;
-	if (n->kind != NODE_STEP)
+	if (status_is(node_number(id)))
+		r = valid & VIEW_SIZE ? -EPERM : 0; /* and the rest is not kept */
+	else if (n->kind != NODE_STEP)
 		r = set_outside(n, f, valid, (uint64_t)st->st_size, e);
 	else if (valid & VIEW_SIZE)
 		r = set_size(v, id, f, (uint64_t)st->st_size, e);
-	if (r == 0 && n->kind == NODE_STEP && valid & ~(unsigned)VIEW_SIZE)
+	if (r == 0 && n->kind == NODE_STEP && !status_is(node_number(id)) &&
+	    valid & ~(unsigned)VIEW_SIZE)
 		r = set_others(v, n, node_index(n, id), valid, st, e);
 	return r < 0 ? r : view_getattr(v, id, out, e);
 }

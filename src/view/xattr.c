@@ -18,6 +18,7 @@
 #include "view/drafts_end.h"
 #include "view/folder.h"
 #include "view/in_step.h"
+#include "view/status.h"
 #include "view/steps.h"
 #include <fcntl.h>
 #include <inttypes.h>
@@ -200,18 +201,8 @@ static int xattr_in_draft(const struct view *v, struct draft *d, uint32_t index,
 /* A step that can't be parsed, or lacks a shard, has the one attribute `error`. */
 static int error_of_step(struct view *v, struct node *n, struct bytes name, struct buf *out)
 {
-	CLEANUP(closep) int fd = -1;
-	struct err why = {0};
-	struct loaded *l;
-	int r;
+	int r = bytes_eq(name, bytes_str("error")) ? status_of_saved(v, n, out) : -ENODATA;
 
-	if (!bytes_eq(name, bytes_str("error")) || n->unborn)
-		return -ENODATA;
-	if (steps_get(v, n, &l, &why) < 0)
-		return buf_add_str(out, why.text);
-	fd = folder_open_parent(v, n, NULL);
-	r = fd < 0 ? fd : step_add_lacking(l->step, fd, out);
-	loaded_unref(l);
 	return r == 0 && !out->n ? -ENODATA : r;
 }
 
@@ -316,7 +307,7 @@ int view_getxattr(struct view *v, uint64_t id, const char *name, const struct st
 		return -ENODATA;
 	rest = bytes_of(full.p + ours.n, full.n - ours.n);
 	n = view_node(v, id);
-	if (!n || (n->kind != NODE_STEP && n->kind != NODE_FOLDER))
+	if (!n || (n->kind != NODE_STEP && n->kind != NODE_FOLDER) || status_is(node_number(id)))
 		return -ENODATA;
 	if (node_number(id) != NODE_ROOT_ID)
 		return xattr_in_step(v, n, node_index(n, id), rest, stop, out, e);
@@ -331,7 +322,8 @@ int view_listxattr(struct view *v, uint64_t id, struct buf *out, struct err *e)
 	struct node *n = view_node(v, id);
 	int r;
 
-	if (!n || n->kind != NODE_STEP || node_number(id) == NODE_ROOT_ID)
+	if (!n || n->kind != NODE_STEP || node_number(id) == NODE_ROOT_ID ||
+	    status_is(node_number(id)))
 		return 0;
 	r = xattr_in_step(v, n, node_index(n, id), bytes_of(NULL, 0), NULL, out, e);
 	return r == -ENODATA ? 0 : r;

@@ -1,4 +1,4 @@
-/* src/view/attr.h: what stat shows.
+/* src/step/attr.h: what stat shows.
  *
  * Owner, mode and times of a variable are those of the shard that holds its first byte; a partitioned variable has the
  * mode that all its shards allow (step/step.h). ctime is equal to mtime, since a new hard link to a shard changes
@@ -40,6 +40,10 @@ void attr_of_disk(const struct stat *st, struct stat *out);
 
 /* A folder of a draft that has no base; ST: of the draft's own folder. st_ino is to be set. */
 void attr_of_draft_dir(const struct stat *st, struct stat *out);
+
+/* A folder, or a text of SIZE, that is made up in the folder ST, and that nobody writes to. WHICH tells several apart. */
+void attr_of_made_up(const struct stat *st, uint32_t which, mode_t type, uint64_t size,
+		     struct stat *out);
 
 /* All times become T. */
 void attr_set_times(struct stat *st, struct timespec t);

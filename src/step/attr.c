@@ -1,4 +1,4 @@
-#include "view/attr.h"
+#include "step/attr.h"
 #include <sys/types.h>
 
 /* cp, cat and stdio read in pieces of this size; each is a request, so a page would be too little. */
@@ -148,6 +148,15 @@ uint64_t attr_dir_ino(uint64_t step, const struct tree *t, uint32_t dir)
 uint64_t attr_new_dir_ino(uint64_t step, uint32_t index)
 {
 	return mix(step, index);
+}
+
+void attr_of_made_up(const struct stat *st, uint32_t which, mode_t type, uint64_t size,
+		     struct stat *out)
+{
+	mode_t may = S_ISDIR(type) ? 0555 : 0444;
+
+	fill(out, mix(st->st_ino, which), type | (st->st_mode & may), st, size);
+	out->st_dev = st->st_dev;
 }
 
 void attr_of_staged(const struct stat *st, struct stat *out)
