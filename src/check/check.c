@@ -251,6 +251,7 @@ int check_step(int dirfd, const struct step_place *where, const struct check *c,
 	if (r < 0)
 		return check_unopened(dirfd, where, &before, c, r, e);
 	out->num_shards = where->format == STEP_V2 ? j.s->num_shards : 0;
+	out->lone_shard = out->num_shards == 2 && j.s->n_shards == 1;
 	j.origins = calloc(j.s->n_vars + (size_t)1, sizeof *j.origins);
 	r = j.origins ? check_opened(&j) : err_set(e, -ENOMEM, "%s: no memory", where->name);
 	if (j.stopped.code && e)

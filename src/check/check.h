@@ -24,6 +24,7 @@ struct check {
 struct checked {
 	uint32_t variables;
 	uint32_t num_shards; /* of a V2 step; 0: its index can't be read */
+	bool lone_shard; /* of two by its name, and the other never was: a commit makes such steps */
 	uint64_t bytes; /* that were verified */
 };
 

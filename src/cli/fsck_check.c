@@ -29,6 +29,10 @@ uint32_t check_one(struct fsck *f, int dirfd, const char *folder, const struct s
 		findings_reset(&found);
 		r = check_step(dirfd, place, &c, &checked, &e);
 	}
+	if (r == 0 && f->verbose && checked.lone_shard)
+		fprintf(stderr,
+			"%s: has one shard, which is named as one of two; there is no second one\n",
+			path);
 	if (r == 0) {
 		report_step(&f->report, path, place, &checked, &found);
 	} else if (r == -ESTALE) {

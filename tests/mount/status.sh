@@ -167,5 +167,20 @@ in_a_saved_model_the_name_stays() {
   discard_draft "$mnt/variables"
 }
 
+# What a commit made may have one shard of two by its name: fsck.ckptfs -V says that this is all.
+a_lone_shard_is_no_half() {
+  unmount
+  rm -rf "$source"
+  cp -r "$srcdir/examples/net" "$source"
+  chmod -R u+w "$source"
+  mount_ckpt "$source"
+  rm "$mnt/model-200/embedding.npy"
+  sync "$mnt/model-200"
+  unmount
+  [ -e "$source/model-201.data-00000-of-00002" ] && [ ! -e "$source/model-201.data-00001-of-00002" ]
+  check_says "model-201: has one shard, which is named as one of two; there is no second one" "$builddir/fsck.ckptfs" -n -V "$source"
+  [ "$(grep -c 'one of two' "$tmp/err")" = 1 ] || fail "said of others: $(cat "$tmp/err")"
+}
+
 run_tests it_is_there_and_not_listed each_change_is_named a_refusal_is_explained a_new_step_has_one nobody_changes_it \
-  a_timer_is_mentioned a_damaged_step_says_why in_a_saved_model_the_name_stays
+  a_timer_is_mentioned a_damaged_step_says_why in_a_saved_model_the_name_stays a_lone_shard_is_no_half
