@@ -12,6 +12,7 @@ _umount_ckptfs() {
   COMPREPLY=()
   while read -r _ at type rest; do
     printf -v at '%b' "$at" # the kernel's octal escapes
+    [[ $type != fuse.ckptfs || $word != "$at"/* ]] || return 0 # nothing in it is looked at
     [[ $type != fuse.ckptfs || $at != "$word"* ]] || COMPREPLY+=("$at")
   done </proc/self/mounts
   [ "${#COMPREPLY[@]}" != 0 ] || mapfile -t COMPREPLY < <(compgen -d -- "$word")
