@@ -60,6 +60,58 @@ was_hit() {
   [ -e "$hook.hit" ]
 }
 
+# an_hour_passes: for the daemons of mount_hooked, so that a timer is due at once. What is closed is not yet released: call it in the
+# loop that waits for what the timer does.
+hours=0
+an_hour_passes() {
+  hours=$((hours + 1))
+  echo "$((hours * 3600))" >"$hook.later.new"
+  mv "$hook.later.new" "$hook.later"
+  sleep 0.01
+}
+
+# --- at which calls it is killed ----------------------------------------------------------------------------
+
+# At each; but with sanitizers, which are slow, at each third, and not in each script from the same on.
+stride=1
+start=0 # the call before the first, less than stride
+if with_sanitizers; then
+  stride=3
+  start=$(($(printf '%s' "${0##*/}" | cksum | cut -d' ' -f1) % stride))
+fi
+
+# kills_in_recovery DIR AT MAKE TAKE_UP STEP [OPTION...]: for each call of the recovery after a commit that is killed at call AT, MAKE DIR
+# mounts an edit that is not committed, the commit of STEP and then the recovery are killed, and TAKE_UP DIR checks what the
+# next mount makes of it. OPTION is for mounts. Where DIR has %d, that is the number of the call.
+kills_in_recovery() {
+  local at=$2 make=$3 take_up=$4 step=$5 m=$start dir hit
+  local pattern=$1
+  shift 5
+  while :; do
+    m=$((m + stride))
+    dir=${pattern//%d/$m}
+    "$make" "$dir"
+    arm "$at" kill
+    run_armed sync "$mnt/$step"
+    was_hit || fail "the commit has less than $at calls now"
+    kill_daemon
+    context="killed at call $at of the commit, and at $m of the recovery"
+    new_mountpoint
+    rm -f "$hook.hit"
+    arm "$m" kill
+    # It is mounted before it recovers; whoever is first.
+    start_hooked "$dir" "$@"
+    stat "$mnt/$step" >"$tmp/out" 2>&1 || was_hit || fail "$context: $(cat "$tmp/out")"
+    hit=$(cat "$hook.hit" 2>/dev/null || true)
+    disarm
+    kill_daemon
+    context="$context, $hit"
+    "$take_up" "$dir"
+    [ -n "$hit" ] || break
+  done
+  echo "killed at calls of the recovery from $at, up to $((m - 1))"
+}
+
 # run_armed CMD...: as run, when the daemon may be killed meanwhile. If that happens in the middle of a notification, the kernel
 # keeps it until CMD, a rename in that folder, has its answer. Nobody gives that then; umount -f ends it.
 run_armed() {

@@ -207,6 +207,10 @@ with_tsan() {
   grep -q __tsan_init "$builddir/mount.ckptfs"
 }
 
+with_sanitizers() {
+  grep -qE '__(a|t)san_init' "$builddir/mount.ckptfs"
+}
+
 # With ThreadSanitizer: what that has to say, also of programs that went to the background, fails the test.
 # Each program writes to a file of its own.
 no_thread_reports() {
@@ -216,6 +220,11 @@ no_thread_reports() {
   echo "FAIL: ThreadSanitizer has reports:" >&2
   find "$tmp/tsan" -type f -size +0 -exec head -n 120 {} + >&2
   return 1
+}
+
+# What the daemons of the last two mounts said at last: the failure is mostly of these.
+logs_of_mounts() {
+  find "$tmp" -maxdepth 1 -name 'mnt*.log' -size +0 | sort -V | tail -n 2 | xargs -r -d '\n' tail -v -n 20
 }
 
 clean_up() {
@@ -234,7 +243,7 @@ clean_up() {
     [ -z "${daemons[$at]:-}" ] || kill_daemon "$at"
   done
   if [ "$result" != 0 ]; then
-    find "$tmp" -maxdepth 1 -name 'mnt*.log' -size +0 -exec tail -v -n 200 {} + >&2
+    logs_of_mounts >&2
     jobs -p | xargs -r kill 2>/dev/null # a trainer goes on for ever
   fi
   unmount_rest

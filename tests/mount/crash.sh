@@ -27,9 +27,9 @@ edited() {
 }
 
 # In the commit.
-n=0
+n=$start
 while :; do
-  n=$((n + 1))
+  n=$((n + stride))
   ck=$results/commit-$n
   edited "$ck"
   arm "$n" kill
@@ -46,34 +46,11 @@ while :; do
   take_up "$ck"
 done
 [ "$n" -gt 20 ] || fail "a commit of $n calls?"
-echo "killed at $((n - 1)) calls of a commit"
+echo "killed at calls of a commit, up to $((n - 1))"
 
 # In the recovery: of a draft, of a commit half way, of one that is as good as done.
-for at in 1 $((n / 2)) $((n * 3 / 5)) $((n * 4 / 5)) $((n - 2)); do
-  m=0
-  while :; do
-    m=$((m + 1))
-    ck=$results/recovery-$at-$m
-    edited "$ck"
-    arm "$at" kill
-    run_armed sync "$mnt/my_net.ckpt"
-    was_hit || fail "the commit has less than $at calls now"
-    kill_daemon
-    context="killed at call $at of the commit, and at $m of the recovery"
-    new_mountpoint
-    rm -f "$hook.hit"
-    arm "$m" kill
-    # It is mounted before it recovers; whoever is first.
-    start_hooked "$ck" -o "$options"
-    stat "$mnt/my_net.ckpt" >"$tmp/out" 2>&1 || was_hit || fail "$context: $(cat "$tmp/out")"
-    hit=$(cat "$hook.hit" 2>/dev/null || true)
-    disarm
-    kill_daemon
-    context="$context, $hit"
-    take_up "$ck"
-    [ -n "$hit" ] || break
-  done
-  echo "killed at $((m - 1)) calls of the recovery from $at"
+for at in 1 $((n / 2)) $((n * 3 / 5)) $((n * 4 / 5)) $((n - 1 - stride)); do
+  kills_in_recovery "$results/recovery-$at-%d" "$at" edited take_up my_net.ckpt -o "$options"
 done
 
 TF_CPP_MIN_LOG_LEVEL=3 "$CKPTFS_PYTHON" "$srcdir/tests/mount/crash.py" "$tmp/want" "$tmp/before" "$results"

@@ -8,9 +8,9 @@ prepare_edit
 
 # rclone would write for seconds what it has in its cache: it is not mounted anew, and what it shows is looked at.
 stop_in_commits() {
-  local n=0
+  local n=$start
   while :; do
-    n=$((n + 1))
+    n=$((n + stride))
     on "$1" killed
     mount_hooked "$below" -o "$options"
     edit "$mnt/my_net.ckpt"
@@ -33,7 +33,7 @@ stop_in_commits() {
   unmount
   drop_below
   rm -r "$ck"
-  echo "$1: killed at $((n - 1)) calls of a commit"
+  echo "$1: killed at calls of a commit, up to $((n - 1))"
 }
 
 for name in $kinds; do

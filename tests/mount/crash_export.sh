@@ -83,9 +83,9 @@ END
 
 # killed_in_commit: at each call of a commit.
 killed_in_commit() {
-  n=0
+  n=$start
   while :; do
-    n=$((n + 1))
+    n=$((n + stride))
     edited "$ck"
     arm "$n" kill
     run_armed sync "$mnt/variables/variables"
@@ -100,34 +100,13 @@ killed_in_commit() {
     take_up "$ck"
   done
   [ "$n" -gt 20 ] || fail "a commit of $n calls?"
-  echo "killed at $((n - 1)) calls of a commit"
+  echo "killed at calls of a commit, up to $((n - 1))"
 }
 
 killed_in_recovery() {
-  local at m hit
-  for at in $((n / 2)) $((n * 3 / 5)) $((n * 3 / 4)) $((n - 4)); do
-    m=0
-    while :; do
-      m=$((m + 1))
-      edited "$ck"
-      arm "$at" kill
-      run_armed sync "$mnt/variables/variables"
-      was_hit || fail "the commit has less than $at calls now"
-      kill_daemon
-      context="killed at call $at of the commit, and at $m of the recovery"
-      new_mountpoint
-      rm -f "$hook.hit"
-      arm "$m" kill
-      start_hooked "$ck" -o commit=sync
-      stat "$mnt/variables/variables" >"$tmp/out" 2>&1 || was_hit || fail "$context: $(cat "$tmp/out")"
-      hit=$(cat "$hook.hit" 2>/dev/null || true)
-      disarm
-      kill_daemon
-      context="$context, $hit"
-      take_up "$ck"
-      [ -n "$hit" ] || break
-    done
-    echo "killed at $((m - 1)) calls of the recovery from $at"
+  local at
+  for at in $((n / 2)) $((n * 3 / 5)) $((n * 3 / 4)) $((n - 3 - stride)); do
+    kills_in_recovery "$ck" "$at" edited take_up variables/variables -o commit=sync
   done
 }
 
@@ -138,9 +117,9 @@ killed_on_the_way_back() {
   edit_model "$mnt/variables/variables"
   unmount
   check_rest "$tmp/committed"
-  n=0
+  n=$start
   while :; do
-    n=$((n + 1))
+    n=$((n + stride))
     rm -rf "$ck"
     cp -r "$tmp/committed" "$ck"
     mount_hooked "$ck" -o commit=sync
@@ -163,7 +142,7 @@ killed_on_the_way_back() {
   [ "$status" = 0 ] || fail "it can't be renamed, and nothing was done to it: $(cat "$tmp/err")"
   unmount
   check_back
-  echo "killed at $((n - 1)) calls of the way back"
+  echo "killed at calls of the way back, up to $((n - 1))"
 }
 
 # Nothing is there but one step.

@@ -9,10 +9,10 @@ ck=$tmp/ck
 
 # stop_in_commits WHAT-IS-LACKING
 stop_in_commits() {
-  local n=0
+  local n=$start
   export IO_HOOK_LACKS=$1
   while :; do
-    n=$((n + 1))
+    n=$((n + stride))
     fresh "$ck"
     mount_hooked "$ck" -o "$options"
     edit "$mnt/my_net.ckpt"
@@ -33,7 +33,7 @@ stop_in_commits() {
   [ "$n" -gt 20 ] || fail "$context: a commit of $n calls?"
   unmount
   check_edited "$ck"
-  echo "lacking '$1': killed at $((n - 1)) calls of a commit"
+  echo "lacking '$1': killed at calls of a commit, up to $((n - 1))"
 }
 
 stop_in_commits noreplace

@@ -130,11 +130,11 @@ next_mount_resaved() {
 
 # stop_in OPERATION CALL FIXTURE STEP NEXT
 stop_in() {
-  local n=0
+  local n=$start
   twice=0
   fixture=$3 step=$4
   while :; do
-    n=$((n + 1))
+    n=$((n + stride))
     prepare "$1"
     arm "$n" kill
     run_armed "$2"
@@ -146,7 +146,7 @@ stop_in() {
   [ "$status" = 0 ] || fail "$1 failed, and nothing was done to it: $(cat "$tmp/err")"
   [ "$n" -gt 10 ] || fail "a $1 of $n calls?"
   unmount
-  echo "$1 of $step, $5, lacking '${IO_HOOK_LACKS:-}': killed at $((n - 1)) calls"
+  echo "$1 of $step, $5, lacking '${IO_HOOK_LACKS:-}': killed at calls, up to $((n - 1))"
 }
 
 for next in next_mount next_mount_resaved; do

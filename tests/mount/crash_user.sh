@@ -21,9 +21,9 @@ mount_theirs() {
     "$builddir/mount.ckptfs" "$ck" "$mnt" --foreground -o "$options,uid=65534"
 }
 
-n=0
+n=$start
 while :; do
-  n=$((n + 1))
+  n=$((n + stride))
   fresh "$ck"
   chmod -R go-w "$ck"
   chown 65534:65534 "$ck" "$ck/checkpoint"
@@ -47,4 +47,4 @@ done
 [ "$status" = 0 ] || fail "sync failed, and nothing was done to it: $(cat "$tmp/err")"
 [ "$n" -gt 20 ] || fail "a commit of $n calls?"
 [ -n "$(find "$ck" -name 'my_net.ckpt-1.data-*' -links 1)" ] || fail "nothing was copied"
-echo "killed at $((n - 1)) calls"
+echo "killed at calls, up to $((n - 1))"
