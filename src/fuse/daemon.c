@@ -269,7 +269,8 @@ static void begun(void *fs)
 /* A directory on a disk that is mounted read-only, or that is not ours, is only read. */
 static bool is_writable(const struct daemon_config *c)
 {
-	return !c->options->read_only && faccessat(c->root_fd, ".", W_OK, AT_EACCESS) == 0;
+	return !c->options->read_only && !c->options->full_names &&
+	       faccessat(c->root_fd, ".", W_OK, AT_EACCESS) == 0;
 }
 
 int daemon_run(const struct daemon_config *c, struct err *e)
@@ -288,6 +289,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 			c->options->meta_graph_suffix ? c->options->meta_graph_suffix : META_SUFFIX,
 		.family = c->family,
 		.verify = c->options->verify,
+		.full_names = c->options->full_names,
 		.writable = is_writable(c),
 		.commit_ms =
 			c->options->has_timer ? (int64_t)c->options->commit_seconds * 1000 : -1,

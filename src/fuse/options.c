@@ -88,6 +88,14 @@ static int take_verify(struct options *o, const struct known *k, const char *val
 	return err_set(e, -EINVAL, "option %s=%s: expected read, open or off", k->name, value);
 }
 
+static int take_names(struct options *o, const struct known *k, const char *value, struct err *e)
+{
+	o->full_names = !strcmp(value, "full");
+	if (o->full_names || !strcmp(value, "key"))
+		return 0;
+	return err_set(e, -EINVAL, "option %s=%s: expected key or full", k->name, value);
+}
+
 static int take_commit(struct options *o, const struct known *k, const char *value, struct err *e)
 {
 	unsigned long n = 0;
@@ -179,6 +187,8 @@ static const struct known all[] = {
 	 "name of the state file; default checkpoint"},
 	{"meta_graph_suffix", VALUE, take_file_name, AT(meta_graph_suffix), "SUFFIX",
 	 "meta graphs are in PREFIX.SUFFIX; default meta"},
+	{"names", VALUE, take_names, 0, "key|full",
+	 "what variables of object-based steps are called by; default key"},
 	{"remount", ANY_VALUE, refuse_remount, 0, NULL, NULL},
 	{"ro", NO_VALUE, take_access, 0, NULL, "read only"},
 	{"rw", NO_VALUE, take_access, 0, NULL, "read and write (the default)"},

@@ -19,6 +19,7 @@ struct options {
 	char *meta_graph_suffix; /* NULL: "meta" */
 	char *latest_filename; /* name of the state file; NULL: "checkpoint" */
 	enum verify_mode verify;
+	bool full_names; /* names=full, and not key */
 	bool read_only;
 	bool has_timer; /* commit=SECONDS, and not sync */
 	unsigned commit_seconds;

@@ -84,3 +84,31 @@ int sidecar_object_graph(struct step *s, int dirfd, struct buf *out, struct err 
 	tensor_close(t);
 	return r;
 }
+
+bool sidecar_graph_is_lost(const struct step *s, int r)
+{
+	const struct var *v = step_find(s, bytes_str(OBJECT_GRAPH_KEY));
+
+	if (r == -EIO)
+		return v && s->shards[v->shard].status < 0 && step_is_known(s);
+	return r == -EUCLEAN || r == -EBADMSG || r == -EFBIG || r == -ENOENT || r == -ENOTSUP ||
+	       r == -EACCES;
+}
+
+int sidecar_full_names(struct step *s, int dirfd, struct err *e)
+{
+	CLEANUP(freep) struct bytes *keys = calloc(s->n_vars + (size_t)1, sizeof *keys);
+	CLEANUP(buf_release) struct buf graph = {0};
+	int r = keys ? 0 : err_set(e, -ENOMEM, "no memory");
+
+	if (!s->object_based || r < 0)
+		return r;
+	for (uint32_t i = 0; i < s->n_vars; i++)
+		keys[i] = var_key(s, &s->vars[i]);
+	r = sidecar_object_graph(s, dirfd, &graph, e);
+	if (r == 0)
+		r = full_names_read(buf_bytes(&graph), keys, s->n_vars, &s->full, e);
+	if (r == 0)
+		s->memory += s->full->memory;
+	return r < 0 && sidecar_graph_is_lost(s, r) ? 0 : r;
+}

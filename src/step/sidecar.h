@@ -5,7 +5,7 @@
  * Source: TensorFlow's meta_graph_filename in python/checkpoint/checkpoint_management.py. */
 #pragma once
 #include "message/meta_graph.h"
-#include "step/name.h"
+#include "step/full_names.h"
 #include "step/tensor.h"
 #include "step/text_kind.h"
 
@@ -28,3 +28,11 @@ int sidecar_meta(int dirfd, const struct step_place *p, const char *suffix, stru
 
 /* Appends the serialized object graph to OUT. -ENOENT if S has none, -EFBIG, or of reading the tensor. */
 int sidecar_object_graph(struct step *s, int dirfd, struct buf *out, struct err *e);
+
+/* R is why the object graph of S can't be read or parsed. Will it be so for as long as S is loaded? What else goes wrong may go
+ * right another time. */
+bool sidecar_graph_is_lost(const struct step *s, int r);
+
+/* S, which only the caller knows yet, shows its variables by the full names that its object graph has, if it has a good one.
+ * -ENOMEM, or of reading it where that may go right another time. */
+int sidecar_full_names(struct step *s, int dirfd, struct err *e);

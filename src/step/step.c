@@ -3,6 +3,7 @@
 #include "base/lacks.h"
 #include "format/bundle.h"
 #include "format/slice.h"
+#include "step/full_names.h"
 #include <fcntl.h>
 #include <inttypes.h>
 
@@ -104,6 +105,7 @@ void step_unref(struct step *s)
 		return;
 	pthread_mutex_destroy(&s->lock);
 	verify_free(s->verify);
+	full_names_free(s->full);
 	step_place_release(&s->place);
 	free(s->vars);
 	free(s->parts);

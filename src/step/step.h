@@ -20,6 +20,8 @@ struct file_id {
 struct file_id file_id_of(const struct stat *st);
 bool file_id_eq(const struct file_id *a, const struct file_id *b);
 
+struct full_names;
+
 enum step_format { STEP_V2, STEP_V1 };
 
 /* Where a step is in its directory. */
@@ -98,6 +100,8 @@ struct step {
 	size_t memory; /* bytes that all this takes */
 	enum verify_mode mode;
 	struct verify *verify; /* ranges are numbered as vars */
+	struct full_names
+		*full; /* what its tree shows by them; NULL: all by key (sidecar_full_names) */
 
 	pthread_mutex_t lock;
 	struct string_info *strings; /* under lock */

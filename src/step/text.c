@@ -128,16 +128,6 @@ int text_full_name(struct texts *t, struct step *s, int dirfd, struct bytes key,
 	return name ? buf_add_str(out, name) : -ENODATA;
 }
 
-/* R is why there are no names. Will it be so for as long as S is loaded? What else goes wrong may go right another time. */
-static bool is_nameless(const struct step *s, int r)
-{
-	const struct var *v = step_find(s, bytes_str(OBJECT_GRAPH_KEY));
-
-	if (r == -EIO)
-		return v && s->shards[v->shard].status < 0 && step_is_known(s);
-	return is_final(r) || r == -ENOENT || r == -ENOTSUP || r == -EACCES;
-}
-
 /* Are there names for the table? Once there are none it stays so, for the table's size is known then. Or why that can't be
  * found out now. */
 static int has_names(struct texts *t, struct step *s, int dirfd, bool *has)
@@ -151,7 +141,7 @@ static int has_names(struct texts *t, struct step *s, int dirfd, bool *has)
 	if (!t->nameless)
 		r = load_names(t, s, dirfd, NULL);
 	*has = r == 0;
-	t->nameless = t->nameless || (r < 0 && is_nameless(s, r));
+	t->nameless = t->nameless || (r < 0 && sidecar_graph_is_lost(s, r));
 	r = t->nameless ? 0 : r;
 	pthread_mutex_unlock(&t->lock);
 	return r;

@@ -1,5 +1,6 @@
 #include "step/tree.h"
 #include "base/cleanup.h"
+#include "step/full_names.h"
 #include "step/text_kind.h"
 
 static const char ending[] = VAR_ENDING;
@@ -34,7 +35,7 @@ static int compare_files(const void *a, const void *b)
 
 /* --- building -------------------------------------------------------------------------------------------- */
 
-/* Makes the files. Their stems are bytes of their keys. One with something escaped is added to ESCAPED, its offset to
+/* Makes the files. Their stems are bytes of their keys, or full names. One with something escaped is added to ESCAPED, its offset to
  * OFFSETS, and is NULL in the file. */
 static int make_stems(struct tree *t, const struct step *s, struct buf *escaped,
 		      struct buf *offsets)
@@ -44,11 +45,15 @@ static int make_stems(struct tree *t, const struct step *s, struct buf *escaped,
 	for (uint32_t i = 0; i < s->n_vars && r == 0; i++) {
 		struct bytes key = var_key(s, &s->vars[i]);
 		struct tree_file f = {.stem = key.p, .var = i};
+		struct bytes full = full_names_stem(s->full, key);
 		size_t n = key.n, at = escaped->n;
 
 		if (s->vars[i].kind == VAR_PART)
 			continue;
-		if (!name_is_plain(t->flavour, key, &n)) {
+		if (full.n) {
+			f.stem = full.p;
+			n = full.n;
+		} else if (!name_is_plain(t->flavour, key, &n)) {
 			r = name_to_path(t->flavour, key, escaped);
 			f.stem = NULL;
 			n = escaped->n - at;

@@ -1,7 +1,7 @@
 /* src/step/tree.h: the variables of a step as files in folders.
  *
  * Files are sorted by path, so the files below a folder are a range of them. A path is a stem and ".npy". A stem is the
- * bytes of a key in the step; only one with something escaped is kept apart (step/name.h). Folders stand in pre-order:
+ * bytes of a key in the step, or of a full name that it has (step/full_names.h); only one with something escaped is kept apart (step/name.h). Folders stand in pre-order:
  * folder 0 is the step's own, and a folder's children follow it. The tree borrows from its step, and never changes. */
 #pragma once
 #include "step/name.h"

@@ -67,6 +67,9 @@ struct node_place {
 
 struct view_file;
 
+/* What the files of a step are called by (step/full_names.h). */
+enum node_names { NODE_NOT_NAMED, NODE_KEYS, NODE_FULL_NAMES };
+
 struct node {
 	uint32_t slot; /* this and the parent never change */
 	/* Changes but once: a new step without anything becomes a folder (node_become_folder). Read without a lock. */
@@ -83,6 +86,8 @@ struct node {
 	 * without a lock. */
 	_Atomic uint64_t ino;
 	struct file_id id; /* step: of its index, of V1 its first shard; others: of the file */
+	enum node_names names; /* step: as it was parsed; its numbers are those of these names */
+	bool kept_names; /* step: it has them from a draft that was taken up, whatever the mount shows */
 	struct file_id meta; /* step: of its meta graph; zeros: none */
 	uint64_t lookups; /* references, the kernel's and ours */
 	uint32_t children; /* nodes that have this one as their parent */

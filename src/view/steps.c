@@ -87,6 +87,34 @@ static bool is_step_of(struct view *v, const struct node *n, const struct step *
 	return file_id_eq(&s->id, &n->id);
 }
 
+/* Opens the step that N has in FD, with full names if it is to show these. */
+static int open_step(struct view *v, const struct node *n, int fd, struct step **out, struct err *e)
+{
+	int r = step_open(fd, n->place, v->verify, out, e);
+	bool full;
+
+	pthread_mutex_lock(&v->lock);
+	full = n->kept_names ? n->names == NODE_FULL_NAMES : v->full_names;
+	pthread_mutex_unlock(&v->lock);
+	if (r == 0 && full && (r = sidecar_full_names(*out, fd, e)) < 0)
+		step_unref(*out);
+	return r;
+}
+
+static enum node_names names_of(const struct step *s)
+{
+	return s->full ? NODE_FULL_NAMES : NODE_KEYS;
+}
+
+/* S is what N shows from now on. False: its names are others than those that N has numbers of. */
+static bool keeps_names(struct view *v, struct node *n, const struct step *s)
+{
+	HOLD(&v->lock);
+	if (n->names == NODE_NOT_NAMED)
+		n->names = names_of(s);
+	return n->names == names_of(s);
+}
+
 static int parse_step(struct view *v, struct node *n, struct loaded **out, struct err *e)
 {
 	CLEANUP(closep) int fd = folder_open_parent(v, n, e);
@@ -95,8 +123,8 @@ static int parse_step(struct view *v, struct node *n, struct loaded **out, struc
 
 	if (fd < 0)
 		return fd;
-	r = step_open(fd, n->place, v->verify, &s, e);
-	if (r == 0 && !is_step_of(v, n, s)) {
+	r = open_step(v, n, fd, &s, e);
+	if (r == 0 && !(is_step_of(v, n, s) && keeps_names(v, n, s))) {
 		step_unref(s);
 		r = err_set(e, -ESTALE, "%s: was replaced", n->place->file);
 	}
@@ -110,6 +138,10 @@ int steps_adopt(struct view *v, struct node *n, struct step *s, int dirfd, struc
 {
 	int r = load_step(v, step_ref(s), dirfd, out, e);
 
+	pthread_mutex_lock(&v->lock);
+	n->kept_names = true;
+	n->names = names_of(s);
+	pthread_mutex_unlock(&v->lock);
 	if (r == 0)
 		install_loaded(v, n, *out);
 	return r;
@@ -132,8 +164,7 @@ bool steps_follow(struct view *v, struct node *n, const struct loaded *base)
 	struct step *s;
 	bool same;
 
-	if (fd < 0 || step_open(fd, n->place, v->verify, &s, NULL) < 0 ||
-	    load_step(v, s, fd, &l, NULL) < 0)
+	if (fd < 0 || open_step(v, n, fd, &s, NULL) < 0 || load_step(v, s, fd, &l, NULL) < 0)
 		return false;
 	same = step_is_known(l->step) && has_same_paths(&base->tree, &l->tree);
 	view_take_turn(v, &n->parsing);
@@ -141,6 +172,7 @@ bool steps_follow(struct view *v, struct node *n, const struct loaded *base)
 	if (same) {
 		old = node_unload(&v->nodes, n);
 		n->id = l->step->id;
+		n->names = names_of(l->step);
 		node_load(&v->nodes, n, loaded_ref(l));
 		n->last_used = ++v->clock;
 	}

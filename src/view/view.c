@@ -8,6 +8,7 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 	*v = (struct view){.root_fd = root_fd,
 			   .inotify = -1,
 			   .verify = c->verify,
+			   .full_names = c->full_names,
 			   .warn = c->warn,
 			   .tell = c->tell,
 			   .remind = c->remind,
