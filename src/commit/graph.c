@@ -1,5 +1,6 @@
 #include "commit/graph.h"
 #include "base/cleanup.h"
+#include "draft/draft_state.h"
 #include "message/object_graph.h"
 #include "step/name.h"
 #include "step/sidecar.h"
@@ -10,6 +11,16 @@
 static int compare_keys(const void *a, const void *b)
 {
 	return bytes_cmp(*(const struct bytes *)a, *(const struct bytes *)b);
+}
+
+/* C is that its variable is wanted as W. Where files are called by full names its full name is what its file is called. */
+static void move_to(const struct plan *p, const struct want *w, struct key_change *c)
+{
+	const char *path = want_path(p, w);
+
+	c->to = want_key(p, w);
+	if (p->d->full_names)
+		c->name = bytes_of(path, strlen(path) - strlen(".npy"));
 }
 
 /* What becomes of each variable of pin PIN: under which key it is wanted now, if at all. KEYS: all that are, sorted. */
@@ -27,7 +38,7 @@ static size_t list_changes(const struct plan *p, uint32_t pin, const struct byte
 		if (bsearch(&c.from, keys, plan_n(p), sizeof *keys, compare_keys))
 			c.to = c.from;
 		else if (p->old[pin].first[v])
-			c.to = want_key(p, &plan_wants(p)[p->old[pin].first[v] - 1]);
+			move_to(p, &plan_wants(p)[p->old[pin].first[v] - 1], &c);
 		out[n_out++] = c;
 	}
 	qsort(out, n_out, sizeof *out, compare_keys);

@@ -1,12 +1,12 @@
 #include "commit/plan.h"
 #include "base/cleanup.h"
+#include "commit/keys.h"
 #include "commit/same.h"
 #include "commit/written.h"
 #include "draft/draft_state.h"
 #include "draft/overlay.h"
 #include "draft/pins.h"
 #include "format/dtype.h"
-#include "step/name.h"
 
 void plan_init(struct plan *p, struct draft *d, const struct commit_config *c)
 {
@@ -52,6 +52,7 @@ void plan_release(struct plan *p)
 	buf_release(&p->removed);
 	buf_release(&p->graph);
 	buf_release(&p->counts);
+	full_names_free(p->graph_names);
 	bundle_writer_release(&p->index);
 	closep(&p->dir);
 	closep(&p->fd);
@@ -59,15 +60,6 @@ void plan_release(struct plan *p)
 	closep(&p->index_fd);
 	free(p->name);
 	free(p->kept);
-}
-
-int plan_dir(struct plan *p, uint32_t pin, struct err *e)
-{
-	if (p->dir >= 0 && p->dir_pin == pin)
-		return p->dir;
-	closep(&p->dir);
-	p->dir_pin = pin;
-	return p->dir = draft_pin_dir(p->d, &p->pins[pin], e);
 }
 
 const char *want_name(const struct plan *p, const struct want *w)
@@ -78,20 +70,6 @@ const char *want_name(const struct plan *p, const struct want *w)
 }
 
 /* --- what is wanted ---------------------------------------------------------------------------------------- */
-
-static int add_key(struct plan *p, struct want *w, struct err *e)
-{
-	const char *path = want_path(p, w);
-	int r;
-
-	w->key = p->keys.n;
-	r = name_from_path(p->object_based ? NAME_OBJECT : NAME_PLAIN,
-			   bytes_of(path, strlen(path) - strlen(".npy")), &p->keys);
-	w->key_n = p->keys.n - w->key;
-	if (r == -ENOENT)
-		return err_set(e, -EINVAL, "%s: no variable has such a path", path);
-	return r < 0 ? err_set(e, r, "no memory") : 0;
-}
 
 /* Every shard that V needs is there, and what it says makes sense. */
 static int check_kept(struct plan *p, const struct want *w, struct err *e)
@@ -245,7 +223,7 @@ static int plan_written(struct plan *p, struct want *w, bool refused, struct err
 
 static int plan_variable(struct plan *p, struct want *w, bool refused, struct err *e)
 {
-	int r = add_key(p, w, e);
+	int r = keys_add(p, w, e);
 
 	w->pin = w->of_pin;
 	w->var = w->of_var;
@@ -363,6 +341,8 @@ int plan_make(struct plan *p, struct err *e)
 	for (uint32_t i = 0; i < p->n_pins && r == 0; i++)
 		r = complete_pin(p, i, e);
 	choose_order(p);
+	if (r == 0)
+		r = keys_find(p, e);
 	if (r == 0)
 		r = plan_variables(p, e);
 	if (r == 0 && make_old(p) < 0)

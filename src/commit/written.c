@@ -1,7 +1,17 @@
 #include "commit/written.h"
 #include "base/cleanup.h"
 #include "draft/items.h"
+#include "draft/pins.h"
 #include <fcntl.h>
+
+int plan_dir(struct plan *p, uint32_t pin, struct err *e)
+{
+	if (p->dir >= 0 && p->dir_pin == pin)
+		return p->dir;
+	closep(&p->dir);
+	p->dir_pin = pin;
+	return p->dir = draft_pin_dir(p->d, &p->pins[pin], e);
+}
 
 /* A draft may have any number of written files: each is open only while it is looked at. */
 static int open_locked(struct draft *d, struct draft_item *item, struct written *f, struct err *e)

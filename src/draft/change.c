@@ -10,7 +10,7 @@
 #include "draft/seal.h"
 #include "draft/staged.h"
 #include "draft/walk.h"
-#include "step/name.h"
+#include "step/full_names.h"
 #include "step/text_kind.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -46,16 +46,13 @@ static int check_path(const struct draft *d, const struct draft_item *dir, const
 		r = buf_add_byte(&path, '/');
 	if (r == 0)
 		r = buf_add(&path, name, strlen(name) - strlen(VAR_ENDING));
-	if (r == 0)
-		r = name_from_path(d->object_based ? NAME_OBJECT : NAME_PLAIN, buf_bytes(&path),
-				   &key);
-	if (r == -ENOENT && !d->has_base) { /* whether it is object-based is not known yet */
-		key.n = 0;
-		r = name_from_path(NAME_OBJECT, buf_bytes(&path), &key);
-	}
-	if (r == -ENOENT)
-		return err_set(e, -EINVAL, "%s: no variable has such a path", name);
-	return r < 0 ? err_set(e, r, "no memory") : 0;
+	if (r < 0)
+		return err_set(e, r, "no memory");
+	r = full_names_key(d->base_names, d->object_based ? NAME_OBJECT : NAME_PLAIN,
+			   buf_bytes(&path), &key, e);
+	if (r == -EINVAL && !d->has_base) /* whether it is object-based is not known yet */
+		r = full_names_key(NULL, NAME_OBJECT, buf_bytes(&path), &key, e);
+	return r;
 }
 
 /* The folder INDEX, in which something may be changed. -ESTALE: it is none, or gone; -ENOMEM; as draft_check_open. */

@@ -170,6 +170,7 @@ static int lay_over(struct draft *d, const struct tree *tree, struct err *e)
 
 	d->has_base = true;
 	d->object_based = base->object_based;
+	d->base_names = base->full;
 	r = overlay_init(d, tree);
 	return r < 0 ? err_sys(e, r, "%s", base->place.name) : 0;
 }
@@ -236,6 +237,8 @@ static int make_whole(struct draft *d, const struct draft_config *c, int drafts,
 		r = err_set(e, -ENOMEM, "no memory");
 	else if (r == 0)
 		r = give_to_maker(d, c->maker, e);
+	if (r == 0 && d->full_names)
+		r = io_mark(d->fd, DRAFT_FULL_NAMES, e);
 	if (r == 0)
 		r = drafts_end_new(drafts, d->folder, e);
 	return r == -EEXIST ? err_set(e, -EBUSY,
@@ -258,6 +261,7 @@ int draft_begin(const struct draft_config *c, struct step *base, const struct tr
 	r = draft_new(c, (char *)folder.p, &d, e);
 	if (r < 0)
 		return err_wrap(e, r, "a draft of %s", c->name);
+	d->full_names = base ? base->full != NULL : c->full_names;
 	r = drafts = open_drafts(d, true, e);
 	if (r >= 0)
 		r = make_whole(d, c, drafts, base, tree, base_fd, e);
@@ -274,6 +278,25 @@ int draft_begin(const struct draft_config *c, struct step *base, const struct tr
 	return 0;
 }
 
+/* Names the variables of the base as they were when D was begun. */
+static int take_up_names(struct draft *d, struct err *e)
+{
+	struct step *base = d->pins[0].step;
+	CLEANUP(closep) int dir = -1;
+	int r;
+
+	if (!d->full_names)
+		return 0;
+	r = dir = draft_pin_dir(d, &d->pins[0], e);
+	if (r >= 0)
+		r = sidecar_full_names(base, dir, e);
+	return r == 0 && !base->full
+		       ? err_set(e, -EUCLEAN,
+				 "the object graph of %s, by which its files are called, can't be read",
+				 base->place.name)
+		       : r;
+}
+
 /* The step that the link `base` names lies under D; without one there is no base. */
 static int take_up_base(struct draft *d, struct err *e)
 {
@@ -282,6 +305,9 @@ static int take_up_base(struct draft *d, struct err *e)
 	ssize_t n = io_read_link(d->fd, "base", target, sizeof target - 1);
 	int r;
 
+	d->full_names = faccessat(d->fd, DRAFT_FULL_NAMES, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	if (!d->full_names && errno != ENOENT)
+		return err_sys(e, -errno, DRAFT_FULL_NAMES);
 	if (n < 0)
 		return n == -ENOENT ? overlay_init(d, NULL) : err_sys(e, (int)n, "base");
 	target[n] = 0;
@@ -289,6 +315,8 @@ static int take_up_base(struct draft *d, struct err *e)
 		return err_set(e, -EUCLEAN, "base: leads to %s, expected a folder of steps",
 			       target);
 	r = draft_pin_by_name(d, bytes_str(target + strlen(in_steps)), e);
+	if (r == 0)
+		r = take_up_names(d, e);
 	if (r == 0)
 		r = tree_init(&d->own_tree, d->pins[0].step, e);
 	return r < 0 ? r : lay_over(d, &d->own_tree, e);

@@ -11,6 +11,7 @@
  *                                        a variable (or text) as it is in a pinned step: copied or renamed
  *         tree/fc/                       a folder; what the base has in a folder of the same path shows through
  *         tree/.gone/dense               what the base has here under this name does not show through
+ *         full-names                     an empty file: variables in `tree` are called by their full names
  *         commit/…                       a commit under way (commit/commit.h)
  *         published                      what the draft was published as last, if it went on (commit/noted.h)
  *         refused                        why it could not be committed when its mount ended
@@ -21,7 +22,8 @@
  *      spelled out by links, marked as gone, and only then moved, by one rename(2).
  *   3. A file is written beside the tree and moved in.
  *
- * Variables are items by their paths (step/name.h). `lock` guards everything in struct draft and its items
+ * Variables are items by their paths (step/name.h), or with full names by those (step/full_names.h; the targets of links are
+ * made from keys all the same). How it was begun counts, whatever takes it up later. `lock` guards everything in struct draft and its items
  * but what says otherwise; it is held while a file is copied up. */
 #pragma once
 #include "base/cleanup.h"
@@ -68,6 +70,7 @@ struct draft_config {
 	enum verify_mode mode;
 	uint32_t first_dynamic; /* the first number that may be given out */
 	const struct draft_owner *maker; /* of a new step; NULL: as new files are */
+	bool full_names; /* a new step's variables are called by them; over a base it is as that is shown */
 };
 
 /* At rest a draft has one descriptor, and one for all in the same directory. -EMFILE: there would not be

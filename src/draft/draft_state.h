@@ -115,6 +115,9 @@ struct draft_top {
 	int fd;
 };
 
+/* In a draft's folder: its files are called by full names. */
+#define DRAFT_FULL_NAMES "full-names"
+
 /* In a draft's folder: what it was published as last (commit/noted.h). */
 #define DRAFT_NOTE "published"
 
@@ -132,6 +135,8 @@ struct draft {
 	uint32_t n_pins;
 	bool has_base;
 	bool object_based; /* of the base; names are made accordingly */
+	bool full_names; /* variables are called by them (step/full_names.h) */
+	const struct full_names *base_names; /* those of the base; or NULL */
 	struct draft_item *root;
 	struct draft_item **names,
 		**fixed; /* hash tables: by folder and name; by index, of what the base has */

@@ -12,7 +12,7 @@
 #include "draft/seal.h"
 #include "draft/staged.h"
 #include "draft/write.h"
-#include "step/name.h"
+#include "step/full_names.h"
 #include <fcntl.h>
 
 /* --- opening and closing ----------------------------------------------------------------------------------- */
@@ -228,8 +228,8 @@ static int open_written(struct draft *d, struct draft_item *i, struct draft_writ
 		return 0;
 	r = draft_path(i, &path);
 	if (r == 0)
-		r = name_from_path(d->object_based ? NAME_OBJECT : NAME_PLAIN,
-				   bytes_of(path.p, path.n - strlen(".npy")), &out->key);
+		r = full_names_key(d->base_names, d->object_based ? NAME_OBJECT : NAME_PLAIN,
+				   bytes_of(path.p, path.n - strlen(".npy")), &out->key, e);
 	if (r == 0)
 		r = draft_item_open(d, i, e);
 	if (r < 0)

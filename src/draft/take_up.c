@@ -12,8 +12,6 @@
 
 struct reading {
 	struct draft *d;
-	struct tree *trees; /* of each pin; n_dirs 0: not yet made */
-	uint32_t n_trees;
 	bool published; /* so files may be shards of a step */
 };
 
@@ -31,24 +29,21 @@ static int read_gone(struct draft *d, struct draft_item *dir, int fd, struct err
 	return errno ? err_sys(e, -errno, "%s", GONE) : 0;
 }
 
-/* The tree of pin number PIN. */
-static int need_tree(struct reading *rd, uint32_t pin, const struct tree **out, struct err *e)
+/* The variable of S whose key has that path; NULL: none. -ENOMEM. */
+static int find_by_path(const struct step *s, struct bytes path, const struct var **out)
 {
-	struct tree *trees = rd->trees;
-	int r = 0;
+	CLEANUP(buf_release) struct buf key = {0};
+	int r = -ENOENT;
 
-	if (pin >= rd->n_trees) {
-		trees = realloc(rd->trees, (pin + (size_t)1) * sizeof *trees);
-		if (!trees)
-			return err_set(e, -ENOMEM, "no memory");
-		memset(trees + rd->n_trees, 0, (pin + 1 - rd->n_trees) * sizeof *trees);
-		rd->trees = trees;
-		rd->n_trees = pin + 1;
-	}
-	if (!trees[pin].n_dirs)
-		r = tree_init(&trees[pin], rd->d->pins[pin].step, e);
-	*out = &trees[pin];
-	return r;
+	*out = NULL;
+	if (bytes_ends(path, bytes_str(VAR_ENDING)))
+		r = name_from_path(s->object_based ? NAME_OBJECT : NAME_PLAIN,
+				   bytes_of(path.p, path.n - strlen(VAR_ENDING)), &key);
+	if (r == 0)
+		*out = step_find(s, buf_bytes(&key));
+	if (*out && (*out)->kind == VAR_PART)
+		*out = NULL;
+	return r == -ENOENT ? 0 : r;
 }
 
 /* What the link's target says: pin, kind and number. */
@@ -56,9 +51,7 @@ static int resolve(struct reading *rd, const char *target, struct draft_item *i,
 {
 	const char *slash = strchrnul(target, '/'), *path = *slash ? slash + 1 : slash;
 	int pin = draft_pin_by_name(rd->d, bytes_of(target, (size_t)(slash - target)), e);
-	const struct tree *t = NULL;
-	struct tree_child found;
-	int r;
+	const struct var *v;
 
 	if (pin < 0)
 		return pin;
@@ -67,12 +60,11 @@ static int resolve(struct reading *rd, const char *target, struct draft_item *i,
 	i->what = i->number < N_TEXTS ? DRAFT_TEXT : DRAFT_VAR;
 	if (i->what == DRAFT_TEXT)
 		return 0;
-	r = need_tree(rd, (uint32_t)pin, &t, e);
-	if (r < 0)
-		return r;
-	if (!overlay_find_file(t, bytes_str(path), &found))
+	if (find_by_path(rd->d->pins[pin].step, bytes_str(path), &v) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	if (!v)
 		return err_set(e, -EUCLEAN, "leads to %s, which is not there", target);
-	i->number = t->files[found.index].var;
+	i->number = (uint32_t)(v - rd->d->pins[pin].step->vars);
 	i->own_name = draft_has_own_name(rd->d, i);
 	return 0;
 }
@@ -184,8 +176,5 @@ int take_up_tree(struct draft *d, struct err *e)
 
 	if (r == 0)
 		r = tree < 0 ? tree : read_folder(&rd, d->root, tree, e);
-	for (uint32_t i = 0; i < rd.n_trees; i++)
-		tree_release(&rd.trees[i]);
-	free(rd.trees);
 	return r;
 }

@@ -269,8 +269,7 @@ static void begun(void *fs)
 /* A directory on a disk that is mounted read-only, or that is not ours, is only read. */
 static bool is_writable(const struct daemon_config *c)
 {
-	return !c->options->read_only && !c->options->full_names &&
-	       faccessat(c->root_fd, ".", W_OK, AT_EACCESS) == 0;
+	return !c->options->read_only && faccessat(c->root_fd, ".", W_OK, AT_EACCESS) == 0;
 }
 
 int daemon_run(const struct daemon_config *c, struct err *e)

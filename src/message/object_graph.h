@@ -47,12 +47,13 @@ bool object_keys_cover(const struct object_keys *k, struct bytes key);
 struct key_change {
 	struct bytes from;
 	struct bytes to; /* empty: the variable is removed */
+	struct bytes name; /* its full name from now on, if its key moves; empty: as it is */
 };
 
 /* Appends to OUT the graph B as it is after the N CHANGES, which are sorted by `from`. If B can stay as it is, CHANGED
  * becomes false and nothing is appended. -EUCLEAN: B is no object graph; -ENOMEM.
  *
- * Only keys change: TensorFlow finds an object by the names of the graph's edges, so a renamed variable still is the
+ * Only keys, and full names as CHANGES say, change: TensorFlow finds an object by the names of the graph's edges, so a renamed variable still is the
  * value of its object. An object that TensorFlow could not restore loses all of its values, and if nothing is left of it
  * the references to it. It is one of which
  *   - a tensor is removed, or

@@ -105,6 +105,26 @@ static void follow_attribute(const struct edit *edit, const attribute_t *a, stru
 		follow(f, key, key);
 }
 
+/* The tensor under KEY moves: A gets the full name that it has then. */
+static int rename_in_full(const struct edit *edit, attribute_t *a, struct bytes key, struct err *e)
+{
+	size_t i = bytes_search(edit->changes, edit->n, sizeof *edit->changes, key);
+	struct bytes name = {0};
+	char *copy;
+
+	if (i < edit->n && bytes_eq(edit->changes[i].from, key))
+		name = edit->changes[i].name;
+	if (!name.n)
+		return 0;
+	copy = strndup((const char *)name.p, name.n);
+	if (!copy)
+		return no_memory(edit->graph, e);
+	if (a->full_name != protobuf_c_empty_string) /* the shared default */
+		free(a->full_name);
+	a->full_name = copy;
+	return 0;
+}
+
 static int move(const struct edit *edit, node_t *node, struct bytes place, struct err *e)
 {
 	for (size_t i = 0; i < node->n_attributes; i++) {
@@ -115,6 +135,8 @@ static int move(const struct edit *edit, node_t *node, struct bytes place, struc
 		place_of(key, &old);
 		if (bytes_eq(old, place))
 			continue; /* and PLACE may point into this key */
+		if (rename_in_full(edit, a, key, e) < 0)
+			return -ENOMEM;
 		rest = behind(key, old);
 		moved = malloc(place.n + rest.n + 1);
 		if (!moved)

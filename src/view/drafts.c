@@ -184,7 +184,8 @@ static int begin_draft(struct view *v, struct node *n, struct loaded *base,
 				       .meta = v->meta_suffix,
 				       .mode = v->verify,
 				       .first_dynamic = n->next_dynamic,
-				       .maker = maker};
+				       .maker = maker,
+				       .full_names = v->full_names};
 	int r = top < 0 ? top : lock_folder(v, n->parent, top, e);
 
 	if (r == 0)

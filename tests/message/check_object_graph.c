@@ -204,8 +204,8 @@ START_TEST(keys_change_and_what_has_none_is_taken_out)
 	for (; n < MAX_CHANGES && edits[_i].changes[n].from; n++) {
 		const char *to = edits[_i].changes[n].to;
 
-		changes[n] = (struct key_change){bytes_str(edits[_i].changes[n].from),
-						 to ? bytes_str(to) : bytes_of(NULL, 0)};
+		changes[n] = (struct key_change){.from = bytes_str(edits[_i].changes[n].from),
+						 .to = to ? bytes_str(to) : bytes_of(NULL, 0)};
 	}
 	if (object_graph_edit(buf_bytes(&graph), changes, n, &out, &changed, &e) < 0)
 		ck_abort_msg("%s: %s", edits[_i].what, e.text);
@@ -219,6 +219,29 @@ START_TEST(keys_change_and_what_has_none_is_taken_out)
 }
 END_TEST
 
+START_TEST(a_full_name_moves_with_its_key)
+{
+	static const char *const old = "nodes { attributes { name: 'VARIABLE_VALUE' full_name: 'n' "
+				       "checkpoint_key: '" KEY("a") "' } } nodes { " VAR("b") "}";
+	static const char *const want =
+		"nodes { attributes { name: 'VARIABLE_VALUE' full_name: 'x' "
+		"checkpoint_key: '" KEY(
+			"x") "' } } nodes { attributes { name: "
+			     "'VARIABLE_VALUE' full_name: 'y' checkpoint_key: '" KEY("y") "' } }";
+	CLEANUP(buf_release) struct buf graph = {0}, out = {0}, expected = {0};
+	const struct key_change changes[] = {
+		{.from = LIT(KEY("a")), .to = LIT(KEY("x")), .name = LIT("x")},
+		{.from = LIT(KEY("b")), .to = LIT(KEY("y")), .name = LIT("y")},
+	};
+	bool changed = false;
+
+	pack(old, &graph);
+	pack(want, &expected);
+	ck_assert_int_eq(object_graph_edit(buf_bytes(&graph), changes, 2, &out, &changed, NULL), 0);
+	ck_assert(changed && bytes_eq(buf_bytes(&out), buf_bytes(&expected)));
+}
+END_TEST
+
 /* tf.train.Checkpoint(a=tf.Variable(1.0, name="va")).write, and a field that nobody knows, 15, in each message of the second node. */
 START_TEST(what_is_not_changed_is_carried)
 {
@@ -226,7 +249,8 @@ START_TEST(what_is_not_changed_is_carried)
 				  "45120276611a1c612f2e415454524942555445532f5641524941424c455f5641"
 				  "4c55457a01782a0508017a01787a01787a0178";
 	CLEANUP(buf_release) struct buf graph = {0}, there = {0}, back = {0};
-	struct key_change to = {LIT(KEY("a")), LIT(KEY("bcd"))}, from = {to.to, to.from};
+	struct key_change to = {.from = LIT(KEY("a")), .to = LIT(KEY("bcd"))};
+	struct key_change from = {.from = to.to, .to = to.from};
 	bool changed = false;
 	struct err e = {0};
 
@@ -390,7 +414,8 @@ START_TEST(removed_variables_that_others_have_are_found)
 	for (; n < MAX_CHANGES && shared[_i].removed[n]; n++)
 		changes[n] = (struct key_change){.from = bytes_str(shared[_i].removed[n])};
 	if (shared[_i].moved)
-		changes[n++] = (struct key_change){bytes_str(shared[_i].moved), LIT(KEY("z"))};
+		changes[n++] = (struct key_change){.from = bytes_str(shared[_i].moved),
+						   .to = LIT(KEY("z"))};
 	if (object_shared_find(buf_bytes(&graph), changes, n, &s, &e) < 0)
 		ck_abort_msg("%s: %s", shared[_i].what, e.text);
 	ck_assert_msg(s.n == shared[_i].n, "%s: %zu", shared[_i].what, s.n);
@@ -416,6 +441,7 @@ TCase *object_graph_tests(void)
 	TCase *t = tcase_create("object_graph");
 
 	tcase_add_loop_test(t, keys_change_and_what_has_none_is_taken_out, 0, COUNT(edits));
+	tcase_add_test(t, a_full_name_moves_with_its_key);
 	tcase_add_test(t, what_is_not_changed_is_carried);
 	tcase_add_test(t, a_graph_that_is_none_is_refused);
 	tcase_add_loop_test(t, removed_variables_that_others_have_are_found, 0, COUNT(shared));

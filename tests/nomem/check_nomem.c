@@ -221,8 +221,9 @@ static int edit_graph(struct buf *out, struct err *e)
 		"a\x2a\x02\x08\x01\x0a\x38\x12\x32\x0a\x0eVARIABLE_VALUE\x12\x02va"
 		"\x1a\x1c"
 		"a/.ATTRIBUTES/VARIABLE_VALUE\x2a\x02\x08\x01";
-	struct key_change change = {bytes_str("a/.ATTRIBUTES/VARIABLE_VALUE"),
-				    bytes_str("b/.ATTRIBUTES/VARIABLE_VALUE")};
+	struct key_change change = {.from = bytes_str("a/.ATTRIBUTES/VARIABLE_VALUE"),
+				    .to = bytes_str("b/.ATTRIBUTES/VARIABLE_VALUE"),
+				    .name = bytes_str("b")};
 	struct bytes b = bytes_of(graph, sizeof graph - 1);
 	CLEANUP(object_names_release) struct object_names names = {0};
 	const char *name;

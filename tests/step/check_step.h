@@ -1,6 +1,7 @@
 #pragma once
 #include <check.h>
 
+TCase *full_names_tests(void);
 TCase *name_tests(void);
 TCase *scratch_tests(void);
 TCase *stats_tests(void);

@@ -1,0 +1,82 @@
+#include "commit/keys.h"
+#include "base/cleanup.h"
+#include "commit/content.h"
+#include "draft/draft_state.h"
+#include "format/dtype.h"
+
+/* Reads the string that C is. -EUCLEAN: it is none. */
+static int read_string(const struct content *c, struct buf *out, struct bytes *string,
+		       struct err *e)
+{
+	const struct npy *npy = &c->npy;
+	size_t skip = npy->has_length ? 8 : 0;
+	uint64_t n;
+	int r;
+
+	if (npy->dtype != DTYPE_STRING || npy->count != 1 || npy->item < skip)
+		return err_set(e, -EUCLEAN, "no object graph");
+	r = source_read(&c->src, npy->data, npy->item, out, e);
+	if (r < 0)
+		return r;
+	n = out->n - skip;
+	if (skip) {
+		uint64_t length = get_le64(out->p);
+
+		length = npy->big_endian ? __builtin_bswap64(length) : length;
+		n = length < n ? length : n;
+	}
+	while (!skip && n && !out->p[n - 1]) /* NumPy pads strings */
+		n--;
+	*string = bytes_of(out->p + skip, n);
+	return 0;
+}
+
+static int read_graph(struct plan *p, const struct want *w, struct err *e)
+{
+	CLEANUP(content_release) struct content c = CONTENT_EMPTY;
+	CLEANUP(buf_release) struct buf bytes = {0};
+	struct bytes graph;
+	int r = content_open(p, w, &c, e);
+
+	if (r == 0)
+		r = read_string(&c, &bytes, &graph, e);
+	if (r == 0)
+		r = full_names_read(graph, NULL, 0, &p->graph_names, e);
+	/* What is no object graph gives no names; a file that can't be stored is refused when it is planned. */
+	return r == -EUCLEAN || r == -EINVAL ? 0 : r;
+}
+
+int keys_find(struct plan *p, struct err *e)
+{
+	for (uint32_t i = 0; i < plan_n(p) && p->d->full_names; i++) {
+		const struct want *w = &plan_wants(p)[i];
+		bool of_base = p->d->has_base && !w->item && w->of_pin == 0;
+
+		if (!strcmp(want_path(p, w), OBJECT_GRAPH_KEY ".npy"))
+			return of_base ? 0 : read_graph(p, w, e);
+	}
+	return 0;
+}
+
+int keys_add(struct plan *p, struct want *w, struct err *e)
+{
+	const struct full_names *names = p->d->has_base ? p->d->base_names : p->graph_names;
+	enum name_flavour flavour = p->object_based ? NAME_OBJECT : NAME_PLAIN;
+	CLEANUP(buf_release) struct buf other = {0};
+	const char *path = want_path(p, w);
+	struct bytes stem = bytes_of(path, strlen(path) - strlen(".npy"));
+	int r;
+
+	w->key = p->keys.n;
+	r = full_names_key(names, flavour, stem, &p->keys, e);
+	w->key_n = p->keys.n - w->key;
+	if (r < 0 || !p->graph_names || names == p->graph_names)
+		return r;
+	r = full_names_key(p->graph_names, flavour, stem, &other, e);
+	if (r == 0 && !bytes_eq(want_key(p, w), buf_bytes(&other)))
+		r = err_set(e, -EINVAL,
+			    "%s: is another variable in the object graph that was put here; copy "
+			    "the step into a new one",
+			    path);
+	return r;
+}
