@@ -40,9 +40,16 @@ static bool is_at_home(const struct draft *d, const struct draft_item *i)
 
 int draft_can_go_on(const struct draft *d, struct err *e)
 {
-	for (struct draft_item *i = d->root; i && (i = items_next(d->root, i));)
-		if (i->writers && i->what == DRAFT_STAGED && (!d->has_base || !is_at_home(d, i)))
-			return err_set(e, -EBUSY, "%s: is open for writing", i->name);
+	CLEANUP(buf_release) struct buf path = {0};
+
+	for (struct draft_item *i = d->root; i && (i = items_next(d->root, i));) {
+		if (!i->writers || i->what != DRAFT_STAGED || (d->has_base && is_at_home(d, i)))
+			continue;
+		if (draft_path(i, &path) < 0)
+			return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -EBUSY, "%.*s: is open for writing", (int)path.n,
+			       (const char *)path.p);
+	}
 	return 0;
 }
 

@@ -100,7 +100,7 @@ START_TEST(a_moved_file_that_is_open_keeps_it_from_going_on)
 	must(draft_rename(trial.d, TREE_ROOT, "a.npy", trial_index(&trial, "s"), "m.npy", 0, &e),
 	     &e);
 	ck_assert_int_eq(can_go_on(trial.d, &e), -EBUSY);
-	ck_assert_str_eq(e.text, "m.npy: is open for writing");
+	ck_assert_str_eq(e.text, "s/m.npy: is open for writing");
 	draft_close(trial.d, i, true);
 	ck_assert_int_eq(can_go_on(trial.d, &e), 0);
 }

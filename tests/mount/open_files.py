@@ -436,6 +436,8 @@ def moved_and_open(cell):
     except OSError as error:
         if error.errno != errno.EBUSY:
             raise
+    why = os.getxattr(os.path.join(cell.mounted, "s-0"), "user.ckptfs.error")
+    assert why == b"a/moved.npy: is open for writing", f"the reason is {why}"
     cell.close()
     cell.sync("s-0")
     want = patched(patched(cell.have, AT_BEFORE, BEFORE), AT_AFTER, AFTER)
