@@ -222,7 +222,7 @@ void draft_go_on(struct draft *d);
  * changes in place any more. */
 void draft_note_published(struct draft *d);
 
-/* -EBUSY: a file is open for writing with which draft_go_on can't be done. */
+/* -EBUSY: a file is open for writing with which draft_go_on can't be done; -ENOMEM. */
 int draft_can_go_on(const struct draft *d, struct err *e);
 
 /* Notes that a commit ended with R, and why. */
