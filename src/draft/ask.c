@@ -1,6 +1,7 @@
 /* src/draft/ask.c: what is asked of a draft. */
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/scratch.h"
 #include "base/source.h"
 #include "draft/file.h"
 #include "draft/items.h"
@@ -8,7 +9,6 @@
 #include "draft/seal.h"
 #include "draft/staged.h"
 #include "draft/walk.h"
-#include "step/scratch.h"
 #include <fcntl.h>
 #include <sys/stat.h>
 

@@ -156,7 +156,7 @@ void draft_leave_why(struct draft *d, const struct err *why);
 bool draft_take_why(struct draft *d, struct err *why);
 
 /* Is nothing in it that is not committed: files are open for writing after a commit of all that was written, or it is a new
- * step into which nobody has put anything, but what programs leave (step/scratch.h)? */
+ * step into which nobody has put anything, but what programs leave (base/scratch.h)? */
 bool draft_is_rest(struct draft *d);
 
 /* What the kernel must forget when D ends: NAME in the folder INDEX; with NAME NULL the attributes and bytes of INDEX, or a

@@ -195,7 +195,7 @@ struct draft_item *draft_find(const struct draft *d, struct draft_item *dir, con
 
 void draft_item_unref(struct draft *d, struct draft_item *i);
 
-/* Is it a variable of the step, or will it be when it is whole? Not: texts, scratch files (step/scratch.h). */
+/* Is it a variable of the step, or will it be when it is whole? Not: texts, scratch files (base/scratch.h). */
 bool draft_is_variable(const struct draft_item *i);
 
 /* The path from the root, without a '/' at its start. -ENOMEM. */

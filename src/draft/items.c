@@ -1,7 +1,7 @@
 #include "draft/items.h"
 #include "base/cleanup.h"
+#include "base/scratch.h"
 #include "step/name.h"
-#include "step/scratch.h"
 #include <fcntl.h>
 #include <time.h>
 

@@ -52,5 +52,5 @@ bool draft_has_own_name(const struct draft *d, const struct draft_item *i);
 /* Is the folder I a tool's temporary one, or in one? */
 bool draft_is_hidden(const struct draft_item *i);
 
-/* Is I a scratch file (step/scratch.h) that is no known leftover? Then nothing is committed as long as it is there. */
+/* Is I a scratch file (base/scratch.h) that is no known leftover? Then nothing is committed as long as it is there. */
 bool draft_is_in_the_way(const struct draft_item *i);

@@ -6,4 +6,5 @@ TCase *bytes_tests(void);
 TCase *crc32c_tests(void);
 TCase *error_tests(void);
 TCase *io_tests(void);
+TCase *scratch_tests(void);
 TCase *source_tests(void);

@@ -3,7 +3,6 @@
 
 TCase *full_names_tests(void);
 TCase *name_tests(void);
-TCase *scratch_tests(void);
 TCase *stats_tests(void);
 TCase *open_tests(void);
 TCase *tensor_tests(void);

@@ -1,4 +1,4 @@
-#include "step/scratch.h"
+#include "base/scratch.h"
 #include "base/bytes.h"
 #include <ctype.h>
 #include <stdio.h>

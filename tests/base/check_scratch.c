@@ -1,7 +1,7 @@
-/* Tests of src/step/scratch.[ch]. */
+/* Tests of src/base/scratch.[ch]. */
+#include "base/check_base.h"
+#include "base/scratch.h"
 #include "lib/lit.h"
-#include "step/check_step.h"
-#include "step/scratch.h"
 
 START_TEST(leftovers_are_known)
 {

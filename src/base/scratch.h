@@ -1,4 +1,4 @@
-/* src/step/scratch.h: names in a step's folder that belong to neither a variable nor a text. Such a file is scratch: it
+/* src/base/scratch.h: names in a step's folder that belong to neither a variable nor a text. Such a file is scratch: it
  * works as any file, and is never part of a step. */
 #pragma once
 #include <stdbool.h>
