@@ -530,6 +530,37 @@ def keras3_names():
         assert said[2].endswith(", and 5 more"), said
 
 
+def weights_of(model):
+    return {"net/" + w.path.removeprefix("net/"): w.numpy() for w in model.weights}
+
+
+def restored_net(prefix):
+    model = keras3_net()
+    tf.train.Checkpoint(model=model).restore(prefix).assert_existing_objects_matched()
+    return weights_of(model)
+
+
+def keras3_full_names():
+    """Read, edited, pruned and copied by the names of Keras; TensorFlow restores each."""
+    folder = tempfile.mkdtemp(dir=FOLDER, prefix="source.")
+    shutil.copytree(os.path.join(FIXTURES, "../cases/keras3"), folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
+    with Mounted(folder=folder, options="commit=sync,names=full") as m:
+        want = restored_net(os.path.join(folder, "ckpt-2"))
+        for name, array in want.items():
+            assert np.array_equal(np.load(os.path.join(m.at, "ckpt-2", name + ".npy")), array), name
+        want["net/enc/kernel"] = want["net/enc/kernel"] + 1
+        np.save(os.path.join(m.at, "ckpt-2/net/enc/kernel.npy"), want["net/enc/kernel"])
+        shutil.rmtree(os.path.join(m.at, "ckpt-2/adam"))
+        m.sync("ckpt-2")
+        shutil.copytree(os.path.join(m.at, "ckpt-3"), os.path.join(m.at, "own-1"))
+        m.sync("own-1")
+        for prefix in "ckpt-3", "own-1":
+            got = restored_net(os.path.join(folder, prefix))
+            assert got.keys() == want.keys() and all(np.array_equal(got[n], want[n]) for n in want), prefix
+        slots = [key for key, _ in tf.train.list_variables(os.path.join(folder, "ckpt-3")) if "optimizer/_variables" in key]
+        assert not slots, slots
+
+
 def object_based_slices():
     with Mounted("maxshard") as m:
         keys = m.steps["ckpt-1"]["keys"]
@@ -639,7 +670,7 @@ def dead_bytes():
 
 
 TESTS = (numpy_saves, all_dtypes, strings, partitioned, same_index, big_endian, from_v1, saver_restores, a_trainer_goes_on_beside_a_copy,
-         object_based, keras3_names, object_based_slices, saved_model, one_gib, seventy_commits, dead_bytes)  # fmt: skip
+         object_based, keras3_names, keras3_full_names, object_based_slices, saved_model, one_gib, seventy_commits, dead_bytes)  # fmt: skip
 
 
 def main():
