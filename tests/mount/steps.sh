@@ -157,7 +157,7 @@ new_steps_by_hand() {
   rm -r "$mnt/gone"
   [ ! -e "$mnt/gone" ] || fail "still there"
   refuses "Operation not permitted" cp "$tmp/f7.npy" "$mnt/w.npy"
-  refuses "Invalid argument" mkdir "$mnt/.ckptfs"
+  refuses "File exists" mkdir "$mnt/.ckptfs"
   unmount
 }
 
