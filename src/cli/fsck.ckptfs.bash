@@ -1,5 +1,7 @@
 # Completion of fsck.ckptfs for bash.
 # shellcheck shell=bash
+# shellcheck source=src/cli/ckptfs_files.bash
+. "$(dirname "${BASH_SOURCE[0]}")/ckptfs_files.bash"
 
 _fsck_ckptfs() {
   local word=${COMP_WORDS[COMP_CWORD]}
@@ -8,8 +10,7 @@ _fsck_ckptfs() {
     compopt +o filenames
     mapfile -t COMPREPLY < <(compgen -W "-n -y -a -p -C -V --json --help --version" -- "$word")
   else
-    compopt -o filenames
-    mapfile -t COMPREPLY < <(compgen -f -- "$word")
+    _ckptfs_files "$word"
   fi
 }
 complete -F _fsck_ckptfs fsck.ckptfs

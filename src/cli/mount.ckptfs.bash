@@ -1,5 +1,7 @@
 # Completion of mount.ckptfs for bash. tests/mount/refusals.sh compares it with --help.
 # shellcheck shell=bash
+# shellcheck source=src/cli/ckptfs_files.bash
+. "$(dirname "${BASH_SOURCE[0]}")/ckptfs_files.bash"
 
 _mount_ckptfs() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} done=
@@ -14,8 +16,7 @@ _mount_ckptfs() {
   elif [[ $word == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W "-o -s -f -n -v --foreground --debug --help --version" -- "$word")
   else
-    compopt -o filenames
-    mapfile -t COMPREPLY < <(compgen -f -- "$word")
+    _ckptfs_files "$word"
   fi
 }
 complete -F _mount_ckptfs mount.ckptfs

@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# What bash offers for mount.ckptfs, umount.ckptfs and fsck.ckptfs. The daemon is stopped meanwhile: a shell that asks anything in
+# the mount waits until `timeout` ends it.
+. "$(dirname "$0")/../lib/mount.sh"
+need timeout readlink
+
+# completed FOLDER PROGRAM WORD: what is offered for the word in that folder, a line each, in $tmp/out; $tmp/options
+# has the options that bash is to complete with.
+completed() {
+  : >"$tmp/options"
+  # shellcheck disable=SC2016 # for the other bash
+  run timeout -k 1 5 bash -c '
+    cd "$1" && . "$2/src/cli/$3.bash" || exit
+    told=$6
+    compopt() { printf "%s\n" "$*" >>"$told"; }
+    COMP_WORDS=("$3" "$4")
+    COMP_CWORD=1
+    kill -STOP "$5"
+    "_${3/./_}"
+    printf "%s\n" "${COMPREPLY[@]}" | LC_ALL=C sort' - "$1" "$srcdir" "$2" "$3" "${daemons[$mnt]}" "$tmp/options"
+  kill -CONT "${daemons[$mnt]}"
+  [ "$status" = 0 ] || fail "completion of $2 $3 in $1 ended with status $status (124: it waits): $(cat "$tmp/err")"
+  [ ! -s "$tmp/err" ] || fail "completion of $2 $3 says: $(cat "$tmp/err")"
+}
+
+# offers FOLDER PROGRAM WORD [OFFERED...]
+offers() {
+  completed "$1" "$2" "$3"
+  diff <(printf '%s\n' "${@:4}") "$tmp/out" >&2 || fail "for '$2 $3' in $1 it offers something else"
+}
+
+# Each way to name what is in the mount; none of them is looked at.
+what_is_in_a_mount_is_not_offered() {
+  local program
+  for program in mount.ckptfs umount.ckptfs fsck.ckptfs; do
+    offers / "$program" "$mnt/"
+    offers / "$program" "$mnt/my-"
+    offers / "$program" "$mnt/my-model-0/"
+    offers / "$program" "$mnt/my-model-0/../"
+    offers / "$program" "$work/other dir/../at/"
+    offers / "$program" "$work/other\\ dir/../at/my"
+    offers / "$program" "\"$work/other dir/../at/my"
+    offers "$work" "$program" at/
+    offers "$work" "$program" ./at/my
+    offers "$work" "$program" link/
+    offers "$work" "$program" absolute/my-model-0/
+    offers "$mnt" "$program" my
+    offers "$mnt/my-model-0" "$program" ../
+    offers "$mnt" "$program" ../f
+    HOME=$work offers / "$program" \~/at/
+    HOME=$work offers / "$program" "\$HOME/at/"
+    HOME=$mnt offers / "$program" "\"\${HOME}/my"
+  done
+}
+
+files_but_no_mounts_are_offered() {
+  local program
+  for program in mount.ckptfs fsck.ckptfs; do
+    offers / "$program" "$work/a" "$work/absolute" "$work/around" "$work/at.log"
+    offers / "$program" "$work/" "$work/absolute" "$work/around" "$work/at.log" "$work/file" "$work/link" "$work/other dir"
+    offers "$work" "$program" a absolute around at.log
+    offers "$work" "$program" "" absolute around at.log file link "other dir"
+    offers "$work/around" "$program" ../f ../file
+    HOME=$work offers / "$program" \~/f \~/file
+  done
+}
+
+mounts_are_offered_to_umount() {
+  offers / umount.ckptfs "$work/" "$mnt"
+  offers / umount.ckptfs "$work/a" "$mnt"
+  offers / umount.ckptfs "$mnt" "$mnt"
+  offers "$work" umount.ckptfs a at
+  offers "$work/around" umount.ckptfs ../ ../at
+  offers "$tmp" umount.ckptfs w work/at
+  offers / umount.ckptfs "$work/f"
+  offers / umount.ckptfs "$work/file"
+  HOME=$work offers / umount.ckptfs \~/a \~/at
+  HOME=$work offers / umount.ckptfs "\$HOME/a" "\$HOME/at"
+  completed / umount.ckptfs ""
+  grep -qxF "$mnt" "$tmp/out" || fail "it offers no mount"
+}
+
+# Bash asks a lone file name whether it is a folder: the mount would have to answer.
+a_mount_is_no_file_name() {
+  offers / umount.ckptfs "$mnt" "$mnt"
+  [ ! -s "$tmp/options" ] || fail "bash takes it for a file name: $(cat "$tmp/options")"
+}
+
+odd_names_are_quoted() {
+  mnt=$work/around/my\&mount
+  mkdir "$mnt"
+  start_daemon "$builddir/mount.ckptfs" "$fixtures/linear" "$mnt" --foreground -o ro
+  offers / umount.ckptfs "$work/around/m" "$work/around/my\\&mount"
+  offers / umount.ckptfs "$work/around/my\\&m" "$work/around/my\\&mount"
+  offers / umount.ckptfs "\"$work/around/my&m" "$work/around/my&mount"
+  offers / fsck.ckptfs "$work/around/my\\&mount/"
+}
+
+work=$tmp/work
+mkdir -p "$work/at" "$work/around" "$work/other dir"
+touch "$work/file"
+ln -s at "$work/link"
+ln -s "$work/at" "$work/absolute"
+mnt=$work/at
+start_daemon "$builddir/mount.ckptfs" "$fixtures/linear" "$mnt" --foreground -o ro
+run_tests what_is_in_a_mount_is_not_offered files_but_no_mounts_are_offered mounts_are_offered_to_umount \
+  a_mount_is_no_file_name odd_names_are_quoted
