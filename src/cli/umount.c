@@ -144,6 +144,16 @@ static int enter_namespace(struct umount *u, struct err *e)
 	return 0;
 }
 
+/* Has umount(8) remove the note that mount.ckptfs has left of a mount at PATH. Nothing is mounted there: fusermount3 has
+ * unmounted it, or the daemon, as it ended. */
+static void forget(const struct umount *u, const char *path)
+{
+	const char *const argv[] = {"umount", "--fake", "-i", "-c", "--", path, NULL};
+
+	if (geteuid() == 0 && !u->ns)
+		run_program(argv, (struct run){.quiet = true, .ns_fd = -1});
+}
+
 /* Finds the mount, and opens its root as ROOT with O_PATH: that works without a daemon. While it is open the mount is busy. */
 static int find(struct umount *u, int *root, struct err *e)
 {
@@ -162,8 +172,10 @@ static int find(struct umount *u, int *root, struct err *e)
 	if (n < 0)
 		return err_sys(e, -errno, "%s", u->mountpoint);
 	path[n] = 0;
-	if (strcmp(path, u->mount.at) != 0)
+	if (strcmp(path, u->mount.at) != 0) {
+		forget(u, path);
 		return err_set(e, -EINVAL, "%s: not mounted", u->mountpoint);
+	}
 	if (strcmp(u->mount.type, "fuse.ckptfs") != 0)
 		return err_set(e, -EINVAL, "%s: not of type fuse.ckptfs, but %s", u->mountpoint,
 			       u->mount.type);

@@ -78,12 +78,37 @@ umount "$at" 2>"$log" || status=$?
 grep -q busy "$log" || fail "umount of a busy mount says: $(cat "$log")"
 exec {fd}<&-
 
-# A note that was left by one that ended otherwise does not pile up, nor harm.
+# stale_note HOW...: one that a mount leaves if it is ended otherwise than by umount.
+stale_note() {
+  mount -t ckptfs "$source" "$at"
+  "$@"
+  until ! mountpoint -q "$at"; do sleep 0.01; done
+  ! notes >/dev/null || fail "no note is left by $*"
+}
+
+# Its daemon is the only one that was started in this namespace and goes on.
+daemon() {
+  local pid
+  for pid in $(pgrep -x mount.ckptfs); do
+    [ "$(readlink "/proc/$pid/ns/mnt")" != "$(readlink /proc/self/ns/mnt)" ] || kill "$@" "$pid"
+  done
+}
+
+# A note that was left by one that ended otherwise does not pile up, nor harm; umount.ckptfs removes it.
 "$builddir/umount.ckptfs" "$at"
 for _ in 1 2 3; do
-  mount -t ckptfs "$source" "$at"
-  fusermount3 -u "$at"
+  stale_note fusermount3 -u "$at"
+  [ "$(notes | wc -l)" = 1 ] || fail "notes pile up"
 done
+for end in "fusermount3 -u $at" "daemon -TERM"; do
+  # shellcheck disable=SC2086 # a list of words
+  stale_note $end
+  status=0
+  "$builddir/umount.ckptfs" "$at/" 2>"$log" || status=$?
+  [ "$status" = 32 ] || fail "umount.ckptfs ended with status $status where nothing is mounted"
+  notes >&2 || fail "umount.ckptfs leaves the note of $end"
+done
+stale_note fusermount3 -u "$at"
 mount -t tmpfs none "$at"
 umount "$at"
 reaches "$at"
