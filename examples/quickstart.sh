@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From a fresh Debian 12 to a mounted checkpoint: examples/quickstart.sh
 #
-# Installs what building needs (by apt, as root or through sudo), builds in build/, and shows what the
+# Installs what building and the tour need (by apt, as root or through sudo), builds in build/, and shows what the
 # program does with the checkpoint in examples/net. build/ stays; nothing is installed of ckptfs itself.
 set -euo pipefail
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs on Debian 12 what ckptfs needs; silent where nothing is missing.
 #
-#   tests/setup.sh build     what building needs (the default)
+#   tests/setup.sh build     what building and examples/quickstart.sh need (the default)
 #   tests/setup.sh test      and what tests/run.sh needs, with a virtual environment for TensorFlow
 #   tests/setup.sh python    prints that environment's interpreter
 #
@@ -10,9 +10,9 @@
 set -euo pipefail
 
 build_packages="gcc libc6-dev make autoconf automake pkg-config xz-utils libfuse3-dev fuse3
-  libprotobuf-c-dev protobuf-c-compiler libsnappy-dev libisal-dev check"
+  libprotobuf-c-dev protobuf-c-compiler libsnappy-dev libisal-dev check attr"
 test_packages="clang clang-format libclang-rt-dev valgrind libc6-dbg shellcheck mandoc
-  attr rsync perl vim-tiny nano procps util-linux python3-venv bindfs sshfs openssh-sftp-server rclone"
+  rsync perl vim-tiny nano procps util-linux python3-venv bindfs sshfs openssh-sftp-server rclone"
 requirements="tensorflow-cpu==2.21.* numpy ml_dtypes"
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/ckptfs-tests

@@ -64,3 +64,39 @@ fi
 # V1 has no checksums, and that is not taken for agreement.
 mount_ckpt "$fixtures/v1"
 check_status 2 "$examples/diff-steps.sh" "$mnt/model.ckpt-10" "$mnt/model.ckpt-10"
+
+# --- quickstart.sh --------------------------------------------------------------------------------------
+
+# stub NAME: a program that the next ones find under this name; its text comes from stdin.
+stub() {
+  { echo '#!/bin/bash' && cat; } >"$tmp/bin/$1"
+  chmod 755 "$tmp/bin/$1"
+}
+mkdir "$tmp/bin"
+
+# On a machine that has none of the packages it installs what the tour calls.
+stub dpkg-query <<<'echo not-installed'
+stub sudo <<<'exec "$@"'
+stub apt-get <<<"printf '%s\n' \"\$@\" >>'$tmp/asked'"
+PATH=$tmp/bin:$PATH check_status 0 bash "$srcdir/tests/setup.sh" build
+for package in attr fuse3 gcc; do
+  grep -qx "$package" "$tmp/asked" || fail "setup.sh build does not install $package"
+done
+
+# A clone stays clean. What make does is left out: it writes below build/ only.
+if command -v git autoreconf >/dev/null && git -C "$srcdir" ls-files >"$tmp/list" 2>/dev/null &&
+  [ -s "$tmp/list" ]; then # empty: the tarball, unpacked in a build directory
+  mkdir "$tmp/clone"
+  tar -C "$srcdir" -c --verbatim-files-from -T "$tmp/list" | tar -C "$tmp/clone" -x
+  git -C "$tmp/clone" init -q
+  git -C "$tmp/clone" add -A
+  stub dpkg-query <<<'echo installed'
+  stub make <<END
+[ "\$1 \$2" != "-C build" ] || exec ln -s "$builddir/mount.ckptfs" build/mount.ckptfs
+exec "$(command -v make)" "\$@" # for configure
+END
+  TMPDIR=$tmp PATH=$tmp/bin:$PATH check_status 0 bash "$tmp/clone/examples/quickstart.sh"
+  grep -q '^== Unmounting' "$tmp/out" || fail "quickstart.sh shows no tour: $(cat "$tmp/out")"
+  git -C "$tmp/clone" status --short | grep -v '^A  ' >"$tmp/changed" || true
+  [ ! -s "$tmp/changed" ] || fail "quickstart.sh leaves the clone with: $(cat "$tmp/changed")"
+fi
