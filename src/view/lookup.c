@@ -398,6 +398,9 @@ int view_readlink(struct view *v, uint64_t id, struct buf *out, struct err *e)
 		       : 0;
 }
 
+/* The names of its shards have to be possible, too. */
+enum { STEP_NAME_MAX = NAME_MAX - (sizeof ".data-00000-of-00001" - 1) };
+
 int lookup_step_name(const char *name, struct buf *out, struct err *e)
 {
 	bool clash;
@@ -407,9 +410,9 @@ int lookup_step_name(const char *name, struct buf *out, struct err *e)
 		return err_set(e, -EINVAL, "%s: a step can't be shown under this name", name);
 	if (r == 0)
 		r = buf_add_byte(out, 0);
-	if (r == 0 && (!strcmp((char *)out->p, ".ckptfs") || out->n > 240))
-		return out->n > 240
-			       ? -ENAMETOOLONG
-			       : err_set(e, -EINVAL, "%s: a name that ckptfs uses itself", name);
+	if (r == 0 && !strcmp((char *)out->p, ".ckptfs"))
+		return err_set(e, -EINVAL, "%s: a name that ckptfs uses itself", name);
+	if (r == 0 && out->n - 1 > STEP_NAME_MAX)
+		return -ENAMETOOLONG;
 	return r;
 }

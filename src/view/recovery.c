@@ -117,7 +117,8 @@ static void take_up(struct view *v, struct node *folder)
 	if (!v->writable) {
 		if (!waiting)
 			return;
-		view_tell(v, "%u drafts wait in .ckptfs for a mount that may write", waiting);
+		view_tell(v, "%u draft%s in .ckptfs for a mount that may write", waiting,
+			  waiting == 1 ? " waits" : "s wait");
 		return;
 	}
 	/* Also without a draft: the rest of one may be there, or a lock that nobody holds. */

@@ -136,6 +136,8 @@ tar_into_a_new_step() {
 }
 
 new_steps_by_hand() {
+  local longest
+
   writable linear
   mkdir "$mnt/made-3"
   sync "$mnt"
@@ -158,6 +160,12 @@ new_steps_by_hand() {
   [ ! -e "$mnt/gone" ] || fail "still there"
   refuses "Operation not permitted" cp "$tmp/f7.npy" "$mnt/w.npy"
   refuses "File exists" mkdir "$mnt/.ckptfs"
+  longest=$(printf 'n%.0s' {1..235}) # with .data-00000-of-00001 it has 255 bytes
+  refuses "File name too long" mkdir "$mnt/${longest}n"
+  mkdir "$mnt/$longest"
+  cp "$tmp/f7.npy" "$mnt/$longest/a.npy"
+  sync "$mnt"
+  [ -e "$source/$longest.index" ] || fail "no step of the longest name"
   unmount
 }
 
