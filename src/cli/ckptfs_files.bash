@@ -4,10 +4,10 @@
 
 # Fills the caller's array `mounted`: [MOUNTPOINT]=yes for each mount of ckptfs. Nothing is asked of them.
 _ckptfs_mounts() {
-  local at type rest
-  while read -r _ at type rest; do
-    printf -v at '%b' "$at" # the kernel's octal escapes
-    [[ $type != fuse.ckptfs ]] || mounted[$at]=yes
+  local where type rest
+  while read -r _ where type rest; do
+    printf -v where '%b' "$where" # the kernel's octal escapes
+    [[ $type != fuse.ckptfs ]] || mounted[$where]=yes
   done </proc/self/mounts
 }
 
