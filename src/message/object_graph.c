@@ -86,22 +86,37 @@ void object_names_release(struct object_names *n)
 	*n = (struct object_names){0};
 }
 
-const char *object_names_find(const struct object_names *n, struct bytes key)
+static struct bytes key_of(const struct object_names *n, size_t i)
 {
-	const char *texts = (char *)n->texts.p, *name;
+	return bytes_str((char *)n->texts.p + n->items[i].key);
+}
+
+/* The first item with KEY; n->n: there is none. */
+static size_t find(const struct object_names *n, struct bytes key)
+{
 	size_t lo = 0, hi = n->n;
 
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (bytes_cmp(bytes_str(texts + n->items[mid].key), key) < 0)
+		if (bytes_cmp(key_of(n, mid), key) < 0)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	if (lo == n->n || !bytes_eq(bytes_str(texts + n->items[lo].key), key))
-		return NULL;
-	name = texts + n->items[lo].name;
+	return lo < n->n && bytes_eq(key_of(n, lo), key) ? lo : n->n;
+}
+
+bool object_names_has(const struct object_names *n, struct bytes key)
+{
+	return find(n, key) < n->n;
+}
+
+const char *object_names_find(const struct object_names *n, struct bytes key)
+{
+	size_t i = find(n, key);
+	const char *name = i < n->n ? (char *)n->texts.p + n->items[i].name : "";
+
 	return *name ? name : NULL;
 }
 

@@ -22,6 +22,9 @@ struct object_names {
 int object_names_read(struct bytes b, struct object_names *out, struct err *e);
 void object_names_release(struct object_names *n);
 
+/* Does the graph have a variable whose value is stored under KEY, with a full name or without? */
+bool object_names_has(const struct object_names *n, struct bytes key);
+
 /* The full name of the variable whose value is stored under KEY, or NULL. */
 const char *object_names_find(const struct object_names *n, struct bytes key);
 

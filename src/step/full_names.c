@@ -24,21 +24,6 @@ static struct bytes name_key(const struct object_names *names, size_t i)
 	return bytes_str((char *)names->texts.p + names->items[i].key);
 }
 
-static bool has_key(const struct object_names *names, struct bytes key)
-{
-	size_t lo = 0, hi = names->n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (bytes_cmp(name_key(names, mid), key) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < names->n && bytes_eq(name_key(names, lo), key);
-}
-
 /* Is STEM that of a key? 1 or 0; -ENOMEM. */
 static int is_taken(const struct full_names *f, struct bytes stem, const struct bytes *keys,
 		    size_t n)
@@ -50,7 +35,8 @@ static int is_taken(const struct full_names *f, struct bytes stem, const struct 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	i = bytes_search(keys, n, sizeof *keys, buf_bytes(&key));
-	return (i < n && bytes_eq(keys[i], buf_bytes(&key))) || has_key(&f->names, buf_bytes(&key));
+	return (i < n && bytes_eq(keys[i], buf_bytes(&key))) ||
+	       object_names_has(&f->names, buf_bytes(&key));
 }
 
 static int compare(const void *a, const void *b)
