@@ -8,27 +8,12 @@
 static int read_string(const struct content *c, struct buf *out, struct bytes *string,
 		       struct err *e)
 {
-	const struct npy *npy = &c->npy;
-	size_t skip = npy->has_length ? 8 : 0;
-	uint64_t n;
 	int r;
 
-	if (npy->dtype != DTYPE_STRING || npy->count != 1 || npy->item < skip)
+	if (c->npy.dtype != DTYPE_STRING || c->npy.count != 1)
 		return err_set(e, -EUCLEAN, "no object graph");
-	r = source_read(&c->src, npy->data, npy->item, out, e);
-	if (r < 0)
-		return r;
-	n = out->n - skip;
-	if (skip) {
-		uint64_t length = get_le64(out->p);
-
-		length = npy->big_endian ? __builtin_bswap64(length) : length;
-		n = length < n ? length : n;
-	}
-	while (!skip && n && !out->p[n - 1]) /* NumPy pads strings */
-		n--;
-	*string = bytes_of(out->p + skip, n);
-	return 0;
+	r = source_read(&c->src, c->npy.data, c->npy.item, out, e);
+	return r < 0 ? r : npy_string(&c->npy, out->p, string, e);
 }
 
 static int read_graph(struct plan *p, const struct want *w, struct err *e)

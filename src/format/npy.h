@@ -36,6 +36,10 @@ struct npy {
  * says what was found and what is expected. -ENOMEM, or of reading. */
 int npy_parse(const struct source *src, int nameless, struct npy *out, struct err *e);
 
+/* The string in the element at P, which has npy->item bytes: what its length says, or all but the NULs at its end. OUT points into
+ * it. -EINVAL: the length is more than the element has. */
+int npy_string(const struct npy *npy, const uint8_t *p, struct bytes *out, struct err *e);
+
 /* Size and checksum of what npy_store has put out, as in an entry of a bundle. */
 struct npy_stored {
 	uint64_t size;

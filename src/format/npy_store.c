@@ -54,7 +54,7 @@ static int put_length(struct strings_writer *to, struct bytes string, struct err
 	return strings_writer_length(to, string.n, e);
 }
 
-static int string_in(const struct npy *npy, const uint8_t *p, struct bytes *out, struct err *e)
+int npy_string(const struct npy *npy, const uint8_t *p, struct bytes *out, struct err *e)
 {
 	uint64_t len = npy->item;
 
@@ -81,7 +81,7 @@ static int put_round(void *to, struct bytes b, struct err *e)
 	int r = 0;
 
 	for (uint64_t i = 0; i < b.n && r == 0; i += round->npy->item) {
-		r = string_in(round->npy, b.p + i, &string, e);
+		r = npy_string(round->npy, b.p + i, &string, e);
 		if (r == 0)
 			r = round->each(round->to, string, e);
 	}
