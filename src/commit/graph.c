@@ -13,7 +13,7 @@ static int compare_keys(const void *a, const void *b)
 	return bytes_cmp(*(const struct bytes *)a, *(const struct bytes *)b);
 }
 
-/* C is that its variable is wanted as W. Where files are called by full names its full name is what its file is called. */
+/* The variable of C moves to the key of W. With names=full it gets the path of its file as its full name. */
 static void move_to(const struct plan *p, const struct want *w, struct key_change *c)
 {
 	const char *path = want_path(p, w);

@@ -27,7 +27,7 @@ static int read_graph(struct plan *p, const struct want *w, struct err *e)
 		r = read_string(&c, &bytes, &graph, e);
 	if (r == 0)
 		r = full_names_read(graph, NULL, 0, &p->graph_names, e);
-	/* What is no object graph gives no names; a file that can't be stored is refused when it is planned. */
+	/* Without a good object graph nothing has a full name. A file that can't be stored is refused later, when it is planned. */
 	return r == -EUCLEAN || r == -EINVAL ? 0 : r;
 }
 

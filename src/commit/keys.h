@@ -1,8 +1,8 @@
 /* src/commit/keys.h: which keys the paths of a draft stand for. For src/commit alone.
  *
- * Where its files are called by full names (draft->full_names), these are the base's. A new step's are those of the object graph
- * that was put into it, so that a copy of a step has the keys of that. An object graph that was put into the place of the
- * base's has to give all paths the same keys. */
+ * A draft with draft->full_names has full names as paths. A draft with a base takes keys and full names from the base's object
+ * graph. A new step takes them from the object graph that was copied into it: so a copy of a step keeps its keys. If another
+ * object graph is written over the base's, it must give each path the same key. */
 #pragma once
 #include "commit/plan.h"
 

@@ -83,7 +83,7 @@ static int add_step(struct view *v, struct node *n, struct buf *out)
 	bool ended;
 	int r;
 
-	do { /* what a draft says that ends meanwhile is of no use */
+	do { /* a draft may end while it is asked: then ask again */
 		struct draft *d = view_draft_of(v, n);
 
 		out->n = start;
