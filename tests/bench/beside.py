@@ -3,9 +3,11 @@
 
 A step commits MIB (1024), packed and not linked, and the index of another with VARIABLES (1,000,000) is parsed again and again.
 Meanwhile stat, look-up and reads of 4 KiB are timed in the step that commits and in a third one; and before that, when nothing
-goes on. The timer commits: while a folder is synced the kernel itself lets nobody look a name up in it. Prints the 50th and the
-99th percentile of each, and the ratio. CKPTFS_BUILD is the folder with the programs (default: build), in which write_bundle was
-made by `make check TESTS=`; ROUNDS (3) says how often it is done.
+goes on. The timer commits: while a folder is synced the kernel itself lets nobody look a name up in it. CKPTFS_BUILD is the folder
+with the programs (default: build), in which write_bundle was made by `make check TESTS=`.
+
+That is done ROUNDS (5) times. Each round has its 50th and 99th percentiles of both, and its ratios. Prints the median of each over
+the rounds, and the smallest and the largest ratio of the 99th percentiles: on two processors they differ much from round to round.
 
 Each of them asks the daemon: stat is one that the kernel may not answer (AT_STATX_FORCE_SYNC), each name is looked up once, and
 what was read leaves the page cache. A request is due every INTERVAL; one that is late, as the last one took long, counts from when
@@ -21,6 +23,7 @@ import os
 import random
 import shutil
 import socket
+import statistics
 import struct
 import subprocess
 import sys
@@ -31,7 +34,7 @@ from bench import BUILD, Mount, run
 
 MIB = int(sys.argv[1]) if len(sys.argv) > 1 else 1024
 VARIABLES = int(sys.argv[2]) if len(sys.argv) > 2 else 1000000
-ROUNDS = int(os.environ.get('ROUNDS', '3'))
+ROUNDS = int(os.environ.get('ROUNDS', '5'))
 INTERVAL = 0.005
 QUIET_SECONDS = 10
 FILE_MIB = 16  # of each file that is committed, and of calm.npy
@@ -166,7 +169,7 @@ def ask(step, what, names, go, stop, answer):
 
 
 def measure(mounted, names, work, results):
-    """Times all kinds of requests in all places while WORK is called; what they took is added to RESULTS."""
+    """Times all kinds of requests in all places while WORK is called; a list of what they took is added to RESULTS."""
     go, stop = multiprocessing.Barrier(1 + len(ASKED)), multiprocessing.Event()
     asking = {}
     for place, what in ASKED:
@@ -179,7 +182,7 @@ def measure(mounted, names, work, results):
     work()
     stop.set()
     for key, (process, answer) in asking.items():
-        results.setdefault(key, []).extend(answer.recv())
+        results.setdefault(key, []).append(answer.recv())
         process.join()
 
 
@@ -215,12 +218,15 @@ def percentile(times, part):
 
 
 def show(quiet, busy):
-    print(f'{"ms":28} {"quiet p50":>10} {"p99":>8} {"beside p50":>12} {"p99":>8} {"p50 x":>8} {"p99 x":>8} {"longest":>9}')
+    print(f'{"ms, median of the rounds":36} {"quiet p50":>9} {"p99":>6} {"beside p50":>11} {"p99":>6} {"p50 x":>6} {"p99 x":>6}'
+          f' {"from":>6} {"to":>6} {"longest":>8}')
     for place, what in quiet:
-        before, beside = quiet[place, what], busy[place, what]
-        q50, q99, b50, b99 = (percentile(times, part) for times in (before, beside) for part in (0.5, 0.99))
-        print(f'{f"{what} {place}":28} {q50:10.2f} {q99:8.2f} {b50:12.2f} {b99:8.2f} {b50 / q50:8.1f} {b99 / q99:8.1f}'
-              f' {max(beside) * 1e3:9.1f}')
+        rounds = [[percentile(times, part) for times in both for part in (0.5, 0.99)]
+                  for both in zip(quiet[place, what], busy[place, what])]
+        q50, q99, b50, b99 = (statistics.median(of_one) for of_one in zip(*rounds))
+        x50, x99 = ([r[i + 2] / r[i] for r in rounds] for i in (0, 1))
+        print(f'{f"{what} {place}":36} {q50:9.2f} {q99:6.2f} {b50:11.2f} {b99:6.2f} {statistics.median(x50):6.1f}'
+              f' {statistics.median(x99):6.1f} {min(x99):6.1f} {max(x99):6.1f} {max(map(max, busy[place, what])) * 1e3:8.1f}')
     print('target: p99 x <= 10')
 
 
