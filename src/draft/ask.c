@@ -18,7 +18,16 @@ static bool is_changed(const struct draft *d, const struct draft_item *i)
 		return false;
 	return draft_is_variable(i) ||
 	       (i->on_disk && i->what != DRAFT_DIR && i->parent == d->root &&
-		text_kind_of(i->name) == TEXT_META_GRAPH);
+		text_kind_of(i->name) == TEXT_META_GRAPH &&
+		!(i->staged && i->staged->says_the_same));
+}
+
+/* The base has a meta graph, and D has none. */
+static bool lost_meta(struct draft *d)
+{
+	struct draft_glance g;
+
+	return d->base_meta && !draft_find(d, d->root, text_name(TEXT_META_GRAPH), &g);
 }
 
 /* OUT gets a line for I, which is changed: what was done to it. -ENOMEM. */
@@ -48,7 +57,7 @@ static int describe(struct draft *d, const struct draft_item *i, struct buf *out
 		(int)path.n, (char *)path.p);
 }
 
-/* How many variables differ; OUT, which may be NULL, gets a line for each. What there is no memory for is left out. */
+/* How many variables differ, and the meta graph; OUT, which may be NULL, gets a line for each. What there is no memory for is left out. */
 static uint32_t list_changes(struct draft *d, struct buf *out)
 {
 	CLEANUP(buf_release) struct buf replaced = {0};
@@ -72,7 +81,11 @@ static uint32_t list_changes(struct draft *d, struct buf *out)
 		changed += d->tree->n_files - (uint32_t)kept;
 	if (kept >= 0 && out)
 		overlay_add_removed(d, &replaced, out);
-	return changed;
+	if (!lost_meta(d))
+		return changed;
+	if (out)
+		buf_printf(out, "removed: %s\n", text_name(TEXT_META_GRAPH));
+	return changed + 1;
 }
 
 uint32_t draft_count(struct draft *d)

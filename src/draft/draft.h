@@ -131,7 +131,7 @@ int draft_open_pin(struct draft *d, uint32_t pin, struct err *e);
 /* Makes NAME the prefix of the step that a draft without a base is for. -EEXIST: there is a draft of it. */
 int draft_rename_step(struct draft *d, const char *name, struct err *e);
 
-/* How many variables differ from the base. */
+/* How many variables differ from the base; the meta graph counts as one. */
 uint32_t draft_count(struct draft *d);
 
 /* The same; OUT gets a line for each: whether it was written, is new, copied, moved or removed. */

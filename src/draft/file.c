@@ -149,6 +149,7 @@ void draft_touched(struct draft *d, struct draft_item *i)
 {
 	i->staged->version++;
 	i->staged->refusal.code = 0;
+	i->staged->says_the_same = false;
 	if (draft_where(d, i) == WHERE_DRAFT)
 		items_changed(d);
 }

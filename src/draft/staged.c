@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/crc32c.h"
 #include "draft/items.h"
+#include "draft/pins.h"
 #include "format/dtype.h"
 #include <inttypes.h>
 
@@ -233,19 +234,33 @@ int staged_meta(const struct source *src, struct buf *out, struct err *e)
 	return r < 0 ? err_wrap(e, r, "%s", text_name(TEXT_META_GRAPH)) : 0;
 }
 
-static int check_meta(const struct draft_item *i, struct err *e)
+/* Is META what the base has? */
+static bool is_meta_of_base(const struct draft *d, struct bytes meta)
+{
+	CLEANUP(buf_release) struct buf old = {0};
+	CLEANUP(closep) int dir = d->base_meta ? draft_pin_dir(d, &d->pins[0], NULL) : -1;
+
+	return dir >= 0 && sidecar_read(dir, &d->pins[0].step->place, d->meta, &old, NULL) == 0 &&
+	       bytes_eq(buf_bytes(&old), meta);
+}
+
+static int check_meta(const struct draft *d, const struct draft_item *i, struct err *e)
 {
 	CLEANUP(buf_release) struct buf meta = {0};
 	struct source src;
 	int r = source_of_fd(i->staged->fd, &src, e);
 
-	return r < 0 ? err_wrap(e, r, "%s", i->name) : staged_meta(&src, &meta, e);
+	if (r < 0)
+		return err_wrap(e, r, "%s", i->name);
+	r = staged_meta(&src, &meta, e);
+	i->staged->says_the_same = r == 0 && is_meta_of_base(d, buf_bytes(&meta));
+	return r;
 }
 
 int staged_check(struct draft *d, struct draft_item *i, bool not_yet, struct err *e)
 {
 	struct err why = {0};
-	int r = staged_is_meta(i) ? check_meta(i, &why) : check_file(d, i, not_yet, &why);
+	int r = staged_is_meta(i) ? check_meta(d, i, &why) : check_file(d, i, not_yet, &why);
 
 	staged_note(i, r, &why);
 	if (r < 0 && e)

@@ -54,6 +54,46 @@ what_is_made_again_is_counted_once() {
   unmount
 }
 
+# A text of a step counts when it says something else.
+a_meta_graph_counts_as_one() {
+  local step n
+  writable ../cases/deep-scopes
+  step=$(find "$mnt" -mindepth 2 -name meta_graph.pbtxt | sort | head -n 1)
+  step=${step%/*}
+  n=$(find "$step" -name '*.npy' | wc -l)
+  cp -r "$step" "$tmp/deep"
+  tar cf - -C "$tmp/deep" . | tar xf - -C "$step" --no-same-owner
+  check_equal "changes after tar" "$(draft_of "$step")" "$n"
+  discard "${step##*/}"
+  cp "$tmp/deep/meta_graph.pbtxt" "$step"
+  check_equal "changes after cp of the same" "$(draft_of "$step")" 0
+  echo '# a remark' >>"$step/meta_graph.pbtxt"
+  check_equal "changes after a comment" "$(draft_of "$step")" 0
+  sed -i 's/^meta_info_def {/& tags: "mine"/' "$step/meta_graph.pbtxt"
+  check_equal "changes after sed" "$(draft_of "$step")" 1
+  cp "$tmp/deep/meta_graph.pbtxt" "$step/.tmp.1"
+  mv "$step/.tmp.1" "$step/meta_graph.pbtxt"
+  check_equal "changes after the same was renamed over it" "$(draft_of "$step")" 0
+  rm "$step/meta_graph.pbtxt"
+  check_equal "changes after rm" "$(draft_of "$step")" 1
+  check_equal "removed" "$(sed -n 2p "$step/.ckptfs/status")" "removed: meta_graph.pbtxt"
+  discard "${step##*/}"
+  unmount
+}
+
+# What rsync and sed -i rename over a variable is looked at then, not at the commit.
+what_is_renamed_is_looked_at() {
+  writable linear
+  printf nonsense >"$mnt/my-model-0/.w.npy.X1a2b3"
+  mv "$mnt/my-model-0/.w.npy.X1a2b3" "$mnt/my-model-0/w.npy"
+  getfattr --only-values -n user.ckptfs.error "$mnt/my-model-0" | grep -q "w.npy: " || fail "no error"
+  cp "$tmp/f7.npy" "$mnt/my-model-0/.w.npy.X1a2b3"
+  mv "$mnt/my-model-0/.w.npy.X1a2b3" "$mnt/my-model-0/w.npy"
+  refuses "No such attribute" getfattr -n user.ckptfs.error "$mnt/my-model-0"
+  discard my-model-0
+  unmount
+}
+
 a_discarded_draft_leaves_nothing() {
   writable linear
   cp -r "$mnt/my-model-0" "$tmp/before"
@@ -377,7 +417,8 @@ open_files_go_on() {
 array "$tmp/f7.npy" "np.float32(7)"
 array "$tmp/bad.npy" "np.float64(7)"
 array "$tmp/big.npy" "np.arange(200000, dtype='f4').reshape(400, 500)"
-run_tests changes_are_counted what_is_made_again_is_counted_once a_discarded_draft_leaves_nothing what_was_written_is_read \
+run_tests changes_are_counted what_is_made_again_is_counted_once a_meta_graph_counts_as_one what_is_renamed_is_looked_at \
+  a_discarded_draft_leaves_nothing what_was_written_is_read \
   an_invalid_draft_comes_back umount_helper_says_what_was_refused the_next_mount_says_what_was_refused the_default_is_not_to_commit \
   syncing_a_scope_does_not_commit an_empty_new_step_goes_with_the_mount \
   unmounting_commits signals_commit a_killed_daemon_leaves_the_draft a_mount_with_ro_writes_nothing \
