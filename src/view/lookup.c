@@ -349,6 +349,29 @@ static int entry_of_held_node(struct view *v, struct node *n, struct view_entry 
 	return held ? entry_of_held(v, n, out, e) : -ENOENT;
 }
 
+/* N is a folder, and is not on disk any more. -ESTALE the first time: the kernel then looks its name up again, where it has
+ * come to N by that. Whoever stands in N goes on asking, and is told that it is an empty folder without a name. */
+static int stat_gone(struct view *v, struct node *n, struct view_entry *out, struct err *e)
+{
+	struct stat st;
+	bool known;
+
+	pthread_mutex_lock(&v->lock);
+	known = n->detached;
+	node_detach(&v->nodes, n);
+	pthread_mutex_unlock(&v->lock);
+	if (!known)
+		return -ESTALE;
+	if (fstat(v->root_fd, &st) < 0)
+		return err_sys(e, -errno, "the checkpoint directory");
+	attr_of_step(&st, &out->st);
+	out->st.st_ino = n->kind == NODE_STEP ? n->ino : n->id.ino;
+	out->st.st_nlink = 0;
+	out->id = node_id(n, NODE_ROOT_ID);
+	out->fleeting = true;
+	return 0;
+}
+
 static int stat_node(struct view *v, struct node *n, struct view_entry *out, struct err *e)
 {
 	CLEANUP(closep) int fd = -1;
@@ -361,7 +384,8 @@ static int stat_node(struct view *v, struct node *n, struct view_entry *out, str
 		return r;
 	fd = folder_open_parent(v, n, e);
 	r = fd < 0 ? fd : folder_stat(v, fd, n->kind, n->place, &st, e);
-
+	if (r == -ENOENT && (n->kind == NODE_STEP || (n->kind == NODE_FOLDER && n->parent)))
+		return stat_gone(v, n, out, e);
 	if (r < 0)
 		return r == -ENOENT ? -ESTALE : r;
 	if (n->kind != NODE_STEP) { /* of a step it tells which one it is */

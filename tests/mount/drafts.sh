@@ -360,6 +360,29 @@ the_working_folder_stays() {
   unmount
 }
 
+# A trainer deletes a step, or a whole folder of them, while a shell stands in it and has changed something.
+a_deleted_step_can_be_left() {
+  local gone
+  writable linear
+  mkdir "$source/run"
+  cp "$source"/my-model-0.* "$source/run"
+  for gone in my-model-1000 run/my-model-0 run; do
+    (
+      cd "$mnt/$gone" || exit 1
+      [ "$gone" = run ] || rm b.npy
+      rm -r "${source:?}/$gone"*
+      [ "$gone" = run ] || sync .
+      ls .. >"$tmp/list" || exit 1
+      check_equal "links of $gone" "$(stat -c %h .)" 0
+      ! ls "../${gone##*/}" 2>/dev/null || fail "$gone is still there"
+      cd .. || exit 1
+      ls >"$tmp/list"
+    ) || fail "a shell can't leave $gone"
+  done
+  grep -q '^my-model-0$' "$tmp/list" || fail "the steps are not listed"
+  unmount
+}
+
 # What the kernel remembers of a file in the draft is not shown as the base's when the draft has ended.
 old_pages_are_not_shown() {
   writable linear
@@ -422,4 +445,4 @@ run_tests changes_are_counted what_is_made_again_is_counted_once a_meta_graph_co
   an_invalid_draft_comes_back umount_helper_says_what_was_refused the_next_mount_says_what_was_refused the_default_is_not_to_commit \
   syncing_a_scope_does_not_commit an_empty_new_step_goes_with_the_mount \
   unmounting_commits signals_commit a_killed_daemon_leaves_the_draft a_mount_with_ro_writes_nothing \
-  a_second_writer_is_refused the_working_folder_stays old_pages_are_not_shown open_files_go_on
+  a_second_writer_is_refused the_working_folder_stays a_deleted_step_can_be_left old_pages_are_not_shown open_files_go_on
