@@ -23,6 +23,16 @@ bool bytes_ends(struct bytes a, struct bytes suffix)
 	return a.n >= suffix.n && (!suffix.n || !memcmp(a.p + a.n - suffix.n, suffix.p, suffix.n));
 }
 
+bool bytes_next_line(struct bytes *rest, struct bytes *line)
+{
+	const uint8_t *end = rest->n ? memchr(rest->p, '\n', rest->n) : NULL;
+	size_t n = end ? (size_t)(end - rest->p) : rest->n, taken = n + (end != NULL);
+
+	*line = bytes_of(rest->p, n);
+	*rest = bytes_of(rest->p + taken, rest->n - taken);
+	return taken != 0;
+}
+
 size_t bytes_search(const void *items, size_t n, size_t size, struct bytes key)
 {
 	size_t lo = 0, hi = n;

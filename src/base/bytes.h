@@ -28,6 +28,9 @@ bool bytes_eq(struct bytes a, struct bytes b);
 bool bytes_starts(struct bytes a, struct bytes prefix);
 bool bytes_ends(struct bytes a, struct bytes suffix);
 
+/* Takes a line from REST; LINE is without its end. False: nothing is left. */
+bool bytes_next_line(struct bytes *rest, struct bytes *line);
+
 /* ITEMS: N items of SIZE bytes, each of which begins with a struct bytes, sorted by that. How many are less than KEY. */
 size_t bytes_search(const void *items, size_t n, size_t size, struct bytes key);
 

@@ -94,6 +94,20 @@ uint32_t draft_count(struct draft *d)
 	return list_changes(d, NULL);
 }
 
+bool draft_lost_all(struct draft *d)
+{
+	struct draft_walk w = {.below = d->root};
+	struct draft_item *i;
+	bool has = false;
+
+	HOLD(&d->lock);
+	if (!d->has_base || !d->tree->n_files)
+		return false;
+	while (!has && (i = draft_walk(d, &w)))
+		has = draft_is_variable(i);
+	return draft_walk_end(&w) == 0 && !has;
+}
+
 uint32_t draft_describe(struct draft *d, struct buf *out)
 {
 	HOLD(&d->lock);
@@ -207,6 +221,10 @@ bool draft_take_why(struct draft *d, struct err *why)
 		return false;
 	err_set(why, -EINVAL, "%s", (char *)text.p);
 	io_remove_file(d->fd, LEFT_WHY, NULL);
+	d->failure = *why;
+	d->failed_at = d->changes;
+	for (struct draft_item *i = d->root; (i = items_next(d->root, i));)
+		staged_look(d, i);
 	return true;
 }
 

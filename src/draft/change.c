@@ -450,18 +450,6 @@ static int rename_item(struct draft *d, struct draft_item *from_dir, const char 
 	return r == 0 ? move_item(d, i, to_dir, to, target, e) : r;
 }
 
-/* I has a new name: can it be committed there? A file that is being written to is looked at when it is closed. */
-static void check_renamed(struct draft *d, struct draft_item *i)
-{
-	if (i->what != DRAFT_STAGED || !i->on_disk || i->writers ||
-	    !(draft_is_variable(i) || staged_is_meta(i)))
-		return;
-	if (draft_need_file(d, i, NULL) == 0)
-		staged_check(d, i, true, NULL);
-	if (!i->opens)
-		closep(&i->staged->fd);
-}
-
 static int rename_locked(struct draft *d, uint32_t from_dir, const char *from, uint32_t to_dir,
 			 const char *to, unsigned flags, struct err *e)
 {
@@ -480,7 +468,7 @@ static int rename_locked(struct draft *d, uint32_t from_dir, const char *from, u
 	if (r == 0)
 		r = rename_item(d, a, from, i, b, to, target, flags, e);
 	if (r == 0)
-		check_renamed(d, i);
+		staged_look(d, i);
 	overlay_let_go(d, index);
 	overlay_let_go(d, over);
 	overlay_let_go(d, from_dir);

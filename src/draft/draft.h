@@ -134,7 +134,10 @@ int draft_rename_step(struct draft *d, const char *name, struct err *e);
 /* How many variables differ from the base; the meta graph counts as one. */
 uint32_t draft_count(struct draft *d);
 
-/* The same; OUT gets a line for each: whether it was written, is new, copied, moved or removed. */
+/* Has its base variables, and none is left? */
+bool draft_lost_all(struct draft *d);
+
+/* As draft_count; OUT gets a line for each: whether it was written, is new, copied, moved or removed. */
 uint32_t draft_describe(struct draft *d, struct buf *out);
 
 /* Whether there are changes that no such commit has seen to, nothing was changed for MS, nothing is open for writing, and a
@@ -152,7 +155,8 @@ int draft_why(struct draft *d, struct buf *out);
 /* Leaves WHY, a commit's error, on disk for the next mount; without success if that can't be done. */
 void draft_leave_why(struct draft *d, const struct err *why);
 
-/* Reads what was left so, and removes it. False: there is none. */
+/* Reads what was left so, and removes it. It is why it can't be committed until it is changed, and each written file is looked
+ * at again. False: there is none. */
 bool draft_take_why(struct draft *d, struct err *why);
 
 /* Is nothing in it that is not committed: files are open for writing after a commit of all that was written, or it is a new

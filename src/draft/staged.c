@@ -1,6 +1,7 @@
 #include "draft/staged.h"
 #include "base/cleanup.h"
 #include "base/crc32c.h"
+#include "draft/file.h"
 #include "draft/items.h"
 #include "draft/pins.h"
 #include "format/dtype.h"
@@ -231,6 +232,9 @@ int staged_meta(const struct source *src, struct buf *out, struct err *e)
 
 	if (r == 0)
 		r = meta_graph_from_text(buf_bytes(&text), out, e);
+	if (r == 0 && !out->n)
+		r = err_set(e, -EINVAL,
+			    "is empty, expected a MetaGraphDef; to have none, remove the file");
 	return r < 0 ? err_wrap(e, r, "%s", text_name(TEXT_META_GRAPH)) : 0;
 }
 
@@ -266,4 +270,15 @@ int staged_check(struct draft *d, struct draft_item *i, bool not_yet, struct err
 	if (r < 0 && e)
 		*e = why;
 	return r;
+}
+
+void staged_look(struct draft *d, struct draft_item *i)
+{
+	if (i->what != DRAFT_STAGED || !i->on_disk || i->writers ||
+	    !(draft_is_variable(i) || staged_is_meta(i)))
+		return;
+	if (draft_need_file(d, i, NULL) == 0)
+		staged_check(d, i, true, NULL);
+	if (!i->opens)
+		closep(&i->staged->fd);
 }

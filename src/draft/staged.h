@@ -70,6 +70,10 @@ int staged_meta(const struct source *src, struct buf *out, struct err *e);
 /* Whether I, whose file is open, can be committed: as staged_parse or staged_meta, and it is noted. */
 int staged_check(struct draft *d, struct draft_item *i, bool not_yet, struct err *e);
 
+/* The same of I as it lies there: notes whether it can be committed. Not what is open for writing, which is looked at when it is
+ * closed. */
+void staged_look(struct draft *d, struct draft_item *i);
+
 /* -EINVAL: V is not of the dtype and shape of the variable that I lies over, or is. */
 int staged_fits(const struct draft *d, const struct var *v, const struct step *of,
 		const struct draft_item *i, struct err *e);

@@ -313,7 +313,8 @@ static void after_commit(struct view *v, struct node *n, struct draft *d, struct
 		view_tell(v, "%s: what %s was before", (char *)done->kept.p, (char *)done->name.p);
 }
 
-/* As view_draft_commit. GOES_ON: a draft over a base goes on as a whole. OVER: as in commit_config. */
+/* As view_draft_commit, but E does not name the step. GOES_ON: a draft over a base goes on as a whole. OVER: as in
+ * commit_config. */
 static int commit_draft(struct view *v, struct node *n, struct draft *d, bool goes_on,
 			const struct step *over, struct buf *changes, struct err *e)
 {
@@ -331,19 +332,19 @@ static int commit_draft(struct view *v, struct node *n, struct draft *d, bool go
 	}
 	buf_release(&done.name);
 	buf_release(&done.kept);
-	return r < 0 ? folder_wrap(n->parent, err_wrap(e, r, "%s", n->place->name), e) : 0;
+	return r;
 }
 
 int view_draft_commit(struct view *v, struct node *n, struct draft *d, struct buf *changes,
 		      struct err *e)
 {
-	return commit_draft(v, n, d, false, NULL, changes, e);
+	return folder_wrap(n, commit_draft(v, n, d, false, NULL, changes, e), e);
 }
 
 int view_draft_commit_over(struct view *v, struct node *n, struct draft *d, const struct step *over,
 			   struct buf *changes, struct err *e)
 {
-	return commit_draft(v, n, d, false, over, changes, e);
+	return folder_wrap(n, commit_draft(v, n, d, false, over, changes, e), e);
 }
 
 /* Commits the draft of N, if it has one. */
@@ -427,8 +428,9 @@ int64_t view_commit_due(struct view *v, struct buf *changes)
 		int64_t wait = -1;
 
 		if (d && draft_is_due(d, v->commit_ms, &wait)) {
-			if (commit_draft(v, n, d, true, NULL, changes, &e) < 0 &&
-			    draft_is_news(d, &e))
+			int r = commit_draft(v, n, d, true, NULL, changes, &e);
+
+			if (folder_wrap(n, r, &e) < 0 && draft_is_news(d, &e))
 				view_warn(v, &e);
 			wait = v->commit_ms;
 		}
@@ -454,10 +456,12 @@ void view_commit_all(struct view *v)
 		struct node *n = ((struct node **)nodes.p)[i];
 		struct draft *d = view_draft_of(v, n);
 		struct err e = {0};
+		int r;
 
-		if (d && view_draft_commit(v, n, d, NULL, &e) < 0) {
-			view_warn(v, &e);
+		if (d && (r = commit_draft(v, n, d, false, NULL, NULL, &e)) < 0) {
 			draft_leave_why(d, &e);
+			folder_wrap(n, r, &e);
+			view_warn(v, &e);
 		} else if (d && draft_is_rest(d)) { /* it is what was committed */
 			view_draft_discard(v, n, d, NULL, NULL);
 		}

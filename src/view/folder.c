@@ -14,14 +14,16 @@
 
 /* --- opening ------------------------------------------------------------------------------------------------- */
 
-static int add_path(const struct node *n, struct buf *path)
+int folder_add_path(const struct node *n, const struct node *above, struct buf *out)
 {
-	int r;
+	int r = 0;
 
-	if (!n->parent)
-		return buf_add_str(path, ".");
-	r = add_path(n->parent, path);
-	return r < 0 ? r : buf_printf(path, "/%s", n->place->name);
+	if (n->parent && n->parent != above) {
+		r = folder_add_path(n->parent, above, out);
+		if (r == 0)
+			r = buf_add_byte(out, '/');
+	}
+	return r < 0 ? r : buf_add_str(out, n->parent ? n->place->name : ".");
 }
 
 /* One component at a time: no link on the way is followed, and the path may be longer than PATH_MAX. */
@@ -47,7 +49,7 @@ int folder_open(const struct view *v, const struct node *n, struct err *e)
 
 	if (fd >= 0)
 		return fd;
-	if (add_path(n, &path) < 0 || buf_add_byte(&path, 0) < 0)
+	if (folder_add_path(n, NULL, &path) < 0 || buf_add_byte(&path, 0) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	return err_sys(e, fd, "%s", (char *)path.p);
 }
@@ -61,7 +63,8 @@ int folder_wrap(const struct node *n, int r, struct err *e)
 {
 	CLEANUP(buf_release) struct buf path = {0};
 
-	if (n->parent && add_path(n, &path) == 0 && buf_add_byte(&path, 0) == 0)
+	if (r < 0 && n->parent && folder_add_path(n, NULL, &path) == 0 &&
+	    buf_add_byte(&path, 0) == 0)
 		err_wrap(e, r, "%s", (char *)path.p + strlen("./"));
 	return r;
 }

@@ -8,7 +8,10 @@ int folder_open(const struct view *v, const struct node *n, struct err *e);
 /* Opens the directory that holds N's file. Somebody has a reference to N, so its parents stay. */
 int folder_open_parent(const struct view *v, const struct node *n, struct err *e);
 
-/* Puts the path of the folder N, below the source, in front of what E says; for the source itself nothing. Gives R. */
+/* Appends the path of N below the folder ABOVE; ABOVE is NULL: below the source, with "./" in front. -ENOMEM. */
+int folder_add_path(const struct node *n, const struct node *above, struct buf *out);
+
+/* If R is an error, puts the path of N, below the source, in front of what E says; for the source itself nothing. Gives R. */
 int folder_wrap(const struct node *n, int r, struct err *e);
 
 /* Watches the folder N, which DIRFD is, from now on, if that is possible (view/changes.h). */

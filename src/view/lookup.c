@@ -289,12 +289,16 @@ static int look_up_on_disk(struct view *v, struct node *n, const struct shown *s
 static int look_up_shown(struct view *v, struct node *n, const struct shown *shown,
 			 struct view_entry *out, struct err *e)
 {
+	bool known = n->recovered;
 	struct node *held = find_held(v, n, shown);
 	int r = held ? entry_of_held(v, held, out, e) : -ENOENT;
 
 	if (held && r < 0)
 		view_forget(v, node_id(held, NODE_ROOT_ID), 1);
-	return r == -ENOENT ? look_up_on_disk(v, n, shown, out, e) : r;
+	if (r == -ENOENT)
+		r = look_up_on_disk(v, n, shown, out, e);
+	/* The first look at a folder takes up the drafts in it. */
+	return r == -ENOENT && !known && n->recovered ? look_up_shown(v, n, shown, out, e) : r;
 }
 
 int lookup_in_folder(struct view *v, struct node *n, const char *name, struct view_entry *out,

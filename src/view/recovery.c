@@ -83,8 +83,10 @@ static void attach(struct view *v, struct node *folder, struct draft *d)
 		view_take_turn(v, &folder->drafting);
 		view_draft_attach(v, n, d, base);
 		view_end_turn(v, &folder->drafting);
-		if (draft_take_why(d, &why) && v->remind)
+		if (draft_take_why(d, &why) && v->remind) {
+			folder_wrap(n, why.code, &why);
 			v->remind(v->warn_arg, why.text);
+		}
 	}
 	if (n)
 		view_forget(v, node_id(n, NODE_ROOT_ID), 1);

@@ -24,16 +24,11 @@ int status_of_saved(struct view *v, struct node *n, struct buf *out)
 /* Each of LINES. */
 static int add_errors(const struct buf *lines, struct buf *out)
 {
-	struct bytes rest = buf_bytes(lines);
+	struct bytes line, rest = buf_bytes(lines);
 	int r = 0;
 
-	while (rest.n && r == 0) {
-		const uint8_t *end = memchr(rest.p, '\n', rest.n);
-		size_t n = end ? (size_t)(end - rest.p) : rest.n;
-
-		r = buf_printf(out, "error: %.*s\n", (int)n, (char *)rest.p);
-		rest = bytes_of(rest.p + n + (end != NULL), rest.n - n - (end != NULL));
-	}
+	while (r == 0 && bytes_next_line(&rest, &line))
+		r = buf_printf(out, "error: %.*s\n", (int)line.n, (char *)line.p);
 	return r;
 }
 
@@ -49,6 +44,8 @@ static int add_next(const struct view *v, const struct node *n, struct draft *d,
 	if (!news)
 		return buf_printf(out, "next commit: no step, %s has these changes\n",
 				  (char *)name.p);
+	if (draft_lost_all(d))
+		return buf_add_str(out, "next commit: no step, no variable is left\n");
 	if (!changes)
 		return buf_printf(out, "next commit: no step, %s\n",
 				  n->unborn ? "there are no variables yet" : "nothing differs");
@@ -96,16 +93,6 @@ static int add_step(struct view *v, struct node *n, struct buf *out)
 	return r < 0 ? r : add_errors(&why, out);
 }
 
-/* The path of the step N in FOLDER. */
-static int add_path(const struct node *n, const struct node *folder, struct buf *out)
-{
-	int r = n->parent == folder ? 0 : add_path(n->parent, folder, out);
-
-	if (r == 0 && n->parent != folder)
-		r = buf_add_byte(out, '/');
-	return r < 0 ? r : buf_add_str(out, n->place->name);
-}
-
 /* The steps with drafts that are in the folder N, or below it. */
 static int add_steps(struct view *v, struct node *n, struct buf *out)
 {
@@ -118,7 +105,7 @@ static int add_steps(struct view *v, struct node *n, struct buf *out)
 		if (r == 0)
 			r = buf_add_str(out, "step: ");
 		if (r == 0)
-			r = add_path(step, n, out);
+			r = folder_add_path(step, n, out);
 		if (r == 0)
 			r = buf_add_byte(out, '\n');
 		if (r == 0)

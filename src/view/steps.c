@@ -130,7 +130,7 @@ static int parse_step(struct view *v, struct node *n, struct loaded **out, struc
 	}
 	if (r == 0)
 		r = load_step(v, s, fd, out, e);
-	return r < 0 ? folder_wrap(n->parent, r, e) : 0;
+	return folder_wrap(n->parent, r, e);
 }
 
 int steps_adopt(struct view *v, struct node *n, struct step *s, int dirfd, struct loaded **out,

@@ -241,15 +241,29 @@ static int xattr_in_step(struct view *v, struct node *n, uint32_t index, struct 
 
 /* --- of a step or folder ------------------------------------------------------------------------------------ */
 
-static int add_why(struct view *v, struct node *n, struct buf *out)
+/* Each of LINES, behind "PATH: ". */
+static int add_lines(const struct buf *path, const struct buf *lines, struct buf *out)
+{
+	struct bytes line, rest = buf_bytes(lines);
+	int r = 0;
+
+	while (r == 0 && bytes_next_line(&rest, &line))
+		r = buf_printf(out, "%s%.*s: %.*s", out->n ? "\n" : "", (int)path->n,
+			       (char *)path->p, (int)line.n, (char *)line.p);
+	return r;
+}
+
+/* Why the draft of N, which is in FOLDER or below it, can't be committed. */
+static int add_why(struct view *v, struct node *n, const struct node *folder, struct buf *out)
 {
 	struct draft *d = view_draft_of(v, n);
-	CLEANUP(buf_release) struct buf why = {0};
+	CLEANUP(buf_release) struct buf why = {0}, path = {0};
 	int r = d ? draft_why(d, &why) : 0;
 
-	if (r == 0 && why.n)
-		r = buf_printf(out, "%s%s: %.*s", out->n ? "\n" : "", n->place->name, (int)why.n,
-			       (char *)why.p);
+	if (r == 0)
+		r = folder_add_path(n, folder, &path);
+	if (r == 0)
+		r = add_lines(&path, &why, out);
 	draft_unref(d);
 	return r;
 }
@@ -274,7 +288,7 @@ static int xattr_of_drafts(struct view *v, struct node *n, struct bytes name, st
 
 		count += own && !error ? draft_count(own) : 0;
 		if (r == 0 && error)
-			r = add_why(v, step, out);
+			r = add_why(v, step, n, out);
 		draft_unref(own);
 		view_forget(v, node_id(step, NODE_ROOT_ID), 1);
 	}

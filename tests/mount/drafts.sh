@@ -205,6 +205,84 @@ the_next_mount_says_what_was_refused() {
   nothing_is_lost
 }
 
+# Each line begins with the step, and its folder; also in the next mount, before anything is tried again.
+each_refusal_names_its_step() {
+  local lines
+  writable linear
+  mkdir -p "$source/run"
+  cp "$source"/my-model-0.* "$source/run"
+  refuses "Invalid argument" cp "$tmp/bad.npy" "$mnt/my-model-0/w.npy"
+  refuses "Invalid argument" cp "$tmp/bad.npy" "$mnt/my-model-0/b.npy"
+  refuses "Invalid argument" cp "$tmp/bad.npy" "$mnt/run/my-model-0/w.npy"
+  lines='my-model-0: b.npy: is DT_DOUBLE
+my-model-0: w.npy: is DT_DOUBLE
+run/my-model-0: w.npy: is DT_DOUBLE'
+  names_them() {
+    check_equal "$1" "$(sed -n 's/ \[.*//p' | sort)" "$lines"
+  }
+  getfattr --only-values -n user.ckptfs.error "$mnt" | names_them "errors"
+  unmount
+  remounted
+  ls "$mnt/run" >/dev/null
+  check_status 64 "$builddir/umount.ckptfs" "$mnt"
+  grep -v ' waits as a draft ' "$tmp/err" | sed 's/^umount.ckptfs: //' | names_them "umount"
+  remounted
+  ls "$mnt/run" >/dev/null
+  getfattr --only-values -n user.ckptfs.error "$mnt" | names_them "errors after a remount"
+  check_equal "errors in the status" "$(grep -c '^error: ' "$mnt/my-model-0/.ckptfs/status")" 2
+  cp "$tmp/f7.npy" "$mnt/my-model-0/w.npy"
+  cp "$tmp/f7.npy" "$mnt/my-model-0/b.npy"
+  refuses "No such attribute" getfattr -n user.ckptfs.error "$mnt/my-model-0"
+  rm "$mnt/run/my-model-0/w.npy"
+  sync "$mnt"
+  unmount_plainly
+  nothing_is_lost
+}
+
+a_step_without_variables_is_refused() {
+  writable linear
+  find "$mnt/my-model-0" -name '*.npy' -delete
+  grep -q '^next commit: no step, no variable is left$' "$mnt/my-model-0/.ckptfs/status" || fail "the status does not say so"
+  refuses "Invalid argument" sync "$mnt/my-model-0"
+  check_equal "error" "$(getfattr --only-values -n user.ckptfs.error "$mnt/my-model-0")" \
+    "no variable is left, and a step needs one; to remove the step, remove its folder"
+  rm -r "$mnt/my-model-0"
+  unmount
+  [ ! -e "$source/my-model-0.index" ] || fail "the step is still there"
+}
+
+# Comments alone are no graph.
+a_meta_graph_that_says_nothing_is_refused() {
+  local step text
+  writable ../cases/deep-scopes
+  step=$(find "$mnt" -mindepth 2 -name meta_graph.pbtxt -printf '%h\n' | sort | head -n 1)
+  for text in '' $'# all of it was cut\n'; do
+    printf %s "$text" >"$tmp/text"
+    refuses "Invalid argument" cp "$tmp/text" "$step/meta_graph.pbtxt"
+    grep -q '^error: meta_graph.pbtxt: is empty, expected a MetaGraphDef' "$step/.ckptfs/status" || fail "$(cat "$step/.ckptfs/status")"
+  done
+  refuses "Invalid argument" sync "$step"
+  rm "$step/meta_graph.pbtxt"
+  sync "$step"
+  nothing_is_lost
+  unmount
+}
+
+# A draft of a new step, in a folder that nobody has looked at since the mount.
+a_new_step_in_a_subfolder_is_found_at_once() {
+  writable linear
+  mkdir -p "$source/run"
+  cp "$source"/my-model-0.* "$source/run"
+  mkdir "$mnt/run/mine"
+  echo nonsense >"$tmp/bad.txt"
+  refuses "Invalid argument" cp "$tmp/bad.txt" "$mnt/run/mine/w.npy"
+  unmount
+  remounted
+  [ -e "$mnt/run/mine/w.npy" ] || fail "it is not found"
+  setfattr -n user.ckptfs.draft -v discard "$mnt/run/mine"
+  unmount_plainly
+}
+
 # --- when -----------------------------------------------------------------------------------------------
 
 the_default_is_not_to_commit() {
@@ -442,7 +520,8 @@ array "$tmp/bad.npy" "np.float64(7)"
 array "$tmp/big.npy" "np.arange(200000, dtype='f4').reshape(400, 500)"
 run_tests changes_are_counted what_is_made_again_is_counted_once a_meta_graph_counts_as_one what_is_renamed_is_looked_at \
   a_discarded_draft_leaves_nothing what_was_written_is_read \
-  an_invalid_draft_comes_back umount_helper_says_what_was_refused the_next_mount_says_what_was_refused the_default_is_not_to_commit \
+  an_invalid_draft_comes_back umount_helper_says_what_was_refused the_next_mount_says_what_was_refused each_refusal_names_its_step \
+  a_step_without_variables_is_refused a_meta_graph_that_says_nothing_is_refused a_new_step_in_a_subfolder_is_found_at_once the_default_is_not_to_commit \
   syncing_a_scope_does_not_commit an_empty_new_step_goes_with_the_mount \
   unmounting_commits signals_commit a_killed_daemon_leaves_the_draft a_mount_with_ro_writes_nothing \
   a_second_writer_is_refused the_working_folder_stays a_deleted_step_can_be_left old_pages_are_not_shown open_files_go_on
