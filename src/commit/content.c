@@ -1,6 +1,7 @@
 #include "commit/content.h"
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "format/dtype.h"
 #include "format/elements.h"
 #include "format/slice.h"
 #include "step/npy_file.h"
@@ -110,6 +111,19 @@ static int fill_with_elements(void *arg, struct sink out, struct err *e)
 			      .fortran = true};
 
 	return elements_put(&c->src, &el, BUDGET, out, e);
+}
+
+int content_read_string(struct plan *p, const struct want *w, struct buf *bytes,
+			struct bytes *string, struct err *e)
+{
+	CLEANUP(content_release) struct content c = CONTENT_EMPTY;
+	int r = content_open(p, w, &c, e);
+
+	if (r == 0 && (c.npy.dtype != DTYPE_STRING || c.npy.count != 1))
+		r = err_set(e, -EUCLEAN, "%s: is no string", want_path(p, w));
+	if (r == 0)
+		r = source_read(&c.src, c.npy.data, c.npy.item, bytes, e);
+	return r < 0 ? r : npy_string(&c.npy, bytes->p, string, e);
 }
 
 int content_make_c_order(const struct plan *p, struct content *c, struct err *e)

@@ -22,6 +22,10 @@ void content_release(struct content *c);
 /* The file of W, written or as a pinned step has it. -ENOMEM, or of reading it. */
 int content_open(struct plan *p, const struct want *w, struct content *c, struct err *e);
 
+/* Reads the string that W is into BYTES, of which STRING is a part. -EUCLEAN: it is none; or of content_open. */
+int content_read_string(struct plan *p, const struct want *w, struct buf *bytes,
+			struct bytes *string, struct err *e);
+
 /* Turns C into an array in C order, if it is none: slices are taken out of such. */
 int content_make_c_order(const struct plan *p, struct content *c, struct err *e);
 

@@ -1,5 +1,6 @@
 #include "commit/graph.h"
 #include "base/cleanup.h"
+#include "commit/content.h"
 #include "draft/draft_state.h"
 #include "message/object_graph.h"
 #include "step/name.h"
@@ -70,13 +71,28 @@ static int note_shared(struct plan *p, struct bytes graph, const struct key_chan
 	return 0;
 }
 
-static int edit(struct plan *p, const struct want *graph, struct err *e)
+/* The graph as it is wanted, but for what becomes of keys. OUT is a part of BYTES. */
+static int read_graph(struct plan *p, const struct want *graph, struct buf *bytes,
+		      struct bytes *out, struct err *e)
 {
-	struct pin *pin = &p->pins[graph->pin];
+	int r;
+
+	if (graph->store && graph->item) /* it was written */
+		return content_read_string(p, graph, bytes, out, e);
+	r = sidecar_object_graph(p->pins[graph->pin].step, plan_dir(p, graph->pin, e), bytes, e);
+	*out = buf_bytes(bytes);
+	return r;
+}
+
+/* NUMBER: the pin of the step whose keys it has. */
+static int edit(struct plan *p, const struct want *graph, uint32_t number, struct err *e)
+{
+	struct pin *pin = &p->pins[number];
 	CLEANUP(freep) struct bytes *keys = calloc(plan_n(p) + 1, sizeof *keys);
 	CLEANUP(freep)
 	struct key_change *changes = calloc(pin->step->n_vars + (size_t)1, sizeof *changes);
-	CLEANUP(buf_release) struct buf old = {0};
+	CLEANUP(buf_release) struct buf bytes = {0};
+	struct bytes old;
 	size_t n;
 	int r;
 
@@ -85,24 +101,27 @@ static int edit(struct plan *p, const struct want *graph, struct err *e)
 	for (uint32_t i = 0; i < plan_n(p); i++)
 		keys[i] = want_key(p, &plan_wants(p)[i]);
 	qsort(keys, plan_n(p), sizeof *keys, compare_keys);
-	n = list_changes(p, graph->pin, keys, changes);
-	r = sidecar_object_graph(pin->step, plan_dir(p, graph->pin, e), &old, e);
+	n = list_changes(p, number, keys, changes);
+	r = read_graph(p, graph, &bytes, &old, e);
 	if (r == 0)
-		r = object_graph_edit(buf_bytes(&old), changes, n, &p->graph, &p->new_graph, e);
+		r = object_graph_edit(old, changes, n, &p->graph, &p->new_graph, e);
 	if (r == 0 && p->new_graph)
-		r = note_shared(p, buf_bytes(&old), changes, n, e);
-	/* One that can't be understood is carried as it is. */
-	return r == -EUCLEAN || r == -ENOENT ? 0 : r;
+		r = note_shared(p, old, changes, n, e);
+	/* One that can't be understood is carried as it is. A file that can't be stored is refused later. */
+	return r == -EUCLEAN || r == -ENOENT || r == -EINVAL ? 0 : r;
 }
 
 int graph_edit(struct plan *p, struct err *e)
 {
 	for (uint32_t i = 0; i < plan_n(p) && p->object_based; i++) {
 		struct want *w = &plan_wants(p)[i];
+		bool written = w->store && w->item;
 
 		if (!bytes_eq(want_key(p, w), bytes_str(OBJECT_GRAPH_KEY)))
 			continue;
-		return w->store && w->item ? 0 : edit(p, w, e);
+		if (written && !p->d->has_base)
+			return 0;
+		return edit(p, w, written ? 0 : w->pin, e);
 	}
 	return 0;
 }

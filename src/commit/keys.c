@@ -2,29 +2,13 @@
 #include "base/cleanup.h"
 #include "commit/content.h"
 #include "draft/draft_state.h"
-#include "format/dtype.h"
-
-/* Reads the string that C is. -EUCLEAN: it is none. */
-static int read_string(const struct content *c, struct buf *out, struct bytes *string,
-		       struct err *e)
-{
-	int r;
-
-	if (c->npy.dtype != DTYPE_STRING || c->npy.count != 1)
-		return err_set(e, -EUCLEAN, "no object graph");
-	r = source_read(&c->src, c->npy.data, c->npy.item, out, e);
-	return r < 0 ? r : npy_string(&c->npy, out->p, string, e);
-}
 
 static int read_graph(struct plan *p, const struct want *w, struct err *e)
 {
-	CLEANUP(content_release) struct content c = CONTENT_EMPTY;
 	CLEANUP(buf_release) struct buf bytes = {0};
 	struct bytes graph;
-	int r = content_open(p, w, &c, e);
+	int r = content_read_string(p, w, &bytes, &graph, e);
 
-	if (r == 0)
-		r = read_string(&c, &bytes, &graph, e);
 	if (r == 0)
 		r = full_names_read(graph, NULL, 0, &p->graph_names, e);
 	/* Without a good object graph nothing has a full name. A file that can't be stored is refused later, when it is planned. */

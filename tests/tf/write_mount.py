@@ -491,6 +491,24 @@ def object_based():
         assert step.numpy() == 77
 
 
+def a_written_graph_and_renamed_keys():
+    """A graph that is written names the base's keys, while variables are renamed and removed in the same draft."""
+    with Mounted("keras") as m:
+        file = os.path.join(m.at, "ckpt-3", GRAPH + ".npy")
+        graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(np.load(file).item())
+        for child in graph.nodes[0].children:
+            child.local_name = {"step": "counter"}.get(child.local_name, child.local_name)
+        np.save(file, graph.SerializeToString())
+        os.rename(os.path.join(m.at, "ckpt-3/step.npy"), os.path.join(m.at, "ckpt-3/counter.npy"))
+        shutil.rmtree(os.path.join(m.at, "ckpt-3/optimizer"))
+        m.sync("ckpt-3")
+        saved = tf.train.load_checkpoint(os.path.join(m.source, "ckpt-4")).get_variable_to_dtype_map()
+        assert keys_of_graph(graph_of(m, "ckpt-4")) == set(saved) - {GRAPH}, keys_of_graph(graph_of(m, "ckpt-4")) ^ set(saved)
+        counter = tf.Variable(-1, dtype=tf.int64)
+        tf.train.Checkpoint(counter=counter).restore(os.path.join(m.source, "ckpt-4")).assert_existing_objects_matched()
+        assert counter.numpy() == m.load("ckpt-3", "step" + SUFFIX)
+
+
 def keras3_net():
     """The model of tests/assets/cases/keras3, with other values."""
     layers = tf.keras.layers
@@ -670,7 +688,7 @@ def dead_bytes():
 
 
 TESTS = (numpy_saves, all_dtypes, strings, partitioned, same_index, big_endian, from_v1, saver_restores, a_trainer_goes_on_beside_a_copy,
-         object_based, keras3_names, keras3_full_names, object_based_slices, saved_model, one_gib, seventy_commits, dead_bytes)  # fmt: skip
+         object_based, a_written_graph_and_renamed_keys, keras3_names, keras3_full_names, object_based_slices, saved_model, one_gib, seventy_commits, dead_bytes)  # fmt: skip
 
 
 def main():
