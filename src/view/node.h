@@ -79,6 +79,7 @@ struct node {
 	const struct step_place *_Atomic place;
 	struct node_place *places; /* the newest first */
 	bool detached;
+	bool gone; /* step, folder: it was removed, also on disk. Not: it was renamed, or replaced */
 	/* link: it is not on disk, and waits to be renamed to `latest`; state: the same, to the state file */
 	bool pending;
 	int copy; /* state: pending; a file in memory with what was written. Else -1 */

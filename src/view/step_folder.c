@@ -96,7 +96,7 @@ static int remove_step(struct view *v, struct node *n, struct draft *d, struct b
 	r = remove_files(v, n, d, top, changes, e);
 	view_draft_unlock_folder(v, n->parent, top);
 	if (r == 0)
-		steps_detach(v, n);
+		steps_lose(v, n);
 	return r;
 }
 
@@ -107,7 +107,7 @@ static int remove_folder(struct view *v, struct node *n, struct err *e)
 	int r = top < 0 ? top : io_remove_folder(top, n->place->name, e);
 
 	if (r == 0)
-		steps_detach(v, n);
+		steps_lose(v, n);
 	return r == -EEXIST ? -ENOTEMPTY : r;
 }
 

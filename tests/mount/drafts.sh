@@ -438,7 +438,8 @@ the_working_folder_stays() {
   unmount
 }
 
-# A trainer deletes a step, or a whole folder of them, while a shell stands in it and has changed something.
+# A trainer deletes a step, or a whole folder of them, while a shell stands in it and has changed something; or another shell
+# removes it.
 a_deleted_step_can_be_left() {
   local gone
   writable linear
@@ -457,6 +458,14 @@ a_deleted_step_can_be_left() {
       ls >"$tmp/list"
     ) || fail "a shell can't leave $gone"
   done
+  (
+    cd "$mnt/my-model-2000" || exit 1
+    rm -r "$mnt/my-model-2000"
+    ls .. >"$tmp/list" || exit 1
+    check_equal "links of the removed step" "$(stat -c %h .)" 0
+    cd .. || exit 1
+    ls >"$tmp/list"
+  ) || fail "a shell can't leave a step that was removed"
   grep -q '^my-model-0$' "$tmp/list" || fail "the steps are not listed"
   unmount
 }
