@@ -40,7 +40,7 @@ static int describe(struct draft *d, const struct draft_item *i, struct buf *out
 	int r = draft_path(i, &path);
 
 	if (r == 0 && of)
-		r = draft_var_path(of, i->number, &from);
+		r = draft_shown_path(d, i->pin, i->number, &from);
 	if (r < 0)
 		return r;
 	if (of && !(of_base && bytes_eq(buf_bytes(&path), buf_bytes(&from))))

@@ -131,5 +131,42 @@ the_timer_publishes_them() {
   unmount
 }
 
+# Each line has the path that the user sees, and a copy counts.
+status_has_the_paths() {
+  local step
+  writable "$keras" names=full
+  step=$mnt/ckpt-2
+  cp "$step/$by_name.npy" "$step/twin.npy"
+  check_equal "a copy" "$(cat "$step/.ckptfs/status")" "changes: 1
+copied: $by_name.npy to twin.npy
+next commit: ckpt-3, at sync of this folder or the mount, or at the unmount"
+  rm "$step/adam/iteration.npy"
+  mv "$step/net/bn/beta.npy" "$step/net/bn/b.npy"
+  cp "$mnt/ckpt-1/$by_name.npy" "$step/old.npy"
+  check_equal changes "$(grep -v '^next' "$step/.ckptfs/status" | LC_ALL=C sort)" "changes: 4
+copied: ckpt-1/$by_name.npy to old.npy
+copied: $by_name.npy to twin.npy
+moved: net/bn/beta.npy to net/bn/b.npy
+removed: adam/iteration.npy"
+  check_equal draft "$(getfattr --absolute-names --only-values -n user.ckptfs.draft "$step")" 4
+  discard ckpt-2
+  unmount
+}
+
+# In a draft of a step, and in a new step.
+what_others_have_is_named_as_it_is_shown() {
+  local said="removed variables that other objects have, too: $by_name.npy, which is also model/[^()]*\$"
+  writable "$keras" names=full
+  rm "$mnt/ckpt-2/$by_name.npy"
+  sync "$mnt/ckpt-2"
+  cp -r "$mnt/ckpt-1" "$mnt/new"
+  rm "$mnt/new/$by_name.npy"
+  sync "$mnt/new"
+  grep -q "ckpt-3: $said" "$mnt.log" || fail "a step: $(cat "$mnt.log")"
+  grep -q "new: $said" "$mnt.log" || fail "a new step: $(cat "$mnt.log")"
+  unmount
+}
+
 run_tests all_have_them without_a_graph_by_key slots_can_be_removed a_variable_is_renamed a_key_is_no_path_then \
-  copies_are_the_same a_draft_keeps_its_names the_timer_publishes_them
+  copies_are_the_same a_draft_keeps_its_names the_timer_publishes_them status_has_the_paths \
+  what_others_have_is_named_as_it_is_shown
