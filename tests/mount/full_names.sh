@@ -149,6 +149,10 @@ copied: $by_name.npy to twin.npy
 moved: net/bn/beta.npy to net/bn/b.npy
 removed: adam/iteration.npy"
   check_equal draft "$(getfattr --absolute-names --only-values -n user.ckptfs.draft "$step")" 4
+  cp "$step/.ckptfs/status" "$tmp/status"
+  kill_daemon
+  mount_ckpt "$source" -o commit=sync
+  diff <(LC_ALL=C sort "$tmp/status") <(LC_ALL=C sort "$mnt/ckpt-2/.ckptfs/status") >&2 || fail "other words after a crash"
   discard ckpt-2
   unmount
 }
