@@ -138,7 +138,7 @@ static int note_in_state(struct act *a, const char *name, struct err *e)
 static void note_rescue(struct act *a)
 {
 	struct plan *p = &a->plan;
-	int fd;
+	CLEANUP(closep) int fd = -1;
 
 	if (!p->d->has_base || p->replaces ||
 	    lacks_at(p->d->top) & LACKS_INODES) /* by these it is recognised */
