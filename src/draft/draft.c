@@ -261,7 +261,7 @@ int draft_begin(const struct draft_config *c, struct step *base, const struct tr
 	r = draft_new(c, (char *)folder.p, &d, e);
 	if (r < 0)
 		return err_wrap(e, r, "a draft of %s", c->name);
-	d->full_names = base ? base->full != NULL : c->full_names;
+	d->full_names = base && base->object_based ? base->full != NULL : c->full_names;
 	r = drafts = open_drafts(d, true, e);
 	if (r >= 0)
 		r = make_whole(d, c, drafts, base, tree, base_fd, e);
@@ -283,7 +283,7 @@ static int check_names(const struct draft *d, struct err *e)
 {
 	const struct step *base = d->pins[0].step;
 
-	return d->full_names && !base->full
+	return d->full_names && base->object_based && !base->full
 		       ? err_set(e, -EUCLEAN,
 				 "the object graph of %s, by which its files are called, can't be read",
 				 base->place.name)

@@ -131,6 +131,24 @@ the_timer_publishes_them() {
   unmount
 }
 
+# A new step is committed before its object graph came: the next one has the keys of that all the same.
+the_timer_cuts_a_copy_in_two() {
+  local began
+  for began in full key; do
+    writable "$keras" "names=$began,commit=1"
+    mkdir "$mnt/new"
+    (cd "$mnt/ckpt-1" && find . -name '*.npy' ! -name "$graph" -exec cp --parents -t "$mnt/new" {} +)
+    until [ -e "$source/new.index" ]; do sleep 0.05; done
+    cp "$mnt/ckpt-1/$graph" "$mnt/new"
+    sync -f "$source"
+    kill_daemon
+    mount_ckpt "$source" -o commit=sync,names=full
+    sync "$mnt/new"
+    check_equal "$began: the whole step" "$(table new-1)" "$(table ckpt-1)"
+    unmount
+  done
+}
+
 # Each line has the path that the user sees, and a copy counts.
 status_has_the_paths() {
   local step
@@ -172,5 +190,5 @@ what_others_have_is_named_as_it_is_shown() {
 }
 
 run_tests all_have_them without_a_graph_by_key slots_can_be_removed a_variable_is_renamed a_key_is_no_path_then \
-  copies_are_the_same a_draft_keeps_its_names the_timer_publishes_them status_has_the_paths \
+  copies_are_the_same a_draft_keeps_its_names the_timer_publishes_them the_timer_cuts_a_copy_in_two status_has_the_paths \
   what_others_have_is_named_as_it_is_shown
