@@ -602,6 +602,29 @@ def a_checkpoint_is_saved_over_a_commit():
         subprocess.run([f"{BUILD}/fsck.ckptfs", "-n", folder], check=True, stdout=subprocess.DEVNULL)
 
 
+def a_checkpoint_is_saved_over_a_base():
+    """The index in place, another shard by rename: the draft is over the old step all the same, also after a crash."""
+    for crash in False, True:
+        folder = tempfile.mkdtemp(dir=FOLDER, prefix="source.")
+        checkpoint = tf.train.Checkpoint(v=tf.Variable([1.0, 2.0]), w=tf.Variable(8.0))
+        checkpoint.write(os.path.join(folder, "ckpt-1"))
+        with Mounted(folder=folder) as m:
+            m.save("ckpt-1", "w", np.float32(9))
+            checkpoint.v.assign([3.0, 4.0])
+            checkpoint.write(os.path.join(folder, "ckpt-1"))
+            if crash:
+                m.daemon.kill()
+                m.daemon.wait()
+                subprocess.run(["umount", "-l", m.at], check=True)
+                m.mount("commit=sync")
+            m.sync("ckpt-1")
+            for step, v, w in ("ckpt-1", [3, 4], 8), ("ckpt-2", [1, 2], 9):
+                checkpoint.read(os.path.join(folder, step)).assert_consumed()
+                assert np.array_equal(checkpoint.v.numpy(), v) and checkpoint.w.numpy() == w, (crash, step)
+                assert np.array_equal(m.load(step, "v"), v), (crash, step)
+            subprocess.run([f"{BUILD}/fsck.ckptfs", "-n", folder], check=True, stdout=subprocess.DEVNULL)
+
+
 def object_based_slices():
     with Mounted("maxshard") as m:
         keys = m.steps["ckpt-1"]["keys"]
@@ -712,7 +735,7 @@ def dead_bytes():
 
 TESTS = (numpy_saves, all_dtypes, strings, partitioned, same_index, big_endian, from_v1, saver_restores, a_trainer_goes_on_beside_a_copy,
          object_based, a_written_graph_and_renamed_keys, keras3_names, keras3_full_names, a_checkpoint_is_saved_over_a_commit,
-         object_based_slices, saved_model, one_gib, seventy_commits, dead_bytes)  # fmt: skip
+         a_checkpoint_is_saved_over_a_base, object_based_slices, saved_model, one_gib, seventy_commits, dead_bytes)  # fmt: skip
 
 
 def main():
