@@ -8,7 +8,8 @@ keras=../cases/keras3
 key_end=/.ATTRIBUTES/VARIABLE_VALUE
 by_key=optimizer/_trainable_variables/0
 by_name=net/enc/kernel
-graph=_CHECKPOINTABLE_OBJECT_GRAPH.npy
+key_of_graph=_CHECKPOINTABLE_OBJECT_GRAPH
+graph=$key_of_graph.npy
 
 # What is in STEP: key, checksum, shape and full name of each.
 table() {
@@ -189,6 +190,28 @@ what_others_have_is_named_as_it_is_shown() {
   unmount
 }
 
+# Its step is shown by keys, and no other. What needs the graph says so.
+a_damaged_graph_is_named() {
+  local at shard step
+  copy_of "$keras"
+  shard=$(echo "$source"/ckpt-2.data-*)
+  at=$(grep -abo _trainable_variables "$shard" | head -n 1)
+  printf X | dd of="$shard" bs=1 seek="${at%%:*}" conv=notrunc status=none
+  remember
+  mount_ckpt "$source" -o commit=sync,names=full
+  step=$mnt/ckpt-2
+  [ -e "$step/$by_key.npy" ] || fail "its variables are not shown by keys"
+  [ -e "$mnt/ckpt-1/$by_name.npy" ] || fail "another step is shown by keys"
+  refuses "Input/output error" cat "$step/object_graph.pbtxt"
+  grep -q "ckpt-2: $key_of_graph: crc32c is " "$mnt.log" || fail "the text: $(cat "$mnt.log")"
+  rm "$step/$by_key.npy"
+  refuses "Input/output error" sync "$step"
+  grep -q "^error: $key_of_graph: crc32c is " "$step/.ckptfs/status" || fail "the status: $(cat "$step/.ckptfs/status")"
+  setfattr -n user.ckptfs.draft -v discard "$step"
+  [ -e "$step/$by_key.npy" ] || fail "not discarded"
+  unmount
+}
+
 run_tests all_have_them without_a_graph_by_key slots_can_be_removed a_variable_is_renamed a_key_is_no_path_then \
   copies_are_the_same a_draft_keeps_its_names the_timer_publishes_them the_timer_cuts_a_copy_in_two status_has_the_paths \
-  what_others_have_is_named_as_it_is_shown
+  what_others_have_is_named_as_it_is_shown a_damaged_graph_is_named
