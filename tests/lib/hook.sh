@@ -70,6 +70,19 @@ an_hour_passes() {
   sleep 0.01
 }
 
+# quiet_hours: hours pass, and in each the timer has looked at the drafts, and has done what it wanted to. There is a draft.
+quiet_hours() {
+  local i
+  for _ in 1 2 3 4; do
+    an_hour_passes
+    for ((i = 0; i < 3000; i++)); do
+      ! grep -qsx $((hours * 3600)) "$hook.waits" || continue 2
+      sleep 0.01
+    done
+    fail "$context: the timer does not look at the drafts"
+  done
+}
+
 # --- at which calls it is killed ----------------------------------------------------------------------------
 
 # At each; but with sanitizers, which are slow, at each third, and not in each script from the same on.
