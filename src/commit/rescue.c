@@ -61,6 +61,7 @@ static int note_files(struct rescue *k, int top, const char *name, const char *m
 		return err_sys(e, -errno, "fstat");
 	k->index = file_id_of(&st);
 	k->mode = st.st_mode & 0666;
+	k->size = (uint64_t)st.st_size;
 	if (meta_name(name, meta, &file) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	r = id_of(top, (char *)file.p, &k->meta, e);
@@ -69,7 +70,7 @@ static int note_files(struct rescue *k, int top, const char *name, const char *m
 			return err_set(e, -ENOMEM, "no memory");
 		r = id_of(top, (char *)file.p, &k->shards[i], e);
 	}
-	return r < 0 ? r : io_copy_range(index, 0, k->fd, 0, (uint64_t)st.st_size, e);
+	return r < 0 ? r : io_copy_range(index, 0, k->fd, 0, k->size, e);
 }
 
 int rescue_note(struct rescue *k, int top, const char *name, uint32_t num_shards, const char *meta,

@@ -13,8 +13,9 @@
 struct rescue {
 	char *name; /* prefix; NULL: none */
 	uint32_t num_shards;
-	int fd; /* a copy of the index, which has MODE */
+	int fd; /* a copy of the index, which has MODE and SIZE bytes */
 	mode_t mode;
+	uint64_t size;
 	struct file_id index, meta; /* meta: zeros: it has none */
 	struct file_id *shards; /* zeros: there is no such file */
 };
