@@ -128,7 +128,7 @@ static void forget(struct draft *d)
 static int note_in_state(struct act *a, const char *name, struct err *e)
 {
 	const struct plan *p = &a->plan;
-	int r = publish_in_state(p->d->fd, p->d->top, p->c->state_name, p->d->name, name, e);
+	int r = publish_in_state(p->d->fd, p->d->top, p->c, p->d->name, name, e);
 
 	a->in_state = r == 0;
 	return r;

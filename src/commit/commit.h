@@ -22,6 +22,7 @@
  * index is renamed over the old one; and before 5 the shards are removed that have a stamp. */
 #pragma once
 #include "commit/rescue.h"
+#include "directory/state_update.h"
 #include "draft/draft.h"
 
 /* A step, as far as it is known which there are: what is written and is stored there already is not stored again. */
@@ -32,6 +33,8 @@ struct commit_other {
 
 struct commit_config {
 	const char *state_name;
+	bool write_state; /* false: commits leave the state file alone */
+	enum state_paths paths; /* those that commits write in it */
 	const struct commit_other *others; /* [n_others] */
 	size_t n_others;
 	const struct draft_watch *watch; /* for the caller; or NULL */

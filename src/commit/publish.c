@@ -417,7 +417,7 @@ static int has_base(int draft, struct err *e)
 	return errno == ENOENT ? 0 : err_sys(e, -errno, "base");
 }
 
-static int add_to_state(int draft, int top, const char *state_name, const char *base,
+static int add_to_state(int draft, int top, const struct commit_config *c, const char *base,
 			const char *name, struct err *e)
 {
 	CLEANUP(step_place_release) struct step_place last = {0};
@@ -425,15 +425,15 @@ static int add_to_state(int draft, int top, const char *state_name, const char *
 	int r = noted_find(draft, top, &last, e);
 	const char *const after[] = {base, last.name, NULL};
 
-	return r < 0 ? r : state_add(draft, top, state_name, after, &place, e);
+	return r < 0 ? r : state_add(draft, top, c->state_name, after, &place, c->paths, e);
 }
 
-int publish_in_state(int draft, int top, const char *state_name, const char *base, const char *name,
-		     struct err *e)
+int publish_in_state(int draft, int top, const struct commit_config *c, const char *base,
+		     const char *name, struct err *e)
 {
-	int r = has_base(draft, e);
+	int r = c->write_state ? has_base(draft, e) : 0;
 
 	if (r == 1)
-		r = add_to_state(draft, top, state_name, base, name, e);
+		r = add_to_state(draft, top, c, base, name, e);
 	return r < 0 ? err_wrap(e, r, "%s is committed, but not noted", name) : 0;
 }

@@ -17,6 +17,6 @@ int publish_open_index(struct plan *p);
 
 /* Calls the step NAME, which is published, the latest in the state file, if that is BASE so far, or what the draft was
  * published as before (commit/noted.h). A draft without a base is a person's own step, of which a trainer must know nothing.
- * DRAFT: the draft's folder, in which the new file is made. */
-int publish_in_state(int draft, int top, const char *state_name, const char *base, const char *name,
-		     struct err *e);
+ * Without C->write_state nothing is done. DRAFT: the draft's folder, in which the new file is made. */
+int publish_in_state(int draft, int top, const struct commit_config *c, const char *base,
+		     const char *name, struct err *e);

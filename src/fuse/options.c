@@ -21,7 +21,7 @@ struct known {
 	enum { NO_VALUE, VALUE, ANY_VALUE } needs;
 	/* 0, or a negative errno with a sentence. VALUE is NULL where there is no '='. */
 	int (*take)(struct options *o, const struct known *k, const char *value, struct err *e);
-	size_t at; /* where struct options has what take_text, take_file_name and take_number set */
+	size_t at; /* where struct options has what take_text and those like it set */
 	const char *value, *about; /* for --help; NULL: no value, and not listed */
 };
 
@@ -128,6 +128,30 @@ static int take_access(struct options *o, const struct known *k, const char *val
 	return 0;
 }
 
+static int take_paths(struct options *o, const struct known *k, const char *value, struct err *e)
+{
+	(void)value;
+	(void)e;
+	o->state_paths = strncmp(k->name, "no", 2) ? STATE_PATHS_RELATIVE : STATE_PATHS_ABSOLUTE;
+	return 0;
+}
+
+static int take_yes(struct options *o, const struct known *k, const char *value, struct err *e)
+{
+	(void)value;
+	(void)e;
+	*(bool *)((char *)o + k->at) = true;
+	return 0;
+}
+
+static int take_no(struct options *o, const struct known *k, const char *value, struct err *e)
+{
+	(void)value;
+	(void)e;
+	*(bool *)((char *)o + k->at) = false;
+	return 0;
+}
+
 static int refuse_remount(struct options *o, const struct known *k, const char *value,
 			  struct err *e)
 {
@@ -189,14 +213,22 @@ static const struct known all[] = {
 	 "meta graphs are in PREFIX.SUFFIX; default meta"},
 	{"names", VALUE, take_names, 0, "key|full",
 	 "what variables of object-based steps are called by; default key"},
+	{"nosave_relative_paths", NO_VALUE, take_paths, 0, NULL,
+	 "commits write absolute paths into the state file"},
+	{"nowrite_state", NO_VALUE, take_yes, AT(nowrite_state), NULL,
+	 "commits leave the state file alone"},
 	{"remount", ANY_VALUE, refuse_remount, 0, NULL, NULL},
 	{"ro", NO_VALUE, take_access, 0, NULL, "read only"},
 	{"rw", NO_VALUE, take_access, 0, NULL, "read and write (the default)"},
+	{"save_relative_paths", NO_VALUE, take_paths, 0, NULL,
+	 "commits write relative paths into the state file"},
 	{"uid", VALUE, take_number, AT(uid), "N", "owner to show on all files"},
 	{"umask", VALUE, take_number, AT(umask), "OCTAL",
 	 "permission bits that no file and no folder has"},
 	{"verify", VALUE, take_verify, 0, "read|open|off",
 	 "when checksums are compared; default read"},
+	{"write_state", NO_VALUE, take_no, AT(nowrite_state), NULL,
+	 "commits change the state file (the default)"},
 };
 
 /* Lists of names, each with a NUL. Of the kernel and of libfuse's mount.c: */

@@ -6,6 +6,7 @@
 #pragma once
 #include "base/buf.h"
 #include "base/error.h"
+#include "directory/state_update.h"
 #include "step/step.h"
 #include <stdio.h>
 
@@ -23,6 +24,8 @@ struct options {
 	bool read_only;
 	bool has_timer; /* commit=SECONDS, and not sync */
 	unsigned commit_seconds;
+	enum state_paths state_paths;
+	bool nowrite_state;
 	bool has_compact;
 	double compact;
 	char *fsname; /* NULL: the source */

@@ -199,7 +199,7 @@ static int update_state(const char *source, uint32_t *crc, struct err *e)
 		r = step_next_free(dirfd, &l, "m-2", &next, e);
 	added = (struct step_place){.name = (char *)next.p};
 	if (r == 0)
-		r = state_add(dirfd, dirfd, "checkpoint", NULL, &added, e);
+		r = state_add(dirfd, dirfd, "checkpoint", NULL, &added, STATE_PATHS_KEPT, e);
 	if (r == 0)
 		r = state_rename(dirfd, "checkpoint", &added, &set, e);
 	if (r == 0)

@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""Mounts with options that are arguments of Saver: saver_options.py BUILDDIR FOLDER [TEST...]
+
+The same history is gone through twice: Saver saves in one directory, and in another each save is an edit of the latest step
+that is committed.  Both then have the same steps and the same state file but for the directory's own path, their meta graphs
+are the same bytes, and Saver restores the same values from both.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+import numpy as np
+import tensorflow as tf
+
+BUILD, FOLDER = sys.argv[1:3]
+V1 = tf.compat.v1
+
+
+class Training:
+    """A graph with two variables, and its Saver."""
+
+    def __init__(self, folder, name="model", **arguments):
+        self.folder, self.prefix = folder, os.path.join(folder, name)
+        with tf.Graph().as_default():
+            self.value = V1.placeholder(tf.float32, [3])
+            variable = V1.get_variable("v", [3], initializer=V1.zeros_initializer())
+            V1.get_variable("w", [2], initializer=V1.ones_initializer())
+            self.assign = variable.assign(self.value)
+            self.read = variable.read_value()
+            self.saver = V1.train.Saver(**arguments)
+            self.session = V1.Session()
+            self.session.run(V1.global_variables_initializer())
+
+    def save(self, number, value, **arguments):
+        with self.session.graph.as_default():
+            self.session.run(self.assign, {self.value: value})
+            self.saver.save(self.session, self.prefix, number, **arguments)
+
+    def restore(self, path):
+        with self.session.graph.as_default():
+            self.saver.restore(self.session, path)
+            return self.session.run(self.read)
+
+    def remove(self, step):
+        """What somebody does who removes a step and wants Saver to know."""
+        path = os.path.join(self.folder, step)
+        left = [item for item in self.saver._last_checkpoints if item[0] != path]
+        V1.train.remove_checkpoint(path)
+        self.saver.set_last_checkpoints_with_time(left)
+        relative = self.saver._save_relative_paths
+        paths = [os.path.relpath(p, self.folder) if relative else p for p, _ in left]
+        V1.train.update_checkpoint_state(self.folder, paths[-1], paths)
+
+
+class Mount:
+    def __init__(self, source, options):
+        self.source = source
+        self.at = tempfile.mkdtemp(dir=FOLDER, prefix="at.")
+        self.daemon = subprocess.Popen([f"{BUILD}/mount.ckptfs", source, self.at, "--foreground", "-o", options])
+        while not os.path.ismount(self.at):
+            assert self.daemon.poll() is None, "did not mount"
+            time.sleep(0.01)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        subprocess.run(["umount", self.at], check=True)
+        assert self.daemon.wait() == 0
+
+    def edit(self, value, step="latest"):
+        np.save(os.path.join(self.at, step, "v.npy"), np.array(value, np.float32))
+
+    def sync(self, step="latest"):
+        fd = os.open(os.path.join(self.at, step, "."), os.O_RDONLY)
+        os.fsync(fd)
+        os.close(fd)
+
+    def save(self, value, step="latest"):
+        self.edit(value, step)
+        self.sync(os.path.realpath(os.path.join(self.at, step)))
+
+
+def steps_of(folder):
+    return sorted(name[: -len(".index")] for name in os.listdir(folder) if name.endswith(".index"))
+
+
+def state_of(folder):
+    with open(os.path.join(folder, "checkpoint")) as file:
+        return file.read().replace(folder + "/", "@/")
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def same(saver, mount):
+    """SAVER, the Training, has left in its folder what MOUNT has left in its source."""
+    a, b = saver.folder, mount.source
+    assert steps_of(a) == steps_of(b), f"{steps_of(a)}, not {steps_of(b)}"
+    assert state_of(a) == state_of(b), f"{state_of(a)}, not {state_of(b)}"
+    for step in steps_of(a):
+        one, other = os.path.join(a, step), os.path.join(b, step)
+        assert read(one + ".meta") == read(other + ".meta"), step
+        assert np.array_equal(saver.restore(one), saver.restore(other)), step
+    shown = set(os.listdir(mount.at)) - {"checkpoint", "latest"}
+    assert sorted(shown) == steps_of(b), shown
+    subprocess.run([f"{BUILD}/fsck.ckptfs", "-n", b], check=True, stdout=subprocess.DEVNULL)
+
+
+@contextlib.contextmanager
+def both(options, first=1, name="model", before=None, **arguments):
+    """A Training with Saver's ARGUMENTS, and a Mount with OPTIONS.  In both directories FIRST steps are saved already, by a
+    Saver with the arguments BEFORE, or these."""
+    a, b = (tempfile.mkdtemp(dir=FOLDER, prefix="run.") for _ in range(2))
+    training = Training(a, name, **arguments)
+    for folder in a, b:
+        earlier = training if folder == a and before is None else Training(folder, name, **(arguments if before is None else before))
+        for number in range(first):
+            earlier.save(number, [number] * 3)
+    if before is not None:
+        training.saver.recover_last_checkpoints(tf.train.get_checkpoint_state(a).all_model_checkpoint_paths)
+    with Mount(b, options) as mount:
+        yield training, mount
+    shutil.rmtree(a)
+    shutil.rmtree(b)
+
+
+def go_on(training, mount, numbers, **arguments):
+    for number in numbers:
+        training.save(number, [number] * 3, **arguments)
+        mount.save([number] * 3)
+
+
+# --- paths in the state file --------------------------------------------------------------------------------
+
+
+def relative_paths():
+    for relative in True, False:
+        for was in relative, not relative:
+            option = "save_relative_paths" if relative else "nosave_relative_paths"
+            arguments = {"max_to_keep": 100, "save_relative_paths": relative}
+            with both(option, 3, before={**arguments, "save_relative_paths": was}, **arguments) as (training, mount):
+                go_on(training, mount, range(3, 9))
+                same(training, mount)
+                training.remove("model-5")
+                shutil.rmtree(os.path.join(mount.at, "model-5"))
+                go_on(training, mount, range(9, 14))
+                same(training, mount)
+                assert state_of(mount.source).count("@/") == (0 if relative else 14), state_of(mount.source)
+                assert tf.train.latest_checkpoint(mount.source) == mount.source + "/model-13"
+
+
+def paths_as_they_are():
+    """Without the option the file decides."""
+    for relative in True, False:
+        with both("rw", 2, max_to_keep=100, save_relative_paths=relative) as (training, mount):
+            go_on(training, mount, range(2, 6))
+            same(training, mount)
+
+
+# --- write_state --------------------------------------------------------------------------------------------
+
+
+def no_state():
+    with both("nowrite_state", 2, max_to_keep=100, save_relative_paths=True) as (training, mount):
+        for number in range(2, 12):
+            training.save(number, [number] * 3, write_state=False)
+            mount.save([number] * 3, f"model-{number - 1}")
+        same(training, mount)
+        assert os.readlink(os.path.join(mount.at, "latest")) == "model-1"
+        mount.save([12] * 3)  # over the latest, too
+        training.save(12, [12] * 3, write_state=False)
+        same(training, mount)
+    with both("nowrite_state,write_state", 2, max_to_keep=100, save_relative_paths=True) as (training, mount):
+        go_on(training, mount, range(2, 5))
+        same(training, mount)
+
+
+TESTS = (relative_paths, paths_as_they_are, no_state)
+
+
+def main():
+    tf.get_logger().setLevel("CRITICAL")
+    failed = []
+    for test in TESTS:
+        if sys.argv[3:] and test.__name__ not in sys.argv[3:]:
+            continue
+        start = time.monotonic()
+        try:
+            test()
+        except Exception:
+            traceback.print_exc()
+            failed.append(test.__name__)
+        print(f"{test.__name__}: {'FAILED' if test.__name__ in failed else 'ok'}, {time.monotonic() - start:.1f} s", flush=True)
+    sys.exit(bool(failed))
+
+
+main()
