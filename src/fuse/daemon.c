@@ -295,6 +295,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 		.compact = c->options->has_compact ? c->options->compact : COMPACT,
 		.state_paths = c->options->state_paths,
 		.write_state = !c->options->nowrite_state,
+		.max_to_keep = c->options->max_to_keep.n,
 		.who = who,
 		.warn = warn,
 		.tell = tell,

@@ -209,6 +209,8 @@ static const struct known all[] = {
 	{"gid", VALUE, take_number, AT(gid), "N", "group to show on all files"},
 	{"latest_filename", VALUE, take_file_name, AT(latest_filename), "NAME",
 	 "name of the state file; default checkpoint"},
+	{"max_to_keep", VALUE, take_number, AT(max_to_keep), "N",
+	 "commits remove the oldest steps, as Saver does; default 0: none"},
 	{"meta_graph_suffix", VALUE, take_file_name, AT(meta_graph_suffix), "SUFFIX",
 	 "meta graphs are in PREFIX.SUFFIX; default meta"},
 	{"names", VALUE, take_names, 0, "key|full",

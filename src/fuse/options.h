@@ -26,6 +26,7 @@ struct options {
 	unsigned commit_seconds;
 	enum state_paths state_paths;
 	bool nowrite_state;
+	struct options_number max_to_keep; /* 0, or not given: all */
 	bool has_compact;
 	double compact;
 	char *fsname; /* NULL: the source */

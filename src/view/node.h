@@ -97,6 +97,8 @@ struct node {
 	struct snapshot *snapshot; /* folder: or NULL */
 	int watch; /* folder: inotify's number; 0: not watched */
 	uint32_t changes; /* folder: how often inotify has told of a change */
+	uint32_t
+		overdue; /* folder: steps that max_to_keep has left, for they were in use; under view.committing */
 	struct file_id complained; /* folder: the state file of which a warning was given */
 	uint64_t last_used; /* step: view.clock when `loaded` was last used */
 	struct draft *draft; /* step: or NULL; it holds a reference to the node */

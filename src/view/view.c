@@ -15,6 +15,7 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 			   .begun = c->begun,
 			   .warn_arg = c->warn_arg,
 			   .commit_ms = c->commit_ms,
+			   .max_to_keep = c->max_to_keep,
 			   .root_lock = {-1, -1}};
 	pthread_mutex_init(&v->committing, NULL);
 	pthread_mutex_init(&v->lock, NULL);

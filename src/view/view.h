@@ -43,6 +43,8 @@ struct view {
 	bool writable;
 	int64_t commit_ms; /* how long a draft is quiet before it is published; -1: it is not */
 	struct commit_config commit;
+	unsigned
+		max_to_keep; /* so many steps a state file may list after a commit; 0: any number */
 	struct lock root_lock;
 	char *who; /* who has it mounted: told to others who want to write */
 	struct buf rescued; /* struct rescued_step; under committing */
@@ -65,6 +67,7 @@ struct view_config {
 	double compact;
 	enum state_paths state_paths;
 	bool write_state;
+	unsigned max_to_keep; /* 0: all */
 	const char *who; /* who has it mounted: told to others who want to write */
 	void (*warn)(void *, const struct err *); /* gets errors that no request is answered with */
 	void (*tell)(void *, const char *); /* gets what was done without a request */

@@ -94,7 +94,7 @@ wrong_options_are_refused() {
 
 options_need_their_values() {
   local option
-  for option in commit compact filename fsname gid latest_filename meta_graph_suffix uid umask verify max_read; do
+  for option in commit compact filename fsname gid latest_filename max_to_keep meta_graph_suffix uid umask verify max_read; do
     refused 1 "option $option needs a value" "$tmp/linear" "$at" -o "ro,$option"
     refused 1 "option $option needs a value" "$tmp/linear" "$at" -s -o "ro,$option"
   done

@@ -77,6 +77,9 @@ class Mount:
     def edit(self, value, step="latest"):
         np.save(os.path.join(self.at, step, "v.npy"), np.array(value, np.float32))
 
+    def load(self, step):
+        return np.load(os.path.join(self.at, step, "v.npy"))
+
     def sync(self, step="latest"):
         fd = os.open(os.path.join(self.at, step, "."), os.O_RDONLY)
         os.fsync(fd)
@@ -101,14 +104,15 @@ def read(path):
         return file.read()
 
 
-def same(saver, mount):
-    """SAVER, the Training, has left in its folder what MOUNT has left in its source."""
+def same(saver, mount, graphs=True):
+    """SAVER, the Training, has left in its folder what MOUNT has left in its source.  GRAPHS: a meta graph names the arguments
+    of its Saver, so they are the same if that has saved the first step, too."""
     a, b = saver.folder, mount.source
     assert steps_of(a) == steps_of(b), f"{steps_of(a)}, not {steps_of(b)}"
     assert state_of(a) == state_of(b), f"{state_of(a)}, not {state_of(b)}"
     for step in steps_of(a):
         one, other = os.path.join(a, step), os.path.join(b, step)
-        assert read(one + ".meta") == read(other + ".meta"), step
+        assert not graphs or read(one + ".meta") == read(other + ".meta"), step
         assert np.array_equal(saver.restore(one), saver.restore(other)), step
     shown = set(os.listdir(mount.at)) - {"checkpoint", "latest"}
     assert sorted(shown) == steps_of(b), shown
@@ -184,7 +188,116 @@ def no_state():
         same(training, mount)
 
 
-TESTS = (relative_paths, paths_as_they_are, no_state)
+# --- max_to_keep --------------------------------------------------------------------------------------------
+
+
+def keeps(count, options="", **arguments):
+    return both(f"max_to_keep={count}{options}", save_relative_paths=True, **{"max_to_keep": count, **arguments})
+
+
+def the_oldest_go():
+    for count in 1, 2, 5:
+        with keeps(count) as (training, mount):
+            for number in range(1, 13):
+                go_on(training, mount, [number])
+                same(training, mount)
+            assert len(steps_of(mount.source)) == count
+
+
+def a_mixed_history():
+    """Commits over older steps and steps of a person's own are none of Saver's; a step that is removed is not counted."""
+    with keeps(4, first=2) as (training, mount):
+        go_on(training, mount, range(2, 6))
+        training.save(6, [0.5] * 3, write_state=False)
+        mount.save([0.5] * 3, "model-3")
+        same(training, mount)
+        for path in os.listdir(training.folder):
+            if path.startswith("model-4."):
+                shutil.copy(os.path.join(training.folder, path), os.path.join(training.folder, path.replace("model-4", "mine")))
+        shutil.copytree(os.path.join(mount.at, "model-4"), os.path.join(mount.at, "mine"))
+        mount.sync("mine")
+        go_on(training, mount, range(7, 9))
+        same(training, mount)
+        training.remove("model-7")
+        shutil.rmtree(os.path.join(mount.at, "model-7"))
+        same(training, mount)
+        for number in range(9, 20):
+            go_on(training, mount, [number])
+            same(training, mount)
+        left = [f"model-{number}" for number in (16, 17, 18, 19, 6)]
+        assert steps_of(mount.source) == sorted(["mine", *left]), steps_of(mount.source)
+
+
+def a_longer_list():
+    """Saver removes one for each that it saves; what is listed and not there counts too."""
+    with keeps(2, first=6, before={"max_to_keep": 10, "save_relative_paths": True}) as (training, mount):
+        for number in range(6, 12):
+            go_on(training, mount, [number])
+            same(training, mount, graphs=False)
+        assert len(steps_of(mount.source)) == 6
+    with keeps(3, first=3) as (training, mount):
+        for folder in training.folder, mount.source:
+            V1.train.remove_checkpoint(os.path.join(folder, "model-1"))
+        go_on(training, mount, range(3, 5))
+        assert steps_of(mount.source) == ["model-2", "model-3", "model-4"], steps_of(mount.source)
+        same(training, mount)
+
+
+def all_is_kept():
+    for options in "rw", "max_to_keep=0":
+        with both(options, max_to_keep=100, save_relative_paths=True) as (training, mount):
+            go_on(training, mount, range(1, 13))
+            same(training, mount)
+    with both("max_to_keep=1,nowrite_state", max_to_keep=1, save_relative_paths=True) as (training, mount):
+        go_on(training, mount, range(1, 2), write_state=False)
+        same(training, mount)
+
+
+def one_in_use_stays():
+    """It goes with the first commit after that."""
+    with keeps(2) as (training, mount):
+        with open(os.path.join(mount.at, "model-0/w.npy"), "rb") as file:
+            go_on(training, mount, range(1, 5))
+            assert steps_of(mount.source) == ["model-0", "model-4"], steps_of(mount.source)
+            assert np.array_equal(np.load(file), [1, 1])
+        mount.edit([9] * 3, "model-4")
+        mount.edit([8] * 3, "model-0")
+        mount.sync("model-4")
+        assert steps_of(mount.source) == ["model-0", "model-5"], steps_of(mount.source)
+        assert mount.load("model-0")[0] == 8
+        mount.sync("model-0")  # becomes a step of its own, over an older one
+        assert steps_of(mount.source) == ["model-0", "model-5", "model-6"], steps_of(mount.source)
+        mount.save([7] * 3)
+        assert steps_of(mount.source) == ["model-5", "model-6", "model-7"], steps_of(mount.source)
+    with keeps(1) as (training, mount):
+        for number in range(1, 4):
+            with open(os.path.join(mount.at, f"model-{number - 1}", "w.npy"), "rb"):
+                mount.save([number] * 3)
+        assert len(steps_of(mount.source)) == 2, steps_of(mount.source)
+        mount.save([4] * 3)
+        assert steps_of(mount.source) == ["model-4"], steps_of(mount.source)
+
+
+def renamed_with_changes():
+    """The step that is renamed stays, though it was the last but one."""
+    with keeps(1) as (training, mount):
+        mount.edit([1] * 3)
+        os.rename(os.path.join(mount.at, "model-0"), os.path.join(mount.at, "best"))
+        assert steps_of(mount.source) == ["best", "model-1"], steps_of(mount.source)
+
+
+def by_the_timer():
+    """The step under a draft that goes on stays."""
+    with keeps(1, ",commit=0") as (training, mount):
+        for number in range(1, 4):
+            mount.edit([number] * 3, "model-0")
+            while steps_of(mount.source) != ["model-0", f"model-{number}"]:
+                time.sleep(0.01)
+        mount.sync("model-0")
+
+
+TESTS = (relative_paths, paths_as_they_are, no_state, the_oldest_go, a_mixed_history, a_longer_list, all_is_kept, one_in_use_stays,
+         renamed_with_changes, by_the_timer)  # fmt: skip
 
 
 def main():
