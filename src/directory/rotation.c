@@ -1,6 +1,7 @@
 #include "directory/rotation.h"
 #include "base/cleanup.h"
 #include "directory/latest.h"
+#include <fcntl.h>
 
 /* The place of the step that PATH stands for. One that L does not have is taken for V2. */
 static int place_of(const struct listing *l, const char *path, struct step_place *out)
@@ -19,14 +20,26 @@ static int place_of(const struct listing *l, const char *path, struct step_place
 	return step_place_copy(&place, out);
 }
 
-static int choose(const struct rotation *r, const struct state *s, const struct listing *l,
-		  struct step_place *out, struct err *e)
+/* As CheckpointManager and Saver do. I: of the path that stands for the step at PLACE. */
+static bool is_to_be_kept(int dirfd, const struct rotation *r, const struct state *s, size_t i,
+			  const struct step_place *place)
+{
+	struct stat st;
+
+	if (state_is_timed(s))
+		return s->timestamps[i] - r->keep_seconds >= s->last_preserved;
+	return fstatat(dirfd, place->file, &st, 0) == 0 &&
+	       (double)st.st_mtim.tv_sec + (double)st.st_mtim.tv_nsec / 1e9 > r->next_kept;
+}
+
+static int choose(int dirfd, const struct rotation *r, const struct state *s,
+		  const struct listing *l, struct step_place *out, struct err *e)
 {
 	for (size_t i = 0; i < s->n_paths; i++) {
 		if (place_of(l, s->paths[i], out) < 0)
 			return err_set(e, -ENOMEM, "no memory");
 		if (strcmp(out->name, r->latest) != 0 && !r->in_use(r->arg, out->name))
-			return 1;
+			return is_to_be_kept(dirfd, r, s, i, out) ? ROTATION_KEEP : ROTATION_REMOVE;
 		step_place_release(out);
 	}
 	return -EBUSY;
@@ -42,7 +55,7 @@ int rotation_next(int dirfd, const struct rotation *r, struct step_place *out, s
 	    bytes_eq(state_step(s.latest, false), bytes_str(r->latest))) {
 		got = listing_read(dirfd, r->state_name, &l, e);
 		if (got == 0)
-			got = choose(r, &s, &l, out, e);
+			got = choose(dirfd, r, &s, &l, out, e);
 	}
 	state_release(&s);
 	return got == -ENOENT ? 0 : got;

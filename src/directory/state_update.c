@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum kind { ADD, POINT, DROP, RENAME };
+enum kind { ADD, POINT, DROP, PRESERVE, RENAME };
 
 struct change {
 	enum kind kind;
@@ -197,7 +197,9 @@ static int carry_path(struct update *u, size_t i)
 			return 0;
 		return state_edit_add(&u->edit, carried(u, path), at);
 	}
-	if (c->kind == ADD || c->kind == DROP)
+	if (c->kind == PRESERVE && at)
+		u->edit.new.last_preserved = *at;
+	if (c->kind == ADD || c->kind == DROP || c->kind == PRESERVE)
 		return 0;
 	return state_edit_add(&u->edit, respell(u, path), at);
 }
@@ -241,7 +243,7 @@ static int choose_latest(struct update *u)
 		u->edit.new.latest = last_listed(u, false);
 	} else if (!u->is_latest) {
 		u->edit.new.latest = u->edit.old.latest;
-	} else if (kind == DROP) {
+	} else if (kind == DROP || kind == PRESERVE) {
 		u->edit.new.latest = last_listed(u, true);
 	} else {
 		u->edit.new.latest = u->latest = respell(u, u->edit.old.latest);
@@ -299,7 +301,7 @@ static int try(struct update *u, struct err *e)
 		return r;
 	if (!applies(u))
 		return 0;
-	if (kind != DROP && (r = check_name(u->change->as, u->file, e)) < 0)
+	if (kind != DROP && kind != PRESERVE && (r = check_name(u->change->as, u->file, e)) < 0)
 		return r;
 	r = make_new(u);
 	return r < 0 ? err_set(e, r, "%s: no memory", u->file) : put_new(u, e);
@@ -366,6 +368,12 @@ int state_drop(int dirfd, const char *state_name, const struct step_place *place
 {
 	return update(dirfd, dirfd, state_name,
 		      &(struct change){DROP, place, place, NULL, STATE_PATHS_KEPT}, e);
+}
+
+int state_preserve(int dirfd, const char *state_name, const struct step_place *place, struct err *e)
+{
+	return update(dirfd, dirfd, state_name,
+		      &(struct change){PRESERVE, place, place, NULL, STATE_PATHS_KEPT}, e);
 }
 
 int state_rename(int dirfd, const char *state_name, const struct step_place *from,

@@ -42,6 +42,10 @@ int state_follow(int dirfd, const char *state_name, struct bytes text, struct er
  * step. */
 int state_drop(int dirfd, const char *state_name, const struct step_place *place, struct err *e);
 
+/* The same, for a step that is kept for good: if each path has a time, that of PLACE becomes last_preserved_timestamp. */
+int state_preserve(int dirfd, const char *state_name, const struct step_place *place,
+		   struct err *e);
+
 /* Names the step TO wherever it named FROM; what was listed as TO before is no longer. Nothing is written in the
  * cases of state_drop. */
 int state_rename(int dirfd, const char *state_name, const struct step_place *from,

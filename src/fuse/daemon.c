@@ -15,7 +15,7 @@
 
 enum { READ_AHEAD_KIB = 1024, IDLE_THREADS = 4 };
 
-static const double COMPACT = 0.5;
+static const double COMPACT = 0.5, KEEP_HOURS = 10000;
 
 static void op_init(void *userdata, struct fuse_conn_info *conn);
 
@@ -296,6 +296,8 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 		.state_paths = c->options->state_paths,
 		.write_state = !c->options->nowrite_state,
 		.max_to_keep = c->options->max_to_keep.n,
+		.keep_seconds =
+			3600 * (c->options->has_keep_hours ? c->options->keep_hours : KEEP_HOURS),
 		.who = who,
 		.warn = warn,
 		.tell = tell,

@@ -120,6 +120,18 @@ static int take_compact(struct options *o, const struct known *k, const char *va
 	return 0;
 }
 
+static int take_hours(struct options *o, const struct known *k, const char *value, struct err *e)
+{
+	char *end;
+
+	o->keep_hours = strtod(value, &end);
+	o->has_keep_hours = true;
+	if (!*value || *end || !(o->keep_hours >= 0))
+		return err_set(e, -EINVAL, "option %s=%s: expected a number of hours", k->name,
+			       value);
+	return 0;
+}
+
 static int take_access(struct options *o, const struct known *k, const char *value, struct err *e)
 {
 	(void)value;
@@ -207,6 +219,8 @@ static const struct known all[] = {
 	 "show only steps named like this one, but for the number"},
 	{"fsname", VALUE, take_text, AT(fsname), "NAME", "source to show in the list of mounts"},
 	{"gid", VALUE, take_number, AT(gid), "N", "group to show on all files"},
+	{"keep_checkpoint_every_n_hours", VALUE, take_hours, 0, "H",
+	 "max_to_keep leaves a step for so many hours; default 10000"},
 	{"latest_filename", VALUE, take_file_name, AT(latest_filename), "NAME",
 	 "name of the state file; default checkpoint"},
 	{"max_to_keep", VALUE, take_number, AT(max_to_keep), "N",

@@ -27,6 +27,8 @@ struct options {
 	enum state_paths state_paths;
 	bool nowrite_state;
 	struct options_number max_to_keep; /* 0, or not given: all */
+	bool has_keep_hours;
+	double keep_hours; /* keep_checkpoint_every_n_hours */
 	bool has_compact;
 	double compact;
 	char *fsname; /* NULL: the source */

@@ -250,25 +250,39 @@ static int remove_rotated(const struct rotating *t, const struct step_place *pla
 	return 0;
 }
 
+/* The step at PLACE stays for good, and is no longer listed. */
+static int keep_rotated(const struct rotating *t, const struct step_place *place, struct err *e)
+{
+	int r = state_preserve(t->top, t->v->state_name, place, e);
+
+	t->folder->kept += r == 0;
+	return r;
+}
+
 /* Saver removes one step for each that it saves. One that is in use goes with a later commit. */
 static int remove_oldest(const struct rotating *t, const char *latest, struct err *e)
 {
-	const struct rotation rotation = {t->v->state_name, latest, t->v->max_to_keep, is_in_use,
-					  (void *)t};
+	const struct view *v = t->v;
+	struct rotation rotation = {v->state_name, latest,   v->max_to_keep, v->keep_seconds, 0,
+				    is_in_use,     (void *)t};
 	uint32_t due = t->folder->overdue + 1;
 	int r = 1;
 
-	while (due && r == 1) {
+	for (; due && r > 0; due -= r > 0) {
 		CLEANUP(step_place_release) struct step_place place = {0};
 
+		rotation.next_kept = v->started + (t->folder->kept + 1) * v->keep_seconds;
 		r = rotation_next(t->top, &rotation, &place, e);
-		if (r == 1 && (r = remove_rotated(t, &place, e)) == 0) {
-			r = 1;
-			due--;
-		}
+		if (r == ROTATION_KEEP)
+			r = keep_rotated(t, &place, e);
+		else if (r == ROTATION_REMOVE)
+			r = remove_rotated(t, &place, e);
+		else
+			break;
+		r = r < 0 ? r : 1;
 	}
 	t->folder->overdue = due - (r == 0);
-	return r == -EBUSY || r == 1 ? 0 : r;
+	return r == -EBUSY || r > 0 ? 0 : r;
 }
 
 /* LATEST was committed in FOLDER. If it is the latest in the state file, what is more than max_to_keep is removed. No draft begins

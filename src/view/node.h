@@ -99,6 +99,8 @@ struct node {
 	uint32_t changes; /* folder: how often inotify has told of a change */
 	uint32_t
 		overdue; /* folder: steps that max_to_keep has left, for they were in use; under view.committing */
+	uint32_t
+		kept; /* folder: steps that keep_checkpoint_every_n_hours has left; under view.committing */
 	struct file_id complained; /* folder: the state file of which a warning was given */
 	uint64_t last_used; /* step: view.clock when `loaded` was last used */
 	struct draft *draft; /* step: or NULL; it holds a reference to the node */

@@ -2,9 +2,13 @@
 #include "base/cleanup.h"
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
 int view_init(struct view *v, int root_fd, const struct view_config *c, struct err *e)
 {
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
 	*v = (struct view){.root_fd = root_fd,
 			   .inotify = -1,
 			   .verify = c->verify,
@@ -16,6 +20,8 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 			   .warn_arg = c->warn_arg,
 			   .commit_ms = c->commit_ms,
 			   .max_to_keep = c->max_to_keep,
+			   .keep_seconds = c->keep_seconds,
+			   .started = (double)now.tv_sec + (double)now.tv_nsec / 1e9,
 			   .root_lock = {-1, -1}};
 	pthread_mutex_init(&v->committing, NULL);
 	pthread_mutex_init(&v->lock, NULL);

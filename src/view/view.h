@@ -45,6 +45,8 @@ struct view {
 	struct commit_config commit;
 	unsigned
 		max_to_keep; /* so many steps a state file may list after a commit; 0: any number */
+	double keep_seconds,
+		started; /* keep_checkpoint_every_n_hours counts from then; since the epoch */
 	struct lock root_lock;
 	char *who; /* who has it mounted: told to others who want to write */
 	struct buf rescued; /* struct rescued_step; under committing */
@@ -68,6 +70,7 @@ struct view_config {
 	enum state_paths state_paths;
 	bool write_state;
 	unsigned max_to_keep; /* 0: all */
+	double keep_seconds; /* one step for so long is left all the same */
 	const char *who; /* who has it mounted: told to others who want to write */
 	void (*warn)(void *, const struct err *); /* gets errors that no request is answered with */
 	void (*tell)(void *, const char *); /* gets what was done without a request */

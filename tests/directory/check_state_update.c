@@ -169,6 +169,12 @@ static const struct {
 	 LATEST("m-2") PATH("m-2")},
 	{'d', "m-3", NULL, "# mine\n" LATEST("m-2"), "# mine\n" LATEST("m-2")},
 	{'d', "", NULL, "# mine\n" LATEST("m-2"), "# mine\n" LATEST("m-2")},
+	/* drop what is kept for good */
+	{'k', "m-1", NULL,
+	 LATEST("m-2") PATH("m-1") PATH("m-2") TIME("5.0") TIME("6.25") LAST("1.5"),
+	 LATEST("m-2") PATH("m-2") TIME("6.25") LAST("5.0")},
+	{'k', "m-1", NULL, LATEST("m-2") PATH("m-1") PATH("m-2") LAST("1.5"),
+	 LATEST("m-2") PATH("m-2") LAST("1.5")},
 	/* rename */
 	{'r', "m-1", "n-1", NULL, NULL},
 	{'r', "m-1", "n-1", LATEST("m-1") PATH("m-1"), LATEST("n-1") PATH("n-1")},
@@ -224,6 +230,8 @@ static int apply(const struct folder *f, char change, const char *step, const ch
 		return state_add(f->fd, f->fd, "checkpoint", NULL, &place, STATE_PATHS_ABSOLUTE, e);
 	case 'p':
 		return state_point(f->fd, "checkpoint", &place, e);
+	case 'k':
+		return state_preserve(f->fd, "checkpoint", &place, e);
 	case 'd':
 		return state_drop(f->fd, "checkpoint", &place, e);
 	default:

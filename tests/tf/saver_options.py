@@ -296,8 +296,86 @@ def by_the_timer():
         mount.sync("model-0")
 
 
+# --- keep_checkpoint_every_n_hours --------------------------------------------------------------------------
+
+
+class Clock:
+    """What Python takes for the time; it starts with the real one."""
+
+    def __init__(self):
+        self.real, self.now = time.time, time.time()
+
+    def __enter__(self):
+        time.time = lambda: self.now
+        return self
+
+    def __exit__(self, *error):
+        time.time = self.real
+
+    def saved(self, folder, step):
+        """STEP was saved in FOLDER just now."""
+        os.utime(os.path.join(folder, step + ".index"), (self.now, self.now))
+
+
+def some_are_kept():
+    for count, hours, minutes in (3, 1, 26.1), (1, 0.5, 7.3), (2, 2.5, 61.7), (2, 0, 1):
+        with Clock() as clock, keeps(count, f",keep_checkpoint_every_n_hours={hours}", keep_checkpoint_every_n_hours=hours) as (training, mount):
+            for number in range(1, 25):
+                clock.now += 60 * minutes
+                go_on(training, mount, [number])
+                clock.saved(training.folder, f"model-{number}")
+                clock.saved(mount.source, f"model-{number}")
+                same(training, mount)
+            assert len(steps_of(mount.source)) > count + 2
+
+
+def none_is_kept_by_default():
+    with Clock() as clock, keeps(2) as (training, mount):
+        for number in range(1, 13):
+            clock.now += 3600 * 300
+            go_on(training, mount, [number])
+            clock.saved(mount.source, f"model-{number}")
+            same(training, mount)
+
+
+class Managed:
+    """A CheckpointManager and what it saves."""
+
+    def __init__(self, folder, **arguments):
+        self.folder = folder
+        self.variable = tf.Variable(np.zeros(3, np.float32))
+        self.manager = tf.train.CheckpointManager(tf.train.Checkpoint(v=self.variable), folder, **arguments)
+
+    def save(self, value):
+        self.variable.assign(value)
+        self.manager.save()
+
+
+def by_the_times_of_a_manager():
+    """Its state file has times, which count then."""
+    arguments = {"max_to_keep": 2, "keep_checkpoint_every_n_hours": 1}
+    a, b = (tempfile.mkdtemp(dir=FOLDER, prefix="run.") for _ in range(2))
+    with Clock() as clock:
+        managed = Managed(a, **arguments)
+        managed.save([1] * 3)
+        Managed(b, **arguments).save([1] * 3)
+        with Mount(b, ",".join(f"{name}={value}" for name, value in arguments.items())) as mount:
+            for number in range(2, 20):
+                clock.now += 60 * 26.1
+                managed.save([number] * 3)
+                mount.save([number] * 3)
+                assert steps_of(a) == steps_of(b), f"{steps_of(a)}, not {steps_of(b)}"
+                state = tf.train.get_checkpoint_state(b)
+                state.all_model_checkpoint_timestamps[-1] = clock.now
+                want = tf.train.get_checkpoint_state(a)
+                assert str(want).replace(a, b) == str(state), f"{want}, not {state}"
+                paths = [os.path.basename(path) for path in state.all_model_checkpoint_paths]
+                V1.train.update_checkpoint_state(b, paths[-1], paths, None, state.all_model_checkpoint_timestamps, state.last_preserved_timestamp)
+            assert len(steps_of(b)) > 5
+
+
 TESTS = (relative_paths, paths_as_they_are, no_state, the_oldest_go, a_mixed_history, a_longer_list, all_is_kept, one_in_use_stays,
-         renamed_with_changes, by_the_timer)  # fmt: skip
+         renamed_with_changes, by_the_timer, some_are_kept, none_is_kept_by_default, by_the_times_of_a_manager)  # fmt: skip
 
 
 def main():
