@@ -320,7 +320,7 @@ int commit(struct draft *d, const struct commit_config *c, struct commit_done *d
 	return r;
 }
 
-int commit_foresee(struct draft *d, struct buf *out, struct err *e)
+int commit_foresee(struct draft *d, const struct commit_config *c, struct buf *out, struct err *e)
 {
 	CLEANUP(step_place_release) struct step_place last = {0};
 	CLEANUP(freep) char *name = NULL;
@@ -339,7 +339,7 @@ int commit_foresee(struct draft *d, struct buf *out, struct err *e)
 		done = strdup(last.name);
 	if (!done &&
 	    (!d->has_base || strcmp(name, EXPORT_STEP) != 0 || export_is(d->top, NULL) != 1)) {
-		r = publish_next_name(d->top, name, !d->has_base, out, e);
+		r = publish_next_name(d->top, name, !d->has_base, c->pad_step_number, out, e);
 		return r < 0 ? r : 1;
 	}
 	r = buf_add_str(out, done ? done : name);

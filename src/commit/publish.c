@@ -361,7 +361,8 @@ static int publish_as(struct plan *p, const char *name, struct err *e)
 
 /* --- under which name -------------------------------------------------------------------------------------- */
 
-int publish_next_name(int top, const char *own, bool may_have_own, struct buf *name, struct err *e)
+int publish_next_name(int top, const char *own, bool may_have_own, bool pad, struct buf *name,
+		      struct err *e)
 {
 	CLEANUP(listing_release) struct listing l = {0};
 	int r;
@@ -377,7 +378,7 @@ int publish_next_name(int top, const char *own, bool may_have_own, struct buf *n
 				       : 0;
 	}
 	r = listing_read(top, STATE_NAME, &l, e);
-	return r < 0 ? r : step_next_free(top, &l, own, name, e);
+	return r < 0 ? r : step_next_free(top, &l, own, pad, name, e);
 }
 
 /* NAME, as it was found, is what the base is kept as, if it is; P takes the name of what it replaces. */
@@ -398,7 +399,8 @@ int publish(struct plan *p, struct buf *name, struct err *e)
 	int r = -EEXIST;
 
 	for (unsigned i = 0; r == -EEXIST && i < MAX_TRIES; i++) {
-		r = publish_next_name(p->d->top, p->d->name, !p->d->has_base && i == 0, name, e);
+		r = publish_next_name(p->d->top, p->d->name, !p->d->has_base && i == 0,
+				      p->c->pad_step_number, name, e);
 		if (r == 0 && p->replaces)
 			r = take_base_name(p, name, e);
 		if (r == 0)

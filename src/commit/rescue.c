@@ -279,7 +279,7 @@ int rescue_restore(struct rescue *k, int top, const char *meta, struct err *e)
 
 		r = listing_read(top, STATE_NAME, &l, e);
 		if (r == 0)
-			r = step_next_free(top, &l, k->name, &to, e);
+			r = step_next_free(top, &l, k->name, false, &to, e);
 		if (r == 0)
 			r = publish(k, top, (char *)to.p, meta, e);
 	}

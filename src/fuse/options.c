@@ -233,6 +233,8 @@ static const struct known all[] = {
 	 "commits write absolute paths into the state file"},
 	{"nowrite_state", NO_VALUE, take_yes, AT(nowrite_state), NULL,
 	 "commits leave the state file alone"},
+	{"pad_step_number", NO_VALUE, take_yes, AT(pad_step_number), NULL,
+	 "commits number steps with 8 digits"},
 	{"remount", ANY_VALUE, refuse_remount, 0, NULL, NULL},
 	{"ro", NO_VALUE, take_access, 0, NULL, "read only"},
 	{"rw", NO_VALUE, take_access, 0, NULL, "read and write (the default)"},

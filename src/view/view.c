@@ -37,6 +37,7 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 		return err_set(e, -ENOMEM, "no memory");
 	v->commit = (struct commit_config){.state_name = v->state_name,
 					   .write_state = c->write_state,
+					   .pad_step_number = c->pad_step_number,
 					   .paths = c->state_paths,
 					   .compact = c->compact};
 	v->writable = c->writable;

@@ -374,8 +374,33 @@ def by_the_times_of_a_manager():
             assert len(steps_of(b)) > 5
 
 
+# --- pad_step_number ----------------------------------------------------------------------------------------
+
+
+def padded_numbers():
+    for was in True, False:
+        arguments = {"max_to_keep": 3, "save_relative_paths": True, "pad_step_number": True}
+        with both("max_to_keep=3,pad_step_number", 2, before={**arguments, "pad_step_number": was}, **arguments) as (training, mount):
+            for number in range(2, 15):
+                go_on(training, mount, [number])
+                same(training, mount)
+            mount.edit([0] * 3)
+            with open(os.path.join(mount.at, "model-00000014/.ckptfs/status")) as file:
+                assert "model-00000015" in file.read()
+    with both("pad_step_number", 1, name="net.ckpt", save_relative_paths=True) as (training, mount):
+        for path in os.listdir(mount.source):
+            if path.startswith("net.ckpt-0"):
+                os.rename(os.path.join(mount.source, path), os.path.join(mount.source, path.replace("-0.", ".", 1)))
+        V1.train.update_checkpoint_state(mount.source, "net.ckpt")
+        mount.save([1] * 3, "net.ckpt")
+        os.mkdir(os.path.join(mount.at, "mine-7"))
+        mount.edit([2] * 3, "mine-7")
+        mount.sync("mine-7")
+        assert steps_of(mount.source) == ["mine-7", "net.ckpt", "net.ckpt-00000001"], steps_of(mount.source)
+
+
 TESTS = (relative_paths, paths_as_they_are, no_state, the_oldest_go, a_mixed_history, a_longer_list, all_is_kept, one_in_use_stays,
-         renamed_with_changes, by_the_timer, some_are_kept, none_is_kept_by_default, by_the_times_of_a_manager)  # fmt: skip
+         renamed_with_changes, by_the_timer, some_are_kept, none_is_kept_by_default, by_the_times_of_a_manager, padded_numbers)  # fmt: skip
 
 
 def main():
