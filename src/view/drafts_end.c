@@ -3,6 +3,7 @@
 #include "base/lacks.h"
 #include "directory/drafts_list.h"
 #include "directory/export.h"
+#include "directory/family.h"
 #include "directory/rotation.h"
 #include "directory/step_files.h"
 #include "step/attr.h"
@@ -210,7 +211,7 @@ struct rotating {
 	struct buf *changes; /* or NULL */
 };
 
-/* Is the step NAME open, or has it a draft, also one that could not be taken up? Without hard links any draft may need it. */
+/* Is the step NAME open, or has it a draft, also one that could not be taken up? Or is it not shown? */
 static bool is_in_use(void *arg, const char *name)
 {
 	const struct rotating *t = arg;
@@ -218,13 +219,13 @@ static bool is_in_use(void *arg, const char *name)
 	const struct node *n;
 	struct stat st;
 
-	if (buf_add_str(&path, ".ckptfs/drafts/") < 0 || drafts_folder_name(name, &path) < 0 ||
+	if ((t->v->family && !same_family(name, t->v->family)) ||
+	    buf_add_str(&path, ".ckptfs/drafts/") < 0 || drafts_folder_name(name, &path) < 0 ||
 	    fstatat(t->top, (char *)path.p, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return true;
 	HOLD(&t->v->lock);
 	n = node_find(&t->v->nodes, t->folder, NODE_STEP, name);
-	return (n && (n->draft || n->files)) ||
-	       (t->folder->drafts && lacks_at(t->top) & LACKS_LINKS);
+	return n && (n->draft || n->files);
 }
 
 /* The step at PLACE goes, if it is there, and from the state file. */
@@ -285,8 +286,8 @@ static int remove_oldest(const struct rotating *t, const char *latest, struct er
 	return r == -EBUSY || r > 0 ? 0 : r;
 }
 
-/* LATEST was committed in FOLDER. If it is the latest in the state file, what is more than max_to_keep is removed. No draft begins
- * meanwhile. */
+/* LATEST was committed in FOLDER. If it is the latest in the state file, what is more than max_to_keep is removed. No draft
+ * begins meanwhile; without hard links any that there is may need any step. */
 static void rotate(struct view *v, struct node *folder, const char *latest, struct buf *changes)
 {
 	struct err e = {0};
@@ -296,7 +297,10 @@ static void rotate(struct view *v, struct node *folder, const char *latest, stru
 	if (r == 0) {
 		pthread_mutex_lock(&v->committing);
 		view_take_turn(v, &folder->drafting);
-		r = remove_oldest(&(struct rotating){v, folder, top, changes}, latest, &e);
+		if (folder->drafts && lacks_at(top) & LACKS_LINKS)
+			folder->overdue++;
+		else
+			r = remove_oldest(&(struct rotating){v, folder, top, changes}, latest, &e);
 		view_end_turn(v, &folder->drafting);
 		pthread_mutex_unlock(&v->committing);
 		view_draft_unlock_folder(v, folder, top);

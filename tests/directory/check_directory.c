@@ -45,6 +45,6 @@ int main(void)
 {
 	return suite_run("directory",
 			 (TCase *[]){ability_tests(), drafts_list_tests(), family_tests(),
-				     listing_tests(), locate_tests(), lock_tests(), placed_tests(),
+				     listing_tests(), locate_tests(), lock_tests(), placed_tests(), rotation_tests(),
 				     state_update_tests(), step_files_tests(), NULL});
 }

@@ -278,6 +278,16 @@ def one_in_use_stays():
         assert steps_of(mount.source) == ["model-4"], steps_of(mount.source)
 
 
+def what_is_hidden_stays():
+    with keeps(2, ",filename=model") as (training, mount):
+        other = Training(mount.source, "other", max_to_keep=2, save_relative_paths=True)
+        other.save(5, [5] * 3)
+        V1.train.update_checkpoint_state(mount.source, "model-0", ["other-5", "model-0"])
+        for number in range(1, 4):
+            mount.save([number] * 3)
+        assert steps_of(mount.source) == ["model-3", "other-5"], steps_of(mount.source)
+
+
 def renamed_with_changes():
     """The step that is renamed stays, though it was the last but one."""
     with keeps(1) as (training, mount):
@@ -400,7 +410,7 @@ def padded_numbers():
 
 
 TESTS = (relative_paths, paths_as_they_are, no_state, the_oldest_go, a_mixed_history, a_longer_list, all_is_kept, one_in_use_stays,
-         renamed_with_changes, by_the_timer, some_are_kept, none_is_kept_by_default, by_the_times_of_a_manager, padded_numbers)  # fmt: skip
+         what_is_hidden_stays, renamed_with_changes, by_the_timer, some_are_kept, none_is_kept_by_default, by_the_times_of_a_manager, padded_numbers)  # fmt: skip
 
 
 def main():
