@@ -20,14 +20,15 @@ static int place_of(const struct listing *l, const char *path, struct step_place
 	return step_place_copy(&place, out);
 }
 
-/* As CheckpointManager and Saver do. I: of the path that stands for the step at PLACE. */
+/* As CheckpointManager, which takes 0 hours for none, and Saver do. I: of the path that stands for the step at PLACE. */
 static bool is_to_be_kept(int dirfd, const struct rotation *r, const struct state *s, size_t i,
 			  const struct step_place *place)
 {
 	struct stat st;
 
 	if (state_is_timed(s))
-		return s->timestamps[i] - r->keep_seconds >= s->last_preserved;
+		return r->keep_seconds > 0 &&
+		       s->timestamps[i] - r->keep_seconds >= s->last_preserved;
 	return fstatat(dirfd, place->file, &st, 0) == 0 &&
 	       (double)st.st_mtim.tv_sec + (double)st.st_mtim.tv_nsec / 1e9 > r->next_kept;
 }

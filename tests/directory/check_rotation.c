@@ -17,7 +17,7 @@
 static const struct {
 	unsigned max_to_keep;
 	const char *in_use;
-	double next_kept;
+	double next_kept; /* negative: 0, and after 0 seconds */
 	const char *state; /* NULL: no file */
 	int result;
 	const char *step, *file;
@@ -44,6 +44,8 @@ static const struct {
 	{2, "m-1", 1000, THREE, ROTATION_KEEP, "m-2", "m-2.index"},
 	{2, "", 999, TIMED LAST("40.5"), ROTATION_REMOVE, "m-1", "m-1.index"},
 	{2, "", 5000, TIMED LAST("40.0"), ROTATION_KEEP, "m-1", "m-1.index"},
+	{2, "", -1, THREE, ROTATION_KEEP, "m-1", "m-1.index"},
+	{2, "", -1, TIMED LAST("40.0"), ROTATION_REMOVE, "m-1", "m-1.index"},
 	{2, "m-1", 5000, TIMED LAST("141.0"), ROTATION_REMOVE, "m-2", "m-2.index"},
 };
 
@@ -67,7 +69,7 @@ START_TEST(the_oldest_has_its_turn)
 	const struct rotation rotation = {.state_name = "checkpoint",
 					  .latest = "m-3",
 					  .max_to_keep = turns[_i].max_to_keep,
-					  .keep_seconds = 60,
+					  .keep_seconds = turns[_i].next_kept < 0 ? 0 : 60,
 					  .next_kept = turns[_i].next_kept,
 					  .in_use = is_in_use,
 					  .arg = (void *)turns[_i].in_use};
