@@ -411,7 +411,8 @@ def padded_numbers():
 
 
 TESTS = (relative_paths, paths_as_they_are, no_state, the_oldest_go, a_mixed_history, a_longer_list, all_is_kept, one_in_use_stays,
-         what_is_hidden_stays, renamed_with_changes, by_the_timer, some_are_kept, none_is_kept_by_default, by_the_times_of_a_manager, padded_numbers)  # fmt: skip
+         what_is_hidden_stays, renamed_with_changes, by_the_timer, some_are_kept, none_is_kept_by_default, by_the_times_of_a_manager,
+         padded_numbers)  # fmt: skip
 
 
 def main():
