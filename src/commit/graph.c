@@ -62,7 +62,8 @@ static int note_shared(struct plan *p, struct bytes graph, const struct key_chan
 	r = full_names_path(names, NAME_OBJECT, bytes_of(s.key.p, s.key.n - 1), &path);
 	if (r < 0)
 		return err_set(e, r, "no memory");
-	is_news = s.full_name.n > 1 && !bytes_eq(buf_bytes(&path), bytes_str((char *)s.full_name.p));
+	is_news =
+		s.full_name.n > 1 && !bytes_eq(buf_bytes(&path), bytes_str((char *)s.full_name.p));
 	if (s.n > 1)
 		snprintf(others, sizeof others, ", and %zu more", s.n - 1);
 	err_set(&p->shared, 0,
