@@ -30,8 +30,15 @@ struct commit_other {
 	int dirfd; /* where its files are */
 };
 
+/* What the user wants of each new step, as Saver.save of TensorFlow takes it. */
+struct commit_makes {
+	bool no_meta_graph; /* and no debug info then either */
+	bool no_debug_info;
+};
+
 struct commit_config {
 	const char *state_name;
+	struct commit_makes makes;
 	const struct commit_other *others; /* [n_others] */
 	size_t n_others;
 	const struct draft_watch *watch; /* for the caller; or NULL */

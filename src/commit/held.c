@@ -92,7 +92,7 @@ static int check_all(struct plan *p, const struct graph_vars *nodes, const struc
 
 static bool is_any_asked(const struct plan *p)
 {
-	for (uint32_t i = 0; p->meta.there && i < plan_n(p); i++)
+	for (uint32_t i = 0; plan_makes_meta(p) && i < plan_n(p); i++)
 		if (is_to_be_asked(p, &plan_wants(p)[i]))
 			return true;
 	return false;

@@ -236,8 +236,8 @@ static int has_meta(struct plan *p, struct err *e)
 	struct err why = {0};
 	int r = sidecar_read(p->d->top, &p->last->place, p->d->meta, &have, &why);
 
-	if (r == -ENOENT || (r == 0 && !p->meta.there))
-		return !p->meta.there && r < 0;
+	if (r == -ENOENT || (r == 0 && !plan_makes_meta(p)))
+		return !plan_makes_meta(p) && r < 0;
 	if (r < 0) {
 		if (e)
 			*e = why;

@@ -134,6 +134,12 @@ static inline const char *want_path(const struct plan *p, const struct want *w)
 	return (const char *)p->paths.p + w->path;
 }
 
+/* Will the new step have a meta graph? */
+static inline bool plan_makes_meta(const struct plan *p)
+{
+	return p->meta.there && !p->c->makes.no_meta_graph;
+}
+
 /* The last component of its path. */
 const char *want_name(const struct plan *p, const struct want *w);
 

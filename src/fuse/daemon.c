@@ -293,6 +293,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 		.commit_ms =
 			c->options->has_timer ? (int64_t)c->options->commit_seconds * 1000 : -1,
 		.compact = c->options->has_compact ? c->options->compact : COMPACT,
+		.makes = c->options->makes,
 		.who = who,
 		.warn = warn,
 		.tell = tell,

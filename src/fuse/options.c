@@ -21,7 +21,7 @@ struct known {
 	enum { NO_VALUE, VALUE, ANY_VALUE } needs;
 	/* 0, or a negative errno with a sentence. VALUE is NULL where there is no '='. */
 	int (*take)(struct options *o, const struct known *k, const char *value, struct err *e);
-	size_t at; /* where struct options has what take_text, take_file_name and take_number set */
+	size_t at; /* where struct options has what take_text, take_file_name, take_number, set and unset change */
 	const char *value, *about; /* for --help; NULL: no value, and not listed */
 };
 
@@ -128,6 +128,22 @@ static int take_access(struct options *o, const struct known *k, const char *val
 	return 0;
 }
 
+static int set(struct options *o, const struct known *k, const char *value, struct err *e)
+{
+	(void)value;
+	(void)e;
+	*(bool *)((char *)o + k->at) = true;
+	return 0;
+}
+
+static int unset(struct options *o, const struct known *k, const char *value, struct err *e)
+{
+	(void)value;
+	(void)e;
+	*(bool *)((char *)o + k->at) = false;
+	return 0;
+}
+
 static int refuse_remount(struct options *o, const struct known *k, const char *value,
 			  struct err *e)
 {
@@ -189,14 +205,22 @@ static const struct known all[] = {
 	 "meta graphs are in PREFIX.SUFFIX; default meta"},
 	{"names", VALUE, take_names, 0, "key|full",
 	 "what variables of object-based steps are called by; default key"},
+	{"nosave_debug_info", NO_VALUE, set, AT(makes.no_debug_info), NULL,
+	 "do not carry debug info along"},
+	{"nowrite_meta_graph", NO_VALUE, set, AT(makes.no_meta_graph), NULL,
+	 "new steps have no meta graph"},
 	{"remount", ANY_VALUE, refuse_remount, 0, NULL, NULL},
 	{"ro", NO_VALUE, take_access, 0, NULL, "read only"},
 	{"rw", NO_VALUE, take_access, 0, NULL, "read and write (the default)"},
+	{"save_debug_info", NO_VALUE, unset, AT(makes.no_debug_info), NULL,
+	 "carry debug info along (the default)"},
 	{"uid", VALUE, take_number, AT(uid), "N", "owner to show on all files"},
 	{"umask", VALUE, take_number, AT(umask), "OCTAL",
 	 "permission bits that no file and no folder has"},
 	{"verify", VALUE, take_verify, 0, "read|open|off",
 	 "when checksums are compared; default read"},
+	{"write_meta_graph", NO_VALUE, unset, AT(makes.no_meta_graph), NULL,
+	 "new steps have a meta graph if the old one has (the default)"},
 };
 
 /* Lists of names, each with a NUL. Of the kernel and of libfuse's mount.c: */

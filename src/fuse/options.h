@@ -6,7 +6,7 @@
 #pragma once
 #include "base/buf.h"
 #include "base/error.h"
-#include "step/step.h"
+#include "commit/commit.h"
 #include <stdio.h>
 
 struct options_number {
@@ -25,6 +25,7 @@ struct options {
 	unsigned commit_seconds;
 	bool has_compact;
 	double compact;
+	struct commit_makes makes;
 	char *fsname; /* NULL: the source */
 	struct options_number uid, gid, umask;
 	struct buf handed_on; /* to libfuse, as "allow_other,nosuid"; without a NUL */

@@ -28,7 +28,8 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 	if (!v->state_name || !v->meta_suffix || (c->family && !v->family) || !v->who ||
 	    node_table_init(&v->nodes) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	v->commit = (struct commit_config){.state_name = v->state_name, .compact = c->compact};
+	v->commit = (struct commit_config){
+		.state_name = v->state_name, .makes = c->makes, .compact = c->compact};
 	v->writable = c->writable;
 	return v->writable ? lock_directory(&v->root_lock, root_fd, e) : 0;
 }

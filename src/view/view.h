@@ -63,6 +63,7 @@ struct view_config {
 	bool writable;
 	int64_t commit_ms; /* -1: only at fsync of a folder, and at the end */
 	double compact;
+	struct commit_makes makes;
 	const char *who; /* who has it mounted: told to others who want to write */
 	void (*warn)(void *, const struct err *); /* gets errors that no request is answered with */
 	void (*tell)(void *, const char *); /* gets what was done without a request */

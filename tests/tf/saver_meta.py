@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""Runs the same history through tf.train.Saver and through commits: saver_meta.py BUILDDIR FIXTURES FOLDER [TEST...]
+
+Both begin with the same first step.  The Saver has the argument of save() or Saver(), the mount has the option of that name.
+Then both directories must have the same files but for data and indexes, the same steps in the state file, and the same values.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+BUILD, FIXTURES, FOLDER = sys.argv[1:4]
+sys.path.insert(0, FIXTURES)
+import tf_expected  # noqa: E402
+from tf_expected import tf, tf1  # noqa: E402
+
+LAST = 12
+
+
+class Trainer:
+    """A graph with a session and a Saver that saves in a folder of its own."""
+
+    def __init__(self, **saver):
+        self.folder = tempfile.mkdtemp(dir=FOLDER, prefix="source.")
+        self.graph = tf1.Graph()
+        with self.graph.as_default():
+            x = tf1.get_variable("x", initializer=np.zeros((2, 3), np.float32), use_resource=False)
+            y = tf1.get_variable("scope/y", initializer=np.arange(4, dtype=np.int64), use_resource=True)
+            self.into = {"x": tf1.placeholder(tf.float32, (2, 3)), "scope/y": tf1.placeholder(tf.int64, (4,))}
+            self.assign = [tf1.assign(x, self.into["x"]), tf1.assign(y, self.into["scope/y"])]
+            tf1.nn.bias_add(tf1.matmul(x, x, transpose_b=True), tf1.constant([1.0, 2.0]), name="out")
+            self.saver = tf1.train.Saver(max_to_keep=100, **saver)
+            self.session = tf1.Session()
+            self.session.run(tf1.global_variables_initializer())
+
+    def save(self, number, **arguments):
+        with self.graph.as_default():
+            values = values_of(number)
+            self.session.run(self.assign, {self.into[key]: values[key] for key in values})
+            return self.saver.save(self.session, os.path.join(self.folder, "m"), global_step=number, **arguments)
+
+
+def values_of(number):
+    return {"x": np.full((2, 3), number, np.float32), "scope/y": np.arange(4) + number}
+
+
+@contextlib.contextmanager
+def mounted(folder, options):
+    at = tempfile.mkdtemp(dir=FOLDER, prefix="at.")
+    daemon = subprocess.Popen([f"{BUILD}/mount.ckptfs", folder, at, "--foreground", "-o", options])
+    while not os.path.ismount(at):
+        assert daemon.poll() is None, "did not mount"
+        time.sleep(0.01)
+    try:
+        yield at
+    finally:
+        subprocess.run(["umount", at], check=True)
+        assert daemon.wait() == 0
+
+
+def sync(path):
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        raise AssertionError(os.getxattr(path, "user.ckptfs.error").decode()) from error
+    finally:
+        os.close(fd)
+
+
+def write(at, step, values):
+    for key, value in values.items():
+        np.save(os.path.join(at, step, key + ".npy"), value)
+
+
+def sidecars(folder):
+    """name -> bytes."""
+    found = {}
+    for name in sorted(os.listdir(folder)):
+        if name.endswith((".meta", ".debug")):
+            with open(os.path.join(folder, name), "rb") as file:
+                found[name] = file.read()
+    return found
+
+
+def state_of(folder):
+    state = tf.train.get_checkpoint_state(folder)
+    return [os.path.basename(path) for path in (state.model_checkpoint_path, *state.all_model_checkpoint_paths)]
+
+
+def steps_of(folder):
+    return sorted(name.removesuffix(".index") for name in os.listdir(folder) if name.endswith(".index"))
+
+
+def same_folders(real, ours):
+    assert steps_of(real) == steps_of(ours), steps_of(ours)
+    assert state_of(real) == state_of(ours), state_of(ours)
+    a, b = sidecars(real), sidecars(ours)
+    assert list(a) == list(b), set(a) ^ set(b)
+    for name in a:
+        assert a[name] == b[name] or name.endswith(".debug"), f"{name} differs"
+    for step in steps_of(real):
+        keys = [key for key, _ in tf.train.list_variables(os.path.join(real, step))]
+        types = [tf.train.load_checkpoint(os.path.join(real, step)).get_variable_to_dtype_map()[key] for key in keys]
+        for key, x, y in zip(keys, *(tf_expected.restore(os.path.join(folder, step), keys, types) for folder in (real, ours))):
+            assert x.shape == y.shape and np.array_equal(x, y), f"{step}: {key}"
+    subprocess.run([f"{BUILD}/fsck.ckptfs", "-n", ours], check=True, stdout=subprocess.DEVNULL)
+
+
+def same_history(options, first=None, **arguments):
+    """The first step is saved as FIRST says by both, the others with ARGUMENTS or through a mount with OPTIONS."""
+    real, ours = Trainer(), Trainer()
+    for trainer in real, ours:
+        trainer.save(1, save_debug_info=True, **(first or {}))
+    with mounted(ours.folder, "commit=sync," + options) as at:
+        for number in range(2, LAST):
+            real.save(number, **arguments)
+            write(at, "latest/", values_of(number))
+            sync(os.path.join(at, "latest/"))
+    same_folders(real.folder, ours.folder)
+    return real.folder, ours.folder
+
+
+def published_is_not_made_again(options):
+    """What the timer has published is in a step, also as the options have it."""
+    ours = Trainer()
+    ours.save(1)
+    with mounted(ours.folder, "commit=0," + options) as at:
+        write(at, "m-1", {"x": values_of(2)["x"]})
+        while not os.path.exists(os.path.join(ours.folder, "m-2.index")):
+            time.sleep(0.01)
+        sync(os.path.join(at, "m-1"))
+    assert steps_of(ours.folder) == ["m-1", "m-2"], steps_of(ours.folder)
+
+
+# --- each option --------------------------------------------------------------------------------------------
+
+
+def write_meta_graph():
+    same_history("write_meta_graph", save_debug_info=True)
+    _, ours = same_history("nowrite_meta_graph", write_meta_graph=False, save_debug_info=True)
+    assert list(sidecars(ours)) == ["m-1.debug", "m-1.meta"]
+    published_is_not_made_again("nowrite_meta_graph")
+
+
+def no_meta_graph_holds_nobody():
+    """A variable of another kind than in the graph can be made, and a written graph is left out."""
+    ours = Trainer()
+    ours.save(1)
+    with mounted(ours.folder, "commit=600,nowrite_meta_graph") as at:
+        os.unlink(os.path.join(at, "m-1/x.npy"))
+        sync(os.path.join(at, "m-1"))
+        np.save(os.path.join(at, "m-2/x.npy"), np.int8(5))
+        sync(os.path.join(at, "m-2"))
+        with open(os.path.join(at, "m-1/meta_graph.pbtxt"), "r+") as file:
+            text = file.read()
+            file.seek(0)
+            file.write(text.replace('name: "out"', 'name: "end"'))
+        sync(os.path.join(at, "m-1"))
+        sync(os.path.join(at, "m-1"))
+    assert steps_of(ours.folder) == ["m-1", "m-2", "m-3", "m-4"]
+    assert list(sidecars(ours.folder)) == ["m-1.meta"]
+
+
+def save_debug_info():
+    for options in "", "save_debug_info", "nosave_debug_info,save_debug_info":
+        _, ours = same_history(options, save_debug_info=True)
+        assert len({data for name, data in sidecars(ours).items() if name.endswith(".debug")}) == 1
+    same_history("nosave_debug_info", save_debug_info=False)
+
+
+TESTS = (write_meta_graph, no_meta_graph_holds_nobody, save_debug_info)
+
+
+def main():
+    failed = []
+    for test in TESTS:
+        if sys.argv[4:] and test.__name__ not in sys.argv[4:]:
+            continue
+        start = time.monotonic()
+        try:
+            test()
+        except Exception:
+            import traceback
+
+            traceback.print_exc()
+            failed.append(test.__name__)
+        print(f"{test.__name__}: {'FAILED' if test.__name__ in failed else 'ok'}, {time.monotonic() - start:.1f} s", flush=True)
+    sys.exit(bool(failed))
+
+
+main()
