@@ -34,6 +34,7 @@ struct commit_other {
 struct commit_makes {
 	bool no_meta_graph; /* and no debug info then either */
 	bool no_debug_info;
+	bool allow_empty; /* without a variable no step is made, and that is no error */
 };
 
 struct commit_config {
@@ -54,6 +55,7 @@ enum commit_result {
 	COMMIT_LATE, /* somebody else has ended it meanwhile, with all that it had */
 	COMMIT_SHARED, /* somebody else has committed it meanwhile, with all that it had, and it goes on */
 	COMMIT_WAITS, /* it has no variables yet */
+	COMMIT_EMPTY, /* it has lost them all: no step, but a meta graph alone, as Saver.save writes it */
 	COMMIT_DONE,
 };
 
@@ -61,7 +63,7 @@ enum commit_result {
 struct commit_done {
 	enum commit_result result;
 	bool ended; /* the draft, by this commit: whoever else finds it so has to wait for the caller */
-	struct buf name; /* prefix of the new step, with a NUL */
+	struct buf name; /* prefix of the new step, or of the meta graph alone, with a NUL */
 	struct buf
 		kept; /* the same of what had that name before (commit/in_place.h); empty: nothing had */
 	struct rescue rescue; /* what recognises it, if it has a base */

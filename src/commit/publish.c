@@ -324,7 +324,9 @@ static int link_step(struct linking *k, const char *name, struct err *e)
 		r = record_name(p->fd, name, p->goes_on, e);
 	if (r == 0)
 		r = link_all(k, e);
-	if (r == 0 && p->kept)
+	if (r < 0 || !plan_n(p))
+		return r;
+	if (p->kept)
 		r = keep_base(k, e);
 	if (r == 0)
 		r = p->replaces ? replace_index(k, e) : link_index(k, e);
@@ -359,7 +361,7 @@ static int publish_as(struct plan *p, const char *name, struct err *e)
 		return err_set(e, -ENOMEM, "no memory");
 	k.to.file = (char *)file.p;
 	r = link_step(&k, name, e);
-	if (!p->published)
+	if (r < 0 && !p->published)
 		placed_take_back(&k.placed, p->d->top);
 	placed_release(&k.placed);
 	return r;

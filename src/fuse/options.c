@@ -191,6 +191,8 @@ static int ignore(struct options *o, const struct known *k, const char *value, s
 #define AT(field) offsetof(struct options, field)
 
 static const struct known all[] = {
+	{"allow_empty", NO_VALUE, set, AT(makes.allow_empty), NULL,
+	 "committing a step without variables is no error"},
 	{"commit", VALUE, take_commit, 0, "SECONDS|sync",
 	 "publish what was written after so long; default sync: only when asked"},
 	{"compact", VALUE, take_compact, 0, "RATIO",

@@ -78,6 +78,13 @@ def write(at, step, values):
         np.save(os.path.join(at, step, key + ".npy"), value)
 
 
+def remove_all(at, step):
+    for path, _, names in os.walk(os.path.join(at, step)):
+        for name in names:
+            if name.endswith(".npy"):
+                os.unlink(os.path.join(path, name))
+
+
 def sidecars(folder):
     """name -> bytes."""
     found = {}
@@ -174,7 +181,54 @@ def save_debug_info():
     same_history("nosave_debug_info", save_debug_info=False)
 
 
-TESTS = (write_meta_graph, no_meta_graph_holds_nobody, save_debug_info)
+def allow_empty():
+    """Saver saves a graph without variables between two others; a person removes all variables of a step."""
+    for options, arguments in ("", {}), (",nowrite_meta_graph", {"write_meta_graph": False}):
+        real, ours = Trainer(), Trainer()
+        for trainer in real, ours:
+            trainer.save(1, save_debug_info=True)
+        with tf1.Graph().as_default(), tf1.Session() as session:
+            nothing = tf1.train.Saver(allow_empty=True)
+            for number in 2, 3:
+                assert nothing.save(session, os.path.join(real.folder, "m"), global_step=number, save_debug_info=True, **arguments) is None
+        real.save(4 if not arguments else 2, **arguments)
+        with mounted(ours.folder, "commit=sync,allow_empty" + options) as at:
+            for _ in range(2):
+                remove_all(at, "m-1")
+                sync(os.path.join(at, "m-1"))
+                assert np.array_equal(np.load(os.path.join(at, "m-1/x.npy")), values_of(1)["x"])
+                assert not os.path.exists(os.path.join(ours.folder, ".ckptfs/drafts"))
+            write(at, "m-1", values_of(4 if not arguments else 2))
+            sync(os.path.join(at, "m-1"))
+        assert steps_of(real.folder) == steps_of(ours.folder)
+        assert state_of(real.folder) == state_of(ours.folder)
+        names = [name for name in sidecars(real.folder) if name != "m-4.debug"]
+        assert names == [name for name in sidecars(ours.folder) if name != "m-4.debug"], list(sidecars(ours.folder))
+        kept = sidecars(ours.folder)
+        assert all(kept[name] == kept["m-1" + name[-len(".meta"):]] for name in kept if name.endswith(".meta"))
+        subprocess.run([f"{BUILD}/fsck.ckptfs", "-n", ours.folder], check=True, stdout=subprocess.DEVNULL)
+
+
+def an_empty_draft_is_not_published():
+    """Only who asks ends it; a new step waits all the same."""
+    ours = Trainer()
+    ours.save(1)
+    with mounted(ours.folder, "commit=0,allow_empty") as at:
+        fd = os.open(os.path.join(at, "m-1/x.npy"), os.O_RDWR)  # the timer waits for writers
+        remove_all(at, "m-1")
+        os.mkdir(os.path.join(at, "own"))
+        sync(os.path.join(at, "own"))
+        os.close(fd)
+        np.save(os.path.join(at, "own/z.npy"), np.int8(1))
+        while not os.path.exists(os.path.join(ours.folder, "own.index")):
+            time.sleep(0.01)
+        assert steps_of(ours.folder) == ["m-1", "own"] and list(sidecars(ours.folder)) == ["m-1.meta"]
+        assert not [name for name in os.listdir(os.path.join(at, "m-1")) if name.endswith(".npy")]
+        sync(os.path.join(at, "m-1"))
+        assert list(sidecars(ours.folder)) == ["m-1.meta", "m-2.meta"]
+
+
+TESTS = (write_meta_graph, no_meta_graph_holds_nobody, save_debug_info, allow_empty, an_empty_draft_is_not_published)
 
 
 def main():
