@@ -212,6 +212,7 @@ static int store_whole(struct plan *p, struct want *w, struct err *e)
 		r = w->own ? store_own(p, w, &c, &entry, e) : pack(p, &c.src, &c.npy, &entry, e);
 	if (r < 0)
 		return err_wrap(e, r, "%s", want_name(p, w));
+	want_take_shape(p, w, &c.npy);
 	entry.dtype = c.npy.dtype;
 	entry.rank = c.npy.rank;
 	entry.dims = c.npy.dims;
@@ -335,6 +336,8 @@ static int slicer_open(struct plan *p, const struct want *w, struct slicer *s, s
 	r = content_open(p, w, &s->c, e);
 	if (r == 0)
 		r = content_make_c_order(p, &s->c, e);
+	if (r == 0)
+		want_take_shape(p, w, &s->c.npy);
 	s->w = r == 0 ? w : NULL;
 	return r;
 }

@@ -33,7 +33,7 @@ struct want {
 	uint32_t next; /* want with the same pin and var, counted from 1; 0: none */
 	/* Of the written file: */
 	uint8_t dtype, rank;
-	size_t dims; /* in plan->dims */
+	size_t dims; /* in plan->dims: of the variable, which the file may have in another shape */
 	bool canonical; /* its bytes are those that are stored, side by side */
 	bool has_crc; /* what is stored of it has this checksum, and as many bytes */
 	uint32_t crc;

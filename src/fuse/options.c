@@ -212,6 +212,8 @@ static const struct known all[] = {
 	{"nowrite_meta_graph", NO_VALUE, set, AT(makes.no_meta_graph), NULL,
 	 "new steps have no meta graph"},
 	{"remount", ANY_VALUE, refuse_remount, 0, NULL, NULL},
+	{"reshape", NO_VALUE, set, AT(reshape), NULL,
+	 "accept another shape with as many elements, and keep the old one"},
 	{"ro", NO_VALUE, take_access, 0, NULL, "read only"},
 	{"rw", NO_VALUE, take_access, 0, NULL, "read and write (the default)"},
 	{"save_debug_info", NO_VALUE, unset, AT(makes.no_debug_info), NULL,

@@ -20,6 +20,7 @@ struct options {
 	char *latest_filename; /* name of the state file; NULL: "checkpoint" */
 	enum verify_mode verify;
 	bool full_names; /* names=full, and not key */
+	bool reshape;
 	bool read_only;
 	bool has_timer; /* commit=SECONDS, and not sync */
 	unsigned commit_seconds;

@@ -7,6 +7,7 @@ Then both directories must have the same files but for data and indexes, the sam
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -133,12 +134,12 @@ def same_history(options, first=None, **arguments):
     return real.folder, ours.folder
 
 
-def published_is_not_made_again(options):
+def published_is_not_made_again(options, values):
     """What the timer has published is in a step, also as the options have it."""
     ours = Trainer()
     ours.save(1)
     with mounted(ours.folder, "commit=0," + options) as at:
-        write(at, "m-1", {"x": values_of(2)["x"]})
+        write(at, "m-1", values)
         while not os.path.exists(os.path.join(ours.folder, "m-2.index")):
             time.sleep(0.01)
         sync(os.path.join(at, "m-1"))
@@ -152,7 +153,7 @@ def write_meta_graph():
     same_history("write_meta_graph", save_debug_info=True)
     _, ours = same_history("nowrite_meta_graph", write_meta_graph=False, save_debug_info=True)
     assert list(sidecars(ours)) == ["m-1.debug", "m-1.meta"]
-    published_is_not_made_again("nowrite_meta_graph")
+    published_is_not_made_again("nowrite_meta_graph", {"x": values_of(2)["x"]})
 
 
 def no_meta_graph_holds_nobody():
@@ -228,7 +229,115 @@ def an_empty_draft_is_not_published():
         assert list(sidecars(ours.folder)) == ["m-1.meta", "m-2.meta"]
 
 
-TESTS = (write_meta_graph, no_meta_graph_holds_nobody, save_debug_info, allow_empty, an_empty_draft_is_not_published)
+def of_other_shape(number):
+    return {"x": np.arange(number, number + 6, dtype=np.float32).reshape(3, 1, 2), "scope/y": values_of(number)["scope/y"].reshape(2, 2)}
+
+
+def save_values(prefix, values):
+    tf.raw_ops.SaveV2(prefix=prefix, tensor_names=[*values], shape_and_slices=[""] * len(values), tensors=[*values.values()])
+
+
+def restores(trainer, prefix):
+    try:
+        with trainer.graph.as_default():
+            trainer.saver.restore(trainer.session, prefix)
+    except (ValueError, tf.errors.InvalidArgumentError):
+        return False
+    return True
+
+
+def written(path, value):
+    """False: with EINVAL."""
+    try:
+        np.save(path, value)
+    except OSError as error:
+        assert error.errno == 22, error
+        return False
+    return True
+
+
+def reshape():
+    """Saver restores other shapes, and saves again; a person writes them."""
+    real, ours = Trainer(reshape=True), Trainer(reshape=True)
+    for trainer in real, ours:
+        trainer.save(1)
+    with mounted(ours.folder, "commit=sync,reshape") as at:
+        for number in range(2, LAST):
+            values = of_other_shape(number)
+            if number % 2:
+                values = {"x": np.asfortranarray(values["x"].reshape(3, 2)), "scope/y": values["scope/y"].astype(">i8")}
+            save_values(os.path.join(FOLDER, "other"), {key: np.ascontiguousarray(value).astype(value.dtype.newbyteorder("=")) for key, value in values.items()})
+            assert restores(real, os.path.join(FOLDER, "other"))
+            with real.graph.as_default():
+                real.saver.save(real.session, os.path.join(real.folder, "m"), global_step=number)
+            write(at, "latest/", values)
+            assert np.load(os.path.join(at, "latest/x.npy")).shape == values["x"].shape
+            sync(os.path.join(at, "latest/"))
+            assert np.load(os.path.join(at, "latest/x.npy")).shape == (2, 3)
+        write(at, f"m-{LAST - 1}", {key: value.reshape(-1, 1) for key, value in values.items()})
+        np.save(os.path.join(at, f"m-{LAST - 1}/x.npy"), np.ascontiguousarray(values["x"]).reshape(-1))
+        sync(os.path.join(at, f"m-{LAST - 1}"))  # as the step has them
+    same_folders(real.folder, ours.folder)
+
+
+def reshape_needs_as_many():
+    for options in "", ",reshape":
+        trainer = Trainer(reshape=bool(options))
+        trainer.save(1)
+        with mounted(trainer.folder, "commit=sync" + options) as at:
+            for shape in (6,), (3, 2), (1, 6, 1), (2, 4), (), (0,), (2, 3):
+                value = np.ones(shape, np.float32)
+                save_values(os.path.join(FOLDER, "other"), {"x": value, "scope/y": values_of(1)["scope/y"]})
+                assert restores(trainer, os.path.join(FOLDER, "other")) == written(os.path.join(at, "m-1/x.npy"), value), shape
+            assert not written(os.path.join(at, "m-1/x.npy"), np.ones((3, 2), np.float64))
+            os.setxattr(os.path.join(at, "m-1"), "user.ckptfs.draft", b"discard")
+
+
+def copies_and_new_variables_are_reshaped():
+    """Also what is copied without being read, in another step, or made anew where the graph has it; and in slices."""
+    ours = Trainer()
+    ours.save(1)
+    with mounted(ours.folder, "commit=sync,reshape") as at:
+        np.save(os.path.join(at, "m-1/other.npy"), np.arange(6, dtype=np.float32).reshape(3, 2))
+        sync(os.path.join(at, "m-1"))
+        subprocess.run(["cp", os.path.join(at, "m-2/other.npy"), os.path.join(at, "m-2/x.npy")], check=True)
+        sync(os.path.join(at, "m-2"))
+        assert np.array_equal(np.load(os.path.join(at, "m-3/x.npy")), np.arange(6).reshape(2, 3))
+        try:
+            os.rename(os.path.join(at, "m-2/other.npy"), os.path.join(at, "m-2/x.npy"))
+        except OSError as error:
+            assert error.errno == 22
+        else:
+            raise AssertionError("it was renamed over another shape")
+        os.mkdir(os.path.join(at, "own"))
+        subprocess.run(["cp", os.path.join(at, "m-1/meta_graph.pbtxt"), os.path.join(at, "own")], check=True)
+        np.save(os.path.join(at, "own/x.npy"), np.arange(6, dtype=np.float32))
+        sync(os.path.join(at, "own"))
+        assert np.array_equal(np.load(os.path.join(at, "own/x.npy")), np.arange(6).reshape(2, 3))
+    published_is_not_made_again("reshape", {"x": of_other_shape(3)["x"]})
+    folder = os.path.join(FOLDER, "slices")
+    shutil.copytree(os.path.join(FIXTURES, "partitioned"), folder, copy_function=shutil.copyfile)
+    with mounted(folder, "commit=sync,reshape") as at:
+        step = "model-3"
+        changed = 0
+        for key, shape in tf.train.list_variables(os.path.join(folder, step)):
+            path = os.path.join(at, step, key + ".npy")
+            value = np.load(path)
+            if value.ndim > 1 and value.dtype == np.float32 and value.shape[0] != value.shape[-1]:
+                np.save(path, np.asfortranarray(value.reshape(-1)[::-1].reshape(value.shape[::-1])))
+                changed += 1
+        assert changed, "no variable of two dimensions"
+        sync(os.path.join(at, step))
+        new = "model-4"
+        for key, shape in tf.train.list_variables(os.path.join(folder, step)):
+            before, after = (tf.train.load_checkpoint(os.path.join(folder, s)).get_tensor(key) for s in (step, new))
+            if before.ndim > 1 and before.dtype == np.float32 and before.shape[0] != before.shape[-1]:
+                before = before.reshape(-1)[::-1].reshape(before.shape)
+            assert np.array_equal(before, after), key
+
+
+TESTS = (write_meta_graph, no_meta_graph_holds_nobody, save_debug_info, allow_empty, an_empty_draft_is_not_published,
+         reshape, reshape_needs_as_many, copies_and_new_variables_are_reshaped)  # fmt: skip
 
 
 def main():
