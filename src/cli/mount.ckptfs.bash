@@ -7,7 +7,7 @@ _mount_ckptfs() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} done=
   local options="allow_empty allow_other allow_root auto_unmount commit= commit=sync compact= filename= fsname= gid= latest_filename=
     meta_graph_suffix= names=key names=full noatime nodev noexec nosave_debug_info nosuid nowrite_meta_graph reshape ro rw save_debug_info
-    uid= umask= verify=read verify=open verify=off write_meta_graph"
+    strip_default_attrs uid= umask= verify=read verify=open verify=off write_meta_graph"
 
   compopt +o filenames
   if [ "$before" = -o ]; then

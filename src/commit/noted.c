@@ -223,7 +223,7 @@ static int read_meta(struct plan *p, struct buf *out, struct err *e)
 	struct source src;
 	int r;
 
-	if (!p->new_meta)
+	if (!p->has_meta_file)
 		return sidecar_read(plan_dir(p, pin, e), &p->pins[pin].step->place, p->d->meta, out,
 				    e);
 	r = fd = source_open(p->fd, "meta", &src, e);

@@ -105,7 +105,8 @@ struct plan {
 	int index_fd; /* DR/commit/index; -1: not made */
 	char *name; /* of the new step, as it is tried */
 	bool published; /* its index is there */
-	bool new_meta; /* there is DR/commit/meta */
+	bool new_meta; /* the meta graph is another than the base's, which the draft shows */
+	bool has_meta_file; /* there is DR/commit/meta; else it is that of a pinned step */
 	struct bundle_writer index;
 };
 

@@ -179,7 +179,7 @@ static int link_meta(struct linking *k, struct err *e)
 
 	if (!plan_makes_meta(p))
 		return 0;
-	if (!p->new_meta)
+	if (!p->has_meta_file)
 		return link_sidecar(k, p->meta.item ? 0 : p->meta.pin, TEXT_META_GRAPH, e);
 	if (sidecar_name(&k->to, p->d->meta, &to) < 0)
 		return err_set(e, -ENOMEM, "no memory");

@@ -218,6 +218,8 @@ static const struct known all[] = {
 	{"rw", NO_VALUE, take_access, 0, NULL, "read and write (the default)"},
 	{"save_debug_info", NO_VALUE, unset, AT(makes.no_debug_info), NULL,
 	 "carry debug info along (the default)"},
+	{"strip_default_attrs", NO_VALUE, set, AT(makes.strip_default_attrs), NULL,
+	 "meta graphs of new steps lack attributes that are the default"},
 	{"uid", VALUE, take_number, AT(uid), "N", "owner to show on all files"},
 	{"umask", VALUE, take_number, AT(umask), "OCTAL",
 	 "permission bits that no file and no folder has"},

@@ -19,6 +19,8 @@ BUILD, FIXTURES, FOLDER = sys.argv[1:4]
 sys.path.insert(0, FIXTURES)
 import tf_expected  # noqa: E402
 from tf_expected import tf, tf1  # noqa: E402
+from tensorflow.core.protobuf import meta_graph_pb2  # noqa: E402
+from tensorflow.python.framework import meta_graph  # noqa: E402
 
 LAST = 12
 
@@ -336,8 +338,74 @@ def copies_and_new_variables_are_reshaped():
             assert np.array_equal(before, after), key
 
 
+def strip_default_attrs():
+    real, ours = same_history("strip_default_attrs", strip_default_attrs=True, save_debug_info=True)
+    plain, stripped = sidecars(ours)["m-1.meta"], sidecars(ours)["m-2.meta"]
+    assert len(stripped) < len(plain) and len(set(sidecars(ours).values())) == 3  # and debug info
+    same_history("strip_default_attrs", {"strip_default_attrs": True}, strip_default_attrs=True, save_debug_info=True)
+    same_history("strip_default_attrs,nowrite_meta_graph", strip_default_attrs=True, write_meta_graph=False)
+    published_is_not_made_again("strip_default_attrs", {"x": values_of(2)["x"]})
+    with tf1.Graph().as_default(), tf1.Session() as session:
+        tf1.train.import_meta_graph(os.path.join(ours, "m-5.meta")).restore(session, os.path.join(ours, "m-5"))
+        assert np.array_equal(session.run("x:0"), values_of(5)["x"])
+
+
+def stripping_alone_makes_no_step():
+    """A graph that was written is stripped, too; one that is none stays as it is."""
+    ours = Trainer()
+    ours.save(1)
+    with mounted(ours.folder, "commit=sync,strip_default_attrs") as at:
+        write(at, "m-1", values_of(1))
+        sync(os.path.join(at, "m-1"))
+        assert steps_of(ours.folder) == ["m-1"]
+        with open(os.path.join(at, "m-1/meta_graph.pbtxt"), "r+") as file:
+            text = file.read()
+            file.seek(0)
+            file.write(text.replace('name: "out"', 'name: "end"'))
+        sync(os.path.join(at, "m-1"))
+        made = meta_graph_pb2.MetaGraphDef.FromString(sidecars(ours.folder)["m-2.meta"])
+        want = meta_graph_pb2.MetaGraphDef.FromString(sidecars(ours.folder)["m-1.meta"])
+        (node,) = [node for node in want.graph_def.node if node.name == "out"]
+        node.name = "end"
+        meta_graph.strip_graph_default_valued_attrs(want)
+        assert made == want
+    with open(os.path.join(ours.folder, "m-1.meta"), "wb") as file:
+        file.write(b"no graph")
+    with mounted(ours.folder, "commit=sync,strip_default_attrs") as at:
+        write(at, "m-1", {"x": values_of(3)["x"]})
+        sync(os.path.join(at, "m-1"))
+    assert sidecars(ours.folder)["m-3.meta"] == b"no graph"
+
+
+def with_functions(**arguments):
+    folder = tempfile.mkdtemp(dir=FOLDER, prefix="source.")
+    with tf1.Graph().as_default(), tf1.Session() as session:
+
+        @tf.function(input_signature=[tf.TensorSpec((2, 3))])
+        def product(a):
+            return tf.matmul(a, a, transpose_a=True)
+
+        x = tf1.get_variable("x", (2, 3))
+        tf.identity(product(x), name="out")
+        saver = tf1.train.Saver(max_to_keep=9)
+        session.run(tf1.global_variables_initializer())
+        saver.save(session, os.path.join(folder, "m"), global_step=1)
+        saver.save(session, os.path.join(folder, "real"), latest_filename="other", **arguments)
+    return folder
+
+
+def nodes_of_functions_are_stripped():
+    folder = with_functions(strip_default_attrs=True)
+    with mounted(folder, "commit=sync,strip_default_attrs") as at:
+        write(at, "m-1", {"x": values_of(3)["x"]})
+        sync(os.path.join(at, "m-1"))
+    found = sidecars(folder)
+    assert found["m-2.meta"] == found["real.meta"] != found["m-1.meta"]
+
+
 TESTS = (write_meta_graph, no_meta_graph_holds_nobody, save_debug_info, allow_empty, an_empty_draft_is_not_published,
-         reshape, reshape_needs_as_many, copies_and_new_variables_are_reshaped)  # fmt: skip
+         reshape, reshape_needs_as_many, copies_and_new_variables_are_reshaped,
+         strip_default_attrs, stripping_alone_makes_no_step, nodes_of_functions_are_stripped)  # fmt: skip
 
 
 def main():
