@@ -229,6 +229,16 @@ def an_empty_draft_is_not_published():
         assert not [name for name in os.listdir(os.path.join(at, "m-1")) if name.endswith(".npy")]
         sync(os.path.join(at, "m-1"))
         assert list(sidecars(ours.folder)) == ["m-1.meta", "m-2.meta"]
+        fd = os.open(os.path.join(at, "m-1/variables.tsv"), os.O_RDWR | os.O_TRUNC)  # the draft stays for it
+        remove_all(at, "m-1")
+        for _ in range(3):
+            sync(os.path.join(at, "m-1"))
+            assert not os.path.exists(os.path.join(at, "m-1/x.npy"))
+        os.close(fd)
+        sync(os.path.join(at, "m-1"))
+        assert list(sidecars(ours.folder)) == ["m-1.meta", "m-2.meta", "m-3.meta"]
+        sync(os.path.join(at, "m-1"))
+        assert np.array_equal(np.load(os.path.join(at, "m-1/x.npy")), values_of(1)["x"])
 
 
 def of_other_shape(number):
