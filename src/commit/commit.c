@@ -132,7 +132,7 @@ static void forget(struct draft *d)
 static int note_in_state(struct act *a, const char *name, struct err *e)
 {
 	const struct plan *p = &a->plan;
-	int r = publish_in_state(p->d->fd, p->d->top, p->c->state_name, p->d->name, name, e);
+	int r = publish_in_state(p->d->fd, p->d->top, p->c, p->d->name, name, e);
 
 	a->in_state = r == 0;
 	return r;
@@ -142,7 +142,7 @@ static int note_in_state(struct act *a, const char *name, struct err *e)
 static void note_rescue(struct act *a)
 {
 	struct plan *p = &a->plan;
-	int fd;
+	CLEANUP(closep) int fd = -1;
 
 	if (!p->d->has_base || p->replaces ||
 	    lacks_at(p->d->top) & LACKS_INODES) /* by these it is recognised */
@@ -329,7 +329,7 @@ int commit(struct draft *d, const struct commit_config *c, struct commit_done *d
 	return r;
 }
 
-int commit_foresee(struct draft *d, struct buf *out, struct err *e)
+int commit_foresee(struct draft *d, const struct commit_config *c, struct buf *out, struct err *e)
 {
 	CLEANUP(step_place_release) struct step_place last = {0};
 	CLEANUP(freep) char *name = NULL;
@@ -348,7 +348,7 @@ int commit_foresee(struct draft *d, struct buf *out, struct err *e)
 		done = strdup(last.name);
 	if (!done &&
 	    (!d->has_base || strcmp(name, EXPORT_STEP) != 0 || export_is(d->top, NULL) != 1)) {
-		r = publish_next_name(d->top, name, !d->has_base, out, e);
+		r = publish_next_name(d->top, name, !d->has_base, c->pad_step_number, out, e);
 		return r < 0 ? r : 1;
 	}
 	r = buf_add_str(out, done ? done : name);

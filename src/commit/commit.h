@@ -22,6 +22,7 @@
  * index is renamed over the old one; and before 5 the shards are removed that have a stamp. */
 #pragma once
 #include "commit/rescue.h"
+#include "directory/state_update.h"
 #include "draft/draft.h"
 
 /* A step, as far as it is known which there are: what is written and is stored there already is not stored again. */
@@ -40,6 +41,9 @@ struct commit_makes {
 
 struct commit_config {
 	const char *state_name;
+	bool write_state; /* false: commits leave the state file alone */
+	enum state_paths paths; /* those that commits write in it */
+	bool pad_step_number;
 	struct commit_makes makes;
 	const struct commit_other *others; /* [n_others] */
 	size_t n_others;
@@ -78,6 +82,6 @@ struct commit_done {
  * noted in it. */
 int commit(struct draft *d, const struct commit_config *c, struct commit_done *done, struct err *e);
 
-/* Which step the next commit of D would make, as far as that can be told before: 1, and OUT is its name, with a NUL; 0: what D has is
+/* Which step the next commit of D by C would make, as far as that can be told before: 1, and OUT is its name, with a NUL; 0: what D has is
  * in the step OUT already. -ENOMEM, or of looking. */
-int commit_foresee(struct draft *d, struct buf *out, struct err *e);
+int commit_foresee(struct draft *d, const struct commit_config *c, struct buf *out, struct err *e);

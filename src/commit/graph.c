@@ -3,7 +3,6 @@
 #include "commit/content.h"
 #include "draft/draft_state.h"
 #include "message/object_graph.h"
-#include "step/name.h"
 #include "step/sidecar.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,22 +51,25 @@ static int note_shared(struct plan *p, struct bytes graph, const struct key_chan
 {
 	CLEANUP(object_shared_release) struct object_shared s = {0};
 	CLEANUP(buf_release) struct buf path = {0};
+	const struct full_names *names = p->graph_names ? p->graph_names : p->d->base_names;
+	bool is_news; /* its full name, as it is shown by its key */
 	char others[64] = "";
 	int r = object_shared_find(graph, changes, n, &s, e);
 
 	p->shared.text[0] = 0;
 	if (r < 0 || !s.n)
 		return r;
-	r = name_to_path(NAME_OBJECT, bytes_of(s.key.p, s.key.n - 1), &path);
+	r = full_names_path(names, NAME_OBJECT, bytes_of(s.key.p, s.key.n - 1), &path);
 	if (r < 0)
 		return err_set(e, r, "no memory");
+	is_news = s.full_name.n > 1 && !bytes_eq(buf_bytes(&path), bytes_str((char *)s.full_name.p));
 	if (s.n > 1)
 		snprintf(others, sizeof others, ", and %zu more", s.n - 1);
 	err_set(&p->shared, 0,
 		"removed variables that other objects have, too: %.*s.npy, which is also %.80s%s%.120s%s%s",
-		(int)(path.n < 120 ? path.n : 120), (char *)path.p, (char *)s.full_name.p,
-		s.full_name.n > 1 ? " (" : "", (char *)s.path.p, s.full_name.n > 1 ? ")" : "",
-		others);
+		(int)(path.n < 120 ? path.n : 120), (char *)path.p,
+		is_news ? (char *)s.full_name.p : "", is_news ? " (" : "", (char *)s.path.p,
+		is_news ? ")" : "", others);
 	return 0;
 }
 

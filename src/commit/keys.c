@@ -29,7 +29,7 @@ int keys_find(struct plan *p, struct err *e)
 
 int keys_add(struct plan *p, struct want *w, struct err *e)
 {
-	const struct full_names *names = p->d->has_base ? p->d->base_names : p->graph_names;
+	const struct full_names *names = p->d->base_names ? p->d->base_names : p->graph_names;
 	enum name_flavour flavour = p->object_based ? NAME_OBJECT : NAME_PLAIN;
 	CLEANUP(buf_release) struct buf other = {0};
 	const char *path = want_path(p, w);

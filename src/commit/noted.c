@@ -18,7 +18,8 @@
 int noted_make(int draft, int top, const char *name, struct err *e)
 {
 	CLEANUP(buf_release) struct buf index = {0};
-	struct err why = {0};
+	CLEANUP(closep) int fd = -1;
+	struct source src;
 	int r;
 
 	if (step_index_name(name, &index) < 0)
@@ -26,15 +27,13 @@ int noted_make(int draft, int top, const char *name, struct err *e)
 	r = io_remove_all(draft, NEW_NOTE, e);
 	if (r < 0)
 		return r;
-	r = io_place(draft, "commit/index", draft, NEW_NOTE, &why);
+	r = fd = source_open(draft, "commit/index", &src, e);
 	if (r == -ENOENT) /* where there are no hard links it was moved */
-		r = io_place(top, (char *)index.p, draft, NEW_NOTE, &why);
-	if (r < 0 && e)
-		*e = why;
+		r = fd = source_open(top, (char *)index.p, &src, e);
+	if (r >= 0)
+		r = io_copy(fd, draft, NEW_NOTE, e);
 	if (r == 0)
 		r = io_move(draft, NEW_NOTE, draft, DRAFT_NOTE, e);
-	if (r == 0) /* rename(2) leaves both if they are the same file */
-		r = io_remove_all(draft, NEW_NOTE, e);
 	return r == 0 ? io_sync(draft, DRAFT_NOTE, e) : r;
 }
 
@@ -58,40 +57,31 @@ static int note_open(int draft, struct note *n, struct err *e)
 	return n->fd < 0 ? n->fd : 1;
 }
 
-static int is_same_file(const struct note *n, int top, const char *name, struct err *e)
-{
-	struct stat st;
-
-	if (fstatat(top, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : err_sys(e, -errno, "%s", name);
-	return st.st_dev == n->st.st_dev && st.st_ino == n->st.st_ino;
-}
-
-/* An index that nobody lets us read is not ours. */
+/* An index that nobody lets us read, or that leads nowhere, is not ours. */
 static int has_same_bytes(const struct note *n, int top, const char *name, struct err *e)
 {
 	CLEANUP(buf_release) struct buf want = {0}, have = {0};
 	CLEANUP(closep) int fd = -1;
 	struct source src;
 	struct stat st;
-	int r;
+	int r = fstatat(top, name, &st, 0) < 0 ? err_sys(e, -errno, "%s", name) : 0;
 
-	if (fstatat(top, name, &st, 0) < 0 || st.st_size != n->st.st_size)
+	if (r == 0 && st.st_size != n->st.st_size)
 		return 0;
-	r = fd = source_open(top, name, &src, e);
+	if (r == 0)
+		r = fd = source_open(top, name, &src, e);
 	if (r >= 0)
 		r = source_read(&src, 0, src.size, &have, e);
 	if (r >= 0)
 		r = source_read(&n->src, 0, n->src.size, &want, e);
-	if (r == -EACCES || r == -EPERM || r == -ENOENT)
+	if (r == -EACCES || r == -EPERM || r == -ENOENT || r == -ELOOP || r == -ENOTDIR ||
+	    r == -ENAMETOOLONG)
 		return 0;
 	return r < 0 ? r : bytes_eq(buf_bytes(&want), buf_bytes(&have));
 }
 
-typedef int is_noted(const struct note *n, int top, const char *name, struct err *e);
-
-/* The first step of L whose index IS says to be the note's: 1; 0: none; or why one could not be looked at. */
-static int find_step(const struct note *n, int top, const struct listing *l, is_noted *is,
+/* The first step of L whose index has the note's bytes: 1; 0: none; or why one could not be looked at. */
+static int find_step(const struct note *n, int top, const struct listing *l,
 		     const struct step_place **out, struct err *e)
 {
 	int failed = 0;
@@ -101,7 +91,7 @@ static int find_step(const struct note *n, int top, const struct listing *l, is_
 		int r = 0;
 
 		if (item->kind == LISTED_STEP && item->place.format == STEP_V2)
-			r = is(n, top, item->place.file, failed < 0 ? NULL : e);
+			r = has_same_bytes(n, top, item->place.file, failed < 0 ? NULL : e);
 		failed = failed < 0 || r > 0 ? failed : r;
 		*out = &item->place;
 		if (r == 1)
@@ -134,9 +124,7 @@ int noted_find(int draft, int top, struct step_place *out, struct err *e)
 		return r;
 	r = listing_read(top, STATE_NAME, &l, e);
 	if (r == 0)
-		r = find_step(&n, top, &l, is_same_file, &place, e);
-	if (r == 0)
-		r = find_step(&n, top, &l, has_same_bytes, &place, e);
+		r = find_step(&n, top, &l, &place, e);
 	if (r == 1 && step_place_copy(place, out) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	return r;

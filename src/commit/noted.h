@@ -1,7 +1,7 @@
 /* src/commit/noted.h: what a draft that goes on was published as last. For src/commit alone.
  *
- * DR/published is the note: a hard link to the index of that step, or a copy of it. A step is that one as long as its
- * index is the same file or has the same bytes, whatever it is called by now. DRAFT is a descriptor of DR, TOP one of the
+ * DR/published is the note: a copy of the index of that step. A step is that one as long as its index has the same bytes,
+ * whatever it is called by now. A hard link would not do: tf.train.Checkpoint writes the index in place. DRAFT is a descriptor of DR, TOP one of the
  * checkpoint directory. */
 #pragma once
 #include "commit/plan.h"

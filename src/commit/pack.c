@@ -413,12 +413,17 @@ static int add_old_entries(struct plan *p, uint32_t pin, struct err *e)
 	const struct step *s = from->step;
 	CLEANUP(bundle_close) struct bundle bundle = {0};
 	CLEANUP(slicer_release) struct slicer slicer = {.c = CONTENT_EMPTY};
-	CLEANUP(closep) int fd = placed_open(plan_dir(p, pin, e), s->place.file, &s->id, e);
+	CLEANUP(closep) int fd = -1;
+	struct file_id id;
 	struct bundle_entry entry;
 	struct source src;
 	uint32_t number = 0;
-	int r = fd < 0 ? fd : source_of_fd(fd, &src, e);
+	int r = plan_dir(p, pin, e);
 
+	if (r >= 0)
+		r = fd = pin_open_index(from, r, &id, e);
+	if (r >= 0)
+		r = source_of_fd(fd, &src, e);
 	if (r < 0)
 		return r;
 	r = bundle_open(&bundle, src, e);
@@ -429,7 +434,7 @@ static int add_old_entries(struct plan *p, uint32_t pin, struct err *e)
 		if (r < 0)
 			return r;
 	}
-	return r < 0 ? r : placed_check(fd, s->place.file, &s->id, e);
+	return r < 0 ? r : placed_check(fd, s->place.file, &id, e);
 }
 
 /* V1 has no index: the slices of a variable that is written again are listed from what was parsed. */

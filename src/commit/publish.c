@@ -369,7 +369,8 @@ static int publish_as(struct plan *p, const char *name, struct err *e)
 
 /* --- under which name -------------------------------------------------------------------------------------- */
 
-int publish_next_name(int top, const char *own, bool may_have_own, struct buf *name, struct err *e)
+int publish_next_name(int top, const char *own, bool may_have_own, bool pad, struct buf *name,
+		      struct err *e)
 {
 	CLEANUP(listing_release) struct listing l = {0};
 	int r;
@@ -385,7 +386,7 @@ int publish_next_name(int top, const char *own, bool may_have_own, struct buf *n
 				       : 0;
 	}
 	r = listing_read(top, STATE_NAME, &l, e);
-	return r < 0 ? r : step_next_free(top, &l, own, name, e);
+	return r < 0 ? r : step_next_free(top, &l, own, pad, name, e);
 }
 
 /* NAME, as it was found, is what the base is kept as, if it is; P takes the name of what it replaces. */
@@ -406,7 +407,8 @@ int publish(struct plan *p, struct buf *name, struct err *e)
 	int r = -EEXIST;
 
 	for (unsigned i = 0; r == -EEXIST && i < MAX_TRIES; i++) {
-		r = publish_next_name(p->d->top, p->d->name, !p->d->has_base && i == 0, name, e);
+		r = publish_next_name(p->d->top, p->d->name, !p->d->has_base && i == 0,
+				      p->c->pad_step_number, name, e);
 		if (r == 0 && p->replaces)
 			r = take_base_name(p, name, e);
 		if (r == 0)
@@ -425,7 +427,7 @@ static int has_base(int draft, struct err *e)
 	return errno == ENOENT ? 0 : err_sys(e, -errno, "base");
 }
 
-static int add_to_state(int draft, int top, const char *state_name, const char *base,
+static int add_to_state(int draft, int top, const struct commit_config *c, const char *base,
 			const char *name, struct err *e)
 {
 	CLEANUP(step_place_release) struct step_place last = {0};
@@ -433,15 +435,15 @@ static int add_to_state(int draft, int top, const char *state_name, const char *
 	int r = noted_find(draft, top, &last, e);
 	const char *const after[] = {base, last.name, NULL};
 
-	return r < 0 ? r : state_add(draft, top, state_name, after, &place, e);
+	return r < 0 ? r : state_add(draft, top, c->state_name, after, &place, c->paths, e);
 }
 
-int publish_in_state(int draft, int top, const char *state_name, const char *base, const char *name,
-		     struct err *e)
+int publish_in_state(int draft, int top, const struct commit_config *c, const char *base,
+		     const char *name, struct err *e)
 {
-	int r = has_base(draft, e);
+	int r = c->write_state ? has_base(draft, e) : 0;
 
 	if (r == 1)
-		r = add_to_state(draft, top, state_name, base, name, e);
+		r = add_to_state(draft, top, c, base, name, e);
 	return r < 0 ? err_wrap(e, r, "%s is committed, but not noted", name) : 0;
 }

@@ -65,8 +65,7 @@ static int end_committed(const struct context *x, int draft, const char *folder,
 	bool retired = false;
 	int goes_on = record_goes_on(draft, &why);
 	int r = goes_on < 0 ? goes_on
-			    : publish_in_state(draft, x->c->top, x->commit->state_name, prefix,
-					       name, &why);
+			    : publish_in_state(draft, x->c->top, x->commit, prefix, name, &why);
 
 	if (r == 0) /* what can't be removed is left over */
 		record_drop_old(x->c->top, draft, NULL);

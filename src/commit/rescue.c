@@ -50,15 +50,18 @@ static int meta_name(const char *name, const char *suffix, struct buf *out)
 
 /* --- noting ------------------------------------------------------------------------------------------------ */
 
-static int note_files(struct rescue *k, int top, const char *name, const char *meta, struct err *e)
+static int note_files(struct rescue *k, int top, const char *name, const char *meta, int index,
+		      struct err *e)
 {
 	CLEANUP(buf_release) struct buf file = {0};
 	struct stat st;
 	int r;
 
-	if (fstat(k->fd, &st) < 0)
+	if (fstat(index, &st) < 0)
 		return err_sys(e, -errno, "fstat");
 	k->index = file_id_of(&st);
+	k->mode = st.st_mode & 0666;
+	k->size = (uint64_t)st.st_size;
 	if (meta_name(name, meta, &file) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	r = id_of(top, (char *)file.p, &k->meta, e);
@@ -67,7 +70,7 @@ static int note_files(struct rescue *k, int top, const char *name, const char *m
 			return err_set(e, -ENOMEM, "no memory");
 		r = id_of(top, (char *)file.p, &k->shards[i], e);
 	}
-	return r;
+	return r < 0 ? r : io_copy_range(index, 0, k->fd, 0, k->size, e);
 }
 
 int rescue_note(struct rescue *k, int top, const char *name, uint32_t num_shards, const char *meta,
@@ -77,15 +80,15 @@ int rescue_note(struct rescue *k, int top, const char *name, uint32_t num_shards
 
 	*k = (struct rescue){.name = strdup(name),
 			     .num_shards = num_shards,
-			     .fd = index,
+			     .fd = -1,
 			     .shards = calloc(num_shards + (size_t)1, sizeof *k->shards)};
-	r = k->name && k->shards ? note_files(k, top, name, meta, e)
-				 : err_set(e, -ENOMEM, "no memory");
-	if (r < 0) {
-		if (!k->name)
-			closep(&k->fd);
+	r = k->name && k->shards ? 0 : err_set(e, -ENOMEM, "no memory");
+	if (r == 0)
+		r = k->fd = io_nameless(top, e);
+	if (r >= 0)
+		r = note_files(k, top, name, meta, index, e);
+	if (r < 0)
 		rescue_release(k);
-	}
 	return r;
 }
 
@@ -172,25 +175,28 @@ static int place_meta(const struct rescue *k, int top, const char *to, const cha
 	return r == -ENOENT || r == -ESTALE ? 0 : r;
 }
 
+/* The bytes of the index FD. */
+static int read_index(int fd, struct buf *out, struct err *e)
+{
+	struct source src;
+	int r = source_of_fd(fd, &src, e);
+
+	return r < 0 ? r : source_read(&src, 0, src.size, out, e);
+}
+
 static int place_index(const struct rescue *k, int top, const char *to, struct placed *p,
 		       struct file_id *id, struct err *e)
 {
 	CLEANUP(buf_release) struct buf name = {0}, bytes = {0};
-	struct source src;
-	struct stat st;
 	int r = step_index_name(to, &name);
 
 	if (r == 0)
 		r = placed_reserve(p, (char *)name.p);
 	if (r < 0)
 		return err_set(e, r, "no memory");
-	r = source_of_fd(k->fd, &src, e);
+	r = read_index(k->fd, &bytes, e);
 	if (r == 0)
-		r = source_read(&src, 0, src.size, &bytes, e);
-	if (r == 0)
-		r = fstat(k->fd, &st) < 0 ? err_sys(e, -errno, "fstat") : 0;
-	if (r == 0)
-		r = io_put_new(top, (char *)name.p, buf_bytes(&bytes), st.st_mode & 0666, e);
+		r = io_put_new(top, (char *)name.p, buf_bytes(&bytes), k->mode, e);
 	if (r < 0)
 		return r;
 	r = id_of(top, (char *)name.p, id, e);
@@ -214,7 +220,7 @@ static int take_over(struct rescue *k, int top, const char *to, const char *meta
 		return err_set(e, r, "no memory");
 	r = fd = placed_open(top, (char *)file.p, index, e);
 	if (r >= 0)
-		r = rescue_note(&now, top, to, k->num_shards, meta, TAKE(fd, -1), e);
+		r = rescue_note(&now, top, to, k->num_shards, meta, fd, e);
 	if (r < 0)
 		return r;
 	unlink_shards(k, top, k->name); /* beside the other step they would be strays */
@@ -241,6 +247,16 @@ static int publish(struct rescue *k, int top, const char *to, const char *meta, 
 	return r;
 }
 
+/* Has the file NAME, which is NOW, the bytes of K's index? Not if it is being written. */
+static bool has_bytes(const struct rescue *k, int top, const char *name, const struct file_id *now)
+{
+	CLEANUP(buf_release) struct buf want = {0}, have = {0};
+	CLEANUP(closep) int fd = placed_open(top, name, now, NULL);
+
+	return fd >= 0 && read_index(fd, &have, NULL) == 0 && read_index(k->fd, &want, NULL) == 0 &&
+	       bytes_eq(buf_bytes(&want), buf_bytes(&have));
+}
+
 int rescue_restore(struct rescue *k, int top, const char *meta, struct err *e)
 {
 	CLEANUP(buf_release) struct buf index = {0};
@@ -250,10 +266,12 @@ int rescue_restore(struct rescue *k, int top, const char *meta, struct err *e)
 	if (step_index_name(k->name, &index) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	r = file_id_at(top, (char *)index.p, &now, e);
-	if (r < 0)
+	if (r < 0 || file_id_eq(&now, &k->index))
 		return r;
-	if (is_same(&now, &k->index)) /* changed in place, it is nobody's to restore */
-		return file_id_eq(&now, &k->index) ? 0 : -ENOENT;
+	if (has_bytes(k, top, (char *)index.p, &now)) { /* touched, or put back */
+		k->index = now;
+		return 0;
+	}
 	r = -EEXIST;
 	for (unsigned i = 0; r == -EEXIST && i < MAX_TRIES; i++) {
 		CLEANUP(listing_release) struct listing l = {0};
@@ -261,7 +279,7 @@ int rescue_restore(struct rescue *k, int top, const char *meta, struct err *e)
 
 		r = listing_read(top, STATE_NAME, &l, e);
 		if (r == 0)
-			r = step_next_free(top, &l, k->name, &to, e);
+			r = step_next_free(top, &l, k->name, false, &to, e);
 		if (r == 0)
 			r = publish(k, top, (char *)to.p, meta, e);
 	}

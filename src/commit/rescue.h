@@ -1,9 +1,9 @@
 /* src/commit/rescue.h: steps that were committed, so that a trainer which saves under the same name does not lose
  * them.
  *
- * A trainer's next step may have the number that a commit took. TensorFlow then renames its own files over it:
- * the index, and the shards of those names. A commit over a base never has just one shard, as most trainers'
- * steps have, so its shards stay; its index stays open, and can be read when it has no name any more, for as
+ * A trainer's next step may have the number that a commit took. TensorFlow then renames its shards over those of the same
+ * names. The index it renames too (tf.train.Saver), or writes anew in place (tf.train.Checkpoint). A commit over a base never
+ * has just one shard, as most trainers' steps have, so its shards stay; of its index a copy without a name is kept for as
  * long as the directory is mounted. When another index is found in its place, the step is published again
  * under the next free name of its family. */
 #pragma once
@@ -13,15 +13,17 @@
 struct rescue {
 	char *name; /* prefix; NULL: none */
 	uint32_t num_shards;
-	int fd; /* the index */
+	int fd; /* a copy of the index, which has MODE and SIZE bytes */
+	mode_t mode;
+	uint64_t size;
 	struct file_id index, meta; /* meta: zeros: it has none */
 	struct file_id *shards; /* zeros: there is no such file */
 };
 
 void rescue_release(struct rescue *k);
 
-/* Notes the step NAME of TOP, whose index is open as INDEX, which becomes K's. META: suffix of the meta graph. K is
- * empty. -ENOMEM, or of fstat. */
+/* Notes the step NAME of TOP, whose index is open as INDEX. META: suffix of the meta graph. K is
+ * empty. -ENOMEM, or of copying the index. */
 int rescue_note(struct rescue *k, int top, const char *name, uint32_t num_shards, const char *meta,
 		int index, struct err *e);
 

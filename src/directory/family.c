@@ -120,16 +120,18 @@ static struct numbered find_highest(const struct listing *l, const char *name, b
 }
 
 /* Appends, with its NUL, the name of the step after the last of NAME's family that L lists. */
-static int print_next(const struct listing *l, const char *name, struct buf *out)
+static int print_next(const struct listing *l, const char *name, bool pad, struct buf *out)
 {
 	bool padded;
 	struct numbered highest = find_highest(l, name, &padded);
+	size_t width = padded ? highest.width : 1;
 	int r = buf_add(out, highest.head.p, highest.head.n);
 
 	if (r == 0)
 		r = buf_add_byte(out, '-');
 	if (r == 0)
-		r = print_number(highest.number + 1, padded ? highest.width : 1, out);
+		r = print_number(highest.number + 1, pad && width < PAD_DIGITS ? PAD_DIGITS : width,
+				 out);
 	if (r == 0)
 		r = buf_add(out, highest.tail.p, highest.tail.n);
 	return r < 0 ? r : buf_add_byte(out, 0);
@@ -186,12 +188,12 @@ int step_name_is_free(int dirfd, const char *name, struct err *e)
 	return r < 0 ? err_sys(e, r, "%s", name) : r;
 }
 
-int step_next_free(int dirfd, const struct listing *l, const char *name, struct buf *out,
+int step_next_free(int dirfd, const struct listing *l, const char *name, bool pad, struct buf *out,
 		   struct err *e)
 {
 	enum { TRIES = 1000 };
 	CLEANUP(buf_release) struct buf next = {0};
-	int r = print_next(l, name, &next);
+	int r = print_next(l, name, pad, &next);
 
 	for (int i = 0; i < TRIES && r == 0; i++) {
 		CLEANUP(buf_release) struct buf taken = {0};
@@ -200,7 +202,7 @@ int step_next_free(int dirfd, const struct listing *l, const char *name, struct 
 		if (r != 0)
 			break;
 		buf_swap(&taken, &next);
-		r = print_next(l, (char *)taken.p, &next);
+		r = print_next(l, (char *)taken.p, pad, &next);
 	}
 	if (r > 0)
 		r = buf_add(out, next.p, next.n);

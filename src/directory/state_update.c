@@ -7,13 +7,14 @@
 #include <stdio.h>
 #include <time.h>
 
-enum kind { ADD, POINT, DROP, RENAME };
+enum kind { ADD, POINT, DROP, PRESERVE, RENAME };
 
 struct change {
 	enum kind kind;
 	const struct step_place *step;
 	const struct step_place *as; /* RENAME: what it becomes; else the same */
 	const char *const *after; /* ADD: one of these steps has to be the latest; or NULL */
+	enum state_paths paths; /* ADD */
 };
 
 /* One try: a change of the file as it was read once. */
@@ -23,7 +24,8 @@ struct update {
 	const struct change *change;
 	struct state_text was;
 	struct state_edit edit;
-	struct bytes folder; /* of a new path; it points into edit.old */
+	struct bytes folder; /* of a new path; it points into edit.old or `own` */
+	char *own; /* the real path of the folder, if that is needed */
 	bool listed, is_latest; /* whether edit.old lists the step, or calls it the latest */
 	char *latest; /* owns edit.new.latest if that is not listed */
 };
@@ -33,6 +35,7 @@ static void update_release(struct update *u)
 	state_edit_release(&u->edit);
 	state_text_release(&u->was);
 	freep(&u->latest);
+	freep(&u->own);
 }
 
 /* --- paths ------------------------------------------------------------------------------------------------- */
@@ -104,10 +107,48 @@ static struct bytes absolute_folder(const struct update *u)
 static char *respell(const struct update *u, const char *path)
 {
 	struct bytes folder = folder_of(path);
-	bool kept = bytes_eq(state_step(path, false), bytes_str(u->change->step->name)) &&
+	bool kept = u->change->paths == STATE_PATHS_KEPT &&
+		    bytes_eq(state_step(path, false), bytes_str(u->change->step->name)) &&
 		    is_this_folder(u->dirfd, folder);
 
 	return state_path(kept ? folder : u->folder, u->change->as);
+}
+
+/* PATH, which stands for another step, as u->change->paths wants it. */
+static char *carried(const struct update *u, const char *path)
+{
+	struct bytes folder = folder_of(path);
+	char *new = NULL;
+
+	if (u->change->paths == STATE_PATHS_KEPT || !is_this_folder(u->dirfd, folder))
+		return strdup(path);
+	return asprintf(&new, "%.*s%s", (int)u->folder.n, (const char *)u->folder.p,
+			path + folder.n) < 0
+		       ? NULL
+		       : new;
+}
+
+/* The folder of all paths that are written, as u->change->paths wants it. */
+static int choose_folder(struct update *u, struct err *e)
+{
+	char link[32], path[PATH_MAX];
+	ssize_t n;
+
+	if (u->change->paths == STATE_PATHS_RELATIVE)
+		return 0;
+	u->folder = absolute_folder(u);
+	if (u->change->paths == STATE_PATHS_KEPT || u->folder.n)
+		return 0;
+	snprintf(link, sizeof link, "/proc/self/fd/%d", u->dirfd);
+	n = readlink(link, path, sizeof path - 1);
+	if (n < 1 || *path != '/')
+		return err_set(e, -ENOENT, "%s: the path of its folder is not known", u->file);
+	path[n] = '/';
+	u->own = strndup(path, (size_t)n + (path[n - 1] != '/'));
+	if (!u->own)
+		return err_set(e, -ENOMEM, "%s: no memory", u->file);
+	u->folder = bytes_str(u->own);
+	return 0;
 }
 
 static int check_name(const struct step_place *step, const char *file, struct err *e)
@@ -130,10 +171,12 @@ static int read_old(struct update *u, struct err *e)
 	if (r < 0)
 		return err_wrap(e, r, "%s", u->file);
 	if (!u->was.exists)
-		return 0;
+		return choose_folder(u, e);
 	if (state_edit_begin(&u->edit, buf_bytes(&u->was.text), NULL) == -ENOMEM)
 		return err_set(e, -ENOMEM, "%s: no memory", u->file);
-	u->folder = absolute_folder(u);
+	r = choose_folder(u, e);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < u->edit.old.n_paths && !u->listed; i++)
 		u->listed = names(u->dirfd, u->edit.old.paths[i], u->change->step);
 	u->is_latest = u->edit.old.latest && names(u->dirfd, u->edit.old.latest, u->change->step);
@@ -152,9 +195,11 @@ static int carry_path(struct update *u, size_t i)
 	if (!names(u->dirfd, path, c->step)) {
 		if (c->kind == RENAME && u->listed && names(u->dirfd, path, c->as))
 			return 0;
-		return state_edit_add(&u->edit, strdup(path), at);
+		return state_edit_add(&u->edit, carried(u, path), at);
 	}
-	if (c->kind == ADD || c->kind == DROP)
+	if (c->kind == PRESERVE && at)
+		u->edit.new.last_preserved = *at;
+	if (c->kind == ADD || c->kind == DROP || c->kind == PRESERVE)
 		return 0;
 	return state_edit_add(&u->edit, respell(u, path), at);
 }
@@ -198,7 +243,7 @@ static int choose_latest(struct update *u)
 		u->edit.new.latest = last_listed(u, false);
 	} else if (!u->is_latest) {
 		u->edit.new.latest = u->edit.old.latest;
-	} else if (kind == DROP) {
+	} else if (kind == DROP || kind == PRESERVE) {
 		u->edit.new.latest = last_listed(u, true);
 	} else {
 		u->edit.new.latest = u->latest = respell(u, u->edit.old.latest);
@@ -256,7 +301,7 @@ static int try(struct update *u, struct err *e)
 		return r;
 	if (!applies(u))
 		return 0;
-	if (kind != DROP && (r = check_name(u->change->as, u->file, e)) < 0)
+	if (kind != DROP && kind != PRESERVE && (r = check_name(u->change->as, u->file, e)) < 0)
 		return r;
 	r = make_new(u);
 	return r < 0 ? err_set(e, r, "%s: no memory", u->file) : put_new(u, e);
@@ -278,14 +323,16 @@ static int update(int made_in, int dirfd, const char *file, const struct change 
 }
 
 int state_add(int made_in, int dirfd, const char *state_name, const char *const *after,
-	      const struct step_place *place, struct err *e)
+	      const struct step_place *place, enum state_paths paths, struct err *e)
 {
-	return update(made_in, dirfd, state_name, &(struct change){ADD, place, place, after}, e);
+	return update(made_in, dirfd, state_name, &(struct change){ADD, place, place, after, paths},
+		      e);
 }
 
 int state_point(int dirfd, const char *state_name, const struct step_place *place, struct err *e)
 {
-	return update(dirfd, dirfd, state_name, &(struct change){POINT, place, place, NULL}, e);
+	return update(dirfd, dirfd, state_name,
+		      &(struct change){POINT, place, place, NULL, STATE_PATHS_KEPT}, e);
 }
 
 /* The step that the state file calls the latest; NULL: none is known. */
@@ -319,11 +366,19 @@ int state_follow(int dirfd, const char *state_name, struct bytes text, struct er
 
 int state_drop(int dirfd, const char *state_name, const struct step_place *place, struct err *e)
 {
-	return update(dirfd, dirfd, state_name, &(struct change){DROP, place, place, NULL}, e);
+	return update(dirfd, dirfd, state_name,
+		      &(struct change){DROP, place, place, NULL, STATE_PATHS_KEPT}, e);
+}
+
+int state_preserve(int dirfd, const char *state_name, const struct step_place *place, struct err *e)
+{
+	return update(dirfd, dirfd, state_name,
+		      &(struct change){PRESERVE, place, place, NULL, STATE_PATHS_KEPT}, e);
 }
 
 int state_rename(int dirfd, const char *state_name, const struct step_place *from,
 		 const struct step_place *to, struct err *e)
 {
-	return update(dirfd, dirfd, state_name, &(struct change){RENAME, from, to, NULL}, e);
+	return update(dirfd, dirfd, state_name,
+		      &(struct change){RENAME, from, to, NULL, STATE_PATHS_KEPT}, e);
 }

@@ -14,12 +14,20 @@
 #pragma once
 #include "step/step.h"
 
+/* How a commit writes paths: all that lead to this directory become so, and those that lead elsewhere stay. */
+enum state_paths {
+	STATE_PATHS_KEPT, /* as they are written */
+	STATE_PATHS_RELATIVE,
+	STATE_PATHS_ABSOLUTE,
+};
+
 /* Calls the step PLACE the latest, and lists it once, as the last. With AFTER, names of steps up to NULL, only if the
  * file calls one of them the latest, or PLACE already; else nothing is written. Without, makes the file if there is
  * none, and overwrites one that can't be parsed. The new file is first made in the folder MADE_IN, where a crash leaves
- * it. */
+ * it. PATHS: how all paths are written. -ENOENT also: it is not known where DIRFD is, for
+ * absolute ones. */
 int state_add(int made_in, int dirfd, const char *state_name, const char *const *after,
-	      const struct step_place *place, struct err *e);
+	      const struct step_place *place, enum state_paths paths, struct err *e);
 
 /* Calls the step PLACE the latest, and leaves its place in the list; if it is not listed it becomes the last. Makes
  * and overwrites a file as state_add does. */
@@ -33,6 +41,10 @@ int state_follow(int dirfd, const char *state_name, struct bytes text, struct er
  * none is, the file is removed. Nothing is written if the file is not there, can't be parsed, or does not name the
  * step. */
 int state_drop(int dirfd, const char *state_name, const struct step_place *place, struct err *e);
+
+/* The same, for a step that is kept for good: if each path has a time, that of PLACE becomes last_preserved_timestamp. */
+int state_preserve(int dirfd, const char *state_name, const struct step_place *place,
+		   struct err *e);
 
 /* Names the step TO wherever it named FROM; what was listed as TO before is no longer. Nothing is written in the
  * cases of state_drop. */

@@ -30,6 +30,15 @@ static bool lost_meta(struct draft *d)
 	return d->base_meta && !draft_find(d, d->root, text_name(TEXT_META_GRAPH), &g);
 }
 
+/* Is I what the base has at FROM, where it is not any more? A draft that was taken up knows only that. */
+static bool is_moved(const struct draft *d, const struct draft_item *i, struct bytes from)
+{
+	struct tree_child child;
+
+	return i->index < d->n_fixed || (overlay_find_file(d->tree, from, &child) &&
+					 overlay_is_gone(d, tree_file_index(child.index)));
+}
+
 /* OUT gets a line for I, which is changed: what was done to it. -ENOMEM. */
 static int describe(struct draft *d, const struct draft_item *i, struct buf *out)
 {
@@ -40,12 +49,12 @@ static int describe(struct draft *d, const struct draft_item *i, struct buf *out
 	int r = draft_path(i, &path);
 
 	if (r == 0 && of)
-		r = draft_var_path(of, i->number, &from);
+		r = draft_shown_path(d, i->pin, i->number, &from);
 	if (r < 0)
 		return r;
 	if (of && !(of_base && bytes_eq(buf_bytes(&path), buf_bytes(&from))))
 		return buf_printf(out, "%s: %s%s%.*s to %.*s\n",
-				  of_base && i->index < d->n_fixed ? "moved" : "copied",
+				  of_base && is_moved(d, i, buf_bytes(&from)) ? "moved" : "copied",
 				  of_base ? "" : of->place.name, of_base ? "" : "/", (int)from.n,
 				  (char *)from.p, (int)path.n, (char *)path.p);
 	return buf_printf(

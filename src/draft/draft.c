@@ -262,7 +262,7 @@ int draft_begin(const struct draft_config *c, struct step *base, const struct tr
 	r = draft_new(c, (char *)folder.p, &d, e);
 	if (r < 0)
 		return err_wrap(e, r, "a draft of %s", c->name);
-	d->full_names = base ? base->full != NULL : c->full_names;
+	d->full_names = base && base->object_based ? base->full != NULL : c->full_names;
 	r = drafts = open_drafts(d, true, e);
 	if (r >= 0)
 		r = make_whole(d, c, drafts, base, tree, base_fd, e);
@@ -279,23 +279,16 @@ int draft_begin(const struct draft_config *c, struct step *base, const struct tr
 	return 0;
 }
 
-/* Names the variables of the base as they were when D was begun. */
-static int take_up_names(struct draft *d, struct err *e)
+/* Are the variables of the base named as they were when D was begun? */
+static int check_names(const struct draft *d, struct err *e)
 {
-	struct step *base = d->pins[0].step;
-	CLEANUP(closep) int dir = -1;
-	int r;
+	const struct step *base = d->pins[0].step;
 
-	if (!d->full_names)
-		return 0;
-	r = dir = draft_pin_dir(d, &d->pins[0], e);
-	if (r >= 0)
-		r = sidecar_full_names(base, dir, e);
-	return r == 0 && !base->full
+	return d->full_names && base->object_based && !base->full
 		       ? err_set(e, -EUCLEAN,
 				 "the object graph of %s, by which its files are called, can't be read",
 				 base->place.name)
-		       : r;
+		       : 0;
 }
 
 /* The step that the link `base` names lies under D; without one there is no base. */
@@ -317,7 +310,7 @@ static int take_up_base(struct draft *d, struct err *e)
 			       target);
 	r = draft_pin_by_name(d, bytes_str(target + strlen(in_steps)), e);
 	if (r == 0)
-		r = take_up_names(d, e);
+		r = check_names(d, e);
 	if (r == 0)
 		r = tree_init(&d->own_tree, d->pins[0].step, e);
 	return r < 0 ? r : lay_over(d, &d->own_tree, e);

@@ -71,7 +71,7 @@ struct draft_config {
 	uint32_t first_dynamic; /* the first number that may be given out */
 	const struct draft_owner *maker; /* of a new step; NULL: as new files are */
 	bool reshape; /* a file of another shape than its variable's may be written, of as many elements */
-	bool full_names; /* a new step's variables are called by them; over a base it is as that is shown */
+	bool full_names; /* variables are called by them; over a base with an object graph it is as that is shown */
 };
 
 /* At rest a draft has one descriptor, and one for all in the same directory. -EMFILE: there would not be

@@ -1,7 +1,7 @@
 #include "draft/items.h"
 #include "base/cleanup.h"
 #include "base/scratch.h"
-#include "step/name.h"
+#include "step/full_names.h"
 #include <fcntl.h>
 #include <time.h>
 
@@ -167,12 +167,25 @@ uint32_t draft_new_number(struct draft *d)
 
 /* --- items ------------------------------------------------------------------------------------------------- */
 
-int draft_var_path(const struct step *s, uint32_t number, struct buf *out)
+static int add_path(const struct step *s, const struct full_names *names, uint32_t number,
+		    struct buf *out)
 {
-	int r = name_to_path(s->object_based ? NAME_OBJECT : NAME_PLAIN,
-			     var_key(s, &s->vars[number]), out);
+	int r = full_names_path(names, s->object_based ? NAME_OBJECT : NAME_PLAIN,
+				var_key(s, &s->vars[number]), out);
 
 	return r < 0 ? r : buf_add_str(out, ".npy");
+}
+
+int draft_var_path(const struct step *s, uint32_t number, struct buf *out)
+{
+	return add_path(s, NULL, number, out);
+}
+
+int draft_shown_path(const struct draft *d, uint32_t pin, uint32_t number, struct buf *out)
+{
+	const struct step *s = d->pins[pin].step;
+
+	return add_path(s, d->has_base && pin == 0 ? d->base_names : s->full, number, out);
 }
 
 bool draft_has_own_name(const struct draft *d, const struct draft_item *i)
@@ -180,7 +193,7 @@ bool draft_has_own_name(const struct draft *d, const struct draft_item *i)
 	CLEANUP(buf_release) struct buf path = {0};
 	const uint8_t *name;
 
-	if (draft_var_path(d->pins[i->pin].step, i->number, &path) < 0)
+	if (draft_shown_path(d, i->pin, i->number, &path) < 0)
 		return false;
 	name = memrchr(path.p, '/', path.n);
 	name = name ? name + 1 : path.p;

@@ -43,8 +43,11 @@ void items_changed(struct draft *d);
 /* ms of CLOCK_MONOTONIC */
 int64_t draft_now_ms(void);
 
-/* Appends the path of variable NUMBER of S in S itself. */
+/* Appends the path of variable NUMBER of S, by its key. */
 int draft_var_path(const struct step *s, uint32_t number, struct buf *out);
+
+/* The same of the pinned step PIN, as that is shown. */
+int draft_shown_path(const struct draft *d, uint32_t pin, uint32_t number, struct buf *out);
 
 /* Is the name of I, a VAR, that of the variable in its own step? */
 bool draft_has_own_name(const struct draft *d, const struct draft_item *i);

@@ -370,7 +370,7 @@ static bool shows(const struct draft *d, uint32_t var)
 	CLEANUP(buf_release) struct buf path = {0};
 	struct tree_child child;
 
-	return draft_var_path(d->pins[0].step, var, &path) == 0 &&
+	return draft_shown_path(d, 0, var, &path) == 0 &&
 	       overlay_find_file(d->tree, buf_bytes(&path), &child) &&
 	       !is_claimed(d, tree_file_index(child.index));
 }
@@ -423,7 +423,7 @@ int overlay_add_removed(const struct draft *d, const struct buf *vars, struct bu
 		    (vars->n &&
 		     bsearch(&var, vars->p, vars->n / sizeof var, sizeof var, compare_numbers)))
 			continue;
-		r = draft_var_path(d->pins[0].step, var, &path);
+		r = draft_shown_path(d, 0, var, &path);
 		if (r == 0)
 			r = buf_printf(out, "removed: %.*s\n", (int)path.n, (char *)path.p);
 	}

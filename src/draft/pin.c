@@ -16,6 +16,9 @@
 /* The folder as it is filled. */
 #define UNFINISHED ".unfinished"
 
+/* A copy of the index. By its name no listing takes it for a step. */
+#define COPY "index.tempstate0"
+
 /* Traces of the steps that are not held. */
 #define IDS ".ids"
 
@@ -124,10 +127,20 @@ static int check_same(const struct step *s, int from, struct err *e)
 	return check_file(from, s->place.file, &s->id, e);
 }
 
+/* tf.train.Checkpoint writes the index in place, so a link to it holds nothing. */
+static int copy_index(int dir, const char *file, const struct file_id *id, struct err *e)
+{
+	CLEANUP(closep) int fd = placed_open(dir, file, id, e);
+
+	return fd < 0 ? fd : io_copy(fd, dir, COPY, e);
+}
+
 static int hold_all(const struct step *s, int from, const char *meta, int to, struct err *e)
 {
 	int r = s->place.format == STEP_V2 ? hold_file(from, s->place.file, &s->id, to, e) : 0;
 
+	if (r == 0 && s->place.format == STEP_V2)
+		r = copy_index(to, s->place.file, &s->id, e);
 	if (r == 0)
 		r = hold_shards(s, from, to, e);
 	if (r == 0)
@@ -361,6 +374,40 @@ static bool is_link(int dirfd, const char *name)
 	return io_read_link(dirfd, name, target, sizeof target) > 0;
 }
 
+/* What was written to the index since, is not: the copy takes its place. */
+static int mend_index(int dir, const char *file, struct err *e)
+{
+	CLEANUP(buf_release) struct buf have = {0}, want = {0};
+	CLEANUP(closep) int copy = -1, fd = -1;
+	struct source src;
+	int r = copy = source_open(dir, COPY, &src, NULL);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : err_sys(e, r, COPY);
+	r = source_read(&src, 0, src.size, &want, e);
+	if (r == 0)
+		r = fd = source_open(dir, file, &src, e);
+	if (r >= 0)
+		r = source_read(&src, 0, src.size, &have, e);
+	if (r < 0 || bytes_eq(buf_bytes(&have), buf_bytes(&want)))
+		return r;
+	return io_move(dir, COPY, dir, file, e);
+}
+
+int pin_open_index(const struct pin *p, int dir, struct file_id *id, struct err *e)
+{
+	int fd = p->loose ? -1 : openat(dir, COPY, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st;
+
+	*id = p->step->id;
+	if (fd < 0)
+		return placed_open(dir, p->step->place.file, id, e);
+	if (fstat(fd, &st) < 0)
+		return closep(&fd), err_sys(e, -errno, COPY);
+	*id = file_id_of(&st);
+	return fd;
+}
+
 int pin_open(int steps_fd, const char *name, const char *meta, enum verify_mode mode,
 	     struct pin *out, struct err *e)
 {
@@ -381,7 +428,9 @@ int pin_open(int steps_fd, const char *name, const char *meta, enum verify_mode 
 		return err_set(e, -ENOENT, "%s: %s", name,
 			       loose ? "is gone, and could not be held by hard links"
 				     : "no step in it");
-	r = step_open(fd, &item->place, mode, &step, e);
+	r = loose ? 0 : mend_index(fd, item->place.file, e);
+	if (r == 0)
+		r = step_open(fd, &item->place, mode, &step, e);
 	if (r < 0)
 		return r;
 	if (!step_is_known(step)) {

@@ -5,6 +5,7 @@
  *
  *     steps/my-model-9/my-model-9.index  my-model-9.data-00000-of-00001  my-model-9.meta
  *
+ * Of the index there is also a copy, index.tempstate0: a trainer may write to it in place.
  * Where one of these is a symbolic link, as DVC and git-annex make them, what it leads to is held.
  * So it can be opened as from its own directory, whatever becomes of it there. Where hard links are not to be
  * had the folder is a symbolic link to the checkpoint directory, and nothing is held: such a pin is loose.
@@ -38,6 +39,9 @@ int pin_make(int steps_fd, int top, struct step *s, int from, const char *meta, 
  * checkpoint directory TOP by now, and the step's index there is still the one that P has. Of opening the step
  * again. */
 int pin_complete(struct pin *p, int dir, int top, enum verify_mode mode, struct err *e);
+
+/* Opens the index of P, whose files are in DIR, as it was when it was pinned; ID becomes that of the open file. As placed_open. */
+int pin_open_index(const struct pin *p, int dir, struct file_id *id, struct err *e);
 
 /* Is P what S is pinned as? */
 bool pin_is_of(const struct pin *p, const struct step *s);

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "draft/seal.h"
+#include "step/sidecar.h"
 
 int draft_pin_dir(const struct draft *d, const struct pin *p, struct err *e)
 {
@@ -47,6 +48,13 @@ int draft_pin(struct draft *d, struct step *s, int from, struct err *e)
 	return r < 0 ? r : (int)d->n_pins++;
 }
 
+static int name_variables(int steps, const struct pin *p, struct err *e)
+{
+	CLEANUP(closep) int dir = pin_dir(steps, p->name, e);
+
+	return dir < 0 ? dir : sidecar_full_names(p->step, dir, e);
+}
+
 int draft_pin_by_name(struct draft *d, struct bytes name, struct err *e)
 {
 	CLEANUP(freep) char *copy = NULL;
@@ -65,6 +73,8 @@ int draft_pin_by_name(struct draft *d, struct bytes name, struct err *e)
 	if (!copy)
 		return err_set(e, -ENOMEM, "no memory");
 	r = pin_open(steps, copy, d->meta, d->mode, room, e);
+	if (r == 0 && d->full_names && (r = name_variables(steps, room, e)) < 0)
+		pin_release(room);
 	return r < 0 ? r : (int)d->n_pins++;
 }
 

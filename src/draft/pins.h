@@ -3,7 +3,7 @@
 #pragma once
 #include "draft/draft_state.h"
 
-/* The number of what was pinned as NAME earlier. As pin_open. */
+/* The number of what was pinned as NAME earlier. As pin_open; in a draft with full names also as sidecar_full_names. */
 int draft_pin_by_name(struct draft *d, struct bytes name, struct err *e);
 
 /* Pins S, whose files are in FROM, for a commit that is under way, without the draft's lock: others' changes, which

@@ -15,7 +15,7 @@
 
 enum { READ_AHEAD_KIB = 1024, IDLE_THREADS = 4 };
 
-static const double COMPACT = 0.5;
+static const double COMPACT = 0.5, KEEP_HOURS = 10000;
 
 static void op_init(void *userdata, struct fuse_conn_info *conn);
 
@@ -294,6 +294,12 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 		.commit_ms =
 			c->options->has_timer ? (int64_t)c->options->commit_seconds * 1000 : -1,
 		.compact = c->options->has_compact ? c->options->compact : COMPACT,
+		.state_paths = c->options->state_paths,
+		.write_state = !c->options->nowrite_state,
+		.max_to_keep = c->options->max_to_keep.n,
+		.keep_seconds =
+			3600 * (c->options->has_keep_hours ? c->options->keep_hours : KEEP_HOURS),
+		.pad_step_number = c->options->pad_step_number,
 		.makes = c->options->makes,
 		.who = who,
 		.warn = warn,

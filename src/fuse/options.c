@@ -21,7 +21,7 @@ struct known {
 	enum { NO_VALUE, VALUE, ANY_VALUE } needs;
 	/* 0, or a negative errno with a sentence. VALUE is NULL where there is no '='. */
 	int (*take)(struct options *o, const struct known *k, const char *value, struct err *e);
-	size_t at; /* where struct options has what take_text, take_file_name, take_number, set and unset change */
+	size_t at; /* where struct options has what take_text and those like it set */
 	const char *value, *about; /* for --help; NULL: no value, and not listed */
 };
 
@@ -120,6 +120,18 @@ static int take_compact(struct options *o, const struct known *k, const char *va
 	return 0;
 }
 
+static int take_hours(struct options *o, const struct known *k, const char *value, struct err *e)
+{
+	char *end;
+
+	o->keep_hours = strtod(value, &end);
+	o->has_keep_hours = true;
+	if (!*value || *end || !(o->keep_hours >= 0))
+		return err_set(e, -EINVAL, "option %s=%s: expected a number of hours", k->name,
+			       value);
+	return 0;
+}
+
 static int take_access(struct options *o, const struct known *k, const char *value, struct err *e)
 {
 	(void)value;
@@ -128,7 +140,15 @@ static int take_access(struct options *o, const struct known *k, const char *val
 	return 0;
 }
 
-static int set(struct options *o, const struct known *k, const char *value, struct err *e)
+static int take_paths(struct options *o, const struct known *k, const char *value, struct err *e)
+{
+	(void)value;
+	(void)e;
+	o->state_paths = strncmp(k->name, "no", 2) ? STATE_PATHS_RELATIVE : STATE_PATHS_ABSOLUTE;
+	return 0;
+}
+
+static int take_yes(struct options *o, const struct known *k, const char *value, struct err *e)
 {
 	(void)value;
 	(void)e;
@@ -136,7 +156,7 @@ static int set(struct options *o, const struct known *k, const char *value, stru
 	return 0;
 }
 
-static int unset(struct options *o, const struct known *k, const char *value, struct err *e)
+static int take_no(struct options *o, const struct known *k, const char *value, struct err *e)
 {
 	(void)value;
 	(void)e;
@@ -191,7 +211,7 @@ static int ignore(struct options *o, const struct known *k, const char *value, s
 #define AT(field) offsetof(struct options, field)
 
 static const struct known all[] = {
-	{"allow_empty", NO_VALUE, set, AT(makes.allow_empty), NULL,
+	{"allow_empty", NO_VALUE, take_yes, AT(makes.allow_empty), NULL,
 	 "committing a step without variables is no error"},
 	{"commit", VALUE, take_commit, 0, "SECONDS|sync",
 	 "publish what was written after so long; default sync: only when asked"},
@@ -201,32 +221,46 @@ static const struct known all[] = {
 	 "show only steps named like this one, but for the number"},
 	{"fsname", VALUE, take_text, AT(fsname), "NAME", "source to show in the list of mounts"},
 	{"gid", VALUE, take_number, AT(gid), "N", "group to show on all files"},
+	{"keep_checkpoint_every_n_hours", VALUE, take_hours, 0, "H",
+	 "max_to_keep leaves a step for so many hours; default 10000"},
 	{"latest_filename", VALUE, take_file_name, AT(latest_filename), "NAME",
 	 "name of the state file; default checkpoint"},
+	{"max_to_keep", VALUE, take_number, AT(max_to_keep), "N",
+	 "commits remove the oldest steps, as Saver does; default 0: none"},
 	{"meta_graph_suffix", VALUE, take_file_name, AT(meta_graph_suffix), "SUFFIX",
 	 "meta graphs are in PREFIX.SUFFIX; default meta"},
 	{"names", VALUE, take_names, 0, "key|full",
 	 "what variables of object-based steps are called by; default key"},
-	{"nosave_debug_info", NO_VALUE, set, AT(makes.no_debug_info), NULL,
+	{"nosave_debug_info", NO_VALUE, take_yes, AT(makes.no_debug_info), NULL,
 	 "do not carry debug info along"},
-	{"nowrite_meta_graph", NO_VALUE, set, AT(makes.no_meta_graph), NULL,
+	{"nosave_relative_paths", NO_VALUE, take_paths, 0, NULL,
+	 "commits write absolute paths into the state file"},
+	{"nowrite_meta_graph", NO_VALUE, take_yes, AT(makes.no_meta_graph), NULL,
 	 "new steps have no meta graph"},
+	{"nowrite_state", NO_VALUE, take_yes, AT(nowrite_state), NULL,
+	 "commits leave the state file alone"},
+	{"pad_step_number", NO_VALUE, take_yes, AT(pad_step_number), NULL,
+	 "commits number steps with 8 digits"},
 	{"remount", ANY_VALUE, refuse_remount, 0, NULL, NULL},
-	{"reshape", NO_VALUE, set, AT(reshape), NULL,
+	{"reshape", NO_VALUE, take_yes, AT(reshape), NULL,
 	 "accept another shape with as many elements, and keep the old one"},
 	{"ro", NO_VALUE, take_access, 0, NULL, "read only"},
 	{"rw", NO_VALUE, take_access, 0, NULL, "read and write (the default)"},
-	{"save_debug_info", NO_VALUE, unset, AT(makes.no_debug_info), NULL,
+	{"save_debug_info", NO_VALUE, take_no, AT(makes.no_debug_info), NULL,
 	 "carry debug info along (the default)"},
-	{"strip_default_attrs", NO_VALUE, set, AT(makes.strip_default_attrs), NULL,
+	{"save_relative_paths", NO_VALUE, take_paths, 0, NULL,
+	 "commits write relative paths into the state file"},
+	{"strip_default_attrs", NO_VALUE, take_yes, AT(makes.strip_default_attrs), NULL,
 	 "meta graphs of new steps lack attributes that are the default"},
 	{"uid", VALUE, take_number, AT(uid), "N", "owner to show on all files"},
 	{"umask", VALUE, take_number, AT(umask), "OCTAL",
 	 "permission bits that no file and no folder has"},
 	{"verify", VALUE, take_verify, 0, "read|open|off",
 	 "when checksums are compared; default read"},
-	{"write_meta_graph", NO_VALUE, unset, AT(makes.no_meta_graph), NULL,
+	{"write_meta_graph", NO_VALUE, take_no, AT(makes.no_meta_graph), NULL,
 	 "new steps have a meta graph if the old one has (the default)"},
+	{"write_state", NO_VALUE, take_no, AT(nowrite_state), NULL,
+	 "commits change the state file (the default)"},
 };
 
 /* Lists of names, each with a NUL. Of the kernel and of libfuse's mount.c: */

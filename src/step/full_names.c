@@ -127,6 +127,14 @@ struct bytes full_names_stem(const struct full_names *f, struct bytes key)
 	return f ? find(f->by_key, f->n, key) : bytes_of(NULL, 0);
 }
 
+int full_names_path(const struct full_names *f, enum name_flavour flavour, struct bytes key,
+		    struct buf *out)
+{
+	struct bytes full = full_names_stem(f, key);
+
+	return full.n ? buf_add(out, full.p, full.n) : name_to_path(flavour, key, out);
+}
+
 int full_names_key(const struct full_names *f, enum name_flavour flavour, struct bytes stem,
 		   struct buf *key, struct err *e)
 {

@@ -26,6 +26,10 @@ void full_names_free(struct full_names *f);
 /* The stem of KEY; empty: it is that of name_to_path. F may be NULL: nothing has a full name. */
 struct bytes full_names_stem(const struct full_names *f, struct bytes key);
 
+/* Appends the stem of KEY as it is shown. -ENOMEM. */
+int full_names_path(const struct full_names *f, enum name_flavour flavour, struct bytes key,
+		    struct buf *out);
+
 /* Appends the key that STEM stands for to KEY: of the variable that is shown so, else that of name_from_path. F may be NULL.
  * -EINVAL: there is none, or its variable is shown by another stem; -ENOMEM. Then KEY is as it was. */
 int full_names_key(const struct full_names *f, enum name_flavour flavour, struct bytes stem,

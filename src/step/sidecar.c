@@ -66,15 +66,14 @@ int sidecar_object_graph(struct step *s, int dirfd, struct buf *out, struct err 
 	int r;
 
 	if (!v || v->dtype != DTYPE_STRING || v->rank)
-		return err_set(e, -ENOENT, "%s: has no object graph", s->place.name);
+		return err_set(e, -ENOENT, "there is no object graph");
 	r = tensor_open(s, v, dirfd, &t, e);
 	if (r < 0)
-		return r;
+		return err_wrap(e, r, OBJECT_GRAPH_KEY);
 	r = tensor_shape(s, v, dirfd, &shape, e);
 	skip = shape.lengths ? 8 : 0;
 	if (r == 0 && shape.size > SIDECAR_MAX)
-		r = err_set(e, -EFBIG, "%s: an object graph of %" PRIu64 " bytes", s->place.name,
-			    shape.size);
+		r = err_set(e, -EFBIG, "an object graph of %" PRIu64 " bytes", shape.size);
 	if (r == 0 && buf_reserve(out, shape.size) < 0)
 		r = err_set(e, -ENOMEM, "no memory for %" PRIu64 " bytes", shape.size);
 	if (r == 0)
@@ -82,7 +81,7 @@ int sidecar_object_graph(struct step *s, int dirfd, struct buf *out, struct err 
 	if (r == 0)
 		out->n += shape.size - skip;
 	tensor_close(t);
-	return r;
+	return r < 0 ? err_wrap(e, r, OBJECT_GRAPH_KEY) : 0;
 }
 
 bool sidecar_graph_is_lost(const struct step *s, int r)

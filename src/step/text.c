@@ -101,6 +101,8 @@ static int load_names(struct texts *t, struct step *s, int dirfd, struct err *e)
 		r = sidecar_object_graph(s, dirfd, &graph, &why);
 		if (r == 0)
 			r = object_names_read(buf_bytes(&graph), &t->names, &why);
+		if (r < 0)
+			err_wrap(&why, r, "%s", s->place.name);
 		t->has_names = r == 0;
 		if (is_final(r))
 			t->no_names = why;
@@ -246,10 +248,9 @@ static int make_object_graph(struct step *s, int dirfd, struct buf *out, struct 
 	CLEANUP(buf_release) struct buf graph = {0};
 	int r = sidecar_object_graph(s, dirfd, &graph, e);
 
-	if (r < 0)
-		return r;
-	r = object_graph_print(buf_bytes(&graph), out, e);
-	return r < 0 ? err_wrap(e, r, "%s: " OBJECT_GRAPH_KEY, s->place.name) : 0;
+	if (r == 0 && (r = object_graph_print(buf_bytes(&graph), out, e)) < 0)
+		err_wrap(e, r, OBJECT_GRAPH_KEY);
+	return r < 0 ? err_wrap(e, r, "%s", s->place.name) : 0;
 }
 
 static int make_debug_info(const struct step *s, int dirfd, struct buf *out, struct err *e)

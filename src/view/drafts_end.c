@@ -1,6 +1,11 @@
 #include "view/drafts_end.h"
 #include "base/cleanup.h"
+#include "base/lacks.h"
+#include "directory/drafts_list.h"
 #include "directory/export.h"
+#include "directory/family.h"
+#include "directory/rotation.h"
+#include "directory/step_files.h"
 #include "step/attr.h"
 #include "view/drafts.h"
 #include "view/folder.h"
@@ -197,6 +202,113 @@ static void keep_numbers(struct view *v, struct node *n, struct draft *d, const 
 	loaded_unref(l);
 }
 
+/* --- max_to_keep --------------------------------------------------------------------------------------------- */
+
+struct rotating {
+	struct view *v;
+	struct node *folder;
+	int top;
+	struct buf *changes; /* or NULL */
+};
+
+/* Is the step NAME open, or has it a draft, also one that could not be taken up? Or is it not shown? */
+static bool is_in_use(void *arg, const char *name)
+{
+	const struct rotating *t = arg;
+	CLEANUP(buf_release) struct buf path = {0};
+	const struct node *n;
+	struct stat st;
+
+	if ((t->v->family && !same_family(name, t->v->family)) ||
+	    buf_add_str(&path, ".ckptfs/drafts/") < 0 || drafts_folder_name(name, &path) < 0 ||
+	    fstatat(t->top, (char *)path.p, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return true;
+	HOLD(&t->v->lock);
+	n = node_find(&t->v->nodes, t->folder, NODE_STEP, name);
+	return n && (n->draft || n->files);
+}
+
+/* The step at PLACE goes, if it is there, and from the state file. */
+static int remove_rotated(const struct rotating *t, const struct step_place *place, struct err *e)
+{
+	const struct step_files files = {t->top, t->v->state_name, t->v->meta_suffix};
+	CLEANUP(buf_release) struct buf shown = {0};
+	struct node *n;
+	int r = step_remove(&files, place, e);
+
+	if (r < 0)
+		return r;
+	step_remove_end(&files);
+	view_tell(t->v, "%s: removed, as max_to_keep says", place->name);
+	pthread_mutex_lock(&t->v->lock);
+	n = node_find(&t->v->nodes, t->folder, NODE_STEP, place->name);
+	if (n)
+		node_detach(&t->v->nodes, n);
+	pthread_mutex_unlock(&t->v->lock);
+	if (n && t->changes && name_from_entry(bytes_str(place->name), false, &shown) == 0 &&
+	    buf_add_byte(&shown, 0) == 0)
+		view_add_change(t->changes, node_id(t->folder, NODE_ROOT_ID), (char *)shown.p);
+	return 0;
+}
+
+/* The step at PLACE stays for good, and is no longer listed. */
+static int keep_rotated(const struct rotating *t, const struct step_place *place, struct err *e)
+{
+	int r = state_preserve(t->top, t->v->state_name, place, e);
+
+	t->folder->kept += r == 0;
+	return r;
+}
+
+/* Saver removes one step for each that it saves. One that is in use goes with a later commit. */
+static int remove_oldest(const struct rotating *t, const char *latest, struct err *e)
+{
+	const struct view *v = t->v;
+	struct rotation rotation = {v->state_name, latest,   v->max_to_keep, v->keep_seconds, 0,
+				    is_in_use,     (void *)t};
+	uint32_t due = t->folder->overdue + 1;
+	int r = 1;
+
+	for (; due && r > 0; due -= r > 0) {
+		CLEANUP(step_place_release) struct step_place place = {0};
+
+		rotation.next_kept = v->started + (t->folder->kept + 1) * v->keep_seconds;
+		r = rotation_next(t->top, &rotation, &place, e);
+		if (r == ROTATION_KEEP)
+			r = keep_rotated(t, &place, e);
+		else if (r == ROTATION_REMOVE)
+			r = remove_rotated(t, &place, e);
+		else
+			break;
+		r = r < 0 ? r : 1;
+	}
+	t->folder->overdue = due - (r == 0);
+	return r == -EBUSY || r > 0 ? 0 : r;
+}
+
+/* LATEST was committed in FOLDER. If it is the latest in the state file, what is more than max_to_keep is removed. No draft
+ * begins meanwhile; without hard links any that there is may need any step. */
+static void rotate(struct view *v, struct node *folder, const char *latest, struct buf *changes)
+{
+	struct err e = {0};
+	CLEANUP(closep) int top = folder_open(v, folder, &e);
+	int r = top < 0 ? top : view_draft_lock_folder(v, folder, top, &e);
+
+	if (r == 0) {
+		pthread_mutex_lock(&v->committing);
+		view_take_turn(v, &folder->drafting);
+		if (folder->drafts && lacks_at(top) & LACKS_LINKS)
+			folder->overdue++;
+		else
+			r = remove_oldest(&(struct rotating){v, folder, top, changes}, latest, &e);
+		view_end_turn(v, &folder->drafting);
+		pthread_mutex_unlock(&v->committing);
+		view_draft_unlock_folder(v, folder, top);
+	}
+	if (folder_wrap(folder, r, &e) < 0)
+		view_warn(v, &e);
+}
+
 /* --- commits ----------------------------------------------------------------------------------------------- */
 
 enum { MAX_OTHERS = 64 };
@@ -217,9 +329,16 @@ static size_t list_others(struct view *v, const struct node *n, int dirfd, struc
 	return count;
 }
 
+/* How a draft is committed. */
+struct how {
+	bool goes_on; /* a draft over a base goes on as a whole */
+	bool rotates; /* then max_to_keep is seen to */
+	const struct step *over; /* as in commit_config */
+};
+
 /* What goes on has its files anyway: they need not be found in other steps. */
-static int commit_beside_others(struct view *v, struct node *n, struct draft *d, bool goes_on,
-				const struct step *over, struct ending *ending,
+static int commit_beside_others(struct view *v, struct node *n, struct draft *d,
+				const struct how *how, struct ending *ending,
 				struct commit_done *done, struct err *e)
 {
 	CLEANUP(closep) int dirfd = folder_open_parent(v, n, NULL);
@@ -229,10 +348,10 @@ static int commit_beside_others(struct view *v, struct node *n, struct draft *d,
 	int r;
 
 	c.watch = &watch;
-	c.goes_on = goes_on;
-	c.over = over;
+	c.goes_on = how->goes_on;
+	c.over = how->over;
 	c.others = others;
-	c.n_others = dirfd < 0 || goes_on ? 0 : list_others(v, n, dirfd, others);
+	c.n_others = dirfd < 0 || how->goes_on ? 0 : list_others(v, n, dirfd, others);
 	pthread_mutex_lock(&v->committing);
 	r = commit(d, &c, done, e);
 	if (done->rescue.name)
@@ -315,15 +434,14 @@ static void after_commit(struct view *v, struct node *n, struct draft *d, struct
 		view_tell(v, "%s: what %s was before", (char *)done->kept.p, (char *)done->name.p);
 }
 
-/* As view_draft_commit, but E does not name the step. GOES_ON: a draft over a base goes on as a whole. OVER: as in
- * commit_config. */
-static int commit_draft(struct view *v, struct node *n, struct draft *d, bool goes_on,
-			const struct step *over, struct buf *changes, struct err *e)
+/* As view_draft_commit, but E does not name the step. */
+static int commit_draft(struct view *v, struct node *n, struct draft *d, struct how how,
+			struct buf *changes, struct err *e)
 {
 	CLEANUP(ending_release) struct ending ending = {.view = v, .node = n};
 	struct commit_done done = {.result = COMMIT_NOTHING};
 	uint32_t count = draft_count(d);
-	int r = commit_beside_others(v, n, d, goes_on, over, &ending, &done, e);
+	int r = commit_beside_others(v, n, d, &how, &ending, &done, e);
 
 	if (done.result == COMMIT_LATE) {
 		view_draft_await(v, n, d);
@@ -332,6 +450,9 @@ static int commit_draft(struct view *v, struct node *n, struct draft *d, bool go
 		if (changes)
 			buf_add(changes, ending.changes.p, ending.changes.n);
 	}
+	if (how.rotates && v->max_to_keep && v->commit.write_state && done.result == COMMIT_DONE &&
+	    r == 0)
+		rotate(v, n->parent, (char *)done.name.p, changes);
 	buf_release(&done.name);
 	buf_release(&done.kept);
 	return r;
@@ -340,13 +461,13 @@ static int commit_draft(struct view *v, struct node *n, struct draft *d, bool go
 int view_draft_commit(struct view *v, struct node *n, struct draft *d, struct buf *changes,
 		      struct err *e)
 {
-	return folder_wrap(n, commit_draft(v, n, d, false, NULL, changes, e), e);
+	return folder_wrap(n, commit_draft(v, n, d, (struct how){.rotates = true}, changes, e), e);
 }
 
 int view_draft_commit_over(struct view *v, struct node *n, struct draft *d, const struct step *over,
 			   struct buf *changes, struct err *e)
 {
-	return folder_wrap(n, commit_draft(v, n, d, false, over, changes, e), e);
+	return folder_wrap(n, commit_draft(v, n, d, (struct how){.over = over}, changes, e), e);
 }
 
 /* Commits the draft of N, if it has one. */
@@ -430,7 +551,9 @@ int64_t view_commit_due(struct view *v, struct buf *changes)
 		int64_t wait = -1;
 
 		if (d && draft_is_due(d, v->commit_ms, &wait)) {
-			int r = commit_draft(v, n, d, true, NULL, changes, &e);
+			int r = commit_draft(v, n, d,
+					     (struct how){.goes_on = true, .rotates = true},
+					     changes, &e);
 
 			if (folder_wrap(n, r, &e) < 0 && draft_is_news(d, &e))
 				view_warn(v, &e);
@@ -460,7 +583,7 @@ void view_commit_all(struct view *v)
 		struct err e = {0};
 		int r;
 
-		if (d && (r = commit_draft(v, n, d, false, NULL, NULL, &e)) < 0) {
+		if (d && (r = commit_draft(v, n, d, (struct how){.rotates = true}, NULL, &e)) < 0) {
 			draft_leave_why(d, &e);
 			folder_wrap(n, r, &e);
 			view_warn(v, &e);

@@ -3,11 +3,12 @@
 #pragma once
 #include "view/view.h"
 
-/* Commits D, the draft of N. CHANGES, which may be NULL, gets what the kernel must forget. */
+/* Commits D, the draft of N, and then removes what max_to_keep says. CHANGES, which may be NULL, gets what the kernel must forget. */
 int view_draft_commit(struct view *v, struct node *n, struct draft *d, struct buf *changes,
 		      struct err *e);
 
-/* The same, in the place of OVER, the step of a SavedModel. -ESTALE: OVER was replaced meanwhile. */
+/* Only commits it; in the place of OVER, the step of a SavedModel, or with NULL as a step of its own. -ESTALE: OVER was replaced
+ * meanwhile. */
 int view_draft_commit_over(struct view *v, struct node *n, struct draft *d, const struct step *over,
 			   struct buf *changes, struct err *e);
 

@@ -358,13 +358,8 @@ static int entry_of_held_node(struct view *v, struct node *n, struct view_entry 
 static int stat_gone(struct view *v, struct node *n, struct view_entry *out, struct err *e)
 {
 	struct stat st;
-	bool known;
 
-	pthread_mutex_lock(&v->lock);
-	known = n->detached;
-	node_detach(&v->nodes, n);
-	pthread_mutex_unlock(&v->lock);
-	if (!known)
+	if (!steps_lose(v, n))
 		return -ESTALE;
 	if (fstat(v->root_fd, &st) < 0)
 		return err_sys(e, -errno, "the checkpoint directory");

@@ -79,6 +79,7 @@ struct node {
 	const struct step_place *_Atomic place;
 	struct node_place *places; /* the newest first */
 	bool detached;
+	bool gone; /* step, folder: it was removed, also on disk. Not: it was renamed, or replaced */
 	/* link: it is not on disk, and waits to be renamed to `latest`; state: the same, to the state file */
 	bool pending;
 	int copy; /* state: pending; a file in memory with what was written. Else -1 */
@@ -96,6 +97,10 @@ struct node {
 	struct snapshot *snapshot; /* folder: or NULL */
 	int watch; /* folder: inotify's number; 0: not watched */
 	uint32_t changes; /* folder: how often inotify has told of a change */
+	uint32_t
+		overdue; /* folder: steps that max_to_keep has left, for they were in use; under view.committing */
+	uint32_t
+		kept; /* folder: steps that keep_checkpoint_every_n_hours has left; under view.committing */
 	struct file_id complained; /* folder: the state file of which a warning was given */
 	uint64_t last_used; /* step: view.clock when `loaded` was last used */
 	struct draft *draft; /* step: or NULL; it holds a reference to the node */

@@ -155,8 +155,9 @@ void view_look(struct view *v)
 
 /* --- steps over which a trainer has saved ------------------------------------------------------------------ */
 
-/* Each has a descriptor, and they may only have a part of all. */
-enum { MAX_RESCUED = 64, PART_OF_DESCRIPTORS = 8 };
+/* Each has a descriptor, and they may only have a part of all. Their copies of indexes take room on the disk; the last one is kept
+ * in any case. */
+enum { MAX_RESCUED = 64, PART_OF_DESCRIPTORS = 8, MAX_RESCUED_BYTES = 256 << 20 };
 
 static size_t max_rescued(void)
 {
@@ -182,11 +183,21 @@ static void forget_rescued(struct view *v, size_t at)
 	memmove(k, k + 1, v->rescued.n - at * sizeof *k);
 }
 
+/* Is there room for one of SIZE more? */
+static bool has_room(const struct view *v, uint64_t size)
+{
+	const struct rescued_step *k = (const struct rescued_step *)v->rescued.p;
+
+	for (size_t i = 0; i < count_rescued(v); i++)
+		size += k[i].rescue.size;
+	return count_rescued(v) < max_rescued() && size <= MAX_RESCUED_BYTES;
+}
+
 void rescued_steps_add(struct view *v, struct node *n, struct rescue *rescue)
 {
 	struct rescued_step k = {.rescue = *rescue, .folder = n->parent};
 
-	while (count_rescued(v) && count_rescued(v) >= max_rescued())
+	while (count_rescued(v) && !has_room(v, rescue->size))
 		forget_rescued(v, 0);
 	if (max_rescued() && buf_add(&v->rescued, &k, sizeof k) == 0)
 		view_hold(v, k.folder);

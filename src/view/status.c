@@ -37,7 +37,7 @@ static int add_next(const struct view *v, const struct node *n, struct draft *d,
 		    bool refused, struct buf *out)
 {
 	CLEANUP(buf_release) struct buf name = {0};
-	int news = commit_foresee(d, &name, NULL), r;
+	int news = commit_foresee(d, &v->commit, &name, NULL), r;
 
 	if (news < 0)
 		return 0; /* it can't be known */

@@ -96,7 +96,7 @@ static int remove_step(struct view *v, struct node *n, struct draft *d, struct b
 	r = remove_files(v, n, d, top, changes, e);
 	view_draft_unlock_folder(v, n->parent, top);
 	if (r == 0)
-		steps_detach(v, n);
+		steps_lose(v, n);
 	return r;
 }
 
@@ -107,7 +107,7 @@ static int remove_folder(struct view *v, struct node *n, struct err *e)
 	int r = top < 0 ? top : io_remove_folder(top, n->place->name, e);
 
 	if (r == 0)
-		steps_detach(v, n);
+		steps_lose(v, n);
 	return r == -EEXIST ? -ENOTEMPTY : r;
 }
 
@@ -230,7 +230,7 @@ static int rename_saved(struct view *v, struct node *n, struct draft *d, struct 
 	int r = top < 0 ? top : 0;
 
 	if (r == 0 && d)
-		r = view_draft_commit(v, n, d, changes, e);
+		r = view_draft_commit_over(v, n, d, NULL, changes, e);
 	if (r == 0)
 		r = view_draft_lock_folder(v, n->parent, top, e); /* which makes .ckptfs */
 	if (r < 0)
@@ -281,7 +281,7 @@ static int replace_saved(struct view *v, struct node *n, struct node *over, int 
 	struct step_files files = files_of(v, top);
 	struct draft *d = view_draft_of(v, n);
 	struct loaded *l = NULL;
-	int r = n->unborn ? -EBUSY : d ? view_draft_commit(v, n, d, changes, e) : 0;
+	int r = n->unborn ? -EBUSY : d ? view_draft_commit_over(v, n, d, NULL, changes, e) : 0;
 
 	draft_unref(d);
 	if (r == 0)

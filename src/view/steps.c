@@ -189,6 +189,17 @@ void steps_detach(struct view *v, struct node *n)
 	node_detach(&v->nodes, n);
 }
 
+bool steps_lose(struct view *v, struct node *n)
+{
+	bool known;
+
+	HOLD(&v->lock);
+	known = n->gone;
+	n->gone = known || !n->detached;
+	node_detach(&v->nodes, n);
+	return known;
+}
+
 /* What is in the index is wrong: it stays so as long as it is the same file. */
 static bool is_final(int r)
 {
@@ -215,8 +226,10 @@ int steps_get(struct view *v, struct node *n, struct loaded **out, struct err *e
 		r = parse_step(v, n, out, &why);
 		if (r == 0)
 			install_loaded(v, n, *out);
-		else if (r == -ESTALE || r == -ENOENT)
+		else if (r == -ESTALE)
 			steps_detach(v, n);
+		else if (r == -ENOENT)
+			steps_lose(v, n);
 		else if (is_final(r))
 			n->failure = why;
 		if (r < 0 && e)

@@ -16,3 +16,7 @@ bool steps_follow(struct view *v, struct node *n, const struct loaded *base);
 
 /* What N stood for is no longer there: its name leads to another node from now on. */
 void steps_detach(struct view *v, struct node *n);
+
+/* The same where N, a step or a folder of steps, is not on disk any more. False: that was not known before, or N was detached
+ * for another reason: it has another name now. */
+bool steps_lose(struct view *v, struct node *n);

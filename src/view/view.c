@@ -2,9 +2,13 @@
 #include "base/cleanup.h"
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
 int view_init(struct view *v, int root_fd, const struct view_config *c, struct err *e)
 {
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
 	*v = (struct view){.root_fd = root_fd,
 			   .inotify = -1,
 			   .verify = c->verify,
@@ -16,6 +20,9 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 			   .begun = c->begun,
 			   .warn_arg = c->warn_arg,
 			   .commit_ms = c->commit_ms,
+			   .max_to_keep = c->max_to_keep,
+			   .keep_seconds = c->keep_seconds,
+			   .started = (double)now.tv_sec + (double)now.tv_nsec / 1e9,
 			   .root_lock = {-1, -1}};
 	pthread_mutex_init(&v->committing, NULL);
 	pthread_mutex_init(&v->lock, NULL);
@@ -29,8 +36,12 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 	if (!v->state_name || !v->meta_suffix || (c->family && !v->family) || !v->who ||
 	    node_table_init(&v->nodes) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	v->commit = (struct commit_config){
-		.state_name = v->state_name, .makes = c->makes, .compact = c->compact};
+	v->commit = (struct commit_config){.state_name = v->state_name,
+					   .write_state = c->write_state,
+					   .pad_step_number = c->pad_step_number,
+					   .paths = c->state_paths,
+					   .makes = c->makes,
+					   .compact = c->compact};
 	v->writable = c->writable;
 	return v->writable ? lock_directory(&v->root_lock, root_fd, e) : 0;
 }

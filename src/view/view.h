@@ -44,6 +44,10 @@ struct view {
 	bool writable;
 	int64_t commit_ms; /* how long a draft is quiet before it is published; -1: it is not */
 	struct commit_config commit;
+	unsigned
+		max_to_keep; /* so many steps a state file may list after a commit; 0: any number */
+	double keep_seconds,
+		started; /* keep_checkpoint_every_n_hours counts from then; since the epoch */
 	struct lock root_lock;
 	char *who; /* who has it mounted: told to others who want to write */
 	struct buf rescued; /* struct rescued_step; under committing */
@@ -65,6 +69,10 @@ struct view_config {
 	bool writable;
 	int64_t commit_ms; /* -1: only at fsync of a folder, and at the end */
 	double compact;
+	enum state_paths state_paths;
+	bool write_state, pad_step_number;
+	unsigned max_to_keep; /* 0: all */
+	double keep_seconds; /* one step for so long is left all the same */
 	struct commit_makes makes;
 	const char *who; /* who has it mounted: told to others who want to write */
 	void (*warn)(void *, const struct err *); /* gets errors that no request is answered with */

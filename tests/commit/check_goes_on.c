@@ -227,6 +227,32 @@ START_TEST(index_may_be_another_file)
 }
 END_TEST
 
+/* A trainer saved in place, and what was there has another name by now. */
+START_TEST(index_may_be_written_in_place)
+{
+	CLEANUP(buf_release) struct buf b = {0};
+	struct err e = {0};
+
+	publish();
+	read_whole(&b, "%s/" NEXT ".index", trial.top.path);
+	must(io_put_new(trial.top.fd, "best.index", buf_bytes(&b), 0644, &e), &e);
+	ck_assert_int_eq(linkat(trial.top.fd, NEXT ".data-00000-of-00003", trial.top.fd,
+				"best.data-00000-of-00003", 0),
+			 0);
+	ck_assert_int_eq(linkat(trial.top.fd, NEXT ".data-00001-of-00003", trial.top.fd,
+				"best.data-00001-of-00003", 0),
+			 0);
+	ck_assert_int_eq(linkat(trial.top.fd, NEXT ".data-00002-of-00003", trial.top.fd,
+				"best.data-00002-of-00003", 0),
+			 0);
+	ck_assert_int_eq(linkat(trial.top.fd, NEXT ".meta", trial.top.fd, "best.meta", 0), 0);
+	b.n = 0;
+	read_whole(&b, "%s/" BASE ".index", trial.top.path);
+	folder_put(&trial.top, buf_bytes(&b), NEXT ".index");
+	ck_assert_int_eq(end(), COMMIT_SAME);
+}
+END_TEST
+
 START_TEST(step_that_is_gone_is_published_again)
 {
 	publish();
@@ -358,6 +384,7 @@ TCase *goes_on_tests(void)
 	tcase_add_test(t, taking_all_back_is_a_step);
 	tcase_add_test(t, step_may_have_another_name);
 	tcase_add_test(t, index_may_be_another_file);
+	tcase_add_test(t, index_may_be_written_in_place);
 	tcase_add_test(t, step_that_is_gone_is_published_again);
 	tcase_add_test(t, step_without_its_shards_is_published_again);
 	tcase_add_test(t, open_file_keeps_it_from_ending);

@@ -73,6 +73,36 @@ START_TEST(step_that_was_written_over_has_the_next_name)
 }
 END_TEST
 
+/* As tf.train.Checkpoint does with the index. */
+START_TEST(index_that_was_written_in_place_has_the_next_name)
+{
+	CLEANUP(buf_release) struct buf b = {0};
+	struct stat before, after;
+
+	read_whole(&b, "%s/" BASE ".index", trial.top.path);
+	ck_assert_int_eq(fstatat(trial.top.fd, NEXT ".index", &before, 0), 0);
+	folder_put(&trial.top, buf_bytes(&b), NEXT ".index");
+	ck_assert_int_eq(fstatat(trial.top.fd, NEXT ".index", &after, 0), 0);
+	ck_assert_uint_eq(before.st_ino, after.st_ino);
+	ck_assert_int_eq(restore(), 1);
+	ck_assert_str_eq(rescue.name, "my_net.ckpt-2");
+	ck_assert(trial_saved(&trial, "my_net.ckpt-2", "hidden/new") == 1);
+	ck_assert_int_eq(fstatat(trial.top.fd, "my_net.ckpt-2.index", &after, 0), 0);
+	ck_assert_uint_eq(before.st_mode, after.st_mode);
+	ck_assert_int_eq(restore(), 0);
+}
+END_TEST
+
+START_TEST(index_that_was_touched_stays)
+{
+	const struct timespec times[2] = {{.tv_sec = 7}, {.tv_sec = 7}};
+
+	ck_assert_int_eq(utimensat(trial.top.fd, NEXT ".index", times, 0), 0);
+	ck_assert_int_eq(restore(), 0);
+	ck_assert_str_eq(rescue.name, NEXT);
+}
+END_TEST
+
 START_TEST(step_without_its_shards_is_lost)
 {
 	save("index");
@@ -96,6 +126,8 @@ TCase *rescue_tests(void)
 	tcase_add_test(t, step_that_is_there_stays);
 	tcase_add_test(t, step_that_was_removed_is_not_brought_back);
 	tcase_add_test(t, step_that_was_written_over_has_the_next_name);
+	tcase_add_test(t, index_that_was_written_in_place_has_the_next_name);
+	tcase_add_test(t, index_that_was_touched_stays);
 	tcase_add_test(t, step_without_its_shards_is_lost);
 	return t;
 }

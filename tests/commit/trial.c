@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-const struct commit_config trial_commit_config = {.state_name = "checkpoint", .compact = 1};
+const struct commit_config trial_commit_config = {
+	.state_name = "checkpoint", .write_state = true, .compact = 1};
 
 void must(int r, const struct err *e)
 {

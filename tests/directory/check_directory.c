@@ -43,8 +43,8 @@ void assert_content(const struct folder *f, const char *name, const char *conten
 
 int main(void)
 {
-	return suite_run("directory",
-			 (TCase *[]){ability_tests(), drafts_list_tests(), family_tests(),
-				     listing_tests(), locate_tests(), lock_tests(), placed_tests(),
-				     state_update_tests(), step_files_tests(), NULL});
+	return suite_run("directory", (TCase *[]){ability_tests(), drafts_list_tests(),
+						  family_tests(), listing_tests(), locate_tests(),
+						  lock_tests(), placed_tests(), rotation_tests(),
+						  state_update_tests(), step_files_tests(), NULL});
 }

@@ -9,6 +9,7 @@ TCase *listing_tests(void);
 TCase *locate_tests(void);
 TCase *lock_tests(void);
 TCase *placed_tests(void);
+TCase *rotation_tests(void);
 TCase *state_update_tests(void);
 TCase *step_files_tests(void);
 

@@ -133,10 +133,35 @@ START_TEST(the_next_step_has_the_next_number)
 	put_steps(&f, successors[_i].steps);
 	ck_assert_int_eq(listing_read(f.fd, "checkpoint", &l, NULL), 0);
 	ck_assert_int_eq(buf_add_str(&next, "dir/"), 0);
-	ck_assert_int_eq(step_next_free(f.fd, &l, successors[_i].name, &next, NULL), 0);
+	ck_assert_int_eq(step_next_free(f.fd, &l, successors[_i].name, false, &next, NULL), 0);
 	ck_assert_str_eq((char *)next.p + 4, successors[_i].next);
 	ck_assert_uint_eq(next.n, 4 + strlen(successors[_i].next) + 1);
 	ck_assert(same_family(successors[_i].name, successors[_i].next));
+}
+END_TEST
+
+static const struct {
+	const char *steps, *name, *next;
+} padded[] = {
+	{"m-7", "m-7", "m-00000008"},
+	{"m-00012 m-300", "m-300", "m-00000301"},
+	{"", "net.ckpt", "net.ckpt-00000001"},
+	{"", "m-7.v2", "m-00000008.v2"},
+	{"", "m--5", "m--0000004"},
+	{"", "m-99999999", "m-100000000"},
+	{"", "m-0000000009", "m-0000000010"},
+};
+
+START_TEST(numbers_are_padded_on_request)
+{
+	CLEANUP(folder_remove) struct folder f = folder_new();
+	CLEANUP(listing_release) struct listing l = {0};
+	CLEANUP(buf_release) struct buf next = {0};
+
+	put_steps(&f, padded[_i].steps);
+	ck_assert_int_eq(listing_read(f.fd, "checkpoint", &l, NULL), 0);
+	ck_assert_int_eq(step_next_free(f.fd, &l, padded[_i].name, true, &next, NULL), 0);
+	ck_assert_str_eq((char *)next.p, padded[_i].next);
 }
 END_TEST
 
@@ -151,7 +176,7 @@ START_TEST(only_steps_are_counted)
 	ck_assert_int_eq(mkdirat(f.fd, "m-8", 0755), 0);
 	ck_assert_int_eq(listing_read(f.fd, "m-7", &l, NULL), 0);
 	ck_assert_int_eq(listing_add_link(&l, "m-9", "m-1"), 0);
-	ck_assert_int_eq(step_next_free(f.fd, &l, "m-1", &next, NULL), 0);
+	ck_assert_int_eq(step_next_free(f.fd, &l, "m-1", false, &next, NULL), 0);
 	ck_assert_str_eq((char *)next.p, "m-2");
 }
 END_TEST
@@ -184,7 +209,7 @@ START_TEST(the_next_step_takes_nothing_s_place)
 	put_steps(&f, "m-1");
 	put_files(&f, taken[_i].files);
 	ck_assert_int_eq(listing_read(f.fd, "checkpoint", &l, NULL), 0);
-	ck_assert_int_eq(step_next_free(f.fd, &l, "m-1", &next, NULL), 0);
+	ck_assert_int_eq(step_next_free(f.fd, &l, "m-1", false, &next, NULL), 0);
 	ck_assert_str_eq((char *)next.p, taken[_i].next);
 	ck_assert_int_eq(step_name_is_free(f.fd, taken[_i].next, NULL), 1);
 	ck_assert_int_eq(step_name_is_free(f.fd, "m-1", NULL), 0);
@@ -213,18 +238,18 @@ START_TEST(it_is_said_why_there_is_no_next_step)
 
 	memset(name, 'n', sizeof name);
 	memcpy(name + 246, "-99", 4); /* .index fits, and with another digit does not */
-	ck_assert_int_eq(step_next_free(f.fd, &none, name, &next, &e), -ENAMETOOLONG);
+	ck_assert_int_eq(step_next_free(f.fd, &none, name, false, &next, &e), -ENAMETOOLONG);
 	memcpy(name + 246, "-98", 4);
-	ck_assert_int_eq(step_next_free(f.fd, &none, name, &next, &e), 0);
+	ck_assert_int_eq(step_next_free(f.fd, &none, name, false, &next, &e), 0);
 	ck_assert_uint_eq(next.n, 250);
 	next.n = 0;
 	for (int i = 0; i < 1000; i++)
 		folder_put(&f, LIT(""), "m-%d.meta", i + 2);
-	ck_assert_int_eq(step_next_free(f.fd, &none, "m-1", &next, &e), -EEXIST);
+	ck_assert_int_eq(step_next_free(f.fd, &none, "m-1", false, &next, &e), -EEXIST);
 	ck_assert_str_eq(e.text, "the next step of m-1: File exists");
 	ck_assert_uint_eq(next.n, 0);
 	ck_assert_int_eq(unlinkat(f.fd, "m-1001.meta", 0), 0);
-	ck_assert_int_eq(step_next_free(f.fd, &none, "m-1", &next, &e), 0);
+	ck_assert_int_eq(step_next_free(f.fd, &none, "m-1", false, &next, &e), 0);
 	ck_assert_str_eq((char *)next.p, "m-1001");
 }
 END_TEST
@@ -235,6 +260,7 @@ TCase *family_tests(void)
 
 	tcase_add_test(t, families_are_told_by_their_numbers);
 	tcase_add_loop_test(t, the_next_step_has_the_next_number, 0, COUNT(successors));
+	tcase_add_loop_test(t, numbers_are_padded_on_request, 0, COUNT(padded));
 	tcase_add_test(t, only_steps_are_counted);
 	tcase_add_loop_test(t, the_next_step_takes_nothing_s_place, 0, COUNT(taken));
 	tcase_add_test(t, a_meta_graph_that_another_step_would_share_is_in_the_way);

@@ -125,6 +125,18 @@ static const struct {
 	{'f', "m-3", "m-2", NULL, NULL},
 	{'f', "m-3", "m-2", "", ""},
 	{'f', "m-3", "m-2", "\377 garbage", "\377 garbage"},
+	/* add, with relative and with absolute paths */
+	{'l', "m-1", NULL, NULL, LATEST("m-1") PATH("m-1")},
+	{'l', "m-1", NULL, LATEST("@/m-0") PATH("@/m-0"), LATEST("m-1") PATH("m-0") PATH("m-1")},
+	{'l', "m-2", NULL, LATEST("@/m-1") PATH("/gone/m-0") PATH(SET("@/m-1", "3")) PATH("@/m-2"),
+	 LATEST("m-2") PATH("/gone/m-0") PATH(SET("m-1", "3")) PATH("m-2")},
+	{'x', "m-1", NULL, NULL, LATEST("@/m-1") PATH("@/m-1")},
+	{'x', "m-1", NULL, "\377 garbage", LATEST("@/m-1") PATH("@/m-1")},
+	{'x', "m-1", NULL, LATEST("m-0") PATH("m-0"), LATEST("@/m-1") PATH("@/m-0") PATH("@/m-1")},
+	{'x', "m-1", NULL, LATEST("@/./m-0") PATH("@/./m-0"),
+	 LATEST("@/./m-1") PATH("@/./m-0") PATH("@/./m-1")},
+	{'x', "m-2", NULL, LATEST("m-1") PATH("/gone/m-0") PATH(SET("m-1", "3")) PATH("./m-2"),
+	 LATEST("@/m-2") PATH("/gone/m-0") PATH(SET("@/m-1", "3")) PATH("@/m-2")},
 	/* point */
 	{'p', "m-1", NULL, NULL, LATEST("m-1") PATH("m-1")},
 	{'p', "m-1", NULL, LATEST("m-2") PATH("m-1") PATH("m-2"),
@@ -157,6 +169,12 @@ static const struct {
 	 LATEST("m-2") PATH("m-2")},
 	{'d', "m-3", NULL, "# mine\n" LATEST("m-2"), "# mine\n" LATEST("m-2")},
 	{'d', "", NULL, "# mine\n" LATEST("m-2"), "# mine\n" LATEST("m-2")},
+	/* drop what is kept for good */
+	{'k', "m-1", NULL,
+	 LATEST("m-2") PATH("m-1") PATH("m-2") TIME("5.0") TIME("6.25") LAST("1.5"),
+	 LATEST("m-2") PATH("m-2") TIME("6.25") LAST("5.0")},
+	{'k', "m-1", NULL, LATEST("m-2") PATH("m-1") PATH("m-2") LAST("1.5"),
+	 LATEST("m-2") PATH("m-2") LAST("1.5")},
 	/* rename */
 	{'r', "m-1", "n-1", NULL, NULL},
 	{'r', "m-1", "n-1", LATEST("m-1") PATH("m-1"), LATEST("n-1") PATH("n-1")},
@@ -203,11 +221,17 @@ static int apply(const struct folder *f, char change, const char *step, const ch
 
 	switch (change) {
 	case 'f':
-		return state_add(f->fd, f->fd, "checkpoint", after, &place, e);
+		return state_add(f->fd, f->fd, "checkpoint", after, &place, STATE_PATHS_KEPT, e);
 	case 'a':
-		return state_add(f->fd, f->fd, "checkpoint", NULL, &place, e);
+		return state_add(f->fd, f->fd, "checkpoint", NULL, &place, STATE_PATHS_KEPT, e);
+	case 'l':
+		return state_add(f->fd, f->fd, "checkpoint", NULL, &place, STATE_PATHS_RELATIVE, e);
+	case 'x':
+		return state_add(f->fd, f->fd, "checkpoint", NULL, &place, STATE_PATHS_ABSOLUTE, e);
 	case 'p':
 		return state_point(f->fd, "checkpoint", &place, e);
+	case 'k':
+		return state_preserve(f->fd, "checkpoint", &place, e);
 	case 'd':
 		return state_drop(f->fd, "checkpoint", &place, e);
 	default:

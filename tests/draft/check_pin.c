@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#define COPY "index.tempstate0"
+
 static void setup(void)
 {
 	held_setup(ASSETS "/fixtures/linear", NAME);
@@ -24,7 +26,7 @@ START_TEST(all_files_of_a_step_are_held)
 	ck_assert_str_eq(held.pin.name, NAME);
 	held_assert_names(held.steps, NAME);
 	dir = pin_dir(held.steps, NAME, NULL);
-	held_assert_names(dir, SHARD " " INDEX " " META);
+	held_assert_names(dir, COPY " " SHARD " " INDEX " " META);
 	for (size_t i = 0; i < 3; i++) {
 		ck_assert_uint_eq(held_stat(dir, files[i]).st_ino,
 				  held_stat(held.top.fd, files[i]).st_ino);
@@ -40,7 +42,7 @@ START_TEST(a_sidecar_that_is_not_there_is_not_held)
 	held_delete(META);
 	held_make(&held.pin);
 	dir = pin_dir(held.steps, NAME, NULL);
-	held_assert_names(dir, SHARD " " INDEX);
+	held_assert_names(dir, COPY " " SHARD " " INDEX);
 }
 END_TEST
 
@@ -60,6 +62,38 @@ START_TEST(a_held_step_is_there_when_the_trainer_has_removed_it)
 	ck_assert(!again.loose);
 	ck_assert(pin_is_of(&again, held.step));
 	ck_assert(held_value(&again) == w);
+	pin_release(&again);
+}
+END_TEST
+
+/* As tf.train.Checkpoint does. */
+START_TEST(a_held_step_is_what_it_was_when_its_index_was_written_in_place)
+{
+	CLEANUP(closep) int dir = -1;
+	CLEANUP(buf_release) struct buf before = {0}, after = {0};
+	struct pin again = {0};
+	struct file_id id;
+	struct err e = {0};
+	float w;
+
+	held_make(&held.pin);
+	w = held_value(&held.pin);
+	dir = pin_dir(held.steps, NAME, NULL);
+	read_whole(&before, "%s/" INDEX, held.top.path);
+	folder_put(&held.top, bytes_str("another"), INDEX);
+	for (int k = 0; k < 2; k++) {
+		CLEANUP(closep) int fd = pin_open_index(k ? &again : &held.pin, dir, &id, &e);
+		struct source src;
+
+		ck_assert_int_ge(fd, 0);
+		must(source_of_fd(fd, &src, &e), &e);
+		must(source_read(&src, 0, src.size, &after, &e), &e);
+		ck_assert(bytes_eq(buf_bytes(&before), buf_bytes(&after)));
+		if (k)
+			break;
+		must(held_open(NAME, &again, &e), &e);
+		ck_assert(held_value(&again) == w);
+	}
 	pin_release(&again);
 }
 END_TEST
@@ -166,7 +200,7 @@ START_TEST(what_a_crash_left_is_replaced)
 	held_make(&held.pin);
 	held_assert_names(held.steps, NAME);
 	dir = pin_dir(held.steps, NAME, NULL);
-	held_assert_names(dir, SHARD " " INDEX " " META);
+	held_assert_names(dir, COPY " " SHARD " " INDEX " " META);
 }
 END_TEST
 
@@ -225,12 +259,13 @@ START_TEST(a_shard_that_comes_back_is_held_too)
 {
 	struct err e = {0};
 
-	assert_parts(PART("0") " " PART("2") " " PARTS_INDEX " model-7.meta");
+	assert_parts(COPY " " PART("0") " " PART("2") " " PARTS_INDEX " model-7.meta");
 	must(complete(&e), &e);
 	ck_assert_ptr_null(held.pin.incomplete);
 	ck_assert_int_eq(renameat(held.top.fd, "away", held.top.fd, PART("1")), 0);
 	must(complete(&e), &e);
-	assert_parts(PART("0") " " PART("1") " " PART("2") " " PARTS_INDEX " model-7.meta");
+	assert_parts(COPY " " PART("0") " " PART("1") " " PART("2") " " PARTS_INDEX
+								    " model-7.meta");
 	ck_assert_ptr_eq(held.pin.incomplete, held.step);
 	for (uint32_t i = 0; i < held.pin.step->n_shards; i++)
 		ck_assert_int_eq(held.pin.step->shards[i].status, 0);
@@ -250,7 +285,7 @@ START_TEST(a_shard_of_a_later_step_is_not_held)
 	ck_assert_int_eq(renameat(held.top.fd, "away", held.top.fd, PART("1")), 0);
 	must(complete(&e), &e);
 	ck_assert_ptr_null(held.pin.incomplete);
-	assert_parts(PART("0") " " PART("2") " " PARTS_INDEX " model-7.meta");
+	assert_parts(COPY " " PART("0") " " PART("2") " " PARTS_INDEX " model-7.meta");
 }
 END_TEST
 
@@ -262,6 +297,7 @@ TCase *pin_tests(void)
 	tcase_add_test(t, all_files_of_a_step_are_held);
 	tcase_add_test(t, a_sidecar_that_is_not_there_is_not_held);
 	tcase_add_test(t, a_held_step_is_there_when_the_trainer_has_removed_it);
+	tcase_add_test(t, a_held_step_is_what_it_was_when_its_index_was_written_in_place);
 	tcase_add_test(t, a_held_step_is_what_it_was_when_the_trainer_has_replaced_it);
 	tcase_add_loop_test(t, a_step_that_was_changed_before_is_not_held, 0,
 			    sizeof outdated / sizeof *outdated);

@@ -70,6 +70,7 @@ static void mount(struct mounted *m)
 				      .writable = true,
 				      .commit_ms = 0,
 				      .compact = 1,
+				      .write_state = true,
 				      .who = "a test",
 				      .warn = warn,
 				      .tell = tell,

@@ -136,7 +136,8 @@ int trial_draft(struct trial *t, struct err *e)
 	return draft_begin(&c, t->base, &t->tree, t->top, &t->d, e);
 }
 
-static const struct commit_config commit_config = {.state_name = "checkpoint", .compact = 1};
+static const struct commit_config commit_config = {
+	.state_name = "checkpoint", .write_state = true, .compact = 1};
 
 static int commit_with(struct trial *t, const struct commit_config *c, struct err *e)
 {

@@ -37,28 +37,47 @@ mount_below() {
       below_pids+=($!)
       ;;
     rclone)
-      rclone mount --config /dev/null --vfs-cache-mode writes --vfs-write-back 10s \
-        --cache-dir "$tmp/rclone" "$2" "$below" 2>>"$tmp/rclone.log" &
-      below_pids+=($!)
+      start_rclone "$2" 1h
       ;;
   esac
   until is_mounted "$below"; do sleep 0.01; done
 }
 
-# What rclone has in its cache it writes some seconds later: not while the test is at it, for a file that is removed while rclone
-# writes it is there again afterwards.
+# What rclone has in its cache it writes to DIR when a file was not used for as long as WAIT. That is never while the test is at it, for
+# a file that is removed while rclone writes it is there again afterwards.
+start_rclone() {
+  local dir=$1 wait=$2
+  rclone mount --config /dev/null --vfs-cache-mode writes --vfs-write-back "$wait" \
+    --cache-dir "$tmp/rclone" "$dir" "$below" 2>>"$tmp/rclone.log" &
+  below_pids+=($!)
+}
+
+is_dirty() {
+  grep -rqs '"Dirty": *true' "$tmp/rclone/vfsMeta"
+}
+
+# All that was written is in the directory afterwards: another rclone goes on with the cache, and does not wait.
 unmount_below() {
-  while grep -rqs '"Dirty": *true' "$tmp/rclone/vfsMeta"; do sleep 0.05; done
-  drop_below
+  end_below
+  if is_dirty; then
+    start_rclone "${below%.by-rclone}" 10ms
+    while is_dirty; do sleep 0.01; done
+    end_below
+  fi
+  rm -rf "$tmp/rclone"
 }
 
 # The same, but what rclone has not written yet is lost.
 drop_below() {
+  end_below
+  rm -rf "$tmp/rclone"
+}
+
+end_below() {
   local pid
   until fusermount3 -u "$below" 2>/dev/null; do sleep 0.01; done
   for pid in "${below_pids[@]}"; do wait "$pid" || true; done
   below_pids=()
-  rm -rf "$tmp/rclone"
 }
 
 # on KIND: a new checkpoint directory, $ck, which is $below by the filesystem KIND.

@@ -47,7 +47,7 @@ hold_next_call() {
 held() {
   until was_hit; do
     kill -0 "${daemons[$mnt]}" 2>/dev/null || fail "$context: the daemon died"
-    sleep 0.01
+    nap
   done
 }
 
@@ -61,13 +61,25 @@ was_hit() {
 }
 
 # an_hour_passes: for the daemons of mount_hooked, so that a timer is due at once. What is closed is not yet released: call it in the
-# loop that waits for what the timer does.
+# loop that waits for what the timer does. The number is written over the last one, which is never longer.
 hours=0
 an_hour_passes() {
   hours=$((hours + 1))
-  echo "$((hours * 3600))" >"$hook.later.new"
-  mv "$hook.later.new" "$hook.later"
-  sleep 0.01
+  echo "$((hours * 3600))" 1<>"$hook.later"
+  nap
+}
+
+# quiet_hours: hours pass, and in each the timer has looked at the drafts, and has done what it wanted to. There is a draft.
+quiet_hours() {
+  local i
+  for _ in 1 2 3 4; do
+    an_hour_passes
+    for ((i = 0; i < 3000; i++)); do
+      ! grep -qsx $((hours * 3600)) "$hook.waits" || continue 2
+      nap
+    done
+    fail "$context: the timer does not look at the drafts"
+  done
 }
 
 # --- at which calls it is killed ----------------------------------------------------------------------------
@@ -124,7 +136,7 @@ until_killed() {
   cmd=$!
   while kill -0 "$cmd" 2>/dev/null; do
     ! was_hit || umount -i -c -f "$mnt" 2>/dev/null || true
-    sleep 0.01
+    nap
   done
   wait "$cmd"
 }

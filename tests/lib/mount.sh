@@ -118,6 +118,11 @@ need_user() {
   as_user test -w /dev/fuse || skip "another user can't open /dev/fuse"
 }
 
+# nap: as sleep 0.01, for loops that wait for something. It starts no program, of which crash tests would start thousands.
+nap() {
+  read -r -t 0.01 <>"$tmp/nobody_writes" || true
+}
+
 # --- mounts ---------------------------------------------------------------------------------------------
 
 # mount_ckpt SOURCE [OPTION...]: mounts at a new place, $mnt.
@@ -154,12 +159,15 @@ start_daemon() {
   daemons[$mnt]=$!
   until is_mounted "$mnt"; do
     kill -0 "${daemons[$mnt]}" 2>/dev/null || is_mounted "$mnt" || fail "did not mount: $*"
-    sleep 0.01
+    nap
   done
 }
 
+# Starts no program: start_daemon calls it again and again.
 is_mounted() {
-  grep -qF " $1 fuse" /proc/self/mounts
+  local all
+  IFS= read -r -d '' all </proc/self/mounts || true
+  [[ $all == *" $1 fuse"* ]]
 }
 
 # unmount [MOUNTPOINT]: $mnt if none is named. The daemon has ended well when it returns.
@@ -177,7 +185,7 @@ end_mount() {
       printf '%s\n' "$words" >&2
       return 32
     fi
-    sleep 0.01
+    nap
   done
   unset "daemons[$1]"
   wait "$pid"
@@ -262,6 +270,7 @@ trap clean_up EXIT
 trap 'echo "FAIL: $0, line $LINENO: $BASH_COMMAND" >&2' ERR
 trap 'exit 1' HUP INT TERM
 chmod 711 "$tmp"
+mkfifo "$tmp/nobody_writes"
 mkdir -m 1777 "$tmp/tsan"
 TSAN_OPTIONS="log_path=$tmp/tsan/report:exitcode=66:die_after_fork=0:suppressions=$srcdir/tests/lib/tsan.supp${TSAN_OPTIONS:+:$TSAN_OPTIONS}"
 export TSAN_OPTIONS

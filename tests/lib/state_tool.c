@@ -11,7 +11,7 @@ typedef int change(int dirfd, const char *state_name, const struct step_place *p
 
 static int add(int dirfd, const char *state_name, const struct step_place *place, struct err *e)
 {
-	return state_add(dirfd, dirfd, state_name, NULL, place, e);
+	return state_add(dirfd, dirfd, state_name, NULL, place, STATE_PATHS_KEPT, e);
 }
 
 static change *find_change(const char *word)

@@ -48,12 +48,16 @@ is_harmed() {
 }
 
 every_corrupt_step_is_as_tensorflow_reads_it() {
-  local expected name
+  local expected name pairs=()
   mount_ckpt "$fixtures/corrupt"
   for expected in "$fixtures"/corrupt/*.expected.json; do
     name=$(basename "$expected" .expected.json)
+    [ "$name" = "$without_header" ] || pairs+=("$mnt/$name" "$expected")
+  done
+  "$CKPTFS_PYTHON" "$srcdir/tests/tf/digests.py" "${pairs[@]}" || fail "other variables"
+  for expected in "$fixtures"/corrupt/*.expected.json; do
+    name=$(basename "$expected" .expected.json)
     [ "$name" != "$without_header" ] || continue
-    "$CKPTFS_PYTHON" "$srcdir/tests/tf/digests.py" "$mnt/$name" "$expected" || fail "$name"
     ! is_harmed "$expected" || check_logged "$name: [^:]*: ..*"
   done
   unmount

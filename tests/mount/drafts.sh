@@ -2,6 +2,7 @@
 # A draft from its first change on: what it tells, when it is committed, what is refused and stays, and that it is there
 # again after the daemon has ended.
 . "$(dirname "$0")/../lib/mount.sh"
+. "$(dirname "$0")/../lib/hook.sh"
 . "$(dirname "$0")/../lib/write.sh"
 need getfattr setfattr flock
 need_python
@@ -287,10 +288,10 @@ a_new_step_in_a_subfolder_is_found_at_once() {
 
 the_default_is_not_to_commit() {
   copy_of linear
-  mount_ckpt "$source"
+  mount_hooked "$source"
   array "$mnt/my-model-0/w.npy" "np.float32(8)"
   array "$tmp/w.npy" "np.float32(8)"
-  sleep 6
+  for _ in {1..50}; do an_hour_passes; done
   cmp "$tmp/w.npy" "$mnt/my-model-0/w.npy" || fail "what was written is not seen any more"
   check_equal "steps" "$(steps "$mnt")" "my-model-0 my-model-1000 my-model-2000"
   committed my-model-0 my-model-2001 '~w.npy'
@@ -438,7 +439,8 @@ the_working_folder_stays() {
   unmount
 }
 
-# A trainer deletes a step, or a whole folder of them, while a shell stands in it and has changed something.
+# A trainer deletes a step, or a whole folder of them, while a shell stands in it and has changed something; or another shell
+# removes it.
 a_deleted_step_can_be_left() {
   local gone
   writable linear
@@ -457,6 +459,14 @@ a_deleted_step_can_be_left() {
       ls >"$tmp/list"
     ) || fail "a shell can't leave $gone"
   done
+  (
+    cd "$mnt/my-model-2000" || exit 1
+    rm -r "$mnt/my-model-2000"
+    ls .. >"$tmp/list" || exit 1
+    check_equal "links of the removed step" "$(stat -c %h .)" 0
+    cd .. || exit 1
+    ls >"$tmp/list"
+  ) || fail "a shell can't leave a step that was removed"
   grep -q '^my-model-0$' "$tmp/list" || fail "the steps are not listed"
   unmount
 }

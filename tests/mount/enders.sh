@@ -98,15 +98,20 @@ four_that_sync() {
 
 # --- while the timer commits ------------------------------------------------------------------------------
 
-# timer_is_committing: and waits in the middle of it.
-timer_is_committing() {
+mount_timed() {
   net
   new_mountpoint
   rm -f "$hook" "$hook".*
-  start_hooked "$source" -o commit=1
-  cp "$tmp/e.npy" "$mnt/model-200/embedding.npy"
+  start_hooked "$source" -o commit=600
+}
+
+# timer_is_committing: what there is, and waits in the middle of it.
+timer_is_committing() {
   hold_next_call
-  held
+  until was_hit; do
+    kill -0 "${daemons[$mnt]}" 2>/dev/null || fail "$context: the daemon died"
+    an_hour_passes
+  done
 }
 
 # asks PID: it, or a child of its, has asked the daemon and waits for the answer; or it has ended.
@@ -126,6 +131,8 @@ asks() {
 succeeds_meanwhile() {
   local pid status=0
   context="$1 during the timer's commit"
+  mount_timed
+  cp "$tmp/e.npy" "$mnt/model-200/embedding.npy"
   timer_is_committing
   "$@" >"$tmp/out" 2>"$tmp/err" &
   pid=$!
@@ -218,15 +225,11 @@ change_in_a_moved_scope() {
   local what pid
   for what in "unlink {}/bias.npy" "rmdir {}/empty" "rename {}/bias.npy {}/b.npy" "mkdir {}/new"; do
     context="${what%% *} in a moved scope"
-    net
-    new_mountpoint
-    rm -f "$hook" "$hook".*
-    start_hooked "$source" -o commit=1
+    mount_timed
     mkdir "$mnt/model-200/hidden/empty"
     mv "$mnt/model-200/hidden" "$mnt/model-200/moved"
     stat "$mnt"/model-200/moved/* >"$tmp/out" # so that the kernel knows them
-    hold_next_call
-    held
+    timer_is_committing
     # shellcheck disable=SC2086 # one word for each argument
     "$CKPTFS_PYTHON" -c 'import os, sys; getattr(os, sys.argv[1])(*sys.argv[2:])' ${what//'{}'/$mnt/model-200/moved} 2>"$tmp/err" &
     pid=$!

@@ -8,7 +8,8 @@ keras=../cases/keras3
 key_end=/.ATTRIBUTES/VARIABLE_VALUE
 by_key=optimizer/_trainable_variables/0
 by_name=net/enc/kernel
-graph=_CHECKPOINTABLE_OBJECT_GRAPH.npy
+key_of_graph=_CHECKPOINTABLE_OBJECT_GRAPH
+graph=$key_of_graph.npy
 
 # What is in STEP: key, checksum, shape and full name of each.
 table() {
@@ -131,5 +132,86 @@ the_timer_publishes_them() {
   unmount
 }
 
+# A new step is committed before its object graph came: the next one has the keys of that all the same.
+the_timer_cuts_a_copy_in_two() {
+  local began
+  for began in full key; do
+    writable "$keras" "names=$began,commit=1"
+    mkdir "$mnt/new"
+    (cd "$mnt/ckpt-1" && find . -name '*.npy' ! -name "$graph" -exec cp --parents -t "$mnt/new" {} +)
+    until [ -e "$source/new.index" ]; do sleep 0.05; done
+    cp "$mnt/ckpt-1/$graph" "$mnt/new"
+    sync -f "$source"
+    kill_daemon
+    mount_ckpt "$source" -o commit=sync,names=full
+    sync "$mnt/new"
+    check_equal "$began: the whole step" "$(table new-1)" "$(table ckpt-1)"
+    unmount
+  done
+}
+
+# Each line has the path that the user sees, and a copy counts.
+status_has_the_paths() {
+  local step
+  writable "$keras" names=full
+  step=$mnt/ckpt-2
+  cp "$step/$by_name.npy" "$step/twin.npy"
+  check_equal "a copy" "$(cat "$step/.ckptfs/status")" "changes: 1
+copied: $by_name.npy to twin.npy
+next commit: ckpt-3, at sync of this folder or the mount, or at the unmount"
+  rm "$step/adam/iteration.npy"
+  mv "$step/net/bn/beta.npy" "$step/net/bn/b.npy"
+  cp "$mnt/ckpt-1/$by_name.npy" "$step/old.npy"
+  check_equal changes "$(grep -v '^next' "$step/.ckptfs/status" | LC_ALL=C sort)" "changes: 4
+copied: ckpt-1/$by_name.npy to old.npy
+copied: $by_name.npy to twin.npy
+moved: net/bn/beta.npy to net/bn/b.npy
+removed: adam/iteration.npy"
+  check_equal draft "$(getfattr --absolute-names --only-values -n user.ckptfs.draft "$step")" 4
+  cp "$step/.ckptfs/status" "$tmp/status"
+  kill_daemon
+  mount_ckpt "$source" -o commit=sync
+  diff <(LC_ALL=C sort "$tmp/status") <(LC_ALL=C sort "$mnt/ckpt-2/.ckptfs/status") >&2 || fail "other words after a crash"
+  discard ckpt-2
+  unmount
+}
+
+# In a draft of a step, and in a new step.
+what_others_have_is_named_as_it_is_shown() {
+  local said="removed variables that other objects have, too: $by_name.npy, which is also model/[^()]*\$"
+  writable "$keras" names=full
+  rm "$mnt/ckpt-2/$by_name.npy"
+  sync "$mnt/ckpt-2"
+  cp -r "$mnt/ckpt-1" "$mnt/new"
+  rm "$mnt/new/$by_name.npy"
+  sync "$mnt/new"
+  grep -q "ckpt-3: $said" "$mnt.log" || fail "a step: $(cat "$mnt.log")"
+  grep -q "new: $said" "$mnt.log" || fail "a new step: $(cat "$mnt.log")"
+  unmount
+}
+
+# Its step is shown by keys, and no other. What needs the graph says so.
+a_damaged_graph_is_named() {
+  local at shard step
+  copy_of "$keras"
+  shard=$(echo "$source"/ckpt-2.data-*)
+  at=$(grep -abo _trainable_variables "$shard" | head -n 1)
+  printf X | dd of="$shard" bs=1 seek="${at%%:*}" conv=notrunc status=none
+  remember
+  mount_ckpt "$source" -o commit=sync,names=full
+  step=$mnt/ckpt-2
+  [ -e "$step/$by_key.npy" ] || fail "its variables are not shown by keys"
+  [ -e "$mnt/ckpt-1/$by_name.npy" ] || fail "another step is shown by keys"
+  refuses "Input/output error" cat "$step/object_graph.pbtxt"
+  grep -q "ckpt-2: $key_of_graph: crc32c is " "$mnt.log" || fail "the text: $(cat "$mnt.log")"
+  rm "$step/$by_key.npy"
+  refuses "Input/output error" sync "$step"
+  grep -q "^error: $key_of_graph: crc32c is " "$step/.ckptfs/status" || fail "the status: $(cat "$step/.ckptfs/status")"
+  setfattr -n user.ckptfs.draft -v discard "$step"
+  [ -e "$step/$by_key.npy" ] || fail "not discarded"
+  unmount
+}
+
 run_tests all_have_them without_a_graph_by_key slots_can_be_removed a_variable_is_renamed a_key_is_no_path_then \
-  copies_are_the_same a_draft_keeps_its_names the_timer_publishes_them
+  copies_are_the_same a_draft_keeps_its_names the_timer_publishes_them the_timer_cuts_a_copy_in_two status_has_the_paths \
+  what_others_have_is_named_as_it_is_shown a_damaged_graph_is_named

@@ -1,13 +1,19 @@
 #!/usr/bin/env bash
 # commit=SECONDS: the timer publishes what a quiet draft holds as the next step, and the draft goes on with all of it.
 . "$(dirname "$0")/../lib/mount.sh"
+. "$(dirname "$0")/../lib/hook.sh"
 . "$(dirname "$0")/../lib/write.sh"
 need getfattr setfattr
 need_python
 
+# Nobody waits for these ten minutes: an_hour_passes.
 timed() {
   copy_of "$1"
-  mount_ckpt "$source" -o commit=1
+  mount_timed
+}
+
+mount_timed() {
+  mount_hooked "$source" -o commit=600
 }
 
 # there STEP: the timer has made it, and the draft is not sealed any more.
@@ -15,7 +21,7 @@ there() {
   local i
   for ((i = 0; i < 3000; i++)); do
     [ ! -d "$mnt/$1" ] || [ -e "$source/.ckptfs/drafts/${2:-my-model-0}/commit" ] || return 0
-    sleep 0.01
+    an_hour_passes
   done
   fail "$1 is not made"
 }
@@ -32,6 +38,7 @@ as_kept() {
 
 # --- what a person sees -----------------------------------------------------------------------------------
 
+# With the clock as it is.
 edits_stay_together() {
   local i n names
   copy_of "$cases/deep-scopes"
@@ -58,7 +65,8 @@ what_was_written_stays_seen() {
   array "$tmp/w.npy" "np.float32(8)"
   mkdir "$mnt/my-model-0/empty"
   cd "$mnt/my-model-0/empty"
-  sleep 5
+  there my-model-2001
+  quiet_hours
   cmp "$tmp/w.npy" "$mnt/my-model-0/w.npy" || fail "what was written is not seen any more"
   check_equal "steps" "$(steps "$mnt")" "my-model-0 my-model-1000 my-model-2000 my-model-2001"
   cp "$tmp/w.npy" new.npy || fail "the folder can't be used any more"
@@ -80,6 +88,7 @@ open_files_hold_it_up() {
   cp "$tmp/f7.npy" "$mnt/my-model-1000/w.npy"
   there my-model-2001 my-model-1000
   check_equal "differences" "$(differences my-model-1000 my-model-2001)" ""
+  quiet_hours
   [ ! -e "$source/.ckptfs/drafts/my-model-0/published" ] || fail "it was published while a file was open"
   exec 5>&-
   there my-model-2002
@@ -189,9 +198,10 @@ new_steps() {
   cp "$tmp/f7.npy" "$mnt/made/w.npy"
   cp "$tmp/f7.npy" "$mnt/my-model-0/w.npy"
   there my-model-2001
+  quiet_hours
   [ ! -e "$source/made.index" ] || fail "it is made without its empty scope"
   (cd "$mnt/made/scope" && cp "$tmp/f7.npy" v.npy) || fail "the scope is gone"
-  until [ -e "$source/made.index" ]; do sleep 0.01; done
+  until [ -e "$source/made.index" ]; do an_hour_passes; done
   cmp "$tmp/f7.npy" "$mnt/made/scope/v.npy"
   cp "$tmp/large.npy" "$mnt/made/large.npy"
   there made-1 made
@@ -294,15 +304,15 @@ a_killed_daemon_leaves_the_note() {
   there my-model-2001
   keep_sums my-model-2001
   kill_daemon
-  mount_ckpt "$source" -o commit=1
+  mount_timed
   cmp "$tmp/f7.npy" "$mnt/my-model-0/w.npy" || fail "what was written is not seen any more"
-  sleep 2.5
+  quiet_hours
   [ ! -e "$mnt/my-model-2002" ] || fail "it is published twice"
   printf 'x' | dd of="$mnt/my-model-0/large.npy" bs=1 seek=1000 conv=notrunc status=none
   sync "$mnt/my-model-0/large.npy"
   kill_daemon
   as_kept my-model-2001
-  mount_ckpt "$source" -o commit=1
+  mount_timed
   there my-model-2002
   unmount
   as_kept my-model-2001
@@ -334,12 +344,12 @@ if len(first) > 1:
     os.remove(os.path.join(base, first[1]))
 os.rename(os.path.join(base, first[0]), os.path.join(base, "renamed.npy"))
 END
-    until [ -e "$source/.ckptfs/drafts/$base/published" ]; do sleep 0.01; done
+    until [ -e "$source/.ckptfs/drafts/$base/published" ]; do an_hour_passes; done
     steps=$(find "$source" -maxdepth 1 -name '*.index' | wc -l)
     kill_daemon
-    mount_ckpt "$source" -o commit=1
+    mount_timed
     ls "$mnt/$base" >"$tmp/out"
-    sleep 2.2
+    quiet_hours
     sync "$mnt/$base"
     check_equal "$fixture: steps" "$(find "$source" -maxdepth 1 -name '*.index' | wc -l)" "$steps"
     unmount

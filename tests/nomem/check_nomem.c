@@ -196,10 +196,10 @@ static int update_state(const char *source, uint32_t *crc, struct err *e)
 	if (r == 0)
 		r = listing_read(dirfd, "checkpoint", &l, e);
 	if (r == 0)
-		r = step_next_free(dirfd, &l, "m-2", &next, e);
+		r = step_next_free(dirfd, &l, "m-2", true, &next, e);
 	added = (struct step_place){.name = (char *)next.p};
 	if (r == 0)
-		r = state_add(dirfd, dirfd, "checkpoint", NULL, &added, e);
+		r = state_add(dirfd, dirfd, "checkpoint", NULL, &added, STATE_PATHS_KEPT, e);
 	if (r == 0)
 		r = state_rename(dirfd, "checkpoint", &added, &set, e);
 	if (r == 0)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Compares a mounted checkpoint directory with what TensorFlow reads from it.
+"""Compares mounted checkpoint directories with what TensorFlow reads from them.
 
-    digests.py MOUNTED_DIR EXPECTED_JSON [--skip-v1]
+    digests.py MOUNTED_DIR EXPECTED_JSON [MOUNTED_DIR EXPECTED_JSON]... [--skip-v1]
 
 Every variable is read by np.load, whole and mapped; its key, dtype and shape
 come from its attributes.  Of a damaged step, EIO is expected for each variable
@@ -269,18 +269,26 @@ def compare_step(mounted, name, step):
     return not problems
 
 
+def compare_directory(mounted, expected, skip_v1):
+    """True if its steps hold what TensorFlow says."""
+    with open(expected, encoding="utf-8") as file:
+        steps = json.load(file)["steps"]
+    wanted = {n: s for n, s in steps.items() if not (skip_v1 and s["format"] == "v1")}
+    good = [compare_step(mounted, name, step) for name, step in wanted.items()]
+    if not good:
+        print(f"{expected}: no step to compare")
+    return bool(good) and all(good)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("mounted")
-    parser.add_argument("expected")
+    parser.add_argument("pairs", nargs="+", metavar="MOUNTED_DIR EXPECTED_JSON")
     parser.add_argument("--skip-v1", action="store_true", help="leave out steps of the V1 format")
     options = parser.parse_args()
-    with open(options.expected, encoding="utf-8") as file:
-        steps = json.load(file)["steps"]
-    wanted = {n: s for n, s in steps.items() if not (options.skip_v1 and s["format"] == "v1")}
-    good = [compare_step(options.mounted, name, step) for name, step in wanted.items()]
-    if not good:
-        sys.exit("no step to compare")
+    if len(options.pairs) % 2:
+        parser.error("a directory without what is expected of it")
+    pairs = zip(options.pairs[::2], options.pairs[1::2])
+    good = [compare_directory(*pair, options.skip_v1) for pair in pairs]
     sys.exit(0 if all(good) else 1)
 
 

@@ -3,14 +3,15 @@
 . "$(dirname "$0")/../lib/mount.sh"
 need_python
 
+pairs=()
 for name in linear net dtypes sharded names many bigendian savedmodel keras snappy v1 v1-sharded partitioned \
   strings maxshard rotation absolute; do
-  echo "$name"
   mount_ckpt "$fixtures/$name"
-  "$CKPTFS_PYTHON" "$srcdir/tests/tf/digests.py" "$mnt" "$fixtures/$name.expected.json"
-  unmount
+  pairs+=("$mnt" "$fixtures/$name.expected.json")
 done
 
 # A SavedModel's checkpoint directory by itself.
 mount_ckpt "$fixtures/savedmodel/variables"
-"$CKPTFS_PYTHON" "$srcdir/tests/tf/digests.py" "$mnt" "$fixtures/savedmodel.expected.json"
+pairs+=("$mnt" "$fixtures/savedmodel.expected.json")
+
+"$CKPTFS_PYTHON" "$srcdir/tests/tf/digests.py" "${pairs[@]}"

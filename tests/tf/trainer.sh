@@ -20,7 +20,7 @@ make_ours() {
 beside() {
   local work=$tmp/$1 base=model-0 saved i trainer
   mkdir -p "$work/ck"
-  "$CKPTFS_PYTHON" "$srcdir/tests/tf/trainer.py" train "$work/ck" "$1" 0.1 >"$work/count" 2>"$work/trainer.err" &
+  "$CKPTFS_PYTHON" "$srcdir/tests/tf/trainer.py" train "$work/ck" "$1" 0.02 >"$work/count" 2>"$work/trainer.err" &
   trainer=$!
   until [ -e "$work/saved" ]; do
     kill -0 "$trainer" 2>/dev/null || fail "the trainer ended: $(tail -n 5 "$work/trainer.err")"

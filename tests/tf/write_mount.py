@@ -579,6 +579,72 @@ def keras3_full_names():
         assert not slots, slots
 
 
+def a_checkpoint_is_saved_over_a_commit():
+    """tf.train.Checkpoint writes the index in place. What was committed has the next name then."""
+    folder = tempfile.mkdtemp(dir=FOLDER, prefix="source.")
+    checkpoint = tf.train.Checkpoint(v=tf.Variable([1.0, 2.0]))
+    checkpoint.save(os.path.join(folder, "ckpt"))
+    with Mounted(folder=folder) as m:
+        m.save("ckpt-1", "v", np.array([5, 6], np.float32))
+        m.sync("ckpt-1")
+        index = os.stat(os.path.join(folder, "ckpt-2.index")).st_ino
+        checkpoint.v.assign([3.0, 4.0])
+        assert checkpoint.save(os.path.join(folder, "ckpt")).endswith("ckpt-2")
+        assert os.stat(os.path.join(folder, "ckpt-2.index")).st_ino == index
+        end = time.monotonic() + 60
+        while not os.path.exists(os.path.join(folder, "ckpt-3.index")):
+            assert time.monotonic() < end, os.listdir(folder)
+            time.sleep(0.01)
+        for step, value in ("ckpt-1", [1, 2]), ("ckpt-2", [3, 4]), ("ckpt-3", [5, 6]):
+            checkpoint.read(os.path.join(folder, step)).assert_consumed()
+            assert np.array_equal(checkpoint.v.numpy(), value), step
+            assert np.array_equal(m.load(step, "v"), value), step
+        subprocess.run([f"{BUILD}/fsck.ckptfs", "-n", folder], check=True, stdout=subprocess.DEVNULL)
+
+
+def a_checkpoint_is_saved_over_what_the_timer_published():
+    """The draft knows the step by its new name, and does not publish it twice."""
+    folder = tempfile.mkdtemp(dir=FOLDER, prefix="source.")
+    checkpoint = tf.train.Checkpoint(v=tf.Variable([1.0, 2.0]))
+    checkpoint.save(os.path.join(folder, "ckpt"))
+    with Mounted(folder=folder, options="commit=1") as m:
+        m.save("ckpt-1", "v", np.array([5, 6], np.float32))
+        end, note = time.monotonic() + 60, os.path.join(folder, ".ckptfs/drafts/ckpt-1/published")
+        for step in "ckpt-2", "ckpt-3":
+            while not os.path.exists(os.path.join(folder, step + ".index")) or not os.path.exists(note):
+                assert time.monotonic() < end, os.listdir(folder)
+                time.sleep(0.01)
+            if step == "ckpt-2":
+                checkpoint.save(os.path.join(folder, "ckpt"))
+        with open(os.path.join(m.at, "ckpt-1/.ckptfs/status")) as file:
+            assert "next commit: no step, ckpt-3 has these changes\n" in file.read()
+        m.sync("ckpt-1")
+        assert not os.path.exists(os.path.join(folder, "ckpt-4.index")), os.listdir(folder)
+
+
+def a_checkpoint_is_saved_over_a_base():
+    """The index in place, another shard by rename: the draft is over the old step all the same, also after a crash."""
+    for crash in False, True:
+        folder = tempfile.mkdtemp(dir=FOLDER, prefix="source.")
+        checkpoint = tf.train.Checkpoint(v=tf.Variable([1.0, 2.0]), w=tf.Variable(8.0))
+        checkpoint.write(os.path.join(folder, "ckpt-1"))
+        with Mounted(folder=folder) as m:
+            m.save("ckpt-1", "w", np.float32(9))
+            checkpoint.v.assign([3.0, 4.0])
+            checkpoint.write(os.path.join(folder, "ckpt-1"))
+            if crash:
+                m.daemon.kill()
+                m.daemon.wait()
+                subprocess.run(["umount", "-l", m.at], check=True)
+                m.mount("commit=sync")
+            m.sync("ckpt-1")
+            for step, v, w in ("ckpt-1", [3, 4], 8), ("ckpt-2", [1, 2], 9):
+                checkpoint.read(os.path.join(folder, step)).assert_consumed()
+                assert np.array_equal(checkpoint.v.numpy(), v) and checkpoint.w.numpy() == w, (crash, step)
+                assert np.array_equal(m.load(step, "v"), v), (crash, step)
+            subprocess.run([f"{BUILD}/fsck.ckptfs", "-n", folder], check=True, stdout=subprocess.DEVNULL)
+
+
 def object_based_slices():
     with Mounted("maxshard") as m:
         keys = m.steps["ckpt-1"]["keys"]
@@ -688,7 +754,9 @@ def dead_bytes():
 
 
 TESTS = (numpy_saves, all_dtypes, strings, partitioned, same_index, big_endian, from_v1, saver_restores, a_trainer_goes_on_beside_a_copy,
-         object_based, a_written_graph_and_renamed_keys, keras3_names, keras3_full_names, object_based_slices, saved_model, one_gib, seventy_commits, dead_bytes)  # fmt: skip
+         object_based, a_written_graph_and_renamed_keys, keras3_names, keras3_full_names, a_checkpoint_is_saved_over_a_commit,
+         a_checkpoint_is_saved_over_a_base, a_checkpoint_is_saved_over_what_the_timer_published, object_based_slices,
+         saved_model, one_gib, seventy_commits, dead_bytes)  # fmt: skip
 
 
 def main():
