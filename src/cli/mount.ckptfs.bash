@@ -5,10 +5,10 @@
 
 _mount_ckptfs() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} done=
-  local options="allow_other allow_root auto_unmount commit= commit=sync compact= filename= fsname= gid=
+  local options="allow_empty allow_other allow_root auto_unmount commit= commit=sync compact= filename= fsname= gid=
     keep_checkpoint_every_n_hours= latest_filename= max_to_keep= meta_graph_suffix= names=key names=full noatime nodev noexec
-    nosave_relative_paths nosuid nowrite_state pad_step_number ro rw save_relative_paths uid= umask= verify=read verify=open
-    verify=off write_state"
+    nosave_debug_info nosave_relative_paths nosuid nowrite_meta_graph nowrite_state pad_step_number reshape ro rw save_debug_info
+    save_relative_paths strip_default_attrs uid= umask= verify=read verify=open verify=off write_meta_graph write_state"
 
   compopt +o filenames
   if [ "$before" = -o ]; then

@@ -47,6 +47,10 @@ static int find_result(struct plan *p, enum commit_result *result, struct err *e
 {
 	int same = p->c->over ? 0 : p->last ? noted_is_plan(p, e) : plan_is_base(p);
 
+	if (same == 0 && !plan_n(p) && p->c->makes.allow_empty && p->d->has_base && !p->c->over) {
+		*result = p->goes_on ? COMMIT_NOTHING : COMMIT_EMPTY;
+		return 0;
+	}
 	if (same == 0 && !plan_n(p) && p->d->has_base)
 		return err_set(
 			e, -EINVAL,
@@ -154,13 +158,17 @@ static int make_step(struct act *a, struct err *e)
 {
 	struct plan *p = &a->plan;
 	int r = noted_open(p->d->fd, p->d->top, p->d->mode, &p->last, e), noted;
+	bool empty;
 
 	if (r >= 0)
 		r = freeze_and_build(p, &a->done->result, e);
-	if (r == 0 && a->done->result == COMMIT_DONE)
+	empty = a->done->result == COMMIT_EMPTY;
+	if (r == 0 && (empty || a->done->result == COMMIT_DONE))
 		r = publish(p, &a->done->name, e);
 	if (!p->published) {
-		forget(p->d);
+		if (r < 0 ||
+		    !empty) /* a meta graph alone stays if the draft ends, which is settled next */
+			forget(p->d);
 		return r;
 	}
 	a->done->shared = p->shared;
@@ -203,6 +211,7 @@ static enum fate fate_of_done(const struct act *a)
 	switch (a->done->result) {
 	case COMMIT_NOTHING:
 	case COMMIT_SAME:
+	case COMMIT_EMPTY:
 		return d->writers ? FATE_STAYS : FATE_ENDS;
 	case COMMIT_DONE:
 		if (!d->writers || !d->has_base)

@@ -31,11 +31,20 @@ struct commit_other {
 	int dirfd; /* where its files are */
 };
 
+/* What the user wants of each new step, as Saver.save of TensorFlow takes it. */
+struct commit_makes {
+	bool no_meta_graph; /* and no debug info then either */
+	bool no_debug_info;
+	bool strip_default_attrs; /* of the meta graph's nodes */
+	bool allow_empty; /* without a variable no step is made, and that is no error */
+};
+
 struct commit_config {
 	const char *state_name;
 	bool write_state; /* false: commits leave the state file alone */
 	enum state_paths paths; /* those that commits write in it */
 	bool pad_step_number;
+	struct commit_makes makes;
 	const struct commit_other *others; /* [n_others] */
 	size_t n_others;
 	const struct draft_watch *watch; /* for the caller; or NULL */
@@ -51,6 +60,7 @@ enum commit_result {
 	COMMIT_LATE, /* somebody else has ended it meanwhile, with all that it had */
 	COMMIT_SHARED, /* somebody else has committed it meanwhile, with all that it had, and it goes on */
 	COMMIT_WAITS, /* it has no variables yet */
+	COMMIT_EMPTY, /* it has lost them all: no step, but a meta graph alone, as Saver.save writes it */
 	COMMIT_DONE,
 };
 
@@ -58,7 +68,7 @@ enum commit_result {
 struct commit_done {
 	enum commit_result result;
 	bool ended; /* the draft, by this commit: whoever else finds it so has to wait for the caller */
-	struct buf name; /* prefix of the new step, with a NUL */
+	struct buf name; /* prefix of the new step, or of the meta graph alone, with a NUL */
 	struct buf
 		kept; /* the same of what had that name before (commit/in_place.h); empty: nothing had */
 	struct rescue rescue; /* what recognises it, if it has a base */

@@ -50,7 +50,7 @@ static struct staged_kind kind_of(const struct plan *p, const struct want *w)
 	return (struct staged_kind){v->dtype, false, v->rank, var_dims(s, v)};
 }
 
-static int check(struct plan *p, const struct want *w, const struct graph_vars *nodes,
+static int check(struct plan *p, struct want *w, const struct graph_vars *nodes,
 		 const struct graph_vars *parts, struct err *e)
 {
 	const struct graph_vars *in = parts;
@@ -68,6 +68,10 @@ static int check(struct plan *p, const struct want *w, const struct graph_vars *
 	want = (struct staged_kind){var->dtype, var->any_shape, var->rank, graph_var_dims(in, var)};
 	if (staged_is_like(&has, &want) || was_removed(p, want_path(p, w)))
 		return 0;
+	if (w->item && p->d->reshape && staged_is_as_many(&has, &want))
+		return want_set_shape(p, w, want.rank, want.dims) < 0
+			       ? err_set(e, -ENOMEM, "no memory")
+			       : 0;
 	r = staged_unlike(want_path(p, w), &has, &want, &why);
 	if (w->item)
 		return written_note(p, w->item, r, &why, e);
@@ -82,17 +86,17 @@ static int check_all(struct plan *p, const struct graph_vars *nodes, const struc
 	int r = 0;
 
 	for (uint32_t i = 0; i < plan_n(p); i++) {
-		const struct want *w = &plan_wants(p)[i];
+		struct want *w = &plan_wants(p)[i];
+		int own = is_to_be_asked(p, w) ? check(p, w, nodes, parts, r < 0 ? NULL : e) : 0;
 
-		if (is_to_be_asked(p, w) && check(p, w, nodes, parts, r < 0 ? NULL : e) < 0)
-			r = -EINVAL;
+		r = r < 0 ? r : own;
 	}
 	return r;
 }
 
 static bool is_any_asked(const struct plan *p)
 {
-	for (uint32_t i = 0; p->meta.there && i < plan_n(p); i++)
+	for (uint32_t i = 0; plan_makes_meta(p) && i < plan_n(p); i++)
 		if (is_to_be_asked(p, &plan_wants(p)[i]))
 			return true;
 	return false;

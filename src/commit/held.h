@@ -2,7 +2,8 @@
  * be: TensorFlow could not restore it otherwise.
  *
  * Not asked: a variable as it is in the step that the graph is of, or that is held to that one already; and one that was
- * removed in the draft before it was made again. Who does that wants another dtype or shape. */
+ * removed in the draft before it was made again. Who does that wants another dtype or shape. With reshape a written file gets
+ * the graph's shape. */
 #pragma once
 #include "commit/plan.h"
 

@@ -211,7 +211,7 @@ static int read_meta(struct plan *p, struct buf *out, struct err *e)
 	struct source src;
 	int r;
 
-	if (!p->new_meta)
+	if (!p->has_meta_file)
 		return sidecar_read(plan_dir(p, pin, e), &p->pins[pin].step->place, p->d->meta, out,
 				    e);
 	r = fd = source_open(p->fd, "meta", &src, e);
@@ -224,8 +224,8 @@ static int has_meta(struct plan *p, struct err *e)
 	struct err why = {0};
 	int r = sidecar_read(p->d->top, &p->last->place, p->d->meta, &have, &why);
 
-	if (r == -ENOENT || (r == 0 && !p->meta.there))
-		return !p->meta.there && r < 0;
+	if (r == -ENOENT || (r == 0 && !plan_makes_meta(p)))
+		return !plan_makes_meta(p) && r < 0;
 	if (r < 0) {
 		if (e)
 			*e = why;

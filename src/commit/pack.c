@@ -8,6 +8,7 @@
 #include "draft/staged.h"
 #include "format/dtype.h"
 #include "format/ordered_code.h"
+#include "message/meta_graph.h"
 #include "message/object_graph.h"
 #include "step/sidecar.h"
 #include <fcntl.h>
@@ -87,23 +88,47 @@ int pack_read_meta(struct plan *p, struct buf *out, struct err *e)
 	struct source src;
 	int r;
 
-	if (!p->new_meta)
+	if (!p->has_meta_file)
 		return read_old_meta(p, p->meta.item ? 0 : p->meta.pin, out, e);
 	r = fd = source_open(p->fd, "meta", &src, e);
 	return r < 0 ? r : source_read(&src, 0, src.size, out, e);
 }
 
-int pack_meta(struct plan *p, struct err *e)
+static int write_meta(struct plan *p, const struct buf *meta, struct err *e)
+{
+	int r = p->has_meta_file ? io_remove_all(p->fd, "meta", e) : 0;
+	CLEANUP(closep) int fd = r < 0 ? -1 : write_file(p, "meta", buf_bytes(meta), e);
+
+	p->has_meta_file = fd >= 0;
+	return r < 0 ? r : fd < 0 ? fd : 0;
+}
+
+/* One that can't be understood is carried along as it is. */
+static int strip_meta(struct plan *p, struct err *e)
+{
+	CLEANUP(buf_release) struct buf meta = {0}, stripped = {0};
+	struct err why = {0};
+	int r = pack_read_meta(p, &meta, &why);
+
+	if (r == 0)
+		r = meta_graph_strip_defaults(buf_bytes(&meta), &stripped, &why);
+	if (r == -EUCLEAN || r == -E2BIG || r == -EFBIG || r == -ENOENT)
+		return 0;
+	if (r < 0 && e)
+		*e = why;
+	if (r < 0 || bytes_eq(buf_bytes(&meta), buf_bytes(&stripped)))
+		return r;
+	return write_meta(p, &stripped, e);
+}
+
+/* From the text that was written. */
+static int pack_text(struct plan *p, struct err *e)
 {
 	CLEANUP(buf_release) struct buf meta = {0}, old = {0};
-	CLEANUP(closep) int fd = -1;
 	struct err why = {0};
 	struct written f;
-	int r;
+	int r = written_open(p, p->meta.item, &f, e);
 
-	if (!p->meta.item)
-		return 0;
-	r = written_open(p, p->meta.item, &f, e);
 	if (r < 0)
 		return r;
 	r = staged_meta(&f.src, &meta, &why);
@@ -112,9 +137,16 @@ int pack_meta(struct plan *p, struct err *e)
 		return r;
 	p->new_meta = !p->d->has_base || read_old_meta(p, 0, &old, NULL) < 0 ||
 		      !bytes_eq(buf_bytes(&old), buf_bytes(&meta));
-	if (p->new_meta)
-		r = fd = write_file(p, "meta", buf_bytes(&meta), e);
-	return r < 0 ? r : 0;
+	return p->new_meta ? write_meta(p, &meta, e) : 0;
+}
+
+int pack_meta(struct plan *p, struct err *e)
+{
+	int r = p->meta.item ? pack_text(p, e) : 0;
+
+	if (r == 0 && plan_makes_meta(p) && p->c->makes.strip_default_attrs)
+		r = strip_meta(p, e);
+	return r;
 }
 
 /* --- the packed shard -------------------------------------------------------------------------------------- */
@@ -212,6 +244,7 @@ static int store_whole(struct plan *p, struct want *w, struct err *e)
 		r = w->own ? store_own(p, w, &c, &entry, e) : pack(p, &c.src, &c.npy, &entry, e);
 	if (r < 0)
 		return err_wrap(e, r, "%s", want_name(p, w));
+	want_take_shape(p, w, &c.npy);
 	entry.dtype = c.npy.dtype;
 	entry.rank = c.npy.rank;
 	entry.dims = c.npy.dims;
@@ -335,6 +368,8 @@ static int slicer_open(struct plan *p, const struct want *w, struct slicer *s, s
 	r = content_open(p, w, &s->c, e);
 	if (r == 0)
 		r = content_make_c_order(p, &s->c, e);
+	if (r == 0)
+		want_take_shape(p, w, &s->c.npy);
 	s->w = r == 0 ? w : NULL;
 	return r;
 }

@@ -2,7 +2,8 @@
 #pragma once
 #include "commit/plan.h"
 
-/* DR/commit/meta, from the text that was written in place of the meta graph's; not if it says the same: P->new_meta. */
+/* DR/commit/meta, if it is to be another than that of a pinned step: from the text that was written in place of the meta graph's,
+ * if it does not say the same (P->new_meta), and with strip_default_attrs. */
 int pack_meta(struct plan *p, struct err *e);
 
 /* Appends the meta graph that the new step is to have. -ENOENT, or of reading. */

@@ -199,6 +199,8 @@ static bool is_canonical(const struct plan *p, const struct npy *npy)
  * checked. */
 static int plan_written(struct plan *p, struct want *w, bool refused, struct err *e)
 {
+	const struct step *of = w->expect_pin == DRAFT_NONE ? NULL : p->pins[w->expect_pin].step;
+	const struct var *over = of ? &of->vars[w->expect_var] : NULL;
 	struct written f;
 	struct npy npy;
 	int r = written_parse(p, w, &f, &npy, e);
@@ -209,12 +211,12 @@ static int plan_written(struct plan *p, struct want *w, bool refused, struct err
 	w->pin = w->expect_pin;
 	w->var = w->expect_var;
 	w->dtype = npy.dtype;
-	w->rank = npy.rank;
-	w->dims = p->dims.n;
 	w->canonical = is_canonical(p, &npy);
 	w->size = npy.size;
-	if (buf_add(&p->dims, npy.dims, npy.rank * sizeof *npy.dims) < 0)
-		r = err_set(e, -ENOMEM, "no memory");
+	r = over && over->kind != VAR_BAD ? want_set_shape(p, w, over->rank, var_dims(of, over))
+					  : want_set_shape(p, w, npy.rank, npy.dims);
+	if (r < 0)
+		err_set(e, r, "no memory");
 	if (r == 0 && !refused)
 		r = find_stored(p, w, &npy, &f, e);
 	written_close(&f);

@@ -33,7 +33,7 @@ struct want {
 	uint32_t next; /* want with the same pin and var, counted from 1; 0: none */
 	/* Of the written file: */
 	uint8_t dtype, rank;
-	size_t dims; /* in plan->dims */
+	size_t dims; /* in plan->dims: of the variable, which the file may have in another shape */
 	bool canonical; /* its bytes are those that are stored, side by side */
 	bool has_crc; /* what is stored of it has this checksum, and as many bytes */
 	uint32_t crc;
@@ -105,7 +105,8 @@ struct plan {
 	int index_fd; /* DR/commit/index; -1: not made */
 	char *name; /* of the new step, as it is tried */
 	bool published; /* its index is there */
-	bool new_meta; /* there is DR/commit/meta */
+	bool new_meta; /* the meta graph is another than the base's, which the draft shows */
+	bool has_meta_file; /* there is DR/commit/meta; else it is that of a pinned step */
 	struct bundle_writer index;
 };
 
@@ -132,6 +133,12 @@ static inline struct bytes want_key(const struct plan *p, const struct want *w)
 static inline const char *want_path(const struct plan *p, const struct want *w)
 {
 	return (const char *)p->paths.p + w->path;
+}
+
+/* Will the new step have a meta graph? */
+static inline bool plan_makes_meta(const struct plan *p)
+{
+	return p->meta.there && !p->c->makes.no_meta_graph;
 }
 
 /* The last component of its path. */

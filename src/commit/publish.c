@@ -177,13 +177,19 @@ static int link_meta(struct linking *k, struct err *e)
 	struct plan *p = k->p;
 	CLEANUP(buf_release) struct buf to = {0};
 
-	if (!p->meta.there)
+	if (!plan_makes_meta(p))
 		return 0;
-	if (!p->new_meta)
+	if (!p->has_meta_file)
 		return link_sidecar(k, p->meta.item ? 0 : p->meta.pin, TEXT_META_GRAPH, e);
 	if (sidecar_name(&k->to, p->d->meta, &to) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	return link_file(k, p->fd, "meta", (char *)to.p, e);
+}
+
+static bool makes_debug_info(const struct plan *p)
+{
+	return p->debug.there && !p->debug.item && !p->c->makes.no_meta_graph &&
+	       !p->c->makes.no_debug_info;
 }
 
 static int link_all(struct linking *k, struct err *e)
@@ -199,7 +205,7 @@ static int link_all(struct linking *k, struct err *e)
 		r = link_shard(k, p->fd, "packed", p->packed_shard, e);
 	if (r == 0)
 		r = link_meta(k, e);
-	if (r == 0 && p->debug.there && !p->debug.item)
+	if (r == 0 && makes_debug_info(p))
 		r = link_sidecar(k, p->debug.pin, TEXT_DEBUG_INFO, e);
 	return r == 0 ? io_sync(p->d->top, "the checkpoint directory", e) : r;
 }
@@ -318,7 +324,9 @@ static int link_step(struct linking *k, const char *name, struct err *e)
 		r = record_name(p->fd, name, p->goes_on, e);
 	if (r == 0)
 		r = link_all(k, e);
-	if (r == 0 && p->kept)
+	if (r < 0 || !plan_n(p))
+		return r;
+	if (p->kept)
 		r = keep_base(k, e);
 	if (r == 0)
 		r = p->replaces ? replace_index(k, e) : link_index(k, e);
@@ -353,7 +361,7 @@ static int publish_as(struct plan *p, const char *name, struct err *e)
 		return err_set(e, -ENOMEM, "no memory");
 	k.to.file = (char *)file.p;
 	r = link_step(&k, name, e);
-	if (!p->published)
+	if (r < 0 && !p->published)
 		placed_take_back(&k.placed, p->d->top);
 	placed_release(&k.placed);
 	return r;

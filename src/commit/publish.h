@@ -4,7 +4,8 @@
 #include "commit/plan.h"
 
 /* Links the files of P, the index last, under the next free name of the family, or under the base's (commit/in_place.h),
- * which NAME gets; P->published says whether it is there. If it fails the links are taken back. */
+ * which NAME gets; P->published says whether it is there. If it fails the links are taken back. Of a plan without variables the
+ * meta graph and debug info are linked, and no step is published; record_take_back takes them back. */
 int publish(struct plan *p, struct buf *name, struct err *e);
 
 /* Into NAME, with a NUL, the name under which a draft of the step OWN is published in the directory TOP: OWN itself, if it MAY_HAVE_OWN,

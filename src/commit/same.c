@@ -180,9 +180,11 @@ int content_is_same(const struct plan *p, struct want *w, const struct npy *npy,
 		    const struct written *f, struct step *s, const struct var *v, int dirfd,
 		    struct err *e)
 {
+	struct npy shaped = *npy;
 	int r = 0;
 
-	if (!has_shape(npy, s, v))
+	want_take_shape(p, w, &shaped);
+	if (!has_shape(&shaped, s, v))
 		return 0;
 	if (v->kind == VAR_WHOLE && is_shard_of(w, npy, f, s, v))
 		return 1;

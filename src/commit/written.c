@@ -68,7 +68,7 @@ int written_note(const struct plan *p, struct draft_item *item, int r, const str
 int written_parse(const struct plan *p, const struct want *w, struct written *f, struct npy *npy,
 		  struct err *e)
 {
-	struct staged_place at = {.path = want_path(p, w)};
+	struct staged_place at = {.path = want_path(p, w), .reshape = p->d->reshape};
 	struct err why = {0};
 	int r = written_open(p, w->item, f, e);
 
@@ -82,4 +82,20 @@ int written_parse(const struct plan *p, const struct want *w, struct written *f,
 	if (r < 0)
 		written_close(f);
 	return written_note(p, w->item, r, &why, e);
+}
+
+int want_set_shape(struct plan *p, struct want *w, unsigned rank, const int64_t *dims)
+{
+	w->rank = (uint8_t)rank;
+	w->dims = p->dims.n;
+	return buf_add(&p->dims, dims, rank * sizeof *dims);
+}
+
+void want_take_shape(const struct plan *p, const struct want *w, struct npy *npy)
+{
+	if (!w->item)
+		return;
+	npy->rank = w->rank;
+	if (w->rank)
+		memcpy(npy->dims, p->dims.p + w->dims, w->rank * sizeof *npy->dims);
 }

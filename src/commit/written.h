@@ -24,3 +24,9 @@ int written_note(const struct plan *p, struct draft_item *item, int r, const str
 /* Opens and parses the file of W: as staged_parse; that is noted. */
 int written_parse(const struct plan *p, const struct want *w, struct written *f, struct npy *npy,
 		  struct err *e);
+
+/* W, a written file, gets this shape in the new step. -ENOMEM. */
+int want_set_shape(struct plan *p, struct want *w, unsigned rank, const int64_t *dims);
+
+/* NPY, of which the elements of W are read in C order, gets the shape that W has in the new step. */
+void want_take_shape(const struct plan *p, const struct want *w, struct npy *npy);

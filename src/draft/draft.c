@@ -57,6 +57,7 @@ static int draft_new(const struct draft_config *c, const char *folder, struct dr
 			    .folder = strdup(folder),
 			    .meta = strdup(c->meta),
 			    .mode = c->mode,
+			    .reshape = c->reshape,
 			    .first_dynamic = c->first_dynamic};
 	atomic_init(&d->refs, 1);
 	atomic_init(&d->ended, false);

@@ -70,6 +70,7 @@ struct draft_config {
 	enum verify_mode mode;
 	uint32_t first_dynamic; /* the first number that may be given out */
 	const struct draft_owner *maker; /* of a new step; NULL: as new files are */
+	bool reshape; /* a file of another shape than its variable's may be written, of as many elements */
 	bool full_names; /* variables are called by them; over a base with an object graph it is as that is shown */
 };
 

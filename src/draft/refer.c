@@ -64,6 +64,9 @@ static int64_t refer_locked(struct draft *d, struct draft_item *i, const struct 
 
 	if (!is_fresh(i) || !is_for(i, from) || off >= from->size)
 		return 0; /* to be copied by bytes */
+	if (from->what == DRAFT_VAR &&
+	    staged_is_reshaped(d, &from->step->vars[from->number], from->step, i))
+		return 0;
 	if (off != s->ref_bytes && (off || s->ref_pin != DRAFT_NONE))
 		return 0;
 	pin = draft_pin(d, from->step, from->dirfd, e);

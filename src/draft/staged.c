@@ -132,6 +132,24 @@ bool staged_is_like(const struct staged_kind *a, const struct staged_kind *b)
 	return a->rank == b->rank;
 }
 
+/* -1: it is not known. */
+static int64_t count_of(const struct staged_kind *k)
+{
+	int64_t n = k->any_shape ? -1 : 1;
+
+	for (unsigned i = 0; n >= 0 && i < k->rank; i++)
+		if (k->dims[i] < 0 || __builtin_mul_overflow(n, k->dims[i], &n))
+			return -1;
+	return n;
+}
+
+bool staged_is_as_many(const struct staged_kind *a, const struct staged_kind *b)
+{
+	int64_t n = count_of(b);
+
+	return a->dtype == b->dtype && n >= 0 && count_of(a) == n;
+}
+
 static struct staged_kind kind_of(const struct step *s, const struct var *v)
 {
 	return (struct staged_kind){v->dtype, false, v->rank, var_dims(s, v)};
@@ -163,6 +181,19 @@ int staged_fits(const struct draft *d, const struct var *v, const struct step *o
 	return staged_is_like(&has, &want) ? 0 : staged_unlike(path_of(i, &path), &has, &want, e);
 }
 
+bool staged_is_reshaped(const struct draft *d, const struct var *v, const struct step *of,
+			const struct draft_item *i)
+{
+	const struct step *s;
+	const struct var *over = expected(d, i, &s);
+	struct staged_kind has = kind_of(of, v), want;
+
+	if (!d->reshape || !over || over->kind == VAR_BAD || v->kind == VAR_BAD)
+		return false;
+	want = kind_of(s, over);
+	return !staged_is_like(&has, &want) && staged_is_as_many(&has, &want);
+}
+
 int staged_parse(const struct source *src, const struct staged_place *at, bool not_yet,
 		 struct npy *out, struct err *e)
 {
@@ -178,7 +209,8 @@ int staged_parse(const struct source *src, const struct staged_place *at, bool n
 		struct staged_kind has = {out->dtype, false, out->rank, out->dims};
 		struct staged_kind want = kind_of(at->of, over);
 
-		if (!staged_is_like(&has, &want))
+		if (!staged_is_like(&has, &want) &&
+		    !(at->reshape && staged_is_as_many(&has, &want)))
 			return staged_unlike(at->path, &has, &want, e);
 	}
 	if (out->stored == out->size || (not_yet && !out->stored))
@@ -190,7 +222,7 @@ int staged_parse(const struct source *src, const struct staged_place *at, bool n
 static int check_file(struct draft *d, const struct draft_item *i, bool not_yet, struct err *e)
 {
 	CLEANUP(buf_release) struct buf path = {0};
-	struct staged_place at = {.path = path_of(i, &path)};
+	struct staged_place at = {.path = path_of(i, &path), .reshape = d->reshape};
 	struct source src;
 	struct npy npy;
 	int r = source_of_fd(i->staged->fd, &src, e);

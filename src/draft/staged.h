@@ -33,6 +33,7 @@ struct staged_place {
 	const char *path; /* for messages */
 	const struct var *over; /* the variable that the base has there; or NULL */
 	const struct step *of; /* its step */
+	bool reshape; /* the file may have another shape, with as many elements */
 };
 
 /* A dtype and shape. */
@@ -45,6 +46,9 @@ struct staged_kind {
 
 /* Is A like B, which may leave something open? */
 bool staged_is_like(const struct staged_kind *a, const struct staged_kind *b);
+
+/* Are A and B of one dtype, and have as many elements? Not if B leaves something open. */
+bool staged_is_as_many(const struct staged_kind *a, const struct staged_kind *b);
 
 /* -EINVAL: the file PATH is A, and its variable is B. */
 int staged_unlike(const char *path, const struct staged_kind *a, const struct staged_kind *b,
@@ -73,6 +77,10 @@ int staged_check(struct draft *d, struct draft_item *i, bool not_yet, struct err
 /* The same of I as it lies there: notes whether it can be committed. Not what is open for writing, which is looked at when it is
  * closed. */
 void staged_look(struct draft *d, struct draft_item *i);
+
+/* Must a file for I be reshaped, if it is a copy of V? Then V can't be referred to. */
+bool staged_is_reshaped(const struct draft *d, const struct var *v, const struct step *of,
+			const struct draft_item *i);
 
 /* -EINVAL: V is not of the dtype and shape of the variable that I lies over, or is. */
 int staged_fits(const struct draft *d, const struct var *v, const struct step *of,

@@ -289,6 +289,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 		.family = c->family,
 		.verify = c->options->verify,
 		.full_names = c->options->full_names,
+		.reshape = c->options->reshape,
 		.writable = is_writable(c),
 		.commit_ms =
 			c->options->has_timer ? (int64_t)c->options->commit_seconds * 1000 : -1,
@@ -299,6 +300,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 		.keep_seconds =
 			3600 * (c->options->has_keep_hours ? c->options->keep_hours : KEEP_HOURS),
 		.pad_step_number = c->options->pad_step_number,
+		.makes = c->options->makes,
 		.who = who,
 		.warn = warn,
 		.tell = tell,

@@ -6,8 +6,7 @@
 #pragma once
 #include "base/buf.h"
 #include "base/error.h"
-#include "directory/state_update.h"
-#include "step/step.h"
+#include "commit/commit.h"
 #include <stdio.h>
 
 struct options_number {
@@ -21,6 +20,7 @@ struct options {
 	char *latest_filename; /* name of the state file; NULL: "checkpoint" */
 	enum verify_mode verify;
 	bool full_names; /* names=full, and not key */
+	bool reshape;
 	bool read_only;
 	bool has_timer; /* commit=SECONDS, and not sync */
 	unsigned commit_seconds;
@@ -31,6 +31,7 @@ struct options {
 	double keep_hours; /* keep_checkpoint_every_n_hours */
 	bool has_compact;
 	double compact;
+	struct commit_makes makes;
 	char *fsname; /* NULL: the source */
 	struct options_number uid, gid, umask;
 	struct buf handed_on; /* to libfuse, as "allow_other,nosuid"; without a NUL */

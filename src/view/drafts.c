@@ -183,6 +183,7 @@ static int begin_draft(struct view *v, struct node *n, struct loaded *base,
 				       .name = n->place->name,
 				       .meta = v->meta_suffix,
 				       .mode = v->verify,
+				       .reshape = v->reshape,
 				       .first_dynamic = n->next_dynamic,
 				       .maker = maker,
 				       .full_names = v->full_names};

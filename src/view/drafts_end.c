@@ -428,6 +428,8 @@ static void after_commit(struct view *v, struct node *n, struct draft *d, struct
 	}
 	if (done->result == COMMIT_DONE)
 		say_committed(v, done, count);
+	if (done->result == COMMIT_EMPTY)
+		view_tell(v, "%s: no variable was left, so no step was made", n->place->name);
 	if (done->kept.n)
 		view_tell(v, "%s: what %s was before", (char *)done->kept.p, (char *)done->name.p);
 }

@@ -102,6 +102,7 @@ static void take_up(struct view *v, struct node *folder)
 				       .name = "",
 				       .meta = v->meta_suffix,
 				       .mode = v->verify,
+				       .reshape = v->reshape,
 				       .first_dynamic = DRAFT_DYNAMIC};
 	uint32_t waiting = top < 0 ? 0 : drafts_count(top);
 	struct stat st;

@@ -13,6 +13,7 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 			   .inotify = -1,
 			   .verify = c->verify,
 			   .full_names = c->full_names,
+			   .reshape = c->reshape,
 			   .warn = c->warn,
 			   .tell = c->tell,
 			   .remind = c->remind,
@@ -39,6 +40,7 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 					   .write_state = c->write_state,
 					   .pad_step_number = c->pad_step_number,
 					   .paths = c->state_paths,
+					   .makes = c->makes,
 					   .compact = c->compact};
 	v->writable = c->writable;
 	return v->writable ? lock_directory(&v->root_lock, root_fd, e) : 0;

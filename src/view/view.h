@@ -29,6 +29,7 @@ struct view {
 	char *meta_suffix;
 	char *family; /* as in view_config */
 	enum verify_mode verify;
+	bool reshape; /* as in draft_config */
 	bool full_names; /* object-based steps are shown by these (step/full_names.h) */
 	void (*warn)(void *, const struct err *);
 	void *warn_arg;
@@ -64,6 +65,7 @@ struct view_config {
 	const char *family; /* or NULL: show only the steps of this one's family, no subfolders */
 	enum verify_mode verify;
 	bool full_names;
+	bool reshape;
 	bool writable;
 	int64_t commit_ms; /* -1: only at fsync of a folder, and at the end */
 	double compact;
@@ -71,6 +73,7 @@ struct view_config {
 	bool write_state, pad_step_number;
 	unsigned max_to_keep; /* 0: all */
 	double keep_seconds; /* one step for so long is left all the same */
+	struct commit_makes makes;
 	const char *who; /* who has it mounted: told to others who want to write */
 	void (*warn)(void *, const struct err *); /* gets errors that no request is answered with */
 	void (*tell)(void *, const char *); /* gets what was done without a request */

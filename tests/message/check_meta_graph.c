@@ -50,6 +50,47 @@ START_TEST(maps_are_sorted_at_every_depth_and_the_last_of_a_key_counts)
 }
 END_TEST
 
+/* A node of an op that is a function of the graph is left alone, and so is what the list does not know. */
+START_TEST(attributes_that_are_the_default_are_stripped)
+{
+	static const char graph[] =
+		"meta_info_def { stripped_op_list {"
+		" op { name: 'A' attr { name: 'i' default_value { i: 1 } } attr { name: 'n' } }"
+		" op { name: 'F' attr { name: 'i' default_value { i: 1 } } } } %s }\n"
+		"graph_def { node { name: 'a' op: 'A' attr { key: 'n' value { i: 1 } } %s }\n"
+		" node { name: 'f' op: 'F' attr { key: 'i' value { i: 1 } } }\n"
+		" node { name: 'b' op: 'B' attr { key: 'i' value { i: 1 } } }\n"
+		" library { function { signature { name: 'F' } node_def { op: 'A' %s }\n"
+		"  node_def { op: 'A' attr { key: 'i' value { i: 2 } } } } } }\n";
+	static const char same[] = "attr { key: 'i' value { i: 1 } }";
+	CLEANUP(buf_release) struct buf text = {0}, full = {0}, out = {0}, want = {0};
+	struct err e = {0};
+
+	ck_assert_int_eq(buf_printf(&text, graph, "", same, same), 0);
+	ck_assert_int_eq(meta_graph_from_text(buf_bytes(&text), &full, &e), 0);
+	ck_assert_int_eq(meta_graph_strip_defaults(buf_bytes(&full), &out, &e), 0);
+	text.n = 0;
+	ck_assert_int_eq(buf_printf(&text, graph, "stripped_default_attrs: true", "", ""), 0);
+	ck_assert_int_eq(meta_graph_from_text(buf_bytes(&text), &want, &e), 0);
+	ck_assert(bytes_eq(buf_bytes(&out), buf_bytes(&want)));
+}
+END_TEST
+
+START_TEST(without_a_list_of_defaults_a_graph_stays_as_it_is)
+{
+	static const char text[] =
+		"meta_info_def { tags: 'x' }\n"
+		"graph_def { node { op: 'A' attr { key: 'i' value { i: 1 } } } }\n";
+	CLEANUP(buf_release) struct buf graph = {0}, out = {0};
+	struct err e = {0};
+
+	ck_assert_int_eq(meta_graph_from_text(LIT(text), &graph, &e), 0);
+	ck_assert_int_eq(meta_graph_strip_defaults(buf_bytes(&graph), &out, &e), 0);
+	ck_assert(bytes_eq(buf_bytes(&graph), buf_bytes(&out)));
+	ck_assert_int_eq(meta_graph_strip_defaults(LIT("no graph"), &out, &e), -EUCLEAN);
+}
+END_TEST
+
 START_TEST(bad_text_is_refused_with_its_place_and_nothing_is_added)
 {
 	CLEANUP(buf_release) struct buf out = {0};
@@ -128,6 +169,8 @@ TCase *meta_graph_tests(void)
 	tcase_add_loop_test(t, what_tensorflow_wrote_is_the_same_after_it_was_text, 0,
 			    COUNT(files));
 	tcase_add_test(t, maps_are_sorted_at_every_depth_and_the_last_of_a_key_counts);
+	tcase_add_test(t, attributes_that_are_the_default_are_stripped);
+	tcase_add_test(t, without_a_list_of_defaults_a_graph_stays_as_it_is);
 	tcase_add_test(t, bad_text_is_refused_with_its_place_and_nothing_is_added);
 	tcase_add_test(t, variables_of_the_graph_have_dtypes_and_shapes);
 	tcase_add_test(t, a_partitioned_variable_has_its_full_shape);

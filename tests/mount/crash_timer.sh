@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The daemon is killed at each call of the timer's commits: the folder shows the edit again, and it is published once.
+# The daemon is killed at each call of the timer's commits: the folder shows the edit again, and it is published once. The same
+# where allow_empty makes no step.
 . "$(dirname "$0")/../lib/mount.sh"
 . "$(dirname "$0")/../lib/hook.sh"
 . "$(dirname "$0")/../lib/write.sh"
@@ -52,4 +53,36 @@ killed_in_the_timers_commit() {
   done
 }
 
-run_tests killed_in_the_timers_commit
+# The draft is there, or it has ended and a meta graph is there alone.
+killed_in_a_commit_without_variables() {
+  local n=$start step
+  while :; do
+    n=$((n + stride))
+    fresh "$ck"
+    mount_hooked "$ck" -o "$options,allow_empty"
+    step=$mnt/my_net.ckpt
+    find "$step" -name '*.npy' -delete
+    arm "$n" kill
+    sync "$step" 2>/dev/null || true
+    was_hit || break
+    context="without variables, killed at call $n, $(cat "$hook.hit")"
+    kill_daemon
+    disarm
+    mount_ckpt "$ck" -o "$options,allow_empty"
+    if [ -z "$(find "$mnt/my_net.ckpt" -name '*.npy')" ]; then
+      [ ! -e "$ck/my_net.ckpt-1.meta" ] || fail "$context: the meta graph is there, and the draft"
+      sync "$mnt/my_net.ckpt" || fail "$context: sync fails"
+    fi
+    check_step "$tmp/before" "$mnt/my_net.ckpt"
+    unmount
+    cmp "$ck/my_net.ckpt.meta" "$ck/my_net.ckpt-1.meta" || fail "$context: no meta graph"
+    [ ! -e "$ck/.ckptfs" ] || fail "$context: left: $(find "$ck/.ckptfs")"
+    check_equal "$context: files" "$(find "$ck" -name 'my_net.ckpt-*' -printf '%f\n')" my_net.ckpt-1.meta
+  done
+  disarm
+  unmount
+  [ "$n" -gt 5 ] || fail "a commit of $n calls?"
+  echo "killed at calls, up to $((n - 1))"
+}
+
+run_tests killed_in_the_timers_commit killed_in_a_commit_without_variables
