@@ -7,9 +7,10 @@ struct rotation {
 	const char *state_name;
 	const char *latest; /* the state file has to call this step the latest */
 	unsigned max_to_keep; /* so many may be listed; 0: any number */
-	/* With times in the state file a step is kept for good that is so much younger than the last one that was, */
+	/* Which steps are only taken off the list. If the state file has times: one that is more than KEEP_SECONDS younger than the
+	 * last one that was kept so. If it has none: one whose file is younger than NEXT_KEPT, in seconds since the epoch. */
 	double keep_seconds;
-	double next_kept; /* and without one whose file is younger than this. In seconds since the epoch */
+	double next_kept;
 	bool (*in_use)(void *arg, const char *step); /* such a step stays */
 	void *arg;
 };

@@ -30,7 +30,8 @@ static bool lost_meta(struct draft *d)
 	return d->base_meta && !draft_find(d, d->root, text_name(TEXT_META_GRAPH), &g);
 }
 
-/* Is I what the base has at FROM, where it is not any more? A draft that was taken up knows only that. */
+/* I is a variable that the base has at FROM. Was it moved, so that nothing is at FROM now? A draft that was taken up does not know
+ * it otherwise. */
 static bool is_moved(const struct draft *d, const struct draft_item *i, struct bytes from)
 {
 	struct tree_child child;

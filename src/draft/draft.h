@@ -135,7 +135,7 @@ int draft_rename_step(struct draft *d, const char *name, struct err *e);
 /* How many variables differ from the base; the meta graph counts as one. */
 uint32_t draft_count(struct draft *d);
 
-/* Has its base variables, and none is left? */
+/* True: the base has variables, and D has none. */
 bool draft_lost_all(struct draft *d);
 
 /* As draft_count; OUT gets a line for each: whether it was written, is new, copied, moved or removed. */

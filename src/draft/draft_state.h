@@ -65,7 +65,7 @@ struct staged {
 	uint64_t ref_bytes;
 	bool shared; /* its file may be a shard of a step too: before it changes the draft gets another */
 	struct err refusal; /* why it can't be committed; code 0: not known to be so */
-	bool says_the_same; /* a meta graph that means what the base's does, as it was found at its close */
+	bool says_the_same; /* a meta graph: it is equal to the base's; found out when the file is closed */
 };
 
 /* What the base shows in a folder, and has no item, is in `tree` on disk: */

@@ -30,7 +30,7 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The names of the functions that G brings along, sorted: a node of such a name is none of an op. The caller's, for free(3). */
+/* The names of the functions that G defines, sorted. A node may call a function as if it were an op. The caller frees the array. */
 static const char **list_functions(const Tensorflow__GraphDef *g, size_t *n)
 {
 	const Tensorflow__FunctionDefLibrary *l = g->library;
