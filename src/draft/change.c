@@ -17,8 +17,40 @@
 
 /* --- names ------------------------------------------------------------------------------------------------- */
 
-/* -EINVAL if a new item may not be called that. */
-static int check_name(const char *name, bool folder, struct err *e)
+/* A path that no variable's name gives could not be committed, nor could what is put into a folder of such a path. */
+static int check_path(const struct draft *d, const struct draft_item *dir, const char *name,
+		      bool folder, struct err *e)
+{
+	CLEANUP(buf_release) struct buf path = {0}, key = {0};
+	bool is_var = !folder && bytes_ends(bytes_str(name), bytes_str(VAR_ENDING));
+	int r;
+
+	if (name[0] == '.' || draft_is_hidden(dir) || (!folder && !is_var) ||
+	    (folder && bytes_ends(bytes_str(name), bytes_str("%")))) /* a piece of a long name */
+		return 0;
+	r = dir->parent ? draft_path(dir, &path) : 0;
+	if (r == 0 && path.n)
+		r = buf_add_byte(&path, '/');
+	if (r == 0)
+		r = buf_add(&path, name, strlen(name) - (is_var ? strlen(VAR_ENDING) : 0));
+	if (r == 0 && folder)
+		r = buf_add_str(&path, "/x");
+	if (r < 0)
+		return err_set(e, r, "no memory");
+	r = full_names_key(d->base_names, d->object_based ? NAME_OBJECT : NAME_PLAIN,
+			   buf_bytes(&path), &key, e);
+	if (r == -EINVAL && !d->has_base) /* whether it is object-based is not known yet */
+		r = full_names_key(NULL, NAME_OBJECT, buf_bytes(&path), &key, e);
+	return r == -EINVAL && folder
+		       ? err_set(e, r,
+				 "%s: no variable can be in a folder of this name, see NAMES in ckptfs(5)",
+				 name)
+		       : r;
+}
+
+/* -EINVAL if a new file, or FOLDER, in DIR may not be called that. */
+static int check_name(const struct draft *d, const struct draft_item *dir, const char *name,
+		      bool folder, struct err *e)
 {
 	struct bytes n = bytes_str(name);
 
@@ -28,31 +60,7 @@ static int check_name(const char *name, bool folder, struct err *e)
 		return err_set(e, -EINVAL, "%s: a name that ckptfs uses itself", name);
 	if (folder && file_ending(n))
 		return err_set(e, -EINVAL, "%s: a folder may not have the name of a file", name);
-	return 0;
-}
-
-/* A path that no variable's name gives could not be committed. */
-static int check_path(const struct draft *d, const struct draft_item *dir, const char *name,
-		      struct err *e)
-{
-	CLEANUP(buf_release) struct buf path = {0}, key = {0};
-	int r;
-
-	if (name[0] == '.' || draft_is_hidden(dir) ||
-	    !bytes_ends(bytes_str(name), bytes_str(VAR_ENDING)))
-		return 0;
-	r = dir->parent ? draft_path(dir, &path) : 0;
-	if (r == 0 && path.n)
-		r = buf_add_byte(&path, '/');
-	if (r == 0)
-		r = buf_add(&path, name, strlen(name) - strlen(VAR_ENDING));
-	if (r < 0)
-		return err_set(e, r, "no memory");
-	r = full_names_key(d->base_names, d->object_based ? NAME_OBJECT : NAME_PLAIN,
-			   buf_bytes(&path), &key, e);
-	if (r == -EINVAL && !d->has_base) /* whether it is object-based is not known yet */
-		r = full_names_key(NULL, NAME_OBJECT, buf_bytes(&path), &key, e);
-	return r;
+	return check_path(d, dir, name, folder, e);
 }
 
 /* The folder INDEX, in which something may be changed. -ESTALE: it is none, or gone; -ENOMEM; as draft_check_open. */
@@ -85,10 +93,8 @@ static int check_new(struct draft *d, struct draft_item *parent, const char *nam
 		     struct err *e)
 {
 	struct draft_glance g;
-	int r = check_name(name, folder, e);
+	int r = check_name(d, parent, name, folder, e);
 
-	if (r == 0 && !folder)
-		r = check_path(d, parent, name, e);
 	return r == 0 && draft_find(d, parent, name, &g) ? -EEXIST : r;
 }
 
@@ -315,10 +321,8 @@ static int check_new_name(const struct draft *d, const struct draft_item *i,
 			  const struct draft_item *to_dir, const char *to, struct err *e)
 {
 	enum text_kind kind = to_dir->parent ? N_TEXTS : text_kind_of(to);
-	int r = check_name(to, i->what == DRAFT_DIR, e);
+	int r = check_name(d, to_dir, to, i->what == DRAFT_DIR, e);
 
-	if (r == 0 && i->what != DRAFT_DIR)
-		r = check_path(d, to_dir, to, e);
 	if (r < 0)
 		return r;
 	if (i->what == DRAFT_VAR && kind < N_TEXTS)

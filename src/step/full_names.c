@@ -143,8 +143,9 @@ int full_names_key(const struct full_names *f, enum name_flavour flavour, struct
 	int r = shown.n ? buf_add(key, shown.p, shown.n) : name_from_path(flavour, stem, key);
 
 	if (r == -ENOENT)
-		return err_set(e, -EINVAL, "%.*s.npy: no variable has such a path", (int)stem.n,
-			       (char *)stem.p);
+		return err_set(e, -EINVAL,
+			       "%.*s.npy: no variable has such a path, see NAMES in ckptfs(5)",
+			       (int)stem.n, (char *)stem.p);
 	if (r < 0)
 		return err_set(e, r, "no memory");
 	if (shown.n)

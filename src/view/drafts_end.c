@@ -362,25 +362,6 @@ static int commit_beside_others(struct view *v, struct node *n, struct draft *d,
 	return r;
 }
 
-enum { COMMITS_MAX = 32 << 10 };
-
-/* Keeps LINE for user.ckptfs.commits; the oldest lines make room. Without memory it is just not kept. */
-static void keep_line(struct view *v, const struct err *line)
-{
-	size_t n = strlen(line->text) + 1;
-	struct buf *b = &v->commits;
-
-	HOLD(&v->lock);
-	while (b->n + n > COMMITS_MAX) {
-		const uint8_t *end = memchr(b->p, '\n', b->n);
-		size_t first = (size_t)(end - b->p) + 1;
-
-		memmove(b->p, b->p + first, b->n - first);
-		b->n -= first;
-	}
-	buf_printf(b, "%s\n", line->text);
-}
-
 /* The new step, which differs in COUNT variables, goes into the log, and also what other objects had of what was removed. */
 static void say_committed(struct view *v, const struct commit_done *done, uint32_t count)
 {
@@ -389,12 +370,12 @@ static void say_committed(struct view *v, const struct commit_done *done, uint32
 
 	err_set(&line, 0, "%s: committed, changes: %u", name, count);
 	view_tell(v, "%s", line.text);
-	keep_line(v, &line);
+	view_keep_line(v, line.text);
 	if (!done->shared.text[0])
 		return;
 	err_set(&line, 0, "%s: %s", name, done->shared.text);
 	view_warn(v, &line);
-	keep_line(v, &line);
+	view_keep_line(v, line.text);
 }
 
 /* What N was before has another name now, and that has its file: stat(2) must not show both as the same folder. */

@@ -217,6 +217,16 @@ static bool is_current(struct view *v, struct rescued_step *k)
 	return current;
 }
 
+static void say_renamed(struct view *v, const char *old, const char *name)
+{
+	struct err line;
+
+	err_set(&line, 0, "%s: another step was saved under its name; what was committed is now %s",
+		old, name);
+	view_tell(v, "%s", line.text);
+	view_keep_line(v, line.text);
+}
+
 /* As rescue_restore. */
 static int restore_rescued(struct view *v, struct rescued_step *k, bool all)
 {
@@ -235,9 +245,7 @@ static int restore_rescued(struct view *v, struct rescued_step *k, bool all)
 		view_end_turn(v, &k->folder->drafting);
 	}
 	if (r > 0 && old)
-		view_tell(v,
-			  "%s: another step was saved under its name; what was committed is now %s",
-			  old, k->rescue.name);
+		say_renamed(v, old, k->rescue.name);
 	if (r < 0 && r != -ENOENT)
 		view_warn(v, &e);
 	k->looked = k->looked && r >= 0;

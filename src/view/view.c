@@ -134,6 +134,24 @@ void view_warn(struct view *v, const struct err *e)
 		v->warn(v->warn_arg, e);
 }
 
+enum { COMMITS_MAX = 32 << 10 };
+
+void view_keep_line(struct view *v, const char *line)
+{
+	size_t n = strlen(line) + 1;
+	struct buf *b = &v->commits;
+
+	HOLD(&v->lock);
+	while (b->n + n > COMMITS_MAX) {
+		const uint8_t *end = memchr(b->p, '\n', b->n);
+		size_t first = (size_t)(end - b->p) + 1;
+
+		memmove(b->p, b->p + first, b->n - first);
+		b->n -= first;
+	}
+	buf_printf(b, "%s\n", line);
+}
+
 void view_take_turn(struct view *v, bool *turn)
 {
 	HOLD(&v->lock);

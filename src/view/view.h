@@ -230,6 +230,9 @@ int view_list_drafted(struct view *v, const struct node *folder, struct buf *out
 void view_tell(struct view *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void view_warn(struct view *v, const struct err *e);
 
+/* Keeps LINE for user.ckptfs.commits; the oldest lines make room. Without memory it is just not kept. */
+void view_keep_line(struct view *v, const char *line);
+
 /* TURN, a flag of a node, says that a thread is at something that only one may do at a time. The first call waits
  * until it is free and takes it; the second gives it back. No lock is held in between. */
 void view_take_turn(struct view *v, bool *turn);

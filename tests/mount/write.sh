@@ -207,6 +207,24 @@ sys.exit("no such array")' "$mnt/text" "$want" >"$tmp/name"
   unmount
 }
 
+# At once, not when it is committed.
+folders_that_no_variable_can_be_in() {
+  local step name
+  writable linear
+  step=$mnt/my-model-0
+  for name in $'tab\tb' 'half%4'; do
+    refuses "Invalid argument" mkdir "$step/$name"
+    refuses "cannot move" mv -T "$step/w" "$step/$name"
+    grep -q "no variable can be in a folder of this name" "$mnt.log" || fail "the log does not say why"
+  done
+  mkdir "$step/tab%09b"
+  cp "$tmp/f7.npy" "$step/tab%09b/v.npy"
+  mkdir "$step/.hidden" "$step/$(printf %0200d 0)%" # the second is the first piece of a long name
+  rmdir "$step/.hidden" "$step/$(printf %0200d 0)%"
+  committed my-model-0 my-model-2001 '+tab%09b'
+  unmount
+}
+
 wrong_files_are_refused() {
   writable linear
   array "$tmp/f64.npy" "np.float64(7)"
@@ -450,6 +468,6 @@ new_arrays
 run_tests cp_over_a_variable cp_of_new_variables empty_folders_are_no_change cp_between_steps_moves_no_data \
   cp_within_a_step rsync_of_a_variable rsync_of_a_step the_same_bytes_are_no_change \
   what_another_step_has_is_a_change dd_in_place truncated_files_are_refused appended_bytes_are_refused \
-  sed_on_strings wrong_files_are_refused mv_of_variables mv_over_a_variable mv_of_a_scope \
+  sed_on_strings folders_that_no_variable_can_be_in wrong_files_are_refused mv_of_variables mv_over_a_variable mv_of_a_scope \
   mv_of_a_large_scope renameat2_flags rm_of_variables open_files_outlive_their_names \
   copies_beside_an_open_file other_names_are_refused dot_files_are_not_committed

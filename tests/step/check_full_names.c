@@ -91,7 +91,7 @@ START_TEST(a_stem_has_one_key)
 	ck_assert_int_eq(full_names_key(f, NAME_OBJECT, bytes_str("k"), &key, &e), -EINVAL);
 	ck_assert_str_eq(e.text, "k.npy: this variable is called net/w.npy here");
 	ck_assert_int_eq(full_names_key(f, NAME_OBJECT, bytes_str("a//b"), &key, &e), -EINVAL);
-	ck_assert_str_eq(e.text, "a//b.npy: no variable has such a path");
+	ck_assert_str_eq(e.text, "a//b.npy: no variable has such a path, see NAMES in ckptfs(5)");
 	ck_assert_uint_eq(key.n, 0);
 	ck_assert_int_eq(full_names_key(f, NAME_OBJECT, bytes_str("new"), &key, &e), 0);
 	ck_assert(bytes_eq(buf_bytes(&key), bytes_str(KEY("new"))));

@@ -599,6 +599,8 @@ def a_checkpoint_is_saved_over_a_commit():
             checkpoint.read(os.path.join(folder, step)).assert_consumed()
             assert np.array_equal(checkpoint.v.numpy(), value), step
             assert np.array_equal(m.load(step, "v"), value), step
+        commits = os.getxattr(m.at, "user.ckptfs.commits").decode().splitlines()
+        assert commits[1:] == ["ckpt-2: another step was saved under its name; what was committed is now ckpt-3"], commits
         subprocess.run([f"{BUILD}/fsck.ckptfs", "-n", folder], check=True, stdout=subprocess.DEVNULL)
 
 
