@@ -124,7 +124,8 @@ static int entry_of_node(struct view *v, const struct node *n, const struct stat
 		out->fleeting = v->writable; /* who writes through it must reach the right step */
 	} else {
 		attr_of_disk(st, &out->st);
-		out->fleeting = n->pending; /* its name soon leads to what is on disk */
+		/* Its name soon leads to what is on disk. And who has committed, or set `latest`, reads the state file next. */
+		out->fleeting = n->pending || (n->kind == NODE_STATE && v->writable);
 	}
 	return r < 0 ? err_set(e, r, "no memory") : 0;
 }

@@ -248,6 +248,30 @@ latest_can_be_pointed() {
 }
 
 # A step for each, with all edits so far.
+# It is read right after it was changed through the mount, when the kernel has heard of nothing. Four at once, so that the daemon is
+# busy.
+the_state_file_is_never_old() {
+  local i at pids=()
+  writable linear
+  cp -r "$source" "$tmp/more"
+  for at in 1 2 3 4; do mkdir "$source/$at" && cp "$tmp/more"/* "$source/$at"; done
+  for at in 1 2 3 4; do
+    for i in {1..40}; do
+      cp -r "$mnt/$at/my-model-0" "$mnt/$at/s$i"
+      sync "$mnt/$at/s$i"
+      ls "$mnt/$at" >"$tmp/list.$at"
+      ln -sfn "s$i" "$mnt/$at/latest"
+      cat "$mnt/$at/checkpoint" >"$tmp/state.$at"
+      cmp "$tmp/state.$at" "$source/$at/checkpoint" || exit 1
+    done &
+    pids+=($!)
+  done
+  for i in "${pids[@]}"; do
+    wait "$i" || fail "checkpoint is not as on disk"
+  done
+  unmount
+}
+
 ten_edits_through_latest() {
   local i k
   writable linear
@@ -389,5 +413,5 @@ array "$tmp/big.npy" "np.arange(200000, dtype='f4').reshape(400, 500)"
 run_tests a_commit_over_the_latest_becomes_it nothing_else_does no_state_file_is_made times_are_accepted \
   a_state_file_that_is_copied_back a_backup_is_copied_back cp_r_moves_no_data cp_r_with_changes cp_a_to_another_mount \
   tar_into_a_new_step new_steps_by_hand \
-  mv_of_a_step rm_r_of_a_step latest_can_be_pointed ten_edits_through_latest the_meta_graph_can_be_edited \
+  mv_of_a_step rm_r_of_a_step latest_can_be_pointed the_state_file_is_never_old ten_edits_through_latest the_meta_graph_can_be_edited \
   derived_texts_are_ignored
