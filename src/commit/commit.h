@@ -3,7 +3,7 @@
  * What is written, in this order; CK is the checkpoint directory, DR the draft's folder in it, P the new
  * step's prefix:
  *
- *   1. DR/commit/packed        small tensors, one behind the other; synced
+ *   1. DR/commit/packed        small tensors, one behind the other; packed-N: one, with C->sharded; synced
  *      DR/tree/…               large ones that become shards as they are; synced
  *      DR/commit/meta, index   synced
  *   2. DR/commit/name -> P     from here on there is a commit that can be found; before it, DR/commit/goes-on, if the draft does
@@ -36,6 +36,7 @@ struct commit_config {
 	bool write_state; /* false: commits leave the state file alone */
 	enum state_paths paths; /* those that commits write in it */
 	bool pad_step_number;
+	bool sharded; /* each variable that was written gets a shard of its own */
 	const struct commit_other *others; /* [n_others] */
 	size_t n_others;
 	const struct draft_watch *watch; /* for the caller; or NULL */

@@ -8,5 +8,5 @@ int pack_meta(struct plan *p, struct err *e);
 /* Appends the meta graph that the new step is to have. -ENOENT, or of reading. */
 int pack_read_meta(struct plan *p, struct buf *out, struct err *e);
 
-/* DR/commit/packed and DR/commit/index, whose shards have been chosen. What is to be linked is synced. */
+/* DR/commit/packed, packed-N and index, whose shards have been chosen. What is to be linked is synced. */
 int pack_step(struct plan *p, struct err *e);

@@ -151,6 +151,8 @@ static int link_own_shards(struct linking *k, struct err *e)
 		const struct want *w = &plan_wants(p)[i];
 		CLEANUP(closep) int dir = -1;
 
+		if (w->alone)
+			r = link_shard(k, p->fd, plan_packed_name(p, w), w->shard, e);
 		if (!w->own)
 			continue;
 		dir = tree_folder(p, want_path(p, w), e);

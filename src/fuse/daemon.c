@@ -299,6 +299,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 		.keep_seconds =
 			3600 * (c->options->has_keep_hours ? c->options->keep_hours : KEEP_HOURS),
 		.pad_step_number = c->options->pad_step_number,
+		.sharded = c->options->sharded,
 		.who = who,
 		.warn = warn,
 		.tell = tell,

@@ -240,6 +240,8 @@ static const struct known all[] = {
 	{"rw", NO_VALUE, take_access, 0, NULL, "read and write (the default)"},
 	{"save_relative_paths", NO_VALUE, take_paths, 0, NULL,
 	 "commits write relative paths into the state file"},
+	{"sharded", NO_VALUE, take_yes, AT(sharded), NULL,
+	 "commits give each written variable a shard of its own"},
 	{"uid", VALUE, take_number, AT(uid), "N", "owner to show on all files"},
 	{"umask", VALUE, take_number, AT(umask), "OCTAL",
 	 "permission bits that no file and no folder has"},
