@@ -17,6 +17,9 @@
  * again; from 4 on it leaves the new step, and recovery does 5 and 6. A failure before 5 takes back what was
  * linked; when 5 fails, the draft stays as it is until 5 can be done.
  *
+ * With C->write_v1 the step is one file: 1 is DR/commit/table in place of packed and index, 3 is CK/P.meta alone, and 4 is CK/P, a
+ * link to the table.
+ *
  * Of the step of a SavedModel (commit/in_place.h) P is the base's prefix. Before 2, DR/commit/old has a stamp of each of its
  * shards, and DR/commit/kept leads to the name K that it is kept under; in 3 CK/K.data-… and CK/K.index are made; in 4 the
  * index is renamed over the old one; and before 5 the shards are removed that have a stamp. */
@@ -36,6 +39,7 @@ struct commit_config {
 	bool write_state; /* false: commits leave the state file alone */
 	enum state_paths paths; /* those that commits write in it */
 	bool pad_step_number;
+	bool write_v1; /* steps are V1 files: see above */
 	bool sharded; /* each variable that was written gets a shard of its own */
 	const struct commit_other *others; /* [n_others] */
 	size_t n_others;

@@ -15,9 +15,7 @@
 
 /* --- files of the new step --------------------------------------------------------------------------------- */
 
-/* New files belong to whom the base's belong; those of a new step, to whoever made it. They allow no more than
- * ALLOWS. */
-static int give_to_owner(const struct plan *p, int fd, mode_t allows, struct err *e)
+int pack_give_to_owner(const struct plan *p, int fd, mode_t allows, struct err *e)
 {
 	struct stat now, st;
 	bool known = true;
@@ -40,7 +38,7 @@ static int write_file(const struct plan *p, const char *name, struct bytes b, st
 	int r = fd < 0 ? fd : io_write_at(fd, b, 0, e);
 
 	if (r == 0)
-		r = give_to_owner(p, fd, 0666, e);
+		r = pack_give_to_owner(p, fd, 0666, e);
 	if (r == 0)
 		r = io_sync(fd, name, e);
 	return r < 0 ? r : TAKE(fd, -1);
@@ -508,7 +506,7 @@ static int end_packed(struct plan *p, const struct want *w, struct err *e)
 
 	if (r == 0)
 		r = io_sync(p->packed, plan_packed_name(p, w), e);
-	return r < 0 ? r : give_to_owner(p, p->packed, w ? w->mode : p->packed_mode, e);
+	return r < 0 ? r : pack_give_to_owner(p, p->packed, w ? w->mode : p->packed_mode, e);
 }
 
 int pack_step(struct plan *p, struct err *e)

@@ -78,6 +78,13 @@ const char *plan_packed_name(struct plan *p, const struct want *w)
 	return p->packed_name;
 }
 
+mode_t want_mode(const struct plan *p, const struct want *w)
+{
+	const struct step *s = w->item ? NULL : p->pins[w->of_pin].step;
+
+	return s ? var_owner(s, &s->vars[w->of_var], NULL).mode : w->mode;
+}
+
 /* --- what is wanted ---------------------------------------------------------------------------------------- */
 
 /* Every shard that V needs is there, and what it says makes sense. */

@@ -105,7 +105,8 @@ struct plan {
 	struct buf graph; /* the object graph, where it changes */
 	bool new_graph;
 	struct err shared; /* as in commit_done */
-	int index_fd; /* DR/commit/index; -1: not made */
+	bool v1; /* the new step is a V1 file */
+	int index_fd; /* DR/commit/index, or of V1 DR/commit/table; -1: not made */
 	char *name; /* of the new step, as it is tried */
 	bool published; /* its index is there */
 	bool new_meta; /* there is DR/commit/meta */
@@ -137,8 +138,16 @@ static inline const char *want_path(const struct plan *p, const struct want *w)
 	return (const char *)p->paths.p + w->path;
 }
 
+static inline enum step_format plan_format(const struct plan *p)
+{
+	return p->v1 ? STEP_V1 : STEP_V2;
+}
+
 /* The last component of its path. */
 const char *want_name(const struct plan *p, const struct want *w);
+
+/* Of its file, or of what the variable is stored in. */
+mode_t want_mode(const struct plan *p, const struct want *w);
 
 /* The name in DR/commit of the file that becomes the packed shard, or that of W if that is packed alone; valid until the
  * next call for P. */

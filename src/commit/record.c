@@ -36,20 +36,35 @@ int record_goes_on(int draft, struct err *e)
 	return errno == ENOENT ? 0 : err_sys(e, -errno, "commit/goes-on");
 }
 
+static bool is_in(int draft, const char *folder, const char *name)
+{
+	CLEANUP(closep) int fd = dir_fd(draft, folder, NULL);
+
+	return fd >= 0 && faccessat(fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+enum step_format record_format(int draft, const char *name)
+{
+	return is_in(draft, "commit", RECORD_V1) || is_in(draft, "commit/moved", name) ? STEP_V1
+										       : STEP_V2;
+}
+
 int record_is_published(int top, int draft, const char *name, struct err *e)
 {
 	CLEANUP(buf_release) struct buf file = {0};
 	CLEANUP(closep) int moved = -1;
+	enum step_format format = record_format(draft, name);
+	const char *own = format == STEP_V2 ? "commit/" RECORD_INDEX : "commit/" RECORD_V1;
 	struct stat ours, there;
 
-	if (step_index_name(name, &file) < 0)
+	if (step_file_name(format, name, &file) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	if (fstatat(top, (char *)file.p, &there, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : err_sys(e, -errno, "%s", (char *)file.p);
-	if (fstatat(draft, "commit/index", &ours, AT_SYMLINK_NOFOLLOW) == 0)
+	if (fstatat(draft, own, &ours, AT_SYMLINK_NOFOLLOW) == 0)
 		return ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
 	if (errno != ENOENT)
-		return err_sys(e, -errno, "commit/index");
+		return err_sys(e, -errno, "%s", own);
 	moved = dir_fd(draft, "commit/moved", NULL); /* where there are no hard links */
 	if (moved < 0)
 		return errno == ENOENT ? 0 : err_sys(e, moved, "commit/moved");
@@ -97,9 +112,7 @@ int record_drop_old(int top, int draft, struct err *e)
 /* Is the file NAME of TOP one that was there before? */
 static bool is_old(int draft, const char *name)
 {
-	CLEANUP(closep) int old = dir_fd(draft, "commit/old", NULL);
-
-	return old >= 0 && faccessat(old, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	return is_in(draft, "commit/old", name);
 }
 
 /* --- whose a file is --------------------------------------------------------------------------------------- */

@@ -52,13 +52,6 @@ static bool is_new_graph(const struct plan *p, const struct want *w)
 	return p->new_graph && bytes_eq(want_key(p, w), bytes_str(OBJECT_GRAPH_KEY));
 }
 
-static mode_t mode_of(const struct plan *p, const struct want *w)
-{
-	const struct step *s = w->item ? NULL : p->pins[w->of_pin].step;
-
-	return s ? var_owner(s, &s->vars[w->of_var], NULL).mode : w->mode;
-}
-
 static void choose_own(struct plan *p)
 {
 	for (uint32_t i = 0; i < plan_n(p); i++) {
@@ -70,7 +63,7 @@ static void choose_own(struct plan *p)
 		w->alone =
 			p->c->sharded && !w->own && ((w->store && w->item) || is_new_graph(p, w));
 		if (w->alone)
-			w->mode = mode_of(p, w);
+			w->mode = want_mode(p, w);
 	}
 }
 
@@ -171,7 +164,7 @@ static void find_packed_mode(struct plan *p)
 		const struct want *w = &plan_wants(p)[i];
 
 		if (w->store && !w->own && !w->alone)
-			p->packed_mode &= mode_of(p, w);
+			p->packed_mode &= want_mode(p, w);
 	}
 	for (uint32_t pin = 0; pin < p->n_pins; pin++)
 		for (uint32_t i = 0; i < p->pins[pin].step->n_shards; i++)

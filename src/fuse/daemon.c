@@ -300,6 +300,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 			3600 * (c->options->has_keep_hours ? c->options->keep_hours : KEEP_HOURS),
 		.pad_step_number = c->options->pad_step_number,
 		.sharded = c->options->sharded,
+		.write_v1 = c->options->write_v1,
 		.who = who,
 		.warn = warn,
 		.tell = tell,

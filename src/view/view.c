@@ -39,6 +39,7 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 					   .write_state = c->write_state,
 					   .pad_step_number = c->pad_step_number,
 					   .sharded = c->sharded,
+					   .write_v1 = c->write_v1,
 					   .paths = c->state_paths,
 					   .compact = c->compact};
 	v->writable = c->writable;
