@@ -222,12 +222,26 @@ static int put_file(void *to, struct bytes b, struct err *e)
 	return r;
 }
 
+static int compare_wants(const void *a, const void *b, void *plan)
+{
+	const struct want *wants = plan_wants(plan);
+
+	return bytes_cmp(want_key(plan, &wants[*(const uint32_t *)a]),
+			 want_key(plan, &wants[*(const uint32_t *)b]));
+}
+
+/* In the order of their names, so that the same variables make the same file (commit/noted.h). */
 static int list_slices(struct writer *k, struct err *e)
 {
-	int r = 0;
+	CLEANUP(freep) uint32_t *order = calloc(plan_n(k->p) + (size_t)1, sizeof *order);
+	int r = order ? 0 : -ENOMEM;
 
-	for (uint32_t i = 0; i < plan_n(k->p) && r == 0; i++)
-		r = add_variable(k, i);
+	for (uint32_t i = 0; r == 0 && i < plan_n(k->p); i++)
+		order[i] = i;
+	if (r == 0)
+		qsort_r(order, plan_n(k->p), sizeof *order, compare_wants, k->p);
+	for (uint32_t i = 0; r == 0 && i < plan_n(k->p); i++)
+		r = add_variable(k, order[i]);
 	if (r == 0)
 		r = v1_meta_end(&k->meta);
 	if (k->slices.n)
