@@ -18,27 +18,34 @@ enum { PIECE = 1 << 20 }; /* bytes that are compared at once */
 
 /* --- the note ---------------------------------------------------------------------------------------------- */
 
-int noted_make(int draft, int top, const char *name, struct err *e)
+/* Makes NEW_NOTE of the index. Where there are no hard links that was moved, and it may be removed already. */
+static int copy_index(int draft, int top, const char *name, struct err *e)
 {
-	enum step_format format = record_format(draft, name);
-	CLEANUP(buf_release) struct buf file = {0};
+	CLEANUP(buf_release) struct buf index = {0};
 	CLEANUP(closep) int fd = -1;
 	struct source src;
 	int r;
 
-	if (step_file_name(format, name, &file) < 0)
+	if (step_index_name(name, &index) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	r = io_remove_all(draft, NEW_NOTE, e);
+	r = fd = source_open(draft, "commit/" RECORD_INDEX, &src, e);
+	if (r == -ENOENT)
+		r = fd = source_open(top, (char *)index.p, &src, e);
+	return r < 0 ? r : io_copy(fd, draft, NEW_NOTE, e);
+}
+
+int noted_make(int draft, int top, const char *name, struct err *e)
+{
+	int r = io_remove_all(draft, NEW_NOTE, e);
+
 	if (r < 0)
 		return r;
 	/* A V1 file may be large, and nobody writes one in place. */
-	r = format == STEP_V1 ? io_place(draft, "commit/" RECORD_V1, draft, NEW_NOTE, e) : -ENOENT;
-	if (r == -ENOENT && format == STEP_V2)
-		r = fd = source_open(draft, "commit/" RECORD_INDEX, &src, e);
-	if (r == -ENOENT) /* where there are no hard links it was moved */
-		r = fd = source_open(top, (char *)file.p, &src, e);
-	if (fd >= 0)
-		r = io_copy(fd, draft, NEW_NOTE, e);
+	r = io_place(draft, "commit/" RECORD_V1, draft, NEW_NOTE, e);
+	if (r == -ENOENT)
+		r = copy_index(draft, top, name, e);
+	if (r == -ENOENT)
+		r = io_place(top, name, draft, NEW_NOTE, e);
 	if (r == 0)
 		r = io_move(draft, NEW_NOTE, draft, DRAFT_NOTE, e);
 	return r == 0 ? io_sync(draft, DRAFT_NOTE, e) : r;

@@ -9,9 +9,6 @@
 #define RECORD_INDEX "index"
 #define RECORD_V1    "table" /* in place of it, where the step is a V1 file */
 
-/* The format of the step NAME that the commit under way makes. */
-enum step_format record_format(int draft, const char *name);
-
 /* Takes back what an earlier commit left, and makes DR/commit, empty: its descriptor; or what the calls return. */
 int record_begin(int top, int draft, struct err *e);
 
