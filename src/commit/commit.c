@@ -62,6 +62,17 @@ static int find_result(struct plan *p, enum commit_result *result, struct err *e
 	return same < 0 ? same : 0;
 }
 
+static int build_v1(struct plan *p, enum commit_result *result, struct err *e)
+{
+	int r = pack_v1(p, e);
+
+	if (r == 0)
+		r = noted_is_v1(p, e);
+	if (r == 1)
+		*result = COMMIT_SAME;
+	return r < 0 ? r : 0;
+}
+
 /* Writes in DR/commit what P is to become. */
 static int build(struct plan *p, enum commit_result *result, struct err *e)
 {
@@ -82,6 +93,9 @@ static int build(struct plan *p, enum commit_result *result, struct err *e)
 	r = in_place_decide(p, result, e);
 	if (r < 0 || *result != COMMIT_DONE)
 		return r;
+	p->v1 = p->c->write_v1 && !p->replaces; /* loaders of a SavedModel read V2 only */
+	if (p->v1)
+		return build_v1(p, result, e);
 	shards_choose(p);
 	return pack_step(p, e);
 }
@@ -149,8 +163,8 @@ static void note_rescue(struct act *a)
 		return;
 	fd = publish_open_index(p);
 	if (fd >= 0)
-		rescue_note(&a->done->rescue, p->d->top, p->name, p->num_shards, p->d->meta, fd,
-			    NULL);
+		rescue_note(&a->done->rescue, p->d->top, p->name, plan_format(p), p->num_shards,
+			    p->d->meta, fd, NULL);
 }
 
 /* A step that has not been there before. */

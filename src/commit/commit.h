@@ -3,7 +3,7 @@
  * What is written, in this order; CK is the checkpoint directory, DR the draft's folder in it, P the new
  * step's prefix:
  *
- *   1. DR/commit/packed        small tensors, one behind the other; synced
+ *   1. DR/commit/packed        small tensors, one behind the other; packed-N: one, with C->sharded; synced
  *      DR/tree/…               large ones that become shards as they are; synced
  *      DR/commit/meta, index   synced
  *   2. DR/commit/name -> P     from here on there is a commit that can be found; before it, DR/commit/goes-on, if the draft does
@@ -16,6 +16,9 @@
  * A crash before 4 leaves the draft as it was, and at most links that recovery (commit/recover.h) takes away
  * again; from 4 on it leaves the new step, and recovery does 5 and 6. A failure before 5 takes back what was
  * linked; when 5 fails, the draft stays as it is until 5 can be done.
+ *
+ * With C->write_v1 the step is one file: 1 is DR/commit/table in place of packed and index, 3 is CK/P.meta alone, and 4 is CK/P, a
+ * link to the table.
  *
  * Of the step of a SavedModel (commit/in_place.h) P is the base's prefix. Before 2, DR/commit/old has a stamp of each of its
  * shards, and DR/commit/kept leads to the name K that it is kept under; in 3 CK/K.data-… and CK/K.index are made; in 4 the
@@ -45,6 +48,8 @@ struct commit_config {
 	enum state_paths paths; /* those that commits write in it */
 	bool pad_step_number;
 	struct commit_makes makes;
+	bool write_v1; /* steps are V1 files: see above */
+	bool sharded; /* each variable that was written gets a shard of its own */
 	const struct commit_other *others; /* [n_others] */
 	size_t n_others;
 	const struct draft_watch *watch; /* for the caller; or NULL */

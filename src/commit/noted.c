@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "commit/content.h"
+#include "commit/record.h"
 #include "commit/same.h"
 #include "directory/listing.h"
 #include "draft/draft_state.h"
@@ -13,9 +14,12 @@
 /* Where it is made, before it takes the place of the old one. */
 #define NEW_NOTE "published.new"
 
+enum { PIECE = 1 << 20 }; /* bytes that are compared at once */
+
 /* --- the note ---------------------------------------------------------------------------------------------- */
 
-int noted_make(int draft, int top, const char *name, struct err *e)
+/* Makes NEW_NOTE of the index. Where there are no hard links that was moved, and it may be removed already. */
+static int copy_index(int draft, int top, const char *name, struct err *e)
 {
 	CLEANUP(buf_release) struct buf index = {0};
 	CLEANUP(closep) int fd = -1;
@@ -24,14 +28,24 @@ int noted_make(int draft, int top, const char *name, struct err *e)
 
 	if (step_index_name(name, &index) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	r = io_remove_all(draft, NEW_NOTE, e);
+	r = fd = source_open(draft, "commit/" RECORD_INDEX, &src, e);
+	if (r == -ENOENT)
+		r = fd = source_open(top, (char *)index.p, &src, e);
+	return r < 0 ? r : io_copy(fd, draft, NEW_NOTE, e);
+}
+
+int noted_make(int draft, int top, const char *name, struct err *e)
+{
+	int r = io_remove_all(draft, NEW_NOTE, e);
+
 	if (r < 0)
 		return r;
-	r = fd = source_open(draft, "commit/index", &src, e);
-	if (r == -ENOENT) /* where there are no hard links it was moved */
-		r = fd = source_open(top, (char *)index.p, &src, e);
-	if (r >= 0)
-		r = io_copy(fd, draft, NEW_NOTE, e);
+	/* A V1 file may be large, and nobody writes one in place. */
+	r = io_place(draft, "commit/" RECORD_V1, draft, NEW_NOTE, e);
+	if (r == -ENOENT)
+		r = copy_index(draft, top, name, e);
+	if (r == -ENOENT)
+		r = io_place(top, name, draft, NEW_NOTE, e);
 	if (r == 0)
 		r = io_move(draft, NEW_NOTE, draft, DRAFT_NOTE, e);
 	return r == 0 ? io_sync(draft, DRAFT_NOTE, e) : r;
@@ -57,10 +71,26 @@ static int note_open(int draft, struct note *n, struct err *e)
 	return n->fd < 0 ? n->fd : 1;
 }
 
+/* Have A and B, of one size, the same bytes? */
+static int same_bytes(const struct source *a, const struct source *b, struct err *e)
+{
+	CLEANUP(buf_release) struct buf x = {0}, y = {0};
+	int r = 1;
+
+	for (uint64_t off = 0; off < a->size && r == 1; off += PIECE) {
+		size_t n = a->size - off < PIECE ? a->size - off : PIECE;
+
+		r = source_read(a, off, n, &x, e);
+		if (r == 0)
+			r = source_read(b, off, n, &y, e);
+		r = r < 0 ? r : bytes_eq(buf_bytes(&x), buf_bytes(&y));
+	}
+	return r;
+}
+
 /* An index that nobody lets us read, or that leads nowhere, is not ours. */
 static int has_same_bytes(const struct note *n, int top, const char *name, struct err *e)
 {
-	CLEANUP(buf_release) struct buf want = {0}, have = {0};
 	CLEANUP(closep) int fd = -1;
 	struct source src;
 	struct stat st;
@@ -68,16 +98,16 @@ static int has_same_bytes(const struct note *n, int top, const char *name, struc
 
 	if (r == 0 && st.st_size != n->st.st_size)
 		return 0;
+	if (r == 0 && st.st_dev == n->st.st_dev && st.st_ino == n->st.st_ino)
+		return 1;
 	if (r == 0)
 		r = fd = source_open(top, name, &src, e);
 	if (r >= 0)
-		r = source_read(&src, 0, src.size, &have, e);
-	if (r >= 0)
-		r = source_read(&n->src, 0, n->src.size, &want, e);
+		r = src.size == n->src.size ? same_bytes(&src, &n->src, e) : 0;
 	if (r == -EACCES || r == -EPERM || r == -ENOENT || r == -ELOOP || r == -ENOTDIR ||
 	    r == -ENAMETOOLONG)
 		return 0;
-	return r < 0 ? r : bytes_eq(buf_bytes(&want), buf_bytes(&have));
+	return r;
 }
 
 /* The first step of L whose index has the note's bytes: 1; 0: none; or why one could not be looked at. */
@@ -90,7 +120,7 @@ static int find_step(const struct note *n, int top, const struct listing *l,
 		const struct listed *item = &l->items[i];
 		int r = 0;
 
-		if (item->kind == LISTED_STEP && item->place.format == STEP_V2)
+		if (item->kind == LISTED_STEP && !item->place.shards)
 			r = has_same_bytes(n, top, item->place.file, failed < 0 ? NULL : e);
 		failed = failed < 0 || r > 0 ? failed : r;
 		*out = &item->place;
@@ -246,9 +276,20 @@ static uint32_t count_variables(const struct step *s)
 
 int noted_is_plan(struct plan *p, struct err *e)
 {
-	int r = count_variables(p->last) == plan_n(p);
+	int r = p->last->place.format == STEP_V2 && count_variables(p->last) == plan_n(p);
 
 	for (uint32_t i = 0; i < plan_n(p) && r == 1; i++)
 		r = has_variable(p, &plan_wants(p)[i], e);
+	return r == 1 ? has_meta(p, e) : r;
+}
+
+int noted_is_v1(struct plan *p, struct err *e)
+{
+	CLEANUP(note_release) struct note n = {.fd = -1};
+	struct source src;
+	int r = p->last && p->last->place.format == STEP_V1 ? note_open(p->d->fd, &n, e) : 0;
+
+	if (r == 1 && (r = source_of_fd(p->index_fd, &src, e)) == 0)
+		r = src.size == n.src.size ? same_bytes(&src, &n.src, e) : 0;
 	return r == 1 ? has_meta(p, e) : r;
 }

@@ -17,3 +17,6 @@ int noted_find(int draft, int top, struct step_place *out, struct err *e);
 
 /* Whether P, which is made and whose graphs are, is what the step P->last holds: 1, 0, or of reading. */
 int noted_is_plan(struct plan *p, struct err *e);
+
+/* The same of a V1 file, which P has been packed into. */
+int noted_is_v1(struct plan *p, struct err *e);

@@ -16,9 +16,7 @@
 
 /* --- files of the new step --------------------------------------------------------------------------------- */
 
-/* New files belong to whom the base's belong; those of a new step, to whoever made it. They allow no more than
- * ALLOWS. */
-static int give_to_owner(const struct plan *p, int fd, mode_t allows, struct err *e)
+int pack_give_to_owner(const struct plan *p, int fd, mode_t allows, struct err *e)
 {
 	struct stat now, st;
 	bool known = true;
@@ -41,7 +39,7 @@ static int write_file(const struct plan *p, const char *name, struct bytes b, st
 	int r = fd < 0 ? fd : io_write_at(fd, b, 0, e);
 
 	if (r == 0)
-		r = give_to_owner(p, fd, 0666, e);
+		r = pack_give_to_owner(p, fd, 0666, e);
 	if (r == 0)
 		r = io_sync(fd, name, e);
 	return r < 0 ? r : TAKE(fd, -1);
@@ -188,34 +186,60 @@ static int put_packed(void *to, struct bytes b, struct err *e)
 	return r;
 }
 
-/* Writes the tensor behind what the packed shard has. */
-static int pack(struct plan *p, const struct source *src, const struct npy *npy,
-		struct bundle_entry *entry, struct err *e)
+/* Opens the file that what is packed of W goes to, at its end; NULL: that of all that have none of their own. */
+static int open_packed(struct plan *p, const struct want *w, struct err *e)
+{
+	const char *name = plan_packed_name(p, w);
+	bool alone = w && w->alone;
+	uint32_t to = alone ? w->shard : p->packed_shard;
+	struct stat st;
+
+	if (p->packed >= 0 && p->packed_to == to)
+		return 0;
+	closep(&p->packed);
+	p->packed_to = to;
+	p->packed = openat(p->fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (p->packed < 0 && errno == ENOENT)
+		p->packed = io_create(p->fd, name,
+				      0600 | (0644 & (alone ? w->mode : p->packed_mode)), e);
+	else if (p->packed < 0)
+		return err_sys(e, -errno, "%s", name);
+	if (p->packed >= 0 && fstat(p->packed, &st) < 0)
+		return err_sys(e, -errno, "%s", name);
+	p->packed_at = p->packed >= 0 ? (uint64_t)st.st_size : 0;
+	return p->packed < 0 ? p->packed : 0;
+}
+
+/* Writes the tensor behind what the shard for W has. */
+static int pack(struct plan *p, const struct want *w, const struct source *src,
+		const struct npy *npy, struct bundle_entry *entry, struct err *e)
 {
 	struct packer k = {.p = p};
 	struct npy_stored stored = {0};
+	int r = open_packed(p, w, e);
 	uint64_t at = p->packed_at;
-	int r = npy_store(src, npy, p->big_endian, BUDGET, (struct sink){put_packed, &k}, &stored,
-			  e);
 
+	if (r == 0)
+		r = npy_store(src, npy, p->big_endian, BUDGET, (struct sink){put_packed, &k},
+			      &stored, e);
 	if (r == 0)
 		r = flush_packer(&k, e);
 	buf_release(&k.gathered);
-	entry->shard = p->packed_shard;
+	entry->shard = p->packed_to;
 	entry->off = at;
 	entry->size = stored.size;
 	entry->crc = stored.crc;
 	return r;
 }
 
-/* Writes the slice at EXTENTS of the array; ENTRY gets where. */
-static int pack_slice(struct plan *p, const struct content *c, const int64_t *extents,
-		      struct bundle_entry *entry, struct err *e)
+/* Writes the slice at EXTENTS of the array that W is; ENTRY gets where. */
+static int pack_slice(struct plan *p, const struct want *w, const struct content *c,
+		      const int64_t *extents, struct bundle_entry *entry, struct err *e)
 {
 	CLEANUP(content_release) struct content slice = CONTENT_EMPTY;
 	int r = content_of_slice(p, c, extents, &slice, e);
 
-	return r < 0 ? r : pack(p, &slice.src, &slice.npy, entry, e);
+	return r < 0 ? r : pack(p, w, &slice.src, &slice.npy, entry, e);
 }
 
 /* --- entries of variables that are stored whole ------------------------------------------------------------ */
@@ -241,7 +265,7 @@ static int store_whole(struct plan *p, struct want *w, struct err *e)
 	int r = content_open(p, w, &c, e);
 
 	if (r == 0)
-		r = w->own ? store_own(p, w, &c, &entry, e) : pack(p, &c.src, &c.npy, &entry, e);
+		r = w->own ? store_own(p, w, &c, &entry, e) : pack(p, w, &c.src, &c.npy, &entry, e);
 	if (r < 0)
 		return err_wrap(e, r, "%s", want_name(p, w));
 	want_take_shape(p, w, &c.npy);
@@ -266,7 +290,7 @@ static int store_graph(struct plan *p, struct want *w, struct err *e)
 		return err_set(e, -ENOMEM, "no memory");
 	npy.item = npy.size = npy.stored = b.n;
 	src = source_of_memory(buf_bytes(&b));
-	r = pack(p, &src, &npy, &entry, e);
+	r = pack(p, w, &src, &npy, &entry, e);
 	return r < 0 ? r : bundle_writer_add(&p->index, &entry, e);
 }
 
@@ -290,7 +314,9 @@ static int locate_kept(struct plan *p, uint32_t pin, const struct var *v,
 	if (!o->repack)
 		return 0;
 	fd = step_open_shard(p->pins[pin].step, plan_dir(p, pin, e), v->shard, e);
-	r = fd < 0 ? fd : io_copy_range(fd, v->off, p->packed, p->packed_at, v->size, e);
+	r = fd < 0 ? fd : open_packed(p, NULL, e);
+	if (r == 0)
+		r = io_copy_range(fd, v->off, p->packed, p->packed_at, v->size, e);
 	entry->shard = p->packed_shard;
 	entry->off = p->packed_at;
 	p->packed_at += v->size;
@@ -339,7 +365,7 @@ static int store_slice(struct plan *p, uint32_t pin, const struct want *w, const
 	int r = slice_key_rename(&key, old->key, var_key(s, whole), want_key(p, w));
 
 	if (r == 0)
-		r = pack_slice(p, c, extents_of(s, whole, (uint32_t)(v - s->vars)), &entry, e);
+		r = pack_slice(p, w, c, extents_of(s, whole, (uint32_t)(v - s->vars)), &entry, e);
 	entry.key = buf_bytes(&key);
 	return r < 0 ? err_wrap(e, r, "%s", want_name(p, w))
 		     : bundle_writer_copy(&p->index, &entry, e);
@@ -458,7 +484,7 @@ static int store_v1(struct plan *p, struct want *w, struct err *e)
 		if (r == 0)
 			r = buf_add(&slices, extents, pairs * sizeof *extents);
 		if (r == 0)
-			r = pack_slice(p, &slicer.c, extents, &entry, e);
+			r = pack_slice(p, w, &slicer.c, extents, &entry, e);
 		entry.key = buf_bytes(&key);
 		if (r == 0)
 			r = bundle_writer_add(&p->index, &entry, e);
@@ -498,25 +524,34 @@ static int store_all(struct plan *p, struct err *e)
 	int r = 0;
 
 	bundle_writer_init(&p->index, p->num_shards, p->big_endian);
-	if (p->has_packed) {
-		r = p->packed = io_create(p->fd, "packed", 0644 & p->packed_mode, e);
-		if (r < 0)
-			return r;
-	}
-	r = store_written(p, e);
+	if (p->has_packed) /* it may get no bytes */
+		r = open_packed(p, NULL, e);
+	if (r == 0)
+		r = store_written(p, e);
 	for (uint32_t pin = 0; pin < p->n_pins && r == 0; pin++)
 		if (p->pins[pin].step->place.format == STEP_V2 && is_wanted(p, pin))
 			r = add_old_entries(p, pin, e);
-	if (r == 0 && p->packed >= 0)
-		r = io_sync(p->packed, "packed", e);
 	return r;
+}
+
+/* What was packed of W, or NULL, is whole. */
+static int end_packed(struct plan *p, const struct want *w, struct err *e)
+{
+	int r = open_packed(p, w, e);
+
+	if (r == 0)
+		r = io_sync(p->packed, plan_packed_name(p, w), e);
+	return r < 0 ? r : pack_give_to_owner(p, p->packed, w ? w->mode : p->packed_mode, e);
 }
 
 int pack_step(struct plan *p, struct err *e)
 {
 	int r = store_all(p, e);
 
-	if (r == 0 && p->packed >= 0)
-		r = give_to_owner(p, p->packed, p->packed_mode, e);
+	if (r == 0 && p->has_packed)
+		r = end_packed(p, NULL, e);
+	for (uint32_t i = 0; i < plan_n(p) && r == 0; i++)
+		if (plan_wants(p)[i].alone)
+			r = end_packed(p, &plan_wants(p)[i], e);
 	return r < 0 ? r : write_index(p, e);
 }

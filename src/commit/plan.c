@@ -7,6 +7,7 @@
 #include "draft/overlay.h"
 #include "draft/pins.h"
 #include "format/dtype.h"
+#include <stdio.h>
 
 void plan_init(struct plan *p, struct draft *d, const struct commit_config *c)
 {
@@ -67,6 +68,21 @@ const char *want_name(const struct plan *p, const struct want *w)
 	const char *path = want_path(p, w), *slash = strrchr(path, '/');
 
 	return slash ? slash + 1 : path;
+}
+
+const char *plan_packed_name(struct plan *p, const struct want *w)
+{
+	if (!w || !w->alone)
+		return "packed";
+	snprintf(p->packed_name, sizeof p->packed_name, "packed-%u", w->shard);
+	return p->packed_name;
+}
+
+mode_t want_mode(const struct plan *p, const struct want *w)
+{
+	const struct step *s = w->item ? NULL : p->pins[w->of_pin].step;
+
+	return s ? var_owner(s, &s->vars[w->of_var], NULL).mode : w->mode;
 }
 
 /* --- what is wanted ---------------------------------------------------------------------------------------- */

@@ -27,7 +27,8 @@ struct want {
 	size_t key, key_n; /* in plan->keys */
 	bool store; /* its bytes are written; else they are those of variable VAR of pin PIN */
 	bool own; /* its file becomes a shard */
-	uint32_t shard; /* own: its number */
+	bool alone; /* what is packed of it becomes a shard without any other */
+	uint32_t shard; /* own, alone: its number */
 	uint32_t pin,
 		var; /* what it is, or with STORE of what slices it is made: DRAFT_NONE: whole */
 	uint32_t next; /* want with the same pin and var, counted from 1; 0: none */
@@ -93,16 +94,19 @@ struct plan {
 	uint32_t num_shards;
 	bool has_packed;
 	uint32_t packed_shard;
+	char packed_name[32];
 	mode_t packed_mode; /* what all that is packed allows: no private bytes are opened to others */
 	int dir; /* where the files of pin DIR_PIN are; -1: not open */
 	uint32_t dir_pin;
 	int fd; /* of DR/commit */
-	int packed; /* DR/commit/packed; -1: not made */
+	int packed; /* the file in DR/commit that becomes shard PACKED_TO; -1: none is open */
+	uint32_t packed_to;
 	uint64_t packed_at;
 	struct buf graph; /* the object graph, where it changes */
 	bool new_graph;
 	struct err shared; /* as in commit_done */
-	int index_fd; /* DR/commit/index; -1: not made */
+	bool v1; /* the new step is a V1 file */
+	int index_fd; /* DR/commit/index, or of V1 DR/commit/table; -1: not made */
 	char *name; /* of the new step, as it is tried */
 	bool published; /* its index is there */
 	bool new_meta; /* the meta graph is another than the base's, which the draft shows */
@@ -141,8 +145,20 @@ static inline bool plan_makes_meta(const struct plan *p)
 	return p->meta.there && !p->c->makes.no_meta_graph;
 }
 
+static inline enum step_format plan_format(const struct plan *p)
+{
+	return p->v1 ? STEP_V1 : STEP_V2;
+}
+
 /* The last component of its path. */
 const char *want_name(const struct plan *p, const struct want *w);
+
+/* Of its file, or of what the variable is stored in. */
+mode_t want_mode(const struct plan *p, const struct want *w);
+
+/* The name in DR/commit of the file that becomes the packed shard, or that of W if that is packed alone; valid until the
+ * next call for P. */
+const char *plan_packed_name(struct plan *p, const struct want *w);
 
 /* Where the files of pin number PIN are: a descriptor, until this is called for another one. */
 int plan_dir(struct plan *p, uint32_t pin, struct err *e);

@@ -151,6 +151,8 @@ static int link_own_shards(struct linking *k, struct err *e)
 		const struct want *w = &plan_wants(p)[i];
 		CLEANUP(closep) int dir = -1;
 
+		if (w->alone)
+			r = link_shard(k, p->fd, plan_packed_name(p, w), w->shard, e);
 		if (!w->own)
 			continue;
 		dir = tree_folder(p, want_path(p, w), e);
@@ -293,10 +295,11 @@ static int replace_index(struct linking *k, struct err *e)
 
 static int link_index(struct linking *k, struct err *e)
 {
-	int r = io_link(k->p->fd, "index", k->p->d->top, k->to.file, e);
+	const char *own = k->p->v1 ? RECORD_V1 : RECORD_INDEX;
+	int r = io_link(k->p->fd, own, k->p->d->top, k->to.file, e);
 
 	if (io_needs_copy(r))
-		r = record_move(k->p->fd, "index", k->p->d->top, k->to.file, false, e);
+		r = record_move(k->p->fd, own, k->p->d->top, k->to.file, false, e);
 	return r;
 }
 
@@ -341,7 +344,7 @@ int publish_open_index(struct plan *p)
 	struct file_id id;
 	struct stat st;
 
-	if (step_index_name(p->name, &file) < 0 || fstat(p->index_fd, &st) < 0)
+	if (step_file_name(plan_format(p), p->name, &file) < 0 || fstat(p->index_fd, &st) < 0)
 		return -1;
 	id = file_id_of(&st);
 	fd = placed_open(p->d->top, (char *)file.p, &id, NULL);
@@ -352,12 +355,12 @@ int publish_open_index(struct plan *p)
 static int publish_as(struct plan *p, const char *name, struct err *e)
 {
 	CLEANUP(buf_release) struct buf file = {0};
-	struct linking k = {.p = p, .to = {.name = (char *)name, .format = STEP_V2}};
+	struct linking k = {.p = p, .to = {.name = (char *)name, .format = plan_format(p)}};
 	int r;
 
 	free(p->name);
 	p->name = strdup(name);
-	if (!p->name || step_index_name(name, &file) < 0)
+	if (!p->name || step_file_name(plan_format(p), name, &file) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	k.to.file = (char *)file.p;
 	r = link_step(&k, name, e);

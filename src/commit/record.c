@@ -36,20 +36,46 @@ int record_goes_on(int draft, struct err *e)
 	return errno == ENOENT ? 0 : err_sys(e, -errno, "commit/goes-on");
 }
 
+/* Is NAME in the folder FOLDER of DR? 1, 0, or why that can't be known. */
+static int is_in(int draft, const char *folder, const char *name, struct err *e)
+{
+	CLEANUP(closep) int fd = dir_fd(draft, folder, NULL);
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : err_sys(e, fd, "%s", folder);
+	if (faccessat(fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 1;
+	return errno == ENOENT ? 0 : err_sys(e, -errno, "%s", name);
+}
+
+/* The format (enum step_format) of the step NAME that the commit under way makes, or why that can't be known. */
+static int find_format(int draft, const char *name, struct err *e)
+{
+	int r = is_in(draft, "commit", RECORD_V1, e);
+
+	if (r == 0)
+		r = is_in(draft, "commit/moved", name, e);
+	return r < 0 ? r : r ? STEP_V1 : STEP_V2;
+}
+
 int record_is_published(int top, int draft, const char *name, struct err *e)
 {
 	CLEANUP(buf_release) struct buf file = {0};
 	CLEANUP(closep) int moved = -1;
+	int format = find_format(draft, name, e);
+	const char *own = format == STEP_V2 ? "commit/" RECORD_INDEX : "commit/" RECORD_V1;
 	struct stat ours, there;
 
-	if (step_index_name(name, &file) < 0)
+	if (format < 0)
+		return format;
+	if (step_file_name((enum step_format)format, name, &file) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	if (fstatat(top, (char *)file.p, &there, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : err_sys(e, -errno, "%s", (char *)file.p);
-	if (fstatat(draft, "commit/index", &ours, AT_SYMLINK_NOFOLLOW) == 0)
+	if (fstatat(draft, own, &ours, AT_SYMLINK_NOFOLLOW) == 0)
 		return ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
 	if (errno != ENOENT)
-		return err_sys(e, -errno, "commit/index");
+		return err_sys(e, -errno, "%s", own);
 	moved = dir_fd(draft, "commit/moved", NULL); /* where there are no hard links */
 	if (moved < 0)
 		return errno == ENOENT ? 0 : err_sys(e, moved, "commit/moved");
@@ -97,9 +123,7 @@ int record_drop_old(int top, int draft, struct err *e)
 /* Is the file NAME of TOP one that was there before? */
 static bool is_old(int draft, const char *name)
 {
-	CLEANUP(closep) int old = dir_fd(draft, "commit/old", NULL);
-
-	return old >= 0 && faccessat(old, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	return is_in(draft, "commit/old", name, NULL) == 1;
 }
 
 /* --- whose a file is --------------------------------------------------------------------------------------- */

@@ -2,8 +2,12 @@
  * comes after a crash finds it. DRAFT is a descriptor of DR, TOP one of the checkpoint directory. */
 #pragma once
 #include "base/error.h"
+#include "step/step.h"
 #include <limits.h>
 #include <stdbool.h>
+
+#define RECORD_INDEX "index"
+#define RECORD_V1    "table" /* in place of it, where the step is a V1 file */
 
 /* Takes back what an earlier commit left, and makes DR/commit, empty: its descriptor; or what the calls return. */
 int record_begin(int top, int draft, struct err *e);
@@ -32,7 +36,7 @@ int record_drop_old(int top, int draft, struct err *e);
 /* What the commit under way would call its step. 1; 0: none is under way; or of reading. */
 int record_read_name(int draft, char name[NAME_MAX + 1], struct err *e);
 
-/* Whether the index of the step NAME is in TOP, and is DR/commit/index: 1, 0, or why that can't be known. */
+/* Whether the index of the step NAME is in TOP, and is DR/commit/index, or that its V1 file is DR/commit/table: 1, 0, or why that can't be known. */
 int record_is_published(int top, int draft, const char *name, struct err *e);
 
 /* Removes from TOP what a commit that did not reach its end has linked there: how many files, or of the calls. */

@@ -61,7 +61,7 @@ static int note_files(struct rescue *k, int top, const char *name, const char *m
 		return err_sys(e, -errno, "fstat");
 	k->index = file_id_of(&st);
 	k->mode = st.st_mode & 0666;
-	k->size = (uint64_t)st.st_size;
+	k->size = k->format == STEP_V2 ? (uint64_t)st.st_size : 0;
 	if (meta_name(name, meta, &file) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	r = id_of(top, (char *)file.p, &k->meta, e);
@@ -70,21 +70,24 @@ static int note_files(struct rescue *k, int top, const char *name, const char *m
 			return err_set(e, -ENOMEM, "no memory");
 		r = id_of(top, (char *)file.p, &k->shards[i], e);
 	}
-	return r < 0 ? r : io_copy_range(index, 0, k->fd, 0, k->size, e);
+	return r < 0 || !k->size ? r : io_copy_range(index, 0, k->fd, 0, k->size, e);
 }
 
-int rescue_note(struct rescue *k, int top, const char *name, uint32_t num_shards, const char *meta,
-		int index, struct err *e)
+int rescue_note(struct rescue *k, int top, const char *name, enum step_format format,
+		uint32_t num_shards, const char *meta, int index, struct err *e)
 {
 	int r;
 
 	*k = (struct rescue){.name = strdup(name),
+			     .format = format,
 			     .num_shards = num_shards,
 			     .fd = -1,
 			     .shards = calloc(num_shards + (size_t)1, sizeof *k->shards)};
 	r = k->name && k->shards ? 0 : err_set(e, -ENOMEM, "no memory");
-	if (r == 0)
+	if (r == 0 && format == STEP_V2)
 		r = k->fd = io_nameless(top, e);
+	else if (r == 0 && (r = k->fd = fcntl(index, F_DUPFD_CLOEXEC, 0)) < 0)
+		r = err_sys(e, -errno, "%s", name);
 	if (r >= 0)
 		r = note_files(k, top, name, meta, index, e);
 	if (r < 0)
@@ -184,19 +187,49 @@ static int read_index(int fd, struct buf *out, struct err *e)
 	return r < 0 ? r : source_read(&src, 0, src.size, out, e);
 }
 
+/* Makes the file NAME of K's index. */
+static int put_index(const struct rescue *k, int top, const char *name, struct err *e)
+{
+	CLEANUP(buf_release) struct buf bytes = {0};
+	int r = read_index(k->fd, &bytes, e);
+
+	return r < 0 ? r : io_put_new(top, name, buf_bytes(&bytes), k->mode, e);
+}
+
+/* The same of K's V1 file, which has its own name if that is only hidden. */
+static int put_v1(const struct rescue *k, int top, const char *name, struct err *e)
+{
+	CLEANUP(closep) int fd = -1;
+	struct file_id now;
+	struct stat st;
+	int r = id_of(top, k->name, &now, e);
+
+	if (r == 0 && is_same(&now, &k->index))
+		return placed_link(top, k->name, &now, top, name, &now, e);
+	if (r == 0 && fstat(k->fd, &st) < 0)
+		r = err_sys(e, -errno, "fstat");
+	if (r == 0)
+		r = fd = io_nameless(top, e);
+	if (r >= 0)
+		r = io_copy_range(k->fd, 0, fd, 0, (uint64_t)st.st_size, e);
+	if (r == 0 && fchmod(fd, k->mode) < 0)
+		r = err_sys(e, -errno, "fchmod");
+	if (r == 0)
+		r = io_sync(fd, name, e);
+	return r < 0 ? r : io_link_fd(fd, top, name, e);
+}
+
 static int place_index(const struct rescue *k, int top, const char *to, struct placed *p,
 		       struct file_id *id, struct err *e)
 {
-	CLEANUP(buf_release) struct buf name = {0}, bytes = {0};
-	int r = step_index_name(to, &name);
+	CLEANUP(buf_release) struct buf name = {0};
+	int r = step_file_name(k->format, to, &name);
 
 	if (r == 0)
 		r = placed_reserve(p, (char *)name.p);
 	if (r < 0)
 		return err_set(e, r, "no memory");
-	r = read_index(k->fd, &bytes, e);
-	if (r == 0)
-		r = io_put_new(top, (char *)name.p, buf_bytes(&bytes), k->mode, e);
+	r = (k->format == STEP_V2 ? put_index : put_v1)(k, top, (char *)name.p, e);
 	if (r < 0)
 		return r;
 	r = id_of(top, (char *)name.p, id, e);
@@ -207,6 +240,14 @@ static int place_index(const struct rescue *k, int top, const char *to, struct p
 	return r;
 }
 
+static int is_file(const void *id, int dirfd, const char *name, struct err *e)
+{
+	struct file_id now;
+	int r = id_of(dirfd, name, &now, e);
+
+	return r < 0 ? r : is_same(&now, id);
+}
+
 /* K is the step TO now, whose files P has. */
 static int take_over(struct rescue *k, int top, const char *to, const char *meta,
 		     const struct file_id *index, struct err *e)
@@ -214,16 +255,18 @@ static int take_over(struct rescue *k, int top, const char *to, const char *meta
 	CLEANUP(buf_release) struct buf file = {0};
 	CLEANUP(closep) int fd = -1;
 	struct rescue now = {0};
-	int r = step_index_name(to, &file);
+	int r = step_file_name(k->format, to, &file);
 
 	if (r < 0)
 		return err_set(e, r, "no memory");
 	r = fd = placed_open(top, (char *)file.p, index, e);
 	if (r >= 0)
-		r = rescue_note(&now, top, to, k->num_shards, meta, fd, e);
+		r = rescue_note(&now, top, to, k->format, k->num_shards, meta, fd, e);
 	if (r < 0)
 		return r;
 	unlink_shards(k, top, k->name); /* beside the other step they would be strays */
+	if (k->format == STEP_V1) /* as would this, where it is hidden */
+		placed_remove_if(top, k->name, is_file, &k->index, NULL);
 	rescue_release(k);
 	*k = now;
 	return 0;
@@ -257,21 +300,36 @@ static bool has_bytes(const struct rescue *k, int top, const char *name, const s
 	       bytes_eq(buf_bytes(&want), buf_bytes(&have));
 }
 
-int rescue_restore(struct rescue *k, int top, const char *meta, struct err *e)
+/* Is it where it was? As rescue_restore. */
+static int is_there(struct rescue *k, int top, struct err *e)
 {
-	CLEANUP(buf_release) struct buf index = {0};
-	struct file_id now;
+	CLEANUP(buf_release) struct buf file = {0}, index = {0};
+	struct file_id now, hides;
 	int r;
 
-	if (step_index_name(k->name, &index) < 0)
+	if (step_file_name(k->format, k->name, &file) < 0 || step_index_name(k->name, &index) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	r = file_id_at(top, (char *)index.p, &now, e);
-	if (r < 0 || file_id_eq(&now, &k->index))
+	r = file_id_at(top, (char *)file.p, &now, e);
+	if (r < 0)
 		return r;
-	if (has_bytes(k, top, (char *)index.p, &now)) { /* touched, or put back */
-		k->index = now;
-		return 0;
+	if (k->format == STEP_V1) {
+		r = id_of(top, (char *)index.p, &hides, e);
+		return r < 0 ? r : hides.ino || !is_same(&now, &k->index);
 	}
+	if (file_id_eq(&now, &k->index))
+		return 0;
+	if (!has_bytes(k, top, (char *)file.p, &now))
+		return 1;
+	k->index = now; /* touched, or put back */
+	return 0;
+}
+
+int rescue_restore(struct rescue *k, int top, const char *meta, struct err *e)
+{
+	int r = is_there(k, top, e);
+
+	if (r <= 0)
+		return r;
 	r = -EEXIST;
 	for (unsigned i = 0; r == -EEXIST && i < MAX_TRIES; i++) {
 		CLEANUP(listing_release) struct listing l = {0};

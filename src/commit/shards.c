@@ -1,6 +1,7 @@
 #include "commit/shards.h"
 #include "commit/in_place.h"
 #include "draft/draft_state.h"
+#include "step/name.h"
 #include <stdlib.h>
 
 enum {
@@ -46,6 +47,11 @@ static void choose_compaction(struct plan *p)
 		}
 }
 
+static bool is_new_graph(const struct plan *p, const struct want *w)
+{
+	return p->new_graph && bytes_eq(want_key(p, w), bytes_str(OBJECT_GRAPH_KEY));
+}
+
 static void choose_own(struct plan *p)
 {
 	for (uint32_t i = 0; i < plan_n(p); i++) {
@@ -54,6 +60,10 @@ static void choose_own(struct plan *p)
 
 		w->own = w->store && w->item && !w->in_use && w->size >= MIN_OWN &&
 			 !want_layout(p, w, &s) && w->canonical;
+		w->alone =
+			p->c->sharded && !w->own && ((w->store && w->item) || is_new_graph(p, w));
+		if (w->alone)
+			w->mode = want_mode(p, w);
 	}
 }
 
@@ -76,7 +86,7 @@ static size_t list_candidates(struct plan *p, struct candidate *out, uint64_t *l
 	size_t n = 0;
 
 	*live = 0;
-	for (uint32_t i = 0; i < plan_n(p); i++) {
+	for (uint32_t i = 0; i < plan_n(p) && !p->c->sharded; i++) {
 		struct want *w = &plan_wants(p)[i];
 
 		if (w->own)
@@ -93,10 +103,11 @@ static size_t list_candidates(struct plan *p, struct candidate *out, uint64_t *l
 	return n;
 }
 
-/* Of too many shards the smallest are packed together, as long as that is cheap beside what the step holds. */
+/* Of too many shards the smallest are packed together, as long as that is cheap beside what the step holds. With `sharded`
+ * those of written variables count, but stay. */
 static void bound_shards(struct plan *p)
 {
-	size_t max = plan_n(p), n, left;
+	size_t max = plan_n(p), own = 0, n, left;
 	uint64_t live, bytes = 0;
 	struct candidate *all;
 
@@ -105,9 +116,12 @@ static void bound_shards(struct plan *p)
 	all = calloc(max + 1, sizeof *all);
 	if (!all)
 		return; /* more shards than one would like */
-	left = n = list_candidates(p, all, &live);
+	n = list_candidates(p, all, &live);
+	for (uint32_t i = 0; i < plan_n(p) && p->c->sharded; i++)
+		own += plan_wants(p)[i].own || plan_wants(p)[i].alone;
+	left = n + own;
 	qsort(all, n, sizeof *all, compare_sizes);
-	for (size_t i = 0; n + 1 > MAX_SHARDS && left > FEWER_SHARDS; i++, left--) {
+	for (size_t i = 0; i < n && n + own + 1 > MAX_SHARDS && left > FEWER_SHARDS; i++, left--) {
 		bytes += all[i].size;
 		if (bytes > CHEAP_BYTES && bytes > live / 8)
 			break;
@@ -129,11 +143,11 @@ static void number_shards(struct plan *p)
 	for (uint32_t i = 0; i < plan_n(p); i++) {
 		struct want *w = &plan_wants(p)[i];
 
-		if (w->own)
+		if (w->own || w->alone)
 			w->shard = p->num_shards++;
-		p->has_packed |= w->store && !w->own;
+		p->has_packed |= !w->alone && (is_new_graph(p, w) || (w->store && !w->own));
 	}
-	p->has_packed |= p->new_graph || !p->num_shards;
+	p->has_packed |= !p->num_shards;
 	p->packed_shard = p->num_shards;
 	p->num_shards += p->has_packed;
 	/* Not what a trainer that saves under the same name would write over (commit/rescue.h); no file need be there. */
@@ -149,14 +163,8 @@ static void find_packed_mode(struct plan *p)
 	for (uint32_t i = 0; i < plan_n(p); i++) {
 		const struct want *w = &plan_wants(p)[i];
 
-		if (!w->store || w->own)
-			continue;
-		if (w->item)
-			p->packed_mode &= w->mode;
-		else
-			p->packed_mode &= var_owner(p->pins[w->of_pin].step,
-						    &p->pins[w->of_pin].step->vars[w->of_var], NULL)
-						  .mode;
+		if (w->store && !w->own && !w->alone)
+			p->packed_mode &= want_mode(p, w);
 	}
 	for (uint32_t pin = 0; pin < p->n_pins; pin++)
 		for (uint32_t i = 0; i < p->pins[pin].step->n_shards; i++)

@@ -8,9 +8,6 @@
 #include "saved_slices.pb-c.h"
 #include <inttypes.h>
 
-/* The version of V1 tables that this reader understands: TensorFlow's TF_CHECKPOINT_VERSION. */
-enum { VERSION = 1 };
-
 /* --- meta data --------------------------------------------------------------------------------------------- */
 
 static const Tensorflow__SavedTensorSliceMeta *meta_of(const struct v1 *v)
@@ -36,7 +33,7 @@ static int read_meta(struct v1 *v, struct err *e)
 	if (!meta_of(v))
 		return err_set(e, -EUCLEAN, "no meta data under the empty key");
 	v->n_tensors = meta_of(v)->n_tensor;
-	return version_check(meta_of(v)->versions, VERSION, e);
+	return version_check(meta_of(v)->versions, V1_VERSION, e);
 }
 
 int v1_probe(struct source src)

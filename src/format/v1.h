@@ -5,7 +5,10 @@
  * TensorProto, whose values stand in the field for its type. Only the table's blocks have checksums. Source:
  * TensorFlow's util/saved_tensor_slice.proto, tensor_slice_{writer,reader}.cc. */
 #pragma once
+#include "format/npy.h"
 #include "format/sstable.h"
+
+enum { V1_VERSION = 1 }; /* TensorFlow's TF_CHECKPOINT_VERSION */
 
 struct v1 {
 	struct sstable table;
@@ -42,3 +45,17 @@ int v1_decode(struct bytes value, int dtype, uint64_t count, struct buf *out, st
  * key; -EBADMSG, or of reading. */
 int v1_read(const struct sstable *t, struct bytes key, int dtype, uint64_t count, struct buf *out,
 	    struct err *e);
+
+/* Can V1 hold values of DTYPE? TensorFlow writes and reads no others. */
+bool v1_has_type(int dtype);
+
+/* Appends T, with all its slices, to META, which was empty before the first one. -ENOMEM. */
+int v1_meta_add(struct buf *meta, const struct v1_tensor *t);
+
+/* Makes of META what the table has under the empty key. -ENOMEM. */
+int v1_meta_end(struct buf *meta);
+
+/* Makes what the table has under the key of the first of T's slices. NPY and SRC are its elements alone, and T's type is one that V1
+ * has. VALUE lies in ROOM, whose contents it replaces. -EINVAL (more than 2 GiB, or as npy_string), -ENOMEM, or of reading. */
+int v1_encode(const struct v1_tensor *t, const struct source *src, const struct npy *npy,
+	      struct buf *room, struct bytes *value, struct err *e);

@@ -301,6 +301,8 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 			3600 * (c->options->has_keep_hours ? c->options->keep_hours : KEEP_HOURS),
 		.pad_step_number = c->options->pad_step_number,
 		.makes = c->options->makes,
+		.sharded = c->options->sharded,
+		.write_v1 = c->options->write_v1,
 		.who = who,
 		.warn = warn,
 		.tell = tell,

@@ -96,6 +96,14 @@ static int take_names(struct options *o, const struct known *k, const char *valu
 	return err_set(e, -EINVAL, "option %s=%s: expected key or full", k->name, value);
 }
 
+static int take_version(struct options *o, const struct known *k, const char *value, struct err *e)
+{
+	o->write_v1 = !strcmp(value, "1");
+	if (o->write_v1 || !strcmp(value, "2"))
+		return 0;
+	return err_set(e, -EINVAL, "option %s=%s: expected 1 or 2", k->name, value);
+}
+
 static int take_commit(struct options *o, const struct known *k, const char *value, struct err *e)
 {
 	unsigned long n = 0;
@@ -250,6 +258,8 @@ static const struct known all[] = {
 	 "carry debug info along (the default)"},
 	{"save_relative_paths", NO_VALUE, take_paths, 0, NULL,
 	 "commits write relative paths into the state file"},
+	{"sharded", NO_VALUE, take_yes, AT(sharded), NULL,
+	 "commits give each written variable a shard of its own"},
 	{"strip_default_attrs", NO_VALUE, take_yes, AT(makes.strip_default_attrs), NULL,
 	 "meta graphs of new steps lack attributes that are the default"},
 	{"uid", VALUE, take_number, AT(uid), "N", "owner to show on all files"},
@@ -261,6 +271,8 @@ static const struct known all[] = {
 	 "new steps have a meta graph if the old one has (the default)"},
 	{"write_state", NO_VALUE, take_no, AT(nowrite_state), NULL,
 	 "commits change the state file (the default)"},
+	{"write_version", VALUE, take_version, 0, "1|2",
+	 "format of the steps that commits write; default 2"},
 };
 
 /* Lists of names, each with a NUL. Of the kernel and of libfuse's mount.c: */

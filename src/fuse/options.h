@@ -25,7 +25,7 @@ struct options {
 	bool has_timer; /* commit=SECONDS, and not sync */
 	unsigned commit_seconds;
 	enum state_paths state_paths;
-	bool nowrite_state, pad_step_number;
+	bool nowrite_state, pad_step_number, sharded, write_v1;
 	struct options_number max_to_keep; /* 0, or not given: all */
 	bool has_keep_hours;
 	double keep_hours; /* keep_checkpoint_every_n_hours */

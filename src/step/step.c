@@ -67,6 +67,14 @@ int step_index_name(const char *prefix, struct buf *out)
 	return r < 0 ? r : buf_add_byte(out, 0);
 }
 
+int step_file_name(enum step_format format, const char *prefix, struct buf *out)
+{
+	const struct step_place single = {.name = (char *)prefix, .format = STEP_V1};
+
+	return format == STEP_V2 ? step_index_name(prefix, out)
+				 : step_shard_name(&single, 0, 1, out);
+}
+
 int step_shard_name(const struct step_place *p, uint32_t number, uint32_t of, struct buf *out)
 {
 	int r;

@@ -38,6 +38,9 @@ void step_place_release(struct step_place *p);
 /* Puts the name of a V2 step's index, "PREFIX.index" with its NUL, into OUT. -ENOMEM. */
 int step_index_name(const char *prefix, struct buf *out);
 
+/* The same of the file that makes PREFIX a step of that format: of V1 a single file. */
+int step_file_name(enum step_format format, const char *prefix, struct buf *out);
+
 /* Puts the name of shard NUMBER, with its NUL, into OUT. OF is the number of shards in a V2 header. -ENOMEM. */
 int step_shard_name(const struct step_place *p, uint32_t number, uint32_t of, struct buf *out);
 

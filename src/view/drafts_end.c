@@ -134,16 +134,19 @@ int view_draft_discard(struct view *v, struct node *n, struct draft *d, struct b
 /* N, a new step, stands for the step that is on disk now; but not if that had to get another name than NAME. */
 static bool stands_for_saved(struct view *v, struct node *n, const char *name)
 {
+	const struct step_place v1 = {n->place->name, n->place->name, STEP_V1, 0};
 	CLEANUP(closep) int fd = folder_open_parent(v, n, NULL);
 	struct file_id meta = {0};
 	struct stat st;
-	bool saved = name && !strcmp(name, n->place->name) && fd >= 0 &&
-		     fstatat(fd, n->place->file, &st, 0) == 0;
+	bool same = name && !strcmp(name, n->place->name) && fd >= 0, saved, is_v1;
 
-	if (saved)
+	saved = same && fstatat(fd, n->place->file, &st, 0) == 0;
+	is_v1 = same && !saved && fstatat(fd, v1.file, &st, 0) == 0;
+	if (saved || is_v1)
 		meta = folder_meta_id(v, fd, n->place);
 	HOLD(&v->lock);
-	if (saved) {
+	if (saved || (is_v1 && node_rename(&v->nodes, n, &v1) == 0)) {
+		saved = true;
 		n->id = file_id_of(&st);
 		n->meta = meta;
 		n->unborn = false;

@@ -39,6 +39,8 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 	v->commit = (struct commit_config){.state_name = v->state_name,
 					   .write_state = c->write_state,
 					   .pad_step_number = c->pad_step_number,
+					   .sharded = c->sharded,
+					   .write_v1 = c->write_v1,
 					   .paths = c->state_paths,
 					   .makes = c->makes,
 					   .compact = c->compact};

@@ -70,7 +70,7 @@ struct view_config {
 	int64_t commit_ms; /* -1: only at fsync of a folder, and at the end */
 	double compact;
 	enum state_paths state_paths;
-	bool write_state, pad_step_number;
+	bool write_state, pad_step_number, sharded, write_v1;
 	unsigned max_to_keep; /* 0: all */
 	double keep_seconds; /* one step for so long is left all the same */
 	struct commit_makes makes;

@@ -17,7 +17,7 @@
 /* What it does where nothing fails. */
 static void note(struct scenario *s)
 {
-	struct trial t = {.own = s->own};
+	struct trial t = {.own = s->own, .v1 = s->v1, .sharded = s->sharded};
 	struct err e = {0};
 
 	snprintf(context, sizeof context, "%s", s->name);
@@ -52,7 +52,7 @@ static void check_error(enum fault f, int r, const struct err *e)
 /* False: there are no N calls of that kind. */
 static bool try(struct scenario *s, enum fault f, unsigned long n)
 {
-	struct trial t = {.own = s->own};
+	struct trial t = {.own = s->own, .v1 = s->v1, .sharded = s->sharded};
 	struct err e = {0};
 	char *steps;
 	bool hit;

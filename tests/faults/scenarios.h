@@ -13,6 +13,7 @@ struct scenario {
 	/* Nothing fails any more; R is what ACT gave. When it returns all is as if nothing had failed. */
 	void (*settle)(struct trial *t, const struct scenario *s, int r);
 	bool own; /* what is written is large enough to become a shard of its own */
+	bool v1, sharded; /* commits write V1 files, or are sharded */
 	enum lacks lacks;
 	act_fn half; /* what ACT may have done when it fails, and no harm is done by; or NULL */
 	char *before, *partly, *after, *steps; /* dumps where nothing fails; steps: at the end */

@@ -73,7 +73,7 @@ void trial_begin(struct trial *t)
 	CLEANUP(closep) int from = open(FIXTURE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct err e = {0};
 
-	*t = (struct trial){.own = t->own};
+	*t = (struct trial){.own = t->own, .v1 = t->v1, .sharded = t->sharded};
 	make_directory(t);
 	t->top = open(t->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
@@ -139,12 +139,15 @@ int trial_draft(struct trial *t, struct err *e)
 static const struct commit_config commit_config = {
 	.state_name = "checkpoint", .write_state = true, .compact = 1};
 
-static int commit_with(struct trial *t, const struct commit_config *c, struct err *e)
+static int commit_with(struct trial *t, struct commit_config c, struct err *e)
 {
 	struct commit_done done = {.result = COMMIT_NOTHING};
-	int r = commit(t->d, c, &done, e);
-	int swept = done.ended ? draft_sweep(t->d, r < 0 ? NULL : e) : 0;
+	int r, swept;
 
+	c.write_v1 = t->v1;
+	c.sharded = t->sharded;
+	r = commit(t->d, &c, &done, e);
+	swept = done.ended ? draft_sweep(t->d, r < 0 ? NULL : e) : 0;
 	if (done.ended)
 		drafts_tidy(t->top);
 	rescue_release(&t->rescue);
@@ -155,7 +158,7 @@ static int commit_with(struct trial *t, const struct commit_config *c, struct er
 
 int trial_commit(struct trial *t, struct err *e)
 {
-	return commit_with(t, &commit_config, e);
+	return commit_with(t, commit_config, e);
 }
 
 int trial_publish(struct trial *t, struct err *e)
@@ -163,7 +166,7 @@ int trial_publish(struct trial *t, struct err *e)
 	struct commit_config c = commit_config;
 
 	c.goes_on = true;
-	return commit_with(t, &c, e);
+	return commit_with(t, c, e);
 }
 
 static void found(void *arg, struct draft *d)
@@ -377,7 +380,7 @@ static void check_strays(const struct trial *t, const struct listing *l)
 								   : 0;
 
 			known = n && !strncmp(de->d_name, l->items[i].place.name, n) &&
-				de->d_name[n] == '.';
+				(de->d_name[n] == '.' || !de->d_name[n]);
 		}
 		if (!known)
 			fail("%s is left in the directory", de->d_name);

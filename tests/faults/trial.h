@@ -15,6 +15,7 @@ struct trial {
 	struct rescue rescue;
 	struct draft_item *open; /* for writing, or NULL */
 	bool own; /* what is written is large enough to become a shard of its own */
+	bool v1, sharded; /* commits write V1 files, or are sharded */
 };
 
 /* What is being tried, for messages. */

@@ -3,7 +3,7 @@
 #
 #   $hook     what the file of that name says happens to the daemons that mount_hooked starts
 #   $options  for mounts of the small checkpoint: with these the old step's shard, a large new one and one of small
-#             variables make up the new step's $shards
+#             variables make up the new step's $shards; 0: it is a V1 file
 #   $context  what is being tried, for messages
 
 # shellcheck disable=SC2154 # $tmp and others are of mount.sh
@@ -209,8 +209,10 @@ check_edited() {
   (cd "$1" && LC_ALL=C ls -A) >"$tmp/have.txt"
   {
     echo checkpoint
-    printf 'my_net.ckpt-1.data-%05d-of-0000'"$shards"'\n' $(seq 0 $((shards - 1)))
-    printf '%s\n' my_net.ckpt-1.index my_net.ckpt-1.meta
+    [ "$shards" != 0 ] || echo my_net.ckpt-1
+    [ "$shards" = 0 ] || printf 'my_net.ckpt-1.data-%05d-of-0000'"$shards"'\n' $(seq 0 $((shards - 1)))
+    [ "$shards" = 0 ] || echo my_net.ckpt-1.index
+    echo my_net.ckpt-1.meta
     printf '%s\n' my_net.ckpt.data-00000-of-00001 my_net.ckpt.index my_net.ckpt.meta
   } | diff - "$tmp/have.txt" >&2 || fail "$context: stray files in $1"
   grep -qF 'model_checkpoint_path: "my_net.ckpt-1"' "$1/checkpoint" ||

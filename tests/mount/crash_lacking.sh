@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # As crash.sh, on filesystems that lack something: renameat2(2) that can refuse to replace (NFS), hard links as well (some
 # FUSE filesystems), or readdir(3) that tells what an entry is (XFS without ftype, NFS). There are none of those here, so the hook answers for them.
+# The same of commits that write a V1 file.
 . "$(dirname "$0")/../lib/mount.sh"
 . "$(dirname "$0")/../lib/hook.sh"
 
@@ -38,6 +39,14 @@ stop_in_commits() {
 
 stop_in_commits noreplace
 stop_in_commits "links noreplace"
+
+# The new step is one file.
+options=commit=sync,write_version=1
+shards=0
+stop_in_commits ""
+stop_in_commits "links noreplace"
+options=commit=sync,compact=1
+shards=3
 
 # Of the draft that is taken up, the folders are to be found: nothing else looks at what an entry is.
 export IO_HOOK_LACKS=d_type

@@ -6,11 +6,13 @@
 . "$(dirname "$0")/../lib/write.sh"
 
 ck=$tmp/ck
+suffix=.index
+timer=commit=600,compact=1
 prepare_edit
 
 # is_finished SECOND: the timer has made the last step.
 is_finished() {
-  [ -e "$ck/my_net.ckpt-$([ "$1" = yes ] && echo 2 || echo 1).index" ] &&
+  [ -e "$ck/my_net.ckpt-$([ "$1" = yes ] && echo 2 || echo 1)$suffix" ] &&
     [ -e "$ck/.ckptfs/drafts/my_net.ckpt/published" ] && [ ! -e "$ck/.ckptfs/drafts/my_net.ckpt/commit" ]
 }
 
@@ -22,7 +24,7 @@ killed_in_the_timers_commit() {
     while :; do
       n=$((n + stride))
       fresh "$ck"
-      mount_hooked "$ck" -o commit=600,compact=1
+      mount_hooked "$ck" -o "$timer"
       first=$mnt/my_net.ckpt
       if [ $second = yes ]; then
         cp "$tmp/large.npy" "$first/hidden/large.npy"
@@ -43,7 +45,7 @@ killed_in_the_timers_commit() {
       unmount
       [ ! -e "$ck/.ckptfs" ] || fail "$context: left: $(find "$ck/.ckptfs")"
       [ $second = yes ] || check_edited "$ck"
-      check_equal "$context: steps" "$(find "$ck" -name '*.index' | wc -l)" "$([ $second = yes ] && echo 3 || echo 2)"
+      check_equal "$context: steps" "$(find "$ck" -name '*.index' -o -name 'my_net.ckpt-[0-9]' | wc -l)" "$([ $second = yes ] && echo 3 || echo 2)"
       "$builddir/fsck.ckptfs" -n "$ck" >"$tmp/fsck" 2>&1 || fail "$context: fsck: $(cat "$tmp/fsck")"
     done
     kill_daemon
@@ -85,4 +87,12 @@ killed_in_a_commit_without_variables() {
   echo "killed at calls, up to $((n - 1))"
 }
 
-run_tests killed_in_the_timers_commit killed_in_a_commit_without_variables
+killed_in_the_commit_of_a_v1_file() {
+  suffix=
+  timer=commit=600,write_version=1
+  options=commit=sync,write_version=1
+  shards=0
+  killed_in_the_timers_commit
+}
+
+run_tests killed_in_the_timers_commit killed_in_a_commit_without_variables killed_in_the_commit_of_a_v1_file
