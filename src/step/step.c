@@ -106,6 +106,7 @@ void step_unref(struct step *s)
 	pthread_mutex_destroy(&s->lock);
 	verify_free(s->verify);
 	full_names_free(s->full);
+	free(s->var_list);
 	step_place_release(&s->place);
 	free(s->vars);
 	free(s->parts);

@@ -67,6 +67,7 @@ struct var {
 	uint8_t dtype; /* enum dtype */
 	uint8_t rank;
 	uint8_t kind; /* enum var_kind */
+	bool hidden; /* by step->var_list */
 	uint64_t off; /* in the shard; sliced, V1: 0 */
 	uint64_t size; /* stored bytes; sliced: of all parts; V1: decoded bytes, strings 0 */
 };
@@ -102,6 +103,7 @@ struct step {
 	struct verify *verify; /* ranges are numbered as vars */
 	struct full_names
 		*full; /* what its tree shows by them; NULL: all by key (sidecar_full_names) */
+	char *var_list; /* globs: what its tree shows (tree_limit); NULL: all */
 
 	pthread_mutex_t lock;
 	struct string_info *strings; /* under lock */

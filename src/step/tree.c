@@ -1,5 +1,6 @@
 #include "step/tree.h"
 #include "base/cleanup.h"
+#include "base/glob.h"
 #include "step/full_names.h"
 #include "step/text_kind.h"
 
@@ -33,6 +34,30 @@ static int compare_files(const void *a, const void *b)
 	return compare(bytes_of(x->stem, x->n), ENDING, bytes_of(y->stem, y->n), ENDING);
 }
 
+/* --- what is hidden ---------------------------------------------------------------------------------------- */
+
+bool tree_hides(const char *globs, struct bytes stem)
+{
+	return globs && !bytes_eq(stem, bytes_str(OBJECT_GRAPH_KEY)) && !globs_match(globs, stem);
+}
+
+int tree_limit(struct step *s, const char *globs, struct err *e)
+{
+	CLEANUP(buf_release) struct buf stem = {0};
+	int r = 0;
+
+	if (!globs)
+		return 0;
+	s->var_list = strdup(globs);
+	for (uint32_t i = 0; s->var_list && i < s->n_vars && r == 0; i++) {
+		stem.n = 0;
+		r = full_names_path(s->full, s->object_based ? NAME_OBJECT : NAME_PLAIN,
+				    var_key(s, &s->vars[i]), &stem);
+		s->vars[i].hidden = tree_hides(globs, buf_bytes(&stem));
+	}
+	return r < 0 || !s->var_list ? err_set(e, -ENOMEM, "no memory") : 0;
+}
+
 /* --- building -------------------------------------------------------------------------------------------- */
 
 /* Makes the files. Their stems are bytes of their keys, or full names. One with something escaped is added to ESCAPED, its offset to
@@ -64,6 +89,21 @@ static int make_stems(struct tree *t, const struct step *s, struct buf *escaped,
 		t->files[t->n_files++] = f;
 	}
 	return escaped->n > UINT32_MAX ? -E2BIG : r;
+}
+
+static void hide(struct tree *t, const struct step *s)
+{
+	for (uint32_t i = 0; i < t->n_files;) {
+		struct tree_file f = t->files[i];
+
+		if (!s->vars[f.var].hidden) {
+			i++;
+			continue;
+		}
+		t->files[i] = t->files[--t->n_files];
+		t->files[t->n_files] = f;
+		t->n_hidden++;
+	}
 }
 
 static void point_at_escaped(struct tree *t, const size_t *offsets)
@@ -139,11 +179,12 @@ static int build(struct tree *t, const struct step *s)
 	if (r < 0)
 		return r;
 	point_at_escaped(t, (const size_t *)offsets.p);
+	hide(t, s);
 	qsort(t->files, t->n_files, sizeof *t->files, compare_files);
 	r = make_dirs(t, &dirs);
 	t->dirs = (struct tree_dir *)dirs.p;
 	t->n_dirs = (uint32_t)(dirs.n / sizeof *t->dirs);
-	t->memory = t->n_files * sizeof *t->files + escaped.cap + dirs.cap;
+	t->memory = (t->n_files + t->n_hidden) * sizeof *t->files + escaped.cap + dirs.cap;
 	return r;
 }
 

@@ -22,6 +22,7 @@ struct tree_dir {
 struct tree {
 	enum name_flavour flavour;
 	uint32_t n_files, n_dirs;
+	uint32_t n_hidden; /* these are behind the files, in no folder and without a number */
 	struct tree_file *files;
 	struct tree_dir *dirs;
 	uint8_t *escaped; /* stems that are not bytes of the step */
@@ -46,6 +47,13 @@ static inline uint32_t tree_text_index(const struct tree *t, uint32_t kind)
 {
 	return TREE_FIRST + t->n_files + t->n_dirs - 1 + kind;
 }
+
+/* From now on trees of S, which has none yet, hide the variables whose stems match none of GLOBS (base/glob.h), but not the object
+ * graph: without that the others have no meaning. GLOBS may be NULL: nothing is hidden. -ENOMEM. */
+int tree_limit(struct step *s, const char *globs, struct err *e);
+
+/* Would a variable with that stem be hidden? GLOBS may be NULL. */
+bool tree_hides(const char *globs, struct bytes stem);
 
 /* The tree of S, which must outlive it. -ENOMEM, -E2BIG. */
 int tree_init(struct tree *t, const struct step *s, struct err *e);

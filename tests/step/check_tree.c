@@ -209,6 +209,40 @@ START_TEST(slices_are_not_shown)
 }
 END_TEST
 
+/* Nor what no glob has the path of. It is behind the files. */
+START_TEST(hidden_variables_are_not_shown)
+{
+	static const char *const keys[] = {"a/b/v", "a/w", "c%", "v", "w"};
+	CLEANUP(buf_release) struct buf out = {0};
+	struct tree_child child;
+	struct err e = {0};
+	struct fixture f;
+
+	set_up(&f, keys, COUNT(keys));
+	tree_release(&f.tree);
+	ck_assert_int_eq(tree_limit(f.step, "**/v:c%25", &e), 0);
+	ck_assert_int_eq(tree_init(&f.tree, f.step, &e), 0);
+	add_listing(&f.tree, 0, &out);
+	ck_assert_int_eq(buf_add_byte(&out, 0), 0);
+	ck_assert_str_eq((char *)out.p, " a/ a/b/ a/b/v.npy c%25.npy v.npy");
+	ck_assert(!tree_lookup(&f.tree, 0, bytes_str("w.npy"), &child));
+	ck_assert_uint_eq(f.tree.n_files, 3);
+	ck_assert_uint_eq(f.tree.n_hidden, 2);
+	for (uint32_t i = 3; i < 5; i++)
+		ck_assert_uint_eq(f.tree.files[i].stem[f.tree.files[i].n - 1], 'w');
+	ck_assert_uint_eq(tree_text_index(&f.tree, 0), TREE_FIRST + 3 + 2);
+	tear_down(&f);
+}
+END_TEST
+
+START_TEST(an_object_graph_is_never_hidden)
+{
+	ck_assert(!tree_hides("w", bytes_str(OBJECT_GRAPH_KEY)));
+	ck_assert(tree_hides("w", bytes_str("v")));
+	ck_assert(!tree_hides(NULL, bytes_str("v")));
+}
+END_TEST
+
 START_TEST(an_empty_step_is_an_empty_folder)
 {
 	struct tree_child child;
@@ -298,6 +332,8 @@ TCase *tree_tests(void)
 	tcase_add_test(t, other_names_are_not_found);
 	tcase_add_test(t, what_is_escaped_is_found_too);
 	tcase_add_test(t, slices_are_not_shown);
+	tcase_add_test(t, hidden_variables_are_not_shown);
+	tcase_add_test(t, an_object_graph_is_never_hidden);
 	tcase_add_test(t, an_empty_step_is_an_empty_folder);
 	tcase_add_test(t, files_folders_and_texts_are_numbered_in_turn);
 	tcase_add_loop_test(t, random_names_are_found_where_they_are_listed, 0, 20);
