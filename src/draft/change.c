@@ -12,6 +12,7 @@
 #include "draft/walk.h"
 #include "step/full_names.h"
 #include "step/text_kind.h"
+#include "step/tree.h"
 #include <fcntl.h>
 #include <stdio.h>
 
@@ -29,6 +30,15 @@ static int check_name(const char *name, bool folder, struct err *e)
 	if (folder && file_ending(n))
 		return err_set(e, -EINVAL, "%s: a folder may not have the name of a file", name);
 	return 0;
+}
+
+/* What is hidden can't be made: it could not be seen, and the base may have one. STEM: of a variable. */
+static int check_seen(const struct draft *d, struct bytes stem, struct err *e)
+{
+	return tree_hides(d->var_list, stem)
+		       ? err_set(e, -EPERM, "%.*s.npy: var_list=%s hides this name", (int)stem.n,
+				 (char *)stem.p, d->var_list)
+		       : 0;
 }
 
 /* A path that no variable's name gives could not be committed. */
@@ -52,7 +62,7 @@ static int check_path(const struct draft *d, const struct draft_item *dir, const
 			   buf_bytes(&path), &key, e);
 	if (r == -EINVAL && !d->has_base) /* whether it is object-based is not known yet */
 		r = full_names_key(NULL, NAME_OBJECT, buf_bytes(&path), &key, e);
-	return r;
+	return r < 0 ? r : check_seen(d, buf_bytes(&path), e);
 }
 
 /* The folder INDEX, in which something may be changed. -ESTALE: it is none, or gone; -ENOMEM; as draft_check_open. */
@@ -310,15 +320,48 @@ static void forget_place(struct draft_item *root)
 	}
 }
 
-/* May I get the name TO in TO_DIR? -EINVAL: no such thing has that name. */
-static int check_new_name(const struct draft *d, const struct draft_item *i,
+/* Would all variables in the folder ROOT be seen, if that were TO in TO_DIR? */
+static int check_below(const struct draft *d, struct draft_item *root,
+		       const struct draft_item *to_dir, const char *to, struct err *e)
+{
+	CLEANUP(buf_release) struct buf old = {0}, path = {0};
+	struct draft_walk w = {.below = root};
+	struct draft_item *i;
+	size_t prefix, start;
+	int r = draft_path(root, &old), walked;
+
+	prefix = old.n;
+	if (r == 0 && to_dir->parent)
+		r = draft_path(to_dir, &path);
+	if (r == 0)
+		r = buf_printf(&path, "%s%s", path.n ? "/" : "", to);
+	start = path.n;
+	while (r == 0 && d->var_list && (i = draft_walk(d, &w))) {
+		old.n = 0;
+		path.n = start;
+		if (!draft_is_variable(i))
+			continue;
+		r = draft_path(i, &old);
+		if (r == 0)
+			r = buf_add(&path, old.p + prefix, old.n - prefix);
+		if (r == 0)
+			r = check_seen(d, bytes_of(path.p, path.n - strlen(VAR_ENDING)), e);
+	}
+	walked = draft_walk_end(&w);
+	r = r < 0 ? r : walked;
+	return r == -ENOMEM ? err_set(e, r, "no memory") : r;
+}
+
+/* May I get the name TO in TO_DIR? -EINVAL: no such thing has that name; -EPERM: var_list hides it. */
+static int check_new_name(const struct draft *d, struct draft_item *i,
 			  const struct draft_item *to_dir, const char *to, struct err *e)
 {
 	enum text_kind kind = to_dir->parent ? N_TEXTS : text_kind_of(to);
 	int r = check_name(to, i->what == DRAFT_DIR, e);
 
-	if (r == 0 && i->what != DRAFT_DIR)
-		r = check_path(d, to_dir, to, e);
+	if (r == 0)
+		r = i->what == DRAFT_DIR ? check_below(d, i, to_dir, to, e)
+					 : check_path(d, to_dir, to, e);
 	if (r < 0)
 		return r;
 	if (i->what == DRAFT_VAR && kind < N_TEXTS)

@@ -13,6 +13,7 @@
 #include "draft/take_up.h"
 #include "step/name.h"
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -92,6 +93,7 @@ void draft_unref(struct draft *d)
 	free(d->folder);
 	free(d->published);
 	free(d->meta);
+	free(d->var_list);
 	top_unref(d->shared);
 	closep(&d->fd);
 	if (d->holder_release)
@@ -218,6 +220,12 @@ static int check_spare(const struct draft *d, struct err *e)
 	return r;
 }
 
+static int keep_var_list(struct draft *d, const char *globs, struct err *e)
+{
+	d->var_list = globs ? strdup(globs) : NULL;
+	return globs && !d->var_list ? err_set(e, -ENOMEM, "no memory") : 0;
+}
+
 /* Makes it whole, and then gives it its name. */
 static int make_whole(struct draft *d, const struct draft_config *c, int drafts, struct step *base,
 		      const struct tree *tree, int base_fd, struct err *e)
@@ -239,6 +247,8 @@ static int make_whole(struct draft *d, const struct draft_config *c, int drafts,
 		r = give_to_maker(d, c->maker, e);
 	if (r == 0 && d->full_names)
 		r = io_mark(d->fd, DRAFT_FULL_NAMES, e);
+	if (r == 0 && d->var_list)
+		r = io_make_link(d->var_list, d->fd, DRAFT_VAR_LIST, e);
 	if (r == 0)
 		r = drafts_end_new(drafts, d->folder, e);
 	return r == -EEXIST ? err_set(e, -EBUSY,
@@ -262,7 +272,9 @@ int draft_begin(const struct draft_config *c, struct step *base, const struct tr
 	if (r < 0)
 		return err_wrap(e, r, "a draft of %s", c->name);
 	d->full_names = base && base->object_based ? base->full != NULL : c->full_names;
-	r = drafts = open_drafts(d, true, e);
+	r = keep_var_list(d, base ? base->var_list : c->var_list, e);
+	if (r == 0)
+		r = drafts = open_drafts(d, true, e);
 	if (r >= 0)
 		r = make_whole(d, c, drafts, base, tree, base_fd, e);
 	if (r < 0) {
@@ -290,6 +302,17 @@ static int check_names(const struct draft *d, struct err *e)
 		       : 0;
 }
 
+static int take_up_var_list(struct draft *d, struct err *e)
+{
+	char globs[PATH_MAX];
+	ssize_t n = io_read_link(d->fd, DRAFT_VAR_LIST, globs, sizeof globs - 1);
+
+	if (n < 0)
+		return n == -ENOENT ? 0 : err_sys(e, (int)n, DRAFT_VAR_LIST);
+	globs[n] = 0;
+	return keep_var_list(d, globs, e);
+}
+
 /* The step that the link `base` names lies under D; without one there is no base. */
 static int take_up_base(struct draft *d, struct err *e)
 {
@@ -311,6 +334,8 @@ static int take_up_base(struct draft *d, struct err *e)
 	if (r == 0)
 		r = check_names(d, e);
 	if (r == 0)
+		r = tree_limit(d->pins[0].step, d->var_list, e);
+	if (r == 0)
 		r = tree_init(&d->own_tree, d->pins[0].step, e);
 	return r < 0 ? r : lay_over(d, &d->own_tree, e);
 }
@@ -327,6 +352,8 @@ int draft_take_up(const struct draft_config *c, const char *folder, struct draft
 	r = drafts = open_drafts(d, false, e);
 	if (r >= 0)
 		r = open_folders(d, drafts, folder, false, e);
+	if (r == 0)
+		r = take_up_var_list(d, e);
 	if (r == 0)
 		r = take_up_base(d, e);
 	if (r == 0)

@@ -12,6 +12,7 @@ void options_release(struct options *o)
 	free(o->latest_filename);
 	free(o->meta_graph_suffix);
 	free(o->fsname);
+	free(o->var_list);
 	buf_release(&o->handed_on);
 	*o = (struct options){0};
 }
@@ -47,6 +48,13 @@ static int take_file_name(struct options *o, const struct known *k, const char *
 		return err_set(e, -EINVAL,
 			       "option %s=%s: expected the name of a file, without a folder",
 			       k->name, value);
+	return take_text(o, k, value, e);
+}
+
+static int take_globs(struct options *o, const struct known *k, const char *value, struct err *e)
+{
+	if (!*value)
+		return err_set(e, -EINVAL, "option %s=: expected names of variables", k->name);
 	return take_text(o, k, value, e);
 }
 
@@ -243,6 +251,8 @@ static const struct known all[] = {
 	{"uid", VALUE, take_number, AT(uid), "N", "owner to show on all files"},
 	{"umask", VALUE, take_number, AT(umask), "OCTAL",
 	 "permission bits that no file and no folder has"},
+	{"var_list", VALUE, take_globs, AT(var_list), "GLOB[:GLOB...]",
+	 "show only variables whose names match, as dense/*:**/bias"},
 	{"verify", VALUE, take_verify, 0, "read|open|off",
 	 "when checksums are compared; default read"},
 	{"write_state", NO_VALUE, take_no, AT(nowrite_state), NULL,

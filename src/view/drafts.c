@@ -185,7 +185,8 @@ static int begin_draft(struct view *v, struct node *n, struct loaded *base,
 				       .mode = v->verify,
 				       .first_dynamic = n->next_dynamic,
 				       .maker = maker,
-				       .full_names = v->full_names};
+				       .full_names = v->full_names,
+				       .var_list = v->var_list};
 	int r = top < 0 ? top : lock_folder(v, n->parent, top, e);
 
 	if (r == 0)

@@ -87,16 +87,24 @@ static bool is_step_of(struct view *v, const struct node *n, const struct step *
 	return file_id_eq(&s->id, &n->id);
 }
 
-/* Opens the step that N has in FD, with full names if it is to show these. */
+/* Opens the step that N has in FD, with full names if it is to show these, and without what it hides. */
 static int open_step(struct view *v, const struct node *n, int fd, struct step **out, struct err *e)
 {
 	int r = step_open(fd, n->place, v->verify, out, e);
+	const char *var_list;
 	bool full;
 
+	if (r < 0)
+		return r;
 	pthread_mutex_lock(&v->lock);
 	full = n->kept_names ? n->names == NODE_FULL_NAMES : v->full_names;
+	var_list = n->kept_names ? n->var_list : v->var_list;
 	pthread_mutex_unlock(&v->lock);
-	if (r == 0 && full && (r = sidecar_full_names(*out, fd, e)) < 0)
+	if (full)
+		r = sidecar_full_names(*out, fd, e);
+	if (r == 0)
+		r = tree_limit(*out, var_list, e);
+	if (r < 0)
 		step_unref(*out);
 	return r;
 }
@@ -136,11 +144,16 @@ static int parse_step(struct view *v, struct node *n, struct loaded **out, struc
 int steps_adopt(struct view *v, struct node *n, struct step *s, int dirfd, struct loaded **out,
 		struct err *e)
 {
-	int r = load_step(v, step_ref(s), dirfd, out, e);
+	char *var_list = s->var_list ? strdup(s->var_list) : NULL;
+	int r;
 
+	if (s->var_list && !var_list)
+		return err_set(e, -ENOMEM, "no memory");
+	r = load_step(v, step_ref(s), dirfd, out, e);
 	pthread_mutex_lock(&v->lock);
 	n->kept_names = true;
 	n->names = names_of(s);
+	n->var_list = var_list;
 	pthread_mutex_unlock(&v->lock);
 	if (r == 0)
 		install_loaded(v, n, *out);
