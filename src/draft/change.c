@@ -32,20 +32,34 @@ static int check_name(const char *name, bool folder, struct err *e)
 	return 0;
 }
 
-/* What is hidden can't be made: it could not be seen, and the base may have one. STEM: of a variable. */
-static int check_seen(const struct draft *d, struct bytes stem, struct err *e)
+/* What is hidden can't be made: it could not be seen, and the base may have one. */
+static int check_seen(const struct draft *d, struct bytes stem, struct bytes key, struct err *e)
 {
-	return tree_hides(d->var_list, stem)
-		       ? err_set(e, -EPERM, "%.*s.npy: var_list=%s hides this name", (int)stem.n,
-				 (char *)stem.p, d->var_list)
-		       : 0;
+	const char *option = tree_hides(&d->seen, d->base_members, stem, key);
+
+	return option ? err_set(e, -EPERM, "%.*s.npy: %s=%s hides this name", (int)stem.n,
+				(char *)stem.p, option,
+				strcmp(option, "var_list") ? d->seen.collection : d->seen.var_list)
+		      : 0;
+}
+
+/* A variable with that stem could be committed, and be seen. */
+static int check_stem(const struct draft *d, struct bytes stem, struct err *e)
+{
+	CLEANUP(buf_release) struct buf key = {0};
+	int r = full_names_key(d->base_names, d->object_based ? NAME_OBJECT : NAME_PLAIN, stem,
+			       &key, e);
+
+	if (r == -EINVAL && !d->has_base) /* whether it is object-based is not known yet */
+		r = full_names_key(NULL, NAME_OBJECT, stem, &key, e);
+	return r < 0 ? r : check_seen(d, stem, buf_bytes(&key), e);
 }
 
 /* A path that no variable's name gives could not be committed. */
 static int check_path(const struct draft *d, const struct draft_item *dir, const char *name,
 		      struct err *e)
 {
-	CLEANUP(buf_release) struct buf path = {0}, key = {0};
+	CLEANUP(buf_release) struct buf path = {0};
 	int r;
 
 	if (name[0] == '.' || draft_is_hidden(dir) ||
@@ -56,13 +70,7 @@ static int check_path(const struct draft *d, const struct draft_item *dir, const
 		r = buf_add_byte(&path, '/');
 	if (r == 0)
 		r = buf_add(&path, name, strlen(name) - strlen(VAR_ENDING));
-	if (r < 0)
-		return err_set(e, r, "no memory");
-	r = full_names_key(d->base_names, d->object_based ? NAME_OBJECT : NAME_PLAIN,
-			   buf_bytes(&path), &key, e);
-	if (r == -EINVAL && !d->has_base) /* whether it is object-based is not known yet */
-		r = full_names_key(NULL, NAME_OBJECT, buf_bytes(&path), &key, e);
-	return r < 0 ? r : check_seen(d, buf_bytes(&path), e);
+	return r < 0 ? err_set(e, r, "no memory") : check_stem(d, buf_bytes(&path), e);
 }
 
 /* The folder INDEX, in which something may be changed. -ESTALE: it is none, or gone; -ENOMEM; as draft_check_open. */
@@ -325,6 +333,7 @@ static int check_below(const struct draft *d, struct draft_item *root,
 		       const struct draft_item *to_dir, const char *to, struct err *e)
 {
 	CLEANUP(buf_release) struct buf old = {0}, path = {0};
+	bool is_limited = d->seen.var_list || d->seen.collection;
 	struct draft_walk w = {.below = root};
 	struct draft_item *i;
 	size_t prefix, start;
@@ -336,7 +345,7 @@ static int check_below(const struct draft *d, struct draft_item *root,
 	if (r == 0)
 		r = buf_printf(&path, "%s%s", path.n ? "/" : "", to);
 	start = path.n;
-	while (r == 0 && d->var_list && (i = draft_walk(d, &w))) {
+	while (r == 0 && is_limited && (i = draft_walk(d, &w))) {
 		old.n = 0;
 		path.n = start;
 		if (!draft_is_variable(i))
@@ -345,14 +354,14 @@ static int check_below(const struct draft *d, struct draft_item *root,
 		if (r == 0)
 			r = buf_add(&path, old.p + prefix, old.n - prefix);
 		if (r == 0)
-			r = check_seen(d, bytes_of(path.p, path.n - strlen(VAR_ENDING)), e);
+			r = check_stem(d, bytes_of(path.p, path.n - strlen(VAR_ENDING)), e);
 	}
 	walked = draft_walk_end(&w);
 	r = r < 0 ? r : walked;
 	return r == -ENOMEM ? err_set(e, r, "no memory") : r;
 }
 
-/* May I get the name TO in TO_DIR? -EINVAL: no such thing has that name; -EPERM: var_list hides it. */
+/* May I get the name TO in TO_DIR? -EINVAL: no such thing has that name; -EPERM: it would be hidden. */
 static int check_new_name(const struct draft *d, struct draft_item *i,
 			  const struct draft_item *to_dir, const char *to, struct err *e)
 {

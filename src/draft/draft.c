@@ -93,7 +93,7 @@ void draft_unref(struct draft *d)
 	free(d->folder);
 	free(d->published);
 	free(d->meta);
-	free(d->var_list);
+	seen_release(&d->seen);
 	top_unref(d->shared);
 	closep(&d->fd);
 	if (d->holder_release)
@@ -173,6 +173,7 @@ static int lay_over(struct draft *d, const struct tree *tree, struct err *e)
 	d->has_base = true;
 	d->object_based = base->object_based;
 	d->base_names = base->full;
+	d->base_members = base->members;
 	r = overlay_init(d, tree);
 	return r < 0 ? err_sys(e, r, "%s", base->place.name) : 0;
 }
@@ -220,10 +221,13 @@ static int check_spare(const struct draft *d, struct err *e)
 	return r;
 }
 
-static int keep_var_list(struct draft *d, const char *globs, struct err *e)
+static int note_seen(const struct draft *d, struct err *e)
 {
-	d->var_list = globs ? strdup(globs) : NULL;
-	return globs && !d->var_list ? err_set(e, -ENOMEM, "no memory") : 0;
+	int r = d->seen.var_list ? io_make_link(d->seen.var_list, d->fd, DRAFT_VAR_LIST, e) : 0;
+
+	return r == 0 && d->seen.collection
+		       ? io_make_link(d->seen.collection, d->fd, DRAFT_COLLECTION, e)
+		       : r;
 }
 
 /* Makes it whole, and then gives it its name. */
@@ -247,8 +251,8 @@ static int make_whole(struct draft *d, const struct draft_config *c, int drafts,
 		r = give_to_maker(d, c->maker, e);
 	if (r == 0 && d->full_names)
 		r = io_mark(d->fd, DRAFT_FULL_NAMES, e);
-	if (r == 0 && d->var_list)
-		r = io_make_link(d->var_list, d->fd, DRAFT_VAR_LIST, e);
+	if (r == 0)
+		r = note_seen(d, e);
 	if (r == 0)
 		r = drafts_end_new(drafts, d->folder, e);
 	return r == -EEXIST ? err_set(e, -EBUSY,
@@ -272,8 +276,10 @@ int draft_begin(const struct draft_config *c, struct step *base, const struct tr
 	if (r < 0)
 		return err_wrap(e, r, "a draft of %s", c->name);
 	d->full_names = base && base->object_based ? base->full != NULL : c->full_names;
-	r = keep_var_list(d, base ? base->var_list : c->var_list, e);
-	if (r == 0)
+	r = seen_copy(base ? &base->seen : &c->seen, &d->seen);
+	if (r < 0)
+		err_set(e, r, "no memory");
+	else
 		r = drafts = open_drafts(d, true, e);
 	if (r >= 0)
 		r = make_whole(d, c, drafts, base, tree, base_fd, e);
@@ -302,15 +308,30 @@ static int check_names(const struct draft *d, struct err *e)
 		       : 0;
 }
 
-static int take_up_var_list(struct draft *d, struct err *e)
+/* The target of the link NAME, if it is there. */
+static int read_seen(const struct draft *d, const char *name, char **out, struct err *e)
 {
-	char globs[PATH_MAX];
-	ssize_t n = io_read_link(d->fd, DRAFT_VAR_LIST, globs, sizeof globs - 1);
+	char target[PATH_MAX];
+	ssize_t n = io_read_link(d->fd, name, target, sizeof target - 1);
 
 	if (n < 0)
-		return n == -ENOENT ? 0 : err_sys(e, (int)n, DRAFT_VAR_LIST);
-	globs[n] = 0;
-	return keep_var_list(d, globs, e);
+		return n == -ENOENT ? 0 : err_sys(e, (int)n, "%s", name);
+	*out = strndup(target, (size_t)n);
+	return *out ? 0 : err_set(e, -ENOMEM, "no memory");
+}
+
+static int take_up_seen(struct draft *d, struct err *e)
+{
+	int r = read_seen(d, DRAFT_VAR_LIST, &d->seen.var_list, e);
+
+	return r < 0 ? r : read_seen(d, DRAFT_COLLECTION, &d->seen.collection, e);
+}
+
+static int limit_base(struct draft *d, struct err *e)
+{
+	CLEANUP(closep) int dir = draft_pin_dir(d, &d->pins[0], e);
+
+	return dir < 0 ? dir : sidecar_limit(d->pins[0].step, dir, d->meta, &d->seen, e);
 }
 
 /* The step that the link `base` names lies under D; without one there is no base. */
@@ -334,7 +355,7 @@ static int take_up_base(struct draft *d, struct err *e)
 	if (r == 0)
 		r = check_names(d, e);
 	if (r == 0)
-		r = tree_limit(d->pins[0].step, d->var_list, e);
+		r = limit_base(d, e);
 	if (r == 0)
 		r = tree_init(&d->own_tree, d->pins[0].step, e);
 	return r < 0 ? r : lay_over(d, &d->own_tree, e);
@@ -353,7 +374,7 @@ int draft_take_up(const struct draft_config *c, const char *folder, struct draft
 	if (r >= 0)
 		r = open_folders(d, drafts, folder, false, e);
 	if (r == 0)
-		r = take_up_var_list(d, e);
+		r = take_up_seen(d, e);
 	if (r == 0)
 		r = take_up_base(d, e);
 	if (r == 0)

@@ -289,7 +289,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 		.family = c->family,
 		.verify = c->options->verify,
 		.full_names = c->options->full_names,
-		.var_list = c->options->var_list,
+		.seen = c->options->seen,
 		.writable = is_writable(c),
 		.commit_ms =
 			c->options->has_timer ? (int64_t)c->options->commit_seconds * 1000 : -1,

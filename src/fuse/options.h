@@ -21,7 +21,7 @@ struct options {
 	char *latest_filename; /* name of the state file; NULL: "checkpoint" */
 	enum verify_mode verify;
 	bool full_names; /* names=full, and not key */
-	char *var_list; /* globs (base/glob.h): show only these variables; NULL: all */
+	struct seen seen; /* show only these variables */
 	bool read_only;
 	bool has_timer; /* commit=SECONDS, and not sync */
 	unsigned commit_seconds;

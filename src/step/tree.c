@@ -1,6 +1,7 @@
 #include "step/tree.h"
 #include "base/cleanup.h"
 #include "base/glob.h"
+#include "message/meta_graph.h"
 #include "step/full_names.h"
 #include "step/text_kind.h"
 
@@ -36,26 +37,40 @@ static int compare_files(const void *a, const void *b)
 
 /* --- what is hidden ---------------------------------------------------------------------------------------- */
 
-bool tree_hides(const char *globs, struct bytes stem)
+static bool is_in(const struct memberships *members, struct bytes key, const char *collection)
 {
-	return globs && !bytes_eq(stem, bytes_str(OBJECT_GRAPH_KEY)) && !globs_match(globs, stem);
+	size_t from, n = memberships_find(members, key, &from);
+
+	while (n && strcmp(members->items[from + n - 1].collection, collection) != 0)
+		n--;
+	return n;
 }
 
-int tree_limit(struct step *s, const char *globs, struct err *e)
+const char *tree_hides(const struct seen *seen, const struct memberships *members,
+		       struct bytes stem, struct bytes key)
+{
+	if (bytes_eq(key, bytes_str(OBJECT_GRAPH_KEY)))
+		return NULL;
+	if (seen->var_list && !globs_match(seen->var_list, stem))
+		return "var_list";
+	return seen->collection && members && !is_in(members, key, seen->collection) ? "collection"
+										     : NULL;
+}
+
+int tree_limit(struct step *s, struct err *e)
 {
 	CLEANUP(buf_release) struct buf stem = {0};
 	int r = 0;
 
-	if (!globs)
-		return 0;
-	s->var_list = strdup(globs);
-	for (uint32_t i = 0; s->var_list && i < s->n_vars && r == 0; i++) {
+	for (uint32_t i = 0; i < s->n_vars && r == 0; i++) {
+		struct bytes key = var_key(s, &s->vars[i]);
+
 		stem.n = 0;
-		r = full_names_path(s->full, s->object_based ? NAME_OBJECT : NAME_PLAIN,
-				    var_key(s, &s->vars[i]), &stem);
-		s->vars[i].hidden = tree_hides(globs, buf_bytes(&stem));
+		r = full_names_path(s->full, s->object_based ? NAME_OBJECT : NAME_PLAIN, key,
+				    &stem);
+		s->vars[i].hidden = tree_hides(&s->seen, s->members, buf_bytes(&stem), key);
 	}
-	return r < 0 || !s->var_list ? err_set(e, -ENOMEM, "no memory") : 0;
+	return r < 0 ? err_set(e, -ENOMEM, "no memory") : 0;
 }
 
 /* --- building -------------------------------------------------------------------------------------------- */

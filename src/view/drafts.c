@@ -186,7 +186,7 @@ static int begin_draft(struct view *v, struct node *n, struct loaded *base,
 				       .first_dynamic = n->next_dynamic,
 				       .maker = maker,
 				       .full_names = v->full_names,
-				       .var_list = v->var_list};
+				       .seen = v->seen};
 	int r = top < 0 ? top : lock_folder(v, n->parent, top, e);
 
 	if (r == 0)

@@ -89,7 +89,7 @@ struct node {
 	struct file_id id; /* step: of its index, of V1 its first shard; others: of the file */
 	enum node_names names; /* step: as it was parsed; its numbers are those of these names */
 	bool kept_names; /* step: it has them from a draft that was taken up, whatever the mount shows; also: */
-	char *var_list; /* step: its variables that are shown; NULL: all */
+	struct seen seen; /* step: its variables that are shown */
 	struct file_id meta; /* step: of its meta graph; zeros: none */
 	uint64_t lookups; /* references, the kernel's and ours */
 	uint32_t children; /* nodes that have this one as their parent */

@@ -13,7 +13,7 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 			   .inotify = -1,
 			   .verify = c->verify,
 			   .full_names = c->full_names,
-			   .var_list = c->var_list,
+			   .seen = c->seen,
 			   .warn = c->warn,
 			   .tell = c->tell,
 			   .remind = c->remind,

@@ -30,7 +30,7 @@ struct view {
 	char *family; /* as in view_config */
 	enum verify_mode verify;
 	bool full_names; /* object-based steps are shown by these (step/full_names.h) */
-	const char *var_list; /* as in view_config */
+	struct seen seen; /* as in view_config */
 	void (*warn)(void *, const struct err *);
 	void *warn_arg;
 	int inotify; /* -1: nothing is watched; view/changes.h */
@@ -65,8 +65,7 @@ struct view_config {
 	const char *family; /* or NULL: show only the steps of this one's family, no subfolders */
 	enum verify_mode verify;
 	bool full_names;
-	const char *
-		var_list; /* globs: only these variables are shown; NULL: all. Stays the caller's */
+	struct seen seen; /* only these variables are shown. Stays the caller's */
 	bool writable;
 	int64_t commit_ms; /* -1: only at fsync of a folder, and at the end */
 	double compact;

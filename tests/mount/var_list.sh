@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# var_list: only variables whose names match a glob are shown. Commits carry the others along.
+# var_list and collection: only some variables are shown. Commits carry the others along.
 . "$(dirname "$0")/../lib/mount.sh"
 . "$(dirname "$0")/../lib/write.sh"
 need getfattr setfattr
@@ -59,7 +59,7 @@ globs_select() {
   diff -r "$mnt" "$all"
   unmount "$all"
   unmount
-  refuses "option var_list=: expected names of variables" "$builddir/mount.ckptfs" "$source" "$tmp" -o var_list=
+  refuses "option var_list needs a value: var_list=..." "$builddir/mount.ckptfs" "$source" "$tmp" -o var_list=
 }
 
 # Values, attributes and numbers are those of a mount that shows all.
@@ -199,6 +199,77 @@ a_draft_keeps_its_list() {
   done
 }
 
+collections_select() {
+  copy_of linear
+  mount_ckpt "$source" -o ro,collection=trainable_variables
+  check_equal trainable "$(files_of "$mnt/latest/")" "b.npy w.npy"
+  check_equal variables.tsv "$(cut -f 1,6 "$mnt/latest/variables.tsv" | grep -c trainable_variables)" 2
+  check_equal lines "$(wc -l <"$mnt/latest/variables.tsv")" 3
+  unmount
+  mount_ckpt "$source" -o 'ro,collection=variables,var_list=w:w/*'
+  check_equal both "$(files_of "$mnt/latest/")" "w.npy w/Adam.npy w/Adam_1.npy"
+  unmount
+  mount_ckpt "$source" -o ro,collection=no_such
+  check_equal "an unknown one" "$(ls "$mnt/latest/")" "$(printf 'meta_graph.pbtxt\nvariables.tsv')"
+  unmount
+  rm "$source/$base.meta"
+  printf x >"$source/my-model-1000.meta"
+  mount_ckpt "$source" -o ro,collection=trainable_variables
+  mount_all
+  diff -r "$mnt/$base" "$all/$base"
+  check_equal "a damaged meta graph" "$(files_of "$mnt/my-model-1000")" "$(files_of "$all/my-model-1000")"
+  unmount "$all"
+  unmount
+}
+
+# The meta graph is another one: its variables are shown.
+a_new_meta_graph_counts() {
+  copy_of linear
+  mount_ckpt "$source" -o ro,collection=trainable_variables
+  check_equal before "$(files_of "$mnt/$base")" "b.npy w.npy"
+  cat "$mnt/$base/w.npy" >"$tmp/w.npy"
+  cp "$fixtures/net/my_net.ckpt.meta" "$source/new"
+  mv "$source/new" "$source/$base.meta"
+  until [ -z "$(files_of "$mnt/$base")" ]; do nap; done
+  unmount
+}
+
+collections_are_written() {
+  local step
+  writable linear collection=trainable_variables
+  step=$mnt/$base
+  refuses "Operation not permitted" cp "$step/w.npy" "$step/global_step.npy"
+  grep -qF "global_step.npy: collection=trainable_variables hides this name" "$mnt.log" || fail "does not say why: $(cat "$mnt.log")"
+  refuses "Operation not permitted" mv "$step/w.npy" "$step/v.npy"
+  rm "$step/b.npy"
+  cp "$mnt/my-model-0/w.npy" "$step/w.npy"
+  committed "$base" my-model-2001 -b.npy "~w.npy"
+  hidden_is_kept "$base" my-model-2001 -b.npy "~w.npy"
+  # It is in the collection all the same.
+  cp "$mnt/my-model-0/b.npy" "$mnt/my-model-2001/b.npy"
+  committed my-model-2001 my-model-2002 +b.npy
+  cp -r "$mnt/my-model-0" "$mnt/copy"
+  sync "$mnt/copy"
+  diff -r "$mnt/my-model-0" "$mnt/copy"
+  rm -r "${mnt:?}/copy"
+  mkdir "$mnt/own"
+  cp "$mnt/my-model-0/w.npy" "$mnt/own/any.npy"
+  sync "$mnt/own"
+  check_equal "without a meta graph" "$(files_of "$mnt/own")" any.npy
+  nothing_is_lost
+  remember
+  rm "$mnt/my-model-1000/b.npy"
+  sync -f "$source"
+  kill_daemon
+  mount_ckpt "$source" -o commit=sync
+  check_equal "taken up" "$(files_of "$mnt/my-model-1000")" w.npy
+  refuses "Operation not permitted" cp "$mnt/my-model-1000/w.npy" "$mnt/my-model-1000/global_step.npy"
+  sync "$mnt/my-model-1000"
+  nothing_is_lost
+  hidden_is_kept my-model-1000 my-model-2003 -b.npy
+  unmount
+}
+
 # A mount that ends commits; and so does the timer.
 they_are_kept_unasked() {
   writable linear 'var_list=w'
@@ -232,4 +303,4 @@ other_formats() {
 
 run_tests globs_select what_is_seen_is_as_ever changes_keep_the_rest the_rest_is_a_step a_step_is_removed_as_a_whole \
   a_copy_has_what_is_seen a_copy_is_object_based hidden_names_are_refused a_hidden_folder_is_made a_draft_keeps_its_list \
-  they_are_kept_unasked other_formats
+  collections_select a_new_meta_graph_counts collections_are_written they_are_kept_unasked other_formats
