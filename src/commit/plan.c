@@ -328,20 +328,20 @@ static int complete_pin(struct plan *p, uint32_t pin, struct err *e)
 	return r;
 }
 
-/* What the base shows, and nothing was done with. */
+/* What the base shows, and nothing was done with; and what it hides. */
 static int add_unchanged(struct plan *p, struct err *e)
 {
 	const struct tree *t = p->tree;
 	int r = 0;
 
-	for (uint32_t i = 0; t && i < t->n_files && r == 0; i++) {
+	for (uint32_t i = 0; t && i < t->n_files + t->n_hidden && r == 0; i++) {
 		const struct tree_file *f = &t->files[i];
 		struct want w = {.path = p->paths.n,
 				 .of_var = f->var,
 				 .expect_pin = DRAFT_NONE,
 				 .expect_var = DRAFT_NONE};
 
-		if (overlay_claims(p->claimed, tree_file_index(i)))
+		if (i < t->n_files && overlay_claims(p->claimed, tree_file_index(i)))
 			continue;
 		r = buf_add(&p->paths, f->stem, f->n);
 		if (r == 0)
@@ -395,6 +395,6 @@ bool plan_is_base(const struct plan *p)
 			return false;
 		kept += step_find(p->pins[0].step, want_key(p, w)) != NULL;
 	}
-	return kept == d->tree->n_files && d->base_meta == p->meta.there &&
+	return kept == d->tree->n_files + d->tree->n_hidden && d->base_meta == p->meta.there &&
 	       (!p->meta.there || p->meta.item || p->meta.pin == 0);
 }

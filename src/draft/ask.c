@@ -111,7 +111,7 @@ bool draft_lost_all(struct draft *d)
 	bool has = false;
 
 	HOLD(&d->lock);
-	if (!d->has_base || !d->tree->n_files)
+	if (!d->has_base || !d->tree->n_files || d->tree->n_hidden)
 		return false;
 	while (!has && (i = draft_walk(d, &w)))
 		has = draft_is_variable(i);

@@ -12,16 +12,64 @@
 #include "draft/walk.h"
 #include "step/full_names.h"
 #include "step/text_kind.h"
+#include "step/tree.h"
 #include <fcntl.h>
 #include <stdio.h>
 
 /* --- names ------------------------------------------------------------------------------------------------- */
 
+/* What is hidden can't be made: it could not be seen, and the base may have one. */
+static int check_seen(const struct draft *d, struct bytes stem, struct bytes key, struct err *e)
+{
+	const char *option = tree_hides(&d->seen, d->base_members, stem, key);
+
+	return option ? err_set(e, -EPERM, "%.*s.npy: %s=%s hides this name", (int)stem.n,
+				(char *)stem.p, option,
+				strcmp(option, "var_list") ? d->seen.collection : d->seen.var_list)
+		      : 0;
+}
+
+/* Could a variable with that stem be committed? KEY gets its key. */
+static int find_key(const struct draft *d, struct bytes stem, struct buf *key, struct err *e)
+{
+	int r = full_names_key(d->base_names, d->object_based ? NAME_OBJECT : NAME_PLAIN, stem, key,
+			       e);
+
+	if (r == -EINVAL && !d->has_base) /* whether it is object-based is not known yet */
+		r = full_names_key(NULL, NAME_OBJECT, stem, key, e);
+	return r;
+}
+
+/* And would it be seen? */
+static int check_stem(const struct draft *d, struct bytes stem, struct err *e)
+{
+	CLEANUP(buf_release) struct buf key = {0};
+	int r = find_key(d, stem, &key, e);
+
+	return r < 0 ? r : check_seen(d, stem, buf_bytes(&key), e);
+}
+
+/* PATH: of a new folder. */
+static int check_folder(const struct draft *d, struct buf *path, const char *name, struct err *e)
+{
+	CLEANUP(buf_release) struct buf key = {0};
+	int r = buf_add_str(path, "/x");
+
+	if (r < 0)
+		return err_set(e, r, "no memory");
+	r = find_key(d, buf_bytes(path), &key, e);
+	return r == -EINVAL
+		       ? err_set(e, r,
+				 "%s: no variable can be in a folder of this name, see NAMES in ckptfs(5)",
+				 name)
+		       : r;
+}
+
 /* A path that no variable's name gives could not be committed, nor could what is put into a folder of such a path. */
 static int check_path(const struct draft *d, const struct draft_item *dir, const char *name,
 		      bool folder, struct err *e)
 {
-	CLEANUP(buf_release) struct buf path = {0}, key = {0};
+	CLEANUP(buf_release) struct buf path = {0};
 	bool is_var = !folder && bytes_ends(bytes_str(name), bytes_str(VAR_ENDING));
 	int r;
 
@@ -33,19 +81,9 @@ static int check_path(const struct draft *d, const struct draft_item *dir, const
 		r = buf_add_byte(&path, '/');
 	if (r == 0)
 		r = buf_add(&path, name, strlen(name) - (is_var ? strlen(VAR_ENDING) : 0));
-	if (r == 0 && folder)
-		r = buf_add_str(&path, "/x");
 	if (r < 0)
 		return err_set(e, r, "no memory");
-	r = full_names_key(d->base_names, d->object_based ? NAME_OBJECT : NAME_PLAIN,
-			   buf_bytes(&path), &key, e);
-	if (r == -EINVAL && !d->has_base) /* whether it is object-based is not known yet */
-		r = full_names_key(NULL, NAME_OBJECT, buf_bytes(&path), &key, e);
-	return r == -EINVAL && folder
-		       ? err_set(e, r,
-				 "%s: no variable can be in a folder of this name, see NAMES in ckptfs(5)",
-				 name)
-		       : r;
+	return folder ? check_folder(d, &path, name, e) : check_stem(d, buf_bytes(&path), e);
 }
 
 /* -EINVAL if a new file, or FOLDER, in DIR may not be called that. */
@@ -316,13 +354,48 @@ static void forget_place(struct draft_item *root)
 	}
 }
 
-/* May I get the name TO in TO_DIR? -EINVAL: no such thing has that name. */
-static int check_new_name(const struct draft *d, const struct draft_item *i,
+/* Would all variables in the folder ROOT be seen, if that were TO in TO_DIR? */
+static int check_below(const struct draft *d, struct draft_item *root,
+		       const struct draft_item *to_dir, const char *to, struct err *e)
+{
+	CLEANUP(buf_release) struct buf old = {0}, path = {0};
+	bool is_limited = d->seen.var_list || d->seen.collection;
+	struct draft_walk w = {.below = root};
+	struct draft_item *i;
+	size_t prefix, start;
+	int r = draft_path(root, &old), walked;
+
+	prefix = old.n;
+	if (r == 0 && to_dir->parent)
+		r = draft_path(to_dir, &path);
+	if (r == 0)
+		r = buf_printf(&path, "%s%s", path.n ? "/" : "", to);
+	start = path.n;
+	while (r == 0 && is_limited && (i = draft_walk(d, &w))) {
+		old.n = 0;
+		path.n = start;
+		if (!draft_is_variable(i))
+			continue;
+		r = draft_path(i, &old);
+		if (r == 0)
+			r = buf_add(&path, old.p + prefix, old.n - prefix);
+		if (r == 0)
+			r = check_stem(d, bytes_of(path.p, path.n - strlen(VAR_ENDING)), e);
+	}
+	walked = draft_walk_end(&w);
+	r = r < 0 ? r : walked;
+	return r == -ENOMEM ? err_set(e, r, "no memory") : r;
+}
+
+/* May I get the name TO in TO_DIR? -EINVAL: no such thing has that name; -EPERM: it would be hidden. */
+static int check_new_name(const struct draft *d, struct draft_item *i,
 			  const struct draft_item *to_dir, const char *to, struct err *e)
 {
 	enum text_kind kind = to_dir->parent ? N_TEXTS : text_kind_of(to);
 	int r = check_name(d, to_dir, to, i->what == DRAFT_DIR, e);
 
+	if (r == 0 && i->what == DRAFT_DIR)
+		r = check_below(d, i, to_dir, to, e);
 	if (r < 0)
 		return r;
 	if (i->what == DRAFT_VAR && kind < N_TEXTS)

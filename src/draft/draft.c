@@ -13,6 +13,7 @@
 #include "draft/take_up.h"
 #include "step/name.h"
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -93,6 +94,7 @@ void draft_unref(struct draft *d)
 	free(d->folder);
 	free(d->published);
 	free(d->meta);
+	seen_release(&d->seen);
 	top_unref(d->shared);
 	closep(&d->fd);
 	if (d->holder_release)
@@ -172,6 +174,7 @@ static int lay_over(struct draft *d, const struct tree *tree, struct err *e)
 	d->has_base = true;
 	d->object_based = base->object_based;
 	d->base_names = base->full;
+	d->base_members = base->members;
 	r = overlay_init(d, tree);
 	return r < 0 ? err_sys(e, r, "%s", base->place.name) : 0;
 }
@@ -219,6 +222,15 @@ static int check_spare(const struct draft *d, struct err *e)
 	return r;
 }
 
+static int note_seen(const struct draft *d, struct err *e)
+{
+	int r = d->seen.var_list ? io_make_link(d->seen.var_list, d->fd, DRAFT_VAR_LIST, e) : 0;
+
+	return r == 0 && d->seen.collection
+		       ? io_make_link(d->seen.collection, d->fd, DRAFT_COLLECTION, e)
+		       : r;
+}
+
 /* Makes it whole, and then gives it its name. */
 static int make_whole(struct draft *d, const struct draft_config *c, int drafts, struct step *base,
 		      const struct tree *tree, int base_fd, struct err *e)
@@ -240,6 +252,8 @@ static int make_whole(struct draft *d, const struct draft_config *c, int drafts,
 		r = give_to_maker(d, c->maker, e);
 	if (r == 0 && d->full_names)
 		r = io_mark(d->fd, DRAFT_FULL_NAMES, e);
+	if (r == 0)
+		r = note_seen(d, e);
 	if (r == 0)
 		r = drafts_end_new(drafts, d->folder, e);
 	return r == -EEXIST ? err_set(e, -EBUSY,
@@ -263,7 +277,11 @@ int draft_begin(const struct draft_config *c, struct step *base, const struct tr
 	if (r < 0)
 		return err_wrap(e, r, "a draft of %s", c->name);
 	d->full_names = base && base->object_based ? base->full != NULL : c->full_names;
-	r = drafts = open_drafts(d, true, e);
+	r = seen_copy(base ? &base->seen : &c->seen, &d->seen);
+	if (r < 0)
+		err_set(e, r, "no memory");
+	else
+		r = drafts = open_drafts(d, true, e);
 	if (r >= 0)
 		r = make_whole(d, c, drafts, base, tree, base_fd, e);
 	if (r < 0) {
@@ -291,6 +309,32 @@ static int check_names(const struct draft *d, struct err *e)
 		       : 0;
 }
 
+/* The target of the link NAME, if it is there. */
+static int read_seen(const struct draft *d, const char *name, char **out, struct err *e)
+{
+	char target[PATH_MAX];
+	ssize_t n = io_read_link(d->fd, name, target, sizeof target - 1);
+
+	if (n < 0)
+		return n == -ENOENT ? 0 : err_sys(e, (int)n, "%s", name);
+	*out = strndup(target, (size_t)n);
+	return *out ? 0 : err_set(e, -ENOMEM, "no memory");
+}
+
+static int take_up_seen(struct draft *d, struct err *e)
+{
+	int r = read_seen(d, DRAFT_VAR_LIST, &d->seen.var_list, e);
+
+	return r < 0 ? r : read_seen(d, DRAFT_COLLECTION, &d->seen.collection, e);
+}
+
+static int limit_base(struct draft *d, struct err *e)
+{
+	CLEANUP(closep) int dir = draft_pin_dir(d, &d->pins[0], e);
+
+	return dir < 0 ? dir : sidecar_limit(d->pins[0].step, dir, d->meta, &d->seen, e);
+}
+
 /* The step that the link `base` names lies under D; without one there is no base. */
 static int take_up_base(struct draft *d, struct err *e)
 {
@@ -312,6 +356,8 @@ static int take_up_base(struct draft *d, struct err *e)
 	if (r == 0)
 		r = check_names(d, e);
 	if (r == 0)
+		r = limit_base(d, e);
+	if (r == 0)
 		r = tree_init(&d->own_tree, d->pins[0].step, e);
 	return r < 0 ? r : lay_over(d, &d->own_tree, e);
 }
@@ -328,6 +374,8 @@ int draft_take_up(const struct draft_config *c, const char *folder, struct draft
 	r = drafts = open_drafts(d, false, e);
 	if (r >= 0)
 		r = open_folders(d, drafts, folder, false, e);
+	if (r == 0)
+		r = take_up_seen(d, e);
 	if (r == 0)
 		r = take_up_base(d, e);
 	if (r == 0)

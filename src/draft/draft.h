@@ -13,6 +13,7 @@
  *         tree/.gone/dense               what the base has here under this name does not show through
  *         full-names                     an empty file: variables in `tree` are called by their full names
  *         commit/…                       a commit under way (commit/commit.h)
+ *         var-list, collection           links whose targets are that of what it shows (struct seen); missing: NULL
  *         published                      what the draft was published as last, if it went on (commit/noted.h)
  *         refused                        why it could not be committed when its mount ended
  *
@@ -72,6 +73,8 @@ struct draft_config {
 	const struct draft_owner *maker; /* of a new step; NULL: as new files are */
 	bool reshape; /* a file of another shape than its variable's may be written, of as many elements */
 	bool full_names; /* variables are called by them; over a base with an object graph it is as that is shown */
+	struct seen
+		seen; /* of a new step; over a base it is as that is shown. Stays the caller's */
 };
 
 /* At rest a draft has one descriptor, and one for all in the same directory. -EMFILE: there would not be

@@ -119,6 +119,10 @@ struct draft_top {
 /* In a draft's folder: its files are called by full names. */
 #define DRAFT_FULL_NAMES "full-names"
 
+/* The same: links whose targets are seen.var_list and seen.collection. */
+#define DRAFT_VAR_LIST   "var-list"
+#define DRAFT_COLLECTION "collection"
+
 /* In a draft's folder: what it was published as last (commit/noted.h). */
 #define DRAFT_NOTE "published"
 
@@ -139,6 +143,8 @@ struct draft {
 	bool object_based; /* of the base; names are made accordingly */
 	bool full_names; /* variables are called by them (step/full_names.h) */
 	const struct full_names *base_names; /* those of the base; or NULL */
+	struct seen seen; /* only such variables are in it, */
+	const struct memberships *base_members; /* by those of the base; or NULL */
 	struct draft_item *root;
 	struct draft_item **names,
 		**fixed; /* hash tables: by folder and name; by index, of what the base has */

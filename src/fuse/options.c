@@ -12,6 +12,7 @@ void options_release(struct options *o)
 	free(o->latest_filename);
 	free(o->meta_graph_suffix);
 	free(o->fsname);
+	seen_release(&o->seen);
 	buf_release(&o->handed_on);
 	*o = (struct options){0};
 }
@@ -47,6 +48,13 @@ static int take_file_name(struct options *o, const struct known *k, const char *
 		return err_set(e, -EINVAL,
 			       "option %s=%s: expected the name of a file, without a folder",
 			       k->name, value);
+	return take_text(o, k, value, e);
+}
+
+static int take_seen(struct options *o, const struct known *k, const char *value, struct err *e)
+{
+	if (!*value)
+		return err_set(e, -EINVAL, "option %s needs a value: %s=...", k->name, k->name);
 	return take_text(o, k, value, e);
 }
 
@@ -221,6 +229,8 @@ static int ignore(struct options *o, const struct known *k, const char *value, s
 static const struct known all[] = {
 	{"allow_empty", NO_VALUE, take_yes, AT(makes.allow_empty), NULL,
 	 "committing a step without variables is no error"},
+	{"collection", VALUE, take_seen, AT(seen.collection), "NAME",
+	 "show only variables in this collection of the meta graph"},
 	{"commit", VALUE, take_commit, 0, "SECONDS|sync",
 	 "publish what was written after so long; default sync: only when asked"},
 	{"compact", VALUE, take_compact, 0, "RATIO",
@@ -265,6 +275,8 @@ static const struct known all[] = {
 	{"uid", VALUE, take_number, AT(uid), "N", "owner to show on all files"},
 	{"umask", VALUE, take_number, AT(umask), "OCTAL",
 	 "permission bits that no file and no folder has"},
+	{"var_list", VALUE, take_seen, AT(seen.var_list), "GLOB[:GLOB...]",
+	 "show only variables whose names match, as dense/*:**/bias"},
 	{"verify", VALUE, take_verify, 0, "read|open|off",
 	 "when checksums are compared; default read"},
 	{"write_meta_graph", NO_VALUE, take_no, AT(makes.no_meta_graph), NULL,

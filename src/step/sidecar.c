@@ -1,6 +1,7 @@
 #include "step/sidecar.h"
 #include "base/cleanup.h"
 #include "format/dtype.h"
+#include "step/tree.h"
 #include <ctype.h>
 #include <inttypes.h>
 
@@ -110,4 +111,32 @@ int sidecar_full_names(struct step *s, int dirfd, struct err *e)
 	if (r == 0)
 		s->memory += s->full->memory;
 	return r < 0 && sidecar_graph_is_lost(s, r) ? 0 : r;
+}
+
+static int read_members(struct step *s, int dirfd, const char *meta_suffix, struct err *e)
+{
+	CLEANUP(meta_graph_release) struct meta_graph m = {0};
+	int r = sidecar_meta(dirfd, &s->place, meta_suffix, &m, e);
+
+	if (r == -ENOENT || r == -EUCLEAN || r == -E2BIG || r == -EFBIG || r == -EACCES)
+		return 0;
+	if (r == 0 && !(s->members = calloc(1, sizeof *s->members)))
+		r = err_set(e, -ENOMEM, "no memory");
+	if (r == 0 && (r = meta_graph_memberships(&m, s->members)) < 0)
+		err_set(e, r, "no memory");
+	if (r == 0)
+		s->memory += s->members->n * sizeof *s->members->items + s->members->keys.cap;
+	return r;
+}
+
+int sidecar_limit(struct step *s, int dirfd, const char *meta_suffix, const struct seen *seen,
+		  struct err *e)
+{
+	int r = seen_copy(seen, &s->seen);
+
+	if (r < 0)
+		return err_set(e, r, "no memory");
+	if (seen->collection)
+		r = read_members(s, dirfd, meta_suffix, e);
+	return r == 0 && (seen->collection || seen->var_list) ? tree_limit(s, e) : r;
 }

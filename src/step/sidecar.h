@@ -36,3 +36,9 @@ bool sidecar_graph_is_lost(const struct step *s, int r);
 /* S, which only the caller knows yet, shows its variables by the full names that its object graph has, if it has a good one.
  * -ENOMEM, or of reading it where that may go right another time. */
 int sidecar_full_names(struct step *s, int dirfd, struct err *e);
+
+/* S, which only the caller knows yet, shows only what SEEN says, by its stems (after sidecar_full_names) and its meta graph. Where that
+ * is not there, or damaged, no collection is known, and any variable is in each. -ENOMEM, or of reading it where that may go right
+ * another time. */
+int sidecar_limit(struct step *s, int dirfd, const char *meta_suffix, const struct seen *seen,
+		  struct err *e);

@@ -3,6 +3,7 @@
 #include "base/lacks.h"
 #include "format/bundle.h"
 #include "format/slice.h"
+#include "message/meta_graph.h"
 #include "step/full_names.h"
 #include <fcntl.h>
 #include <inttypes.h>
@@ -101,6 +102,23 @@ void step_shard_file(const struct step *s, uint32_t number, struct buf *out)
 
 /* --- references -------------------------------------------------------------------------------------------- */
 
+int seen_copy(const struct seen *from, struct seen *to)
+{
+	*to = (struct seen){from->var_list ? strdup(from->var_list) : NULL,
+			    from->collection ? strdup(from->collection) : NULL};
+	if (!to->var_list == !from->var_list && !to->collection == !from->collection)
+		return 0;
+	seen_release(to);
+	return -ENOMEM;
+}
+
+void seen_release(struct seen *s)
+{
+	free(s->var_list);
+	free(s->collection);
+	*s = (struct seen){0};
+}
+
 struct step *step_ref(struct step *s)
 {
 	atomic_fetch_add(&s->refs, 1);
@@ -114,6 +132,10 @@ void step_unref(struct step *s)
 	pthread_mutex_destroy(&s->lock);
 	verify_free(s->verify);
 	full_names_free(s->full);
+	if (s->members)
+		memberships_release(s->members);
+	free(s->members);
+	seen_release(&s->seen);
 	step_place_release(&s->place);
 	free(s->vars);
 	free(s->parts);

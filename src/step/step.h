@@ -21,6 +21,16 @@ struct file_id file_id_of(const struct stat *st);
 bool file_id_eq(const struct file_id *a, const struct file_id *b);
 
 struct full_names;
+struct memberships;
+
+/* Which variables are shown: those of which both is true. */
+struct seen {
+	char *var_list; /* the stem matches one of these globs (base/glob.h); NULL: any does */
+	char *collection; /* the key is in this one of the step's meta graph; NULL: any is */
+};
+
+int seen_copy(const struct seen *from, struct seen *to); /* -ENOMEM */
+void seen_release(struct seen *s);
 
 enum step_format { STEP_V2, STEP_V1 };
 
@@ -70,6 +80,7 @@ struct var {
 	uint8_t dtype; /* enum dtype */
 	uint8_t rank;
 	uint8_t kind; /* enum var_kind */
+	bool hidden; /* by step->seen */
 	uint64_t off; /* in the shard; sliced, V1: 0 */
 	uint64_t size; /* stored bytes; sliced: of all parts; V1: decoded bytes, strings 0 */
 };
@@ -105,6 +116,9 @@ struct step {
 	struct verify *verify; /* ranges are numbered as vars */
 	struct full_names
 		*full; /* what its tree shows by them; NULL: all by key (sidecar_full_names) */
+	struct seen seen; /* what its tree shows (sidecar_limit) */
+	struct memberships *
+		members; /* of its meta graph, if seen.collection is given and it has a good one; or NULL */
 
 	pthread_mutex_t lock;
 	struct string_info *strings; /* under lock */

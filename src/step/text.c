@@ -227,7 +227,7 @@ static int make_variables(struct texts *t, struct step *s, int dirfd, struct buf
 	if (r == 0)
 		r = has_names(t, s, dirfd, &named);
 	for (uint32_t i = 0; i < s->n_vars && r == 0; i++)
-		if (s->vars[i].kind != VAR_PART)
+		if (s->vars[i].kind != VAR_PART && !s->vars[i].hidden)
 			r = add_line(out, t, s, dirfd, named, &s->vars[i]);
 	return r;
 }

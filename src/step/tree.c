@@ -1,5 +1,7 @@
 #include "step/tree.h"
 #include "base/cleanup.h"
+#include "base/glob.h"
+#include "message/meta_graph.h"
 #include "step/full_names.h"
 #include "step/text_kind.h"
 
@@ -33,6 +35,44 @@ static int compare_files(const void *a, const void *b)
 	return compare(bytes_of(x->stem, x->n), ENDING, bytes_of(y->stem, y->n), ENDING);
 }
 
+/* --- what is hidden ---------------------------------------------------------------------------------------- */
+
+static bool is_in(const struct memberships *members, struct bytes key, const char *collection)
+{
+	size_t from, n = memberships_find(members, key, &from);
+
+	while (n && strcmp(members->items[from + n - 1].collection, collection) != 0)
+		n--;
+	return n;
+}
+
+const char *tree_hides(const struct seen *seen, const struct memberships *members,
+		       struct bytes stem, struct bytes key)
+{
+	if (bytes_eq(key, bytes_str(OBJECT_GRAPH_KEY)))
+		return NULL;
+	if (seen->var_list && !globs_match(seen->var_list, stem))
+		return "var_list";
+	return seen->collection && members && !is_in(members, key, seen->collection) ? "collection"
+										     : NULL;
+}
+
+int tree_limit(struct step *s, struct err *e)
+{
+	CLEANUP(buf_release) struct buf stem = {0};
+	int r = 0;
+
+	for (uint32_t i = 0; i < s->n_vars && r == 0; i++) {
+		struct bytes key = var_key(s, &s->vars[i]);
+
+		stem.n = 0;
+		r = full_names_path(s->full, s->object_based ? NAME_OBJECT : NAME_PLAIN, key,
+				    &stem);
+		s->vars[i].hidden = tree_hides(&s->seen, s->members, buf_bytes(&stem), key);
+	}
+	return r < 0 ? err_set(e, -ENOMEM, "no memory") : 0;
+}
+
 /* --- building -------------------------------------------------------------------------------------------- */
 
 /* Makes the files. Their stems are bytes of their keys, or full names. One with something escaped is added to ESCAPED, its offset to
@@ -64,6 +104,21 @@ static int make_stems(struct tree *t, const struct step *s, struct buf *escaped,
 		t->files[t->n_files++] = f;
 	}
 	return escaped->n > UINT32_MAX ? -E2BIG : r;
+}
+
+static void hide(struct tree *t, const struct step *s)
+{
+	for (uint32_t i = 0; i < t->n_files;) {
+		struct tree_file f = t->files[i];
+
+		if (!s->vars[f.var].hidden) {
+			i++;
+			continue;
+		}
+		t->files[i] = t->files[--t->n_files];
+		t->files[t->n_files] = f;
+		t->n_hidden++;
+	}
 }
 
 static void point_at_escaped(struct tree *t, const size_t *offsets)
@@ -139,11 +194,12 @@ static int build(struct tree *t, const struct step *s)
 	if (r < 0)
 		return r;
 	point_at_escaped(t, (const size_t *)offsets.p);
+	hide(t, s);
 	qsort(t->files, t->n_files, sizeof *t->files, compare_files);
 	r = make_dirs(t, &dirs);
 	t->dirs = (struct tree_dir *)dirs.p;
 	t->n_dirs = (uint32_t)(dirs.n / sizeof *t->dirs);
-	t->memory = t->n_files * sizeof *t->files + escaped.cap + dirs.cap;
+	t->memory = (t->n_files + t->n_hidden) * sizeof *t->files + escaped.cap + dirs.cap;
 	return r;
 }
 

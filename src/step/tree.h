@@ -22,6 +22,7 @@ struct tree_dir {
 struct tree {
 	enum name_flavour flavour;
 	uint32_t n_files, n_dirs;
+	uint32_t n_hidden; /* these are behind the files, in no folder and without a number */
 	struct tree_file *files;
 	struct tree_dir *dirs;
 	uint8_t *escaped; /* stems that are not bytes of the step */
@@ -46,6 +47,14 @@ static inline uint32_t tree_text_index(const struct tree *t, uint32_t kind)
 {
 	return TREE_FIRST + t->n_files + t->n_dirs - 1 + kind;
 }
+
+/* From now on trees of S, which has none yet, hide what tree_hides says of S->seen and S->members. -ENOMEM. */
+int tree_limit(struct step *s, struct err *e);
+
+/* By which option of SEEN is the variable with that stem and key hidden, or would be: "var_list" or "collection"; NULL: by none.
+ * MEMBERS of the meta graph may be NULL: any variable is in any collection. The object graph is never hidden: without that the others have no meaning. */
+const char *tree_hides(const struct seen *seen, const struct memberships *members,
+		       struct bytes stem, struct bytes key);
 
 /* The tree of S, which must outlive it. -ENOMEM, -E2BIG. */
 int tree_init(struct tree *t, const struct step *s, struct err *e);

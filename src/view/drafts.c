@@ -186,7 +186,8 @@ static int begin_draft(struct view *v, struct node *n, struct loaded *base,
 				       .reshape = v->reshape,
 				       .first_dynamic = n->next_dynamic,
 				       .maker = maker,
-				       .full_names = v->full_names};
+				       .full_names = v->full_names,
+				       .seen = v->seen};
 	int r = top < 0 ? top : lock_folder(v, n->parent, top, e);
 
 	if (r == 0)

@@ -252,6 +252,7 @@ static void free_node(struct node_table *t, struct node *n)
 	if (n->lock) /* there is a draft, which stays on disk */
 		closep(&n->lock->file);
 	free(n->lock);
+	seen_release(&n->seen);
 	closep(&n->copy);
 	snapshot_unref(n->snapshot);
 	numbers_release(n->numbers);

@@ -88,7 +88,8 @@ struct node {
 	_Atomic uint64_t ino;
 	struct file_id id; /* step: of its index, of V1 its first shard; others: of the file */
 	enum node_names names; /* step: as it was parsed; its numbers are those of these names */
-	bool kept_names; /* step: it has them from a draft that was taken up, whatever the mount shows */
+	bool kept_names; /* step: it has them from a draft that was taken up, whatever the mount shows; also: */
+	struct seen seen; /* step: its variables that are shown */
 	struct file_id meta; /* step: of its meta graph; zeros: none */
 	uint64_t lookups; /* references, the kernel's and ours */
 	uint32_t children; /* nodes that have this one as their parent */

@@ -87,16 +87,24 @@ static bool is_step_of(struct view *v, const struct node *n, const struct step *
 	return file_id_eq(&s->id, &n->id);
 }
 
-/* Opens the step that N has in FD, with full names if it is to show these. */
+/* Opens the step that N has in FD, with full names if it is to show these, and without what it hides. */
 static int open_step(struct view *v, const struct node *n, int fd, struct step **out, struct err *e)
 {
 	int r = step_open(fd, n->place, v->verify, out, e);
+	const struct seen *seen;
 	bool full;
 
+	if (r < 0)
+		return r;
 	pthread_mutex_lock(&v->lock);
 	full = n->kept_names ? n->names == NODE_FULL_NAMES : v->full_names;
+	seen = n->kept_names ? &n->seen : &v->seen;
 	pthread_mutex_unlock(&v->lock);
-	if (r == 0 && full && (r = sidecar_full_names(*out, fd, e)) < 0)
+	if (full)
+		r = sidecar_full_names(*out, fd, e);
+	if (r == 0)
+		r = sidecar_limit(*out, fd, v->meta_suffix, seen, e);
+	if (r < 0)
 		step_unref(*out);
 	return r;
 }
@@ -104,6 +112,18 @@ static int open_step(struct view *v, const struct node *n, int fd, struct step *
 static enum node_names names_of(const struct step *s)
 {
 	return s->full ? NODE_FULL_NAMES : NODE_KEYS;
+}
+
+/* Is the meta graph in FD, by which S shows its variables, still that of N? */
+static bool has_meta_of(struct view *v, const struct node *n, int fd, const struct step *s)
+{
+	struct file_id now;
+
+	if (!s->seen.collection)
+		return true;
+	now = folder_meta_id(v, fd, n->place);
+	HOLD(&v->lock);
+	return file_id_eq(&now, &n->meta);
 }
 
 /* S is what N shows from now on. False: its names are others than those that N has numbers of. */
@@ -124,7 +144,7 @@ static int parse_step(struct view *v, struct node *n, struct loaded **out, struc
 	if (fd < 0)
 		return fd;
 	r = open_step(v, n, fd, &s, e);
-	if (r == 0 && !(is_step_of(v, n, s) && keeps_names(v, n, s))) {
+	if (r == 0 && !(is_step_of(v, n, s) && has_meta_of(v, n, fd, s) && keeps_names(v, n, s))) {
 		step_unref(s);
 		r = err_set(e, -ESTALE, "%s: was replaced", n->place->file);
 	}
@@ -136,11 +156,16 @@ static int parse_step(struct view *v, struct node *n, struct loaded **out, struc
 int steps_adopt(struct view *v, struct node *n, struct step *s, int dirfd, struct loaded **out,
 		struct err *e)
 {
-	int r = load_step(v, step_ref(s), dirfd, out, e);
+	struct seen seen;
+	int r = seen_copy(&s->seen, &seen);
 
+	if (r < 0)
+		return err_set(e, r, "no memory");
+	r = load_step(v, step_ref(s), dirfd, out, e);
 	pthread_mutex_lock(&v->lock);
 	n->kept_names = true;
 	n->names = names_of(s);
+	n->seen = seen;
 	pthread_mutex_unlock(&v->lock);
 	if (r == 0)
 		install_loaded(v, n, *out);

@@ -31,6 +31,7 @@ struct view {
 	enum verify_mode verify;
 	bool reshape; /* as in draft_config */
 	bool full_names; /* object-based steps are shown by these (step/full_names.h) */
+	struct seen seen; /* as in view_config */
 	void (*warn)(void *, const struct err *);
 	void *warn_arg;
 	int inotify; /* -1: nothing is watched; view/changes.h */
@@ -66,6 +67,7 @@ struct view_config {
 	enum verify_mode verify;
 	bool full_names;
 	bool reshape;
+	struct seen seen; /* only these variables are shown. Stays the caller's */
 	bool writable;
 	int64_t commit_ms; /* -1: only at fsync of a folder, and at the end */
 	double compact;

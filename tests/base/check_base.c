@@ -3,7 +3,7 @@
 
 int main(void)
 {
-	return suite_run("base",
-			 (TCase *[]){error_tests(), bytes_tests(), buf_tests(), crc32c_tests(),
-				     io_tests(), scratch_tests(), source_tests(), NULL});
+	return suite_run("base", (TCase *[]){error_tests(), bytes_tests(), buf_tests(),
+					     crc32c_tests(), glob_tests(), io_tests(),
+					     scratch_tests(), source_tests(), NULL});
 }

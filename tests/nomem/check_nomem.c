@@ -18,6 +18,7 @@
 #include "lib/step.h"
 #include "message/meta_graph.h"
 #include "message/object_graph.h"
+#include "step/sidecar.h"
 #include "step/tensor.h"
 #include "step/tree.h"
 #include <fcntl.h>
@@ -78,6 +79,9 @@ static void note_fault(const struct step *s, const struct var *v, int dirfd, uin
 
 static int read_step(int dirfd, const struct step_place *where, uint32_t *crc, struct err *e)
 {
+	static char globs[] = "**/*a*:w", collection[] = "trainable_variables";
+	/* Others have larger meta graphs: to parse them again and again takes long. */
+	const struct seen seen = {globs, where->format == STEP_V1 ? collection : NULL};
 	struct step *s;
 	int r = step_open(dirfd, where, VERIFY_READ, &s, e);
 
@@ -89,6 +93,10 @@ static int read_step(int dirfd, const struct step_place *where, uint32_t *crc, s
 			note_fault(s, &s->vars[i], dirfd, crc);
 		else if (s->vars[i].kind != VAR_PART)
 			r = read_var(s, &s->vars[i], dirfd, crc, e);
+	if (r == 0)
+		r = sidecar_limit(s, dirfd, "meta", &seen, e);
+	if (r == 0)
+		r = walk(s, crc, e);
 	step_unref(s);
 	return r;
 }

@@ -4,6 +4,7 @@
 #include "lib/lit.h"
 #include "lib/random.h"
 #include "lib/step.h"
+#include "message/meta_graph.h"
 #include "step/check_step.h"
 #include "step/tree.h"
 #include <stdio.h>
@@ -209,6 +210,63 @@ START_TEST(slices_are_not_shown)
 }
 END_TEST
 
+/* Nor what no glob has the path of. It is behind the files. */
+START_TEST(hidden_variables_are_not_shown)
+{
+	static const char *const keys[] = {"a/b/v", "a/w", "c%", "v", "w"};
+	CLEANUP(buf_release) struct buf out = {0};
+	struct tree_child child;
+	struct err e = {0};
+	struct fixture f;
+
+	set_up(&f, keys, COUNT(keys));
+	tree_release(&f.tree);
+	f.step->seen.var_list = strdup("**/v:c%25");
+	ck_assert_int_eq(tree_limit(f.step, &e), 0);
+	ck_assert_int_eq(tree_init(&f.tree, f.step, &e), 0);
+	add_listing(&f.tree, 0, &out);
+	ck_assert_int_eq(buf_add_byte(&out, 0), 0);
+	ck_assert_str_eq((char *)out.p, " a/ a/b/ a/b/v.npy c%25.npy v.npy");
+	ck_assert(!tree_lookup(&f.tree, 0, bytes_str("w.npy"), &child));
+	ck_assert_uint_eq(f.tree.n_files, 3);
+	ck_assert_uint_eq(f.tree.n_hidden, 2);
+	for (uint32_t i = 3; i < 5; i++)
+		ck_assert_uint_eq(f.tree.files[i].stem[f.tree.files[i].n - 1], 'w');
+	ck_assert_uint_eq(tree_text_index(&f.tree, 0), TREE_FIRST + 3 + 2);
+	tear_down(&f);
+}
+END_TEST
+
+/* What VAR_LIST and COLLECTION hide of a step whose meta graph has MEMBERS. NULL: any. */
+static void hides(char *var_list, char *collection, const struct memberships *members,
+		  const char *name, const char *option)
+{
+	const struct seen seen = {var_list, collection};
+	struct bytes stem = bytes_str(name);
+
+	ck_assert_pstr_eq(tree_hides(&seen, members, stem, stem), option);
+}
+
+START_TEST(an_option_hides)
+{
+	char globs[] = "v", name[] = "some";
+	struct membership items[] = {
+		{bytes_str("v"), "all"}, {bytes_str("v"), "some"}, {bytes_str("w"), "all"}};
+	const struct memberships members = {.items = items, .n = COUNT(items)}, none = {0};
+
+	hides(NULL, NULL, NULL, "v", NULL);
+	hides(globs, NULL, NULL, "v", NULL);
+	hides(globs, NULL, NULL, "w", "var_list");
+	hides(NULL, name, NULL, "w", NULL);
+	hides(NULL, name, &members, "v", NULL);
+	hides(NULL, name, &members, "w", "collection");
+	hides(NULL, name, &members, "u", "collection");
+	hides(NULL, name, &none, "v", "collection");
+	hides(globs, name, &members, "v", NULL);
+	hides(globs, name, &none, OBJECT_GRAPH_KEY, NULL);
+}
+END_TEST
+
 START_TEST(an_empty_step_is_an_empty_folder)
 {
 	struct tree_child child;
@@ -298,6 +356,8 @@ TCase *tree_tests(void)
 	tcase_add_test(t, other_names_are_not_found);
 	tcase_add_test(t, what_is_escaped_is_found_too);
 	tcase_add_test(t, slices_are_not_shown);
+	tcase_add_test(t, hidden_variables_are_not_shown);
+	tcase_add_test(t, an_option_hides);
 	tcase_add_test(t, an_empty_step_is_an_empty_folder);
 	tcase_add_test(t, files_folders_and_texts_are_numbered_in_turn);
 	tcase_add_loop_test(t, random_names_are_found_where_they_are_listed, 0, 20);

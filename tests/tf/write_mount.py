@@ -187,6 +187,22 @@ def refused(call, words, path):
     assert words in why, why
 
 
+def hidden():
+    """TensorFlow also restores what a mount does not show."""
+    for fixture, step, new, option, key in (
+        ("linear", "my-model-2000", "my-model-2001", "var_list=w:b/*", "w"),
+        ("linear", "my-model-2000", "my-model-2001", "collection=trainable_variables", "w"),
+        ("partitioned", "model-3", "model-4", "var_list=**/rows", "model/rows"),
+        ("keras", "ckpt-3", "ckpt-4", "var_list=optimizer/_trainable*/*", "optimizer/_trainable_variables/0" + SUFFIX),
+    ):
+        with Mounted(fixture, f"commit=sync,{option}") as m:
+            keys = m.steps[step]["keys"]
+            assert 0 < sum(os.path.exists(m.path(step, k)) for k in keys) < len(keys)
+            array = turned(m.load(step, key)) + 1
+            m.save(step, key, array)
+            m.commit(step, new, {key: entry_of(keys[key], array)})
+
+
 # --- by NumPy -----------------------------------------------------------------------------------------------
 
 
@@ -755,7 +771,7 @@ def dead_bytes():
             assert np.array_equal(value, values[0])
 
 
-TESTS = (numpy_saves, all_dtypes, strings, partitioned, same_index, big_endian, from_v1, saver_restores, a_trainer_goes_on_beside_a_copy,
+TESTS = (numpy_saves, all_dtypes, strings, partitioned, hidden, same_index, big_endian, from_v1, saver_restores, a_trainer_goes_on_beside_a_copy,
          object_based, a_written_graph_and_renamed_keys, keras3_names, keras3_full_names, a_checkpoint_is_saved_over_a_commit,
          a_checkpoint_is_saved_over_a_base, a_checkpoint_is_saved_over_what_the_timer_published, object_based_slices,
          saved_model, one_gib, seventy_commits, dead_bytes)  # fmt: skip
