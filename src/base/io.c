@@ -112,17 +112,24 @@ int io_create(int dirfd, const char *name, mode_t mode, struct err *e)
 	return fd < 0 ? err_sys(e, -errno, "%s", name) : fd;
 }
 
+int io_nameless_elsewhere(struct err *e)
+{
+	int fd = openat(AT_FDCWD, ELSEWHERE, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	return fd < 0 ? err_sys(e, -errno, "a file without a name in " ELSEWHERE) : fd;
+}
+
 /* Where there is no O_TMPFILE, the file has a name for a moment; if it is of no use without one, it is elsewhere. */
 int io_nameless(int dirfd, struct err *e)
 {
-	bool here = !(lacks_at(dirfd) & LACKS_NAMELESS);
 	char name[NAME_MAX + 1];
-	int fd = openat(here ? dirfd : AT_FDCWD, here ? "." : ELSEWHERE,
-			O_TMPFILE | O_RDWR | O_CLOEXEC, 0600),
-	    r;
+	int fd, r;
 
-	if (fd >= 0 || !here)
-		return fd < 0 ? err_sys(e, -errno, "a file without a name in " ELSEWHERE) : fd;
+	if (lacks_at(dirfd) & LACKS_NAMELESS)
+		return io_nameless_elsewhere(e);
+	fd = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		return fd;
 	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL && errno != ENOENT)
 		return err_sys(e, -errno, "a file without a name");
 	r = temporary_name(".ckptfs", name);

@@ -24,6 +24,9 @@ int io_create(int dirfd, const char *name, mode_t mode, struct err *e);
  * is gone when that is closed. */
 int io_nameless(int dirfd, struct err *e);
 
+/* One in another filesystem. */
+int io_nameless_elsewhere(struct err *e);
+
 /* Makes an empty file NAME. It may be there already. */
 int io_mark(int dirfd, const char *name, struct err *e);
 

@@ -163,8 +163,8 @@ static void note_rescue(struct act *a)
 		return;
 	fd = publish_open_index(p);
 	if (fd >= 0)
-		rescue_note(&a->done->rescue, p->d->top, p->name, plan_format(p), p->num_shards,
-			    p->d->meta, fd, NULL);
+		rescue_note(&a->done->rescue, p->d->top, p->d->fd, p->name, plan_format(p),
+			    p->num_shards, p->d->meta, fd, NULL);
 }
 
 /* A step that has not been there before. */

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/io.h"
+#include "base/lacks.h"
 #include "base/source.h"
 #include "directory/family.h"
 #include "directory/listing.h"
@@ -70,29 +71,58 @@ static int note_files(struct rescue *k, int top, const char *name, const char *m
 			return err_set(e, -ENOMEM, "no memory");
 		r = id_of(top, (char *)file.p, &k->shards[i], e);
 	}
-	return r < 0 || !k->size ? r : io_copy_range(index, 0, k->fd, 0, k->size, e);
+	return r;
 }
 
-int rescue_note(struct rescue *k, int top, const char *name, enum step_format format,
-		uint32_t num_shards, const char *meta, int index, struct err *e)
+/* As rescue_note; FD, which becomes K's, is kept. */
+static int note(struct rescue *k, int top, const char *name, enum step_format format,
+		uint32_t num_shards, const char *meta, int index, int fd, struct err *e)
 {
 	int r;
 
 	*k = (struct rescue){.name = strdup(name),
 			     .format = format,
 			     .num_shards = num_shards,
-			     .fd = -1,
+			     .fd = fd,
 			     .shards = calloc(num_shards + (size_t)1, sizeof *k->shards)};
-	r = k->name && k->shards ? 0 : err_set(e, -ENOMEM, "no memory");
-	if (r == 0 && format == STEP_V2)
-		r = k->fd = io_nameless(top, e);
-	else if (r == 0 && (r = k->fd = fcntl(index, F_DUPFD_CLOEXEC, 0)) < 0)
-		r = err_sys(e, -errno, "%s", name);
-	if (r >= 0)
-		r = note_files(k, top, name, meta, index, e);
-	if (r < 0)
+	r = k->name && k->shards ? note_files(k, top, name, meta, index, e)
+				 : err_set(e, -ENOMEM, "no memory");
+	if (r < 0) {
+		closep(&k->fd);
 		rescue_release(k);
+	}
 	return r;
+}
+
+static int same_file(int fd, struct err *e)
+{
+	int again = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	return again < 0 ? err_sys(e, -errno, "a descriptor") : again;
+}
+
+/* It is open for long, so it must not have a name in ROOM for so long. */
+static int copy_index(int room, int index, struct err *e)
+{
+	int fd = lacks_at(room) & LACKS_REMOVAL ? io_nameless_elsewhere(e) : io_nameless(room, e);
+	struct stat st;
+	int r = fd;
+
+	if (r >= 0 && fstat(index, &st) < 0)
+		r = err_sys(e, -errno, "fstat");
+	if (r >= 0)
+		r = io_copy_range(index, 0, fd, 0, (uint64_t)st.st_size, e);
+	if (r < 0)
+		closep(&fd);
+	return r < 0 ? r : fd;
+}
+
+int rescue_note(struct rescue *k, int top, int room, const char *name, enum step_format format,
+		uint32_t num_shards, const char *meta, int index, struct err *e)
+{
+	int fd = format == STEP_V2 ? copy_index(room, index, e) : same_file(index, e);
+
+	return fd < 0 ? fd : note(k, top, name, format, num_shards, meta, index, fd, e);
 }
 
 /* --- publishing it again ----------------------------------------------------------------------------------- */
@@ -255,13 +285,15 @@ static int take_over(struct rescue *k, int top, const char *to, const char *meta
 	CLEANUP(buf_release) struct buf file = {0};
 	CLEANUP(closep) int fd = -1;
 	struct rescue now = {0};
-	int r = step_file_name(k->format, to, &file);
+	int r = step_file_name(k->format, to, &file), keep;
 
 	if (r < 0)
 		return err_set(e, r, "no memory");
 	r = fd = placed_open(top, (char *)file.p, index, e);
 	if (r >= 0)
-		r = rescue_note(&now, top, to, k->format, k->num_shards, meta, fd, e);
+		r = keep = same_file(k->format == STEP_V2 ? k->fd : fd, e);
+	if (r >= 0)
+		r = note(&now, top, to, k->format, k->num_shards, meta, fd, keep, e);
 	if (r < 0)
 		return r;
 	unlink_shards(k, top, k->name); /* beside the other step they would be strays */

@@ -27,8 +27,8 @@ struct rescue {
 void rescue_release(struct rescue *k);
 
 /* Notes the step NAME of TOP, whose index, or V1 file, is open as INDEX. META: suffix of the meta graph. K is
- * empty. -ENOMEM, or of copying the index. */
-int rescue_note(struct rescue *k, int top, const char *name, enum step_format format,
+ * empty. The copy is made in the folder ROOM, where a crash may leave it with a name. -ENOMEM, or of copying the index. */
+int rescue_note(struct rescue *k, int top, int room, const char *name, enum step_format format,
 		uint32_t num_shards, const char *meta, int index, struct err *e);
 
 /* 0: it is there; -ENOENT: it was removed; 1: it was overwritten, and is there again, now as K's name says. Of

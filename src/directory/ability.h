@@ -11,6 +11,7 @@
  *     what is removed while
  *       open can be used     io_nameless, draft_keep_bytes             such files are in /var/tmp
  *       open is gone         io_remove_folder, draft_sweep             the folder is removed a moment later, or by the next mount
+ *                            rescue_note                               the copy that stays open is in /var/tmp
  *     folders with new
  *       files renamed        draft_begin, draft_rename, step_files     a mark says that a folder is not whole; EXDEV
  *     modes                  io_is_mark                                an empty file is one
