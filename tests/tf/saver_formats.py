@@ -10,11 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 
 import numpy as np
 from tensorflow.core.protobuf import saver_pb2
 from tensorflow.core.util import saved_tensor_slice_pb2
+import runner
 from write_mount import BUILD, FOLDER, Mounted, digests, entry_of, table_edit, tf, tf1, turned
 
 
@@ -348,19 +348,4 @@ TESTS = (names_of_shards, a_shard_for_each, one_open_for_writing, what_it_is_wit
          from_each_format, bytes_of_saver, saver_goes_on, by_the_timer, a_trainer_takes_the_name, a_saved_model_stays)  # fmt: skip
 
 
-def main():
-    failed = []
-    for test in TESTS:
-        if sys.argv[4:] and test.__name__ not in sys.argv[4:]:
-            continue
-        start = time.monotonic()
-        try:
-            test()
-        except Exception:
-            traceback.print_exc()
-            failed.append(test.__name__)
-        print(f"{test.__name__}: {'FAILED' if test.__name__ in failed else 'ok'}, {time.monotonic() - start:.1f} s", flush=True)
-    sys.exit(bool(failed))
-
-
-main()
+runner.run(TESTS, sys.argv[4:])

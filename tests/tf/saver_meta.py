@@ -17,6 +17,7 @@ import numpy as np
 
 BUILD, FIXTURES, FOLDER = sys.argv[1:4]
 sys.path.insert(0, FIXTURES)
+import runner  # noqa: E402
 import tf_expected  # noqa: E402
 from tf_expected import tf, tf1  # noqa: E402
 from tensorflow.core.protobuf import meta_graph_pb2  # noqa: E402
@@ -418,21 +419,4 @@ TESTS = (write_meta_graph, no_meta_graph_holds_nobody, save_debug_info, allow_em
          strip_default_attrs, stripping_alone_makes_no_step, nodes_of_functions_are_stripped)  # fmt: skip
 
 
-def main():
-    failed = []
-    for test in TESTS:
-        if sys.argv[4:] and test.__name__ not in sys.argv[4:]:
-            continue
-        start = time.monotonic()
-        try:
-            test()
-        except Exception:
-            import traceback
-
-            traceback.print_exc()
-            failed.append(test.__name__)
-        print(f"{test.__name__}: {'FAILED' if test.__name__ in failed else 'ok'}, {time.monotonic() - start:.1f} s", flush=True)
-    sys.exit(bool(failed))
-
-
-main()
+runner.run(TESTS, sys.argv[4:])

@@ -13,9 +13,9 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 
 import numpy as np
+import runner
 import tensorflow as tf
 
 BUILD, FOLDER = sys.argv[1:3]
@@ -415,20 +415,5 @@ TESTS = (relative_paths, paths_as_they_are, no_state, the_oldest_go, a_mixed_his
          padded_numbers)  # fmt: skip
 
 
-def main():
-    tf.get_logger().setLevel("CRITICAL")
-    failed = []
-    for test in TESTS:
-        if sys.argv[3:] and test.__name__ not in sys.argv[3:]:
-            continue
-        start = time.monotonic()
-        try:
-            test()
-        except Exception:
-            traceback.print_exc()
-            failed.append(test.__name__)
-        print(f"{test.__name__}: {'FAILED' if test.__name__ in failed else 'ok'}, {time.monotonic() - start:.1f} s", flush=True)
-    sys.exit(bool(failed))
-
-
-main()
+tf.get_logger().setLevel("CRITICAL")
+runner.run(TESTS, sys.argv[3:])

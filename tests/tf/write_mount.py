@@ -22,6 +22,7 @@ import numpy as np
 BUILD, FIXTURES, FOLDER = sys.argv[1:4]
 sys.path.insert(0, FIXTURES)
 import table_edit  # noqa: E402
+import runner  # noqa: E402
 import tf_expected  # noqa: E402
 from tf_expected import tf, tf1  # noqa: E402
 from tensorflow.core.protobuf import tensor_bundle_pb2  # noqa: E402
@@ -777,22 +778,5 @@ TESTS = (numpy_saves, all_dtypes, strings, partitioned, hidden, same_index, big_
          saved_model, one_gib, seventy_commits, dead_bytes)  # fmt: skip
 
 
-def main():
-    failed = []
-    for test in TESTS:
-        if sys.argv[4:] and test.__name__ not in sys.argv[4:]:
-            continue
-        start = time.monotonic()
-        try:
-            test()
-        except Exception:
-            import traceback
-
-            traceback.print_exc()
-            failed.append(test.__name__)
-        print(f"{test.__name__}: {'FAILED' if test.__name__ in failed else 'ok'}, {time.monotonic() - start:.1f} s", flush=True)
-    sys.exit(bool(failed))
-
-
 if __name__ == "__main__":
-    main()
+    runner.run(TESTS, sys.argv[4:])
