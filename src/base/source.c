@@ -98,3 +98,21 @@ int source_read(const struct source *s, uint64_t off, uint64_t len, struct buf *
 	buf_swap(out, &b);
 	return 0;
 }
+
+enum { PIECE = 1 << 20 }; /* bytes that are compared at once */
+
+int source_same(const struct source *a, const struct source *b, struct err *e)
+{
+	CLEANUP(buf_release) struct buf x = {0}, y = {0};
+	int r = a->size == b->size;
+
+	for (uint64_t off = 0; off < a->size && r == 1; off += PIECE) {
+		size_t n = a->size - off < PIECE ? a->size - off : PIECE;
+
+		r = source_read(a, off, n, &x, e);
+		if (r == 0)
+			r = source_read(b, off, n, &y, e);
+		r = r < 0 ? r : bytes_eq(buf_bytes(&x), buf_bytes(&y));
+	}
+	return r;
+}

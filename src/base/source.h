@@ -29,3 +29,6 @@ int source_read_into(const struct source *s, uint64_t off, void *dst, size_t len
 /* The same into OUT, whose contents they replace. Nothing is allocated for bytes that are not in the file. -E2BIG: OUT
  * may not hold that many. */
 int source_read(const struct source *s, uint64_t off, uint64_t len, struct buf *out, struct err *e);
+
+/* Have A and B the same bytes? 1, 0, or of reading. */
+int source_same(const struct source *a, const struct source *b, struct err *e);

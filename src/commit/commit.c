@@ -47,14 +47,14 @@ static int find_result(struct plan *p, enum commit_result *result, struct err *e
 {
 	int same = p->c->over ? 0 : p->last ? noted_is_plan(p, e) : plan_is_base(p);
 
-	if (same == 0 && !plan_n(p) && p->c->makes.allow_empty && p->d->has_base && !p->c->over) {
+	if (same == 0 && !plan_n(p) && p->d->has_base) {
 		*result = p->goes_on ? COMMIT_NOTHING : COMMIT_EMPTY;
-		return 0;
+		return p->c->makes.allow_empty && !p->c->over
+			       ? 0
+			       : err_set(e, -EINVAL,
+					 "no variable is left, and a step needs one; to remove the step, "
+					 "remove its folder");
 	}
-	if (same == 0 && !plan_n(p) && p->d->has_base)
-		return err_set(
-			e, -EINVAL,
-			"no variable is left, and a step needs one; to remove the step, remove its folder");
 	*result = same && p->last ? COMMIT_SAME
 		  : same          ? COMMIT_NOTHING
 		  : plan_n(p)     ? COMMIT_DONE

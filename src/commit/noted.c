@@ -14,8 +14,6 @@
 /* Where it is made, before it takes the place of the old one. */
 #define NEW_NOTE "published.new"
 
-enum { PIECE = 1 << 20 }; /* bytes that are compared at once */
-
 /* --- the note ---------------------------------------------------------------------------------------------- */
 
 /* Makes NEW_NOTE of the index. Where there are no hard links that was moved, and it may be removed already. */
@@ -71,23 +69,6 @@ static int note_open(int draft, struct note *n, struct err *e)
 	return n->fd < 0 ? n->fd : 1;
 }
 
-/* Have A and B, of one size, the same bytes? */
-static int same_bytes(const struct source *a, const struct source *b, struct err *e)
-{
-	CLEANUP(buf_release) struct buf x = {0}, y = {0};
-	int r = 1;
-
-	for (uint64_t off = 0; off < a->size && r == 1; off += PIECE) {
-		size_t n = a->size - off < PIECE ? a->size - off : PIECE;
-
-		r = source_read(a, off, n, &x, e);
-		if (r == 0)
-			r = source_read(b, off, n, &y, e);
-		r = r < 0 ? r : bytes_eq(buf_bytes(&x), buf_bytes(&y));
-	}
-	return r;
-}
-
 /* An index that nobody lets us read, or that leads nowhere, is not ours. */
 static int has_same_bytes(const struct note *n, int top, const char *name, struct err *e)
 {
@@ -103,7 +84,7 @@ static int has_same_bytes(const struct note *n, int top, const char *name, struc
 	if (r == 0)
 		r = fd = source_open(top, name, &src, e);
 	if (r >= 0)
-		r = src.size == n->src.size ? same_bytes(&src, &n->src, e) : 0;
+		r = source_same(&src, &n->src, e);
 	if (r == -EACCES || r == -EPERM || r == -ENOENT || r == -ELOOP || r == -ENOTDIR ||
 	    r == -ENAMETOOLONG)
 		return 0;
@@ -225,7 +206,7 @@ static int has_variable(struct plan *p, struct want *w, struct err *e)
 
 	if (!v || !is_there(p->last, v))
 		return 0;
-	if (p->new_graph && bytes_eq(want_key(p, w), bytes_str(OBJECT_GRAPH_KEY)))
+	if (plan_stores_graph(p, w))
 		return has_graph(p, e);
 	if (w->store)
 		return has_content(p, w, v, e);
@@ -290,6 +271,6 @@ int noted_is_v1(struct plan *p, struct err *e)
 	int r = p->last && p->last->place.format == STEP_V1 ? note_open(p->d->fd, &n, e) : 0;
 
 	if (r == 1 && (r = source_of_fd(p->index_fd, &src, e)) == 0)
-		r = src.size == n.src.size ? same_bytes(&src, &n.src, e) : 0;
+		r = source_same(&src, &n.src, e);
 	return r == 1 ? has_meta(p, e) : r;
 }

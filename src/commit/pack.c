@@ -415,7 +415,7 @@ static int add_old_entry(struct plan *p, uint32_t pin, uint32_t number,
 			r = slicer_open(p, w, slicer, e);
 			if (r == 0)
 				r = store_slice(p, pin, w, v, old, &slicer->c, e);
-		} else if (p->new_graph && bytes_eq(want_key(p, w), bytes_str(OBJECT_GRAPH_KEY))) {
+		} else if (plan_stores_graph(p, w)) {
 			r = store_graph(p, w, e);
 		} else {
 			r = keep_entry(p, pin, w, v, old, e);
@@ -509,7 +509,7 @@ static int store_written(struct plan *p, struct err *e)
 
 		if (!w->store)
 			continue;
-		if (p->new_graph && bytes_eq(want_key(p, w), bytes_str(OBJECT_GRAPH_KEY)))
+		if (plan_stores_graph(p, w))
 			r = store_graph(p, w, e);
 		else if (!want_layout(p, w, &s))
 			r = store_whole(p, w, e);

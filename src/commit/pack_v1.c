@@ -41,11 +41,6 @@ static void writer_release(struct writer *w)
 	sstable_writer_release(&w->table);
 }
 
-static bool is_new_graph(const struct plan *p, const struct want *w)
-{
-	return p->new_graph && bytes_eq(want_key(p, w), bytes_str(OBJECT_GRAPH_KEY));
-}
-
 /* Its slices are not set. */
 static struct v1_tensor tensor_of(const struct plan *p, const struct want *w)
 {
@@ -53,7 +48,7 @@ static struct v1_tensor tensor_of(const struct plan *p, const struct want *w)
 	const struct step *s;
 	const struct var *v;
 
-	if (is_new_graph(p, w)) {
+	if (plan_stores_graph(p, w)) {
 		t.dtype = DTYPE_STRING;
 		t.rank = 0;
 	} else if (w->item) {
@@ -183,8 +178,8 @@ static int open_whole(struct writer *k, const struct slice *s, struct err *e)
 	content_release(&k->whole);
 	k->whole = (struct content)CONTENT_EMPTY;
 	k->open = 0;
-	r = is_new_graph(k->p, w) ? open_graph(k->p, &k->whole, e)
-				  : content_open(k->p, w, &k->whole, e);
+	r = plan_stores_graph(k->p, w) ? open_graph(k->p, &k->whole, e)
+				       : content_open(k->p, w, &k->whole, e);
 	if (r == 0 && s->cut)
 		r = content_make_c_order(k->p, &k->whole, e);
 	k->open = r == 0 ? s->want + 1 : 0;

@@ -10,6 +10,7 @@
 #include "format/bundle.h"
 #include "format/npy.h"
 #include "step/full_names.h"
+#include "step/name.h"
 
 struct draft_item;
 
@@ -143,6 +144,12 @@ static inline const char *want_path(const struct plan *p, const struct want *w)
 static inline bool plan_makes_meta(const struct plan *p)
 {
 	return p->meta.there && !p->c->makes.no_meta_graph;
+}
+
+/* Is W the object graph, and made anew? */
+static inline bool plan_stores_graph(const struct plan *p, const struct want *w)
+{
+	return p->new_graph && bytes_eq(want_key(p, w), bytes_str(OBJECT_GRAPH_KEY));
 }
 
 static inline enum step_format plan_format(const struct plan *p)

@@ -208,21 +208,15 @@ static int place_meta(const struct rescue *k, int top, const char *to, const cha
 	return r == -ENOENT || r == -ESTALE ? 0 : r;
 }
 
-/* The bytes of the index FD. */
-static int read_index(int fd, struct buf *out, struct err *e)
-{
-	struct source src;
-	int r = source_of_fd(fd, &src, e);
-
-	return r < 0 ? r : source_read(&src, 0, src.size, out, e);
-}
-
 /* Makes the file NAME of K's index. */
 static int put_index(const struct rescue *k, int top, const char *name, struct err *e)
 {
 	CLEANUP(buf_release) struct buf bytes = {0};
-	int r = read_index(k->fd, &bytes, e);
+	struct source src;
+	int r = source_of_fd(k->fd, &src, e);
 
+	if (r == 0)
+		r = source_read(&src, 0, src.size, &bytes, e);
 	return r < 0 ? r : io_put_new(top, name, buf_bytes(&bytes), k->mode, e);
 }
 
@@ -325,11 +319,11 @@ static int publish(struct rescue *k, int top, const char *to, const char *meta, 
 /* Has the file NAME, which is NOW, the bytes of K's index? Not if it is being written. */
 static bool has_bytes(const struct rescue *k, int top, const char *name, const struct file_id *now)
 {
-	CLEANUP(buf_release) struct buf want = {0}, have = {0};
 	CLEANUP(closep) int fd = placed_open(top, name, now, NULL);
+	struct source want, have;
 
-	return fd >= 0 && read_index(fd, &have, NULL) == 0 && read_index(k->fd, &want, NULL) == 0 &&
-	       bytes_eq(buf_bytes(&want), buf_bytes(&have));
+	return fd >= 0 && source_of_fd(fd, &have, NULL) == 0 &&
+	       source_of_fd(k->fd, &want, NULL) == 0 && source_same(&want, &have, NULL) == 1;
 }
 
 /* Is it where it was? As rescue_restore. */

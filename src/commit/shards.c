@@ -47,11 +47,6 @@ static void choose_compaction(struct plan *p)
 		}
 }
 
-static bool is_new_graph(const struct plan *p, const struct want *w)
-{
-	return p->new_graph && bytes_eq(want_key(p, w), bytes_str(OBJECT_GRAPH_KEY));
-}
-
 static void choose_own(struct plan *p)
 {
 	for (uint32_t i = 0; i < plan_n(p); i++) {
@@ -60,8 +55,8 @@ static void choose_own(struct plan *p)
 
 		w->own = w->store && w->item && !w->in_use && w->size >= MIN_OWN &&
 			 !want_layout(p, w, &s) && w->canonical;
-		w->alone =
-			p->c->sharded && !w->own && ((w->store && w->item) || is_new_graph(p, w));
+		w->alone = p->c->sharded && !w->own &&
+			   ((w->store && w->item) || plan_stores_graph(p, w));
 		if (w->alone)
 			w->mode = want_mode(p, w);
 	}
@@ -145,7 +140,7 @@ static void number_shards(struct plan *p)
 
 		if (w->own || w->alone)
 			w->shard = p->num_shards++;
-		p->has_packed |= !w->alone && (is_new_graph(p, w) || (w->store && !w->own));
+		p->has_packed |= !w->alone && (plan_stores_graph(p, w) || (w->store && !w->own));
 	}
 	p->has_packed |= !p->num_shards;
 	p->packed_shard = p->num_shards;

@@ -377,20 +377,17 @@ static bool is_link(int dirfd, const char *name)
 /* What was written to the index since, is not: the copy takes its place. */
 static int mend_index(int dir, const char *file, struct err *e)
 {
-	CLEANUP(buf_release) struct buf have = {0}, want = {0};
 	CLEANUP(closep) int copy = -1, fd = -1;
-	struct source src;
-	int r = copy = source_open(dir, COPY, &src, NULL);
+	struct source want, have;
+	int r = copy = source_open(dir, COPY, &want, NULL);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : err_sys(e, r, COPY);
-	r = source_read(&src, 0, src.size, &want, e);
-	if (r == 0)
-		r = fd = source_open(dir, file, &src, e);
+	r = fd = source_open(dir, file, &have, e);
 	if (r >= 0)
-		r = source_read(&src, 0, src.size, &have, e);
-	if (r < 0 || bytes_eq(buf_bytes(&have), buf_bytes(&want)))
-		return r;
+		r = source_same(&want, &have, e);
+	if (r != 0)
+		return r < 0 ? r : 0;
 	return io_move(dir, COPY, dir, file, e);
 }
 
