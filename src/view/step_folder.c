@@ -370,6 +370,70 @@ static int rename_step(struct view *v, struct node *n, struct node *folder, cons
 	return r;
 }
 
+/* --- folders of steps ---------------------------------------------------------------------------------------- */
+
+/* -EBUSY: a step below N has changes. They are where N is. */
+static int check_no_drafts(struct view *v, const struct node *n, struct err *e)
+{
+	CLEANUP(buf_release) struct buf drafted = {0};
+	int r = view_list_drafted(v, n, &drafted);
+	size_t count = drafted.n / sizeof(struct node *);
+	struct node **steps = (struct node **)drafted.p;
+
+	if (r < 0)
+		err_set(e, r, "no memory");
+	else if (count)
+		r = err_set(e, -EBUSY, "%s: has changes; commit or discard them first",
+			    steps[0]->place->name);
+	for (size_t i = 0; i < count; i++)
+		view_forget(v, node_id(steps[i], NODE_ROOT_ID), 1);
+	return r;
+}
+
+/* N has the name TO in FOLDER from now on. In its own folder it keeps its number: somebody may stand in it. */
+static void follow_folder(struct view *v, struct node *n, const struct node *folder, const char *to)
+{
+	const struct step_place place = {.name = (char *)to, .file = (char *)to};
+	struct node *there;
+
+	HOLD(&v->lock);
+	there = node_find(&v->nodes, folder, NODE_FOLDER, to);
+	if (there)
+		node_detach(&v->nodes, there);
+	if (n->parent != folder || node_rename(&v->nodes, n, &place) < 0)
+		node_detach(&v->nodes, n);
+}
+
+/* Renames the folder N, which is on disk, to TO in FOLDER. An empty folder of that name is replaced. */
+static int rename_folder(struct view *v, struct node *n, struct node *folder, const char *to,
+			 unsigned flags, struct buf *changes, struct err *e)
+{
+	CLEANUP(closep) int top = folder_open_parent(v, n, e), to_top = folder_open(v, folder, e);
+	CLEANUP(buf_release) struct buf name = {0};
+	struct view_entry there;
+	int r = top < 0 ? top : to_top < 0 ? to_top : lookup_step_name(to, &name, e);
+
+	if (r == 0 && buf_reserve(changes, sizeof(struct view_change)) < 0)
+		r = err_set(e, -ENOMEM, "no memory");
+	if (r == 0 && (r = lookup_in_folder(v, folder, to, &there, e)) == 0) {
+		if (flags || view_node(v, there.id)->kind != NODE_FOLDER)
+			r = -EEXIST;
+		view_forget(v, there.id, 1);
+	}
+	if (r == 0 || r == -ENOENT)
+		r = check_no_drafts(v, n, e);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&v->committing);
+	r = flags ? io_move_new(top, n->place->name, to_top, (char *)name.p, e)
+		  : io_move(top, n->place->name, to_top, (char *)name.p, e);
+	pthread_mutex_unlock(&v->committing);
+	if (r < 0)
+		return r == -EEXIST && !flags ? -ENOTEMPTY : r;
+	follow_folder(v, n, folder, (char *)name.p);
+	return view_add_change(changes, node_id(folder, NODE_ROOT_ID), to);
+}
+
 /* --- a folder for steps -------------------------------------------------------------------------------------- */
 
 /* N is a folder on disk from now on, and its draft D, which is empty, ends. It keeps its number: mv(1) has the folder open
@@ -456,14 +520,16 @@ int step_folder_rename(struct view *v, struct node *a, const char *from, uint64_
 		r = a == b ? link_rename(v, n, to, flags, changes, e) : -EXDEV;
 	else if (n->kind == NODE_STATE && n->pending)
 		r = a == b ? rename_state(v, n, to, flags, changes, e) : -EXDEV;
-	else if (n->kind != NODE_STEP)
-		r = n->kind == NODE_STATE
-			    ? -ENOTDIR
-			    : err_set(e, -EPERM, "%s: %s", from,
-				      n->kind == NODE_LINK ? "a link can't be moved into a step"
-							   : "a folder of steps can't be renamed");
+	else if (n->kind == NODE_STATE)
+		r = -ENOTDIR;
+	else if (b->kind == NODE_STEP && n->kind != NODE_STEP)
+		r = err_set(e, -EPERM, "%s: %s", from,
+			    n->kind == NODE_LINK ? "a link can't be moved into a step"
+						 : "a folder of steps can't be moved into a step");
 	else if (flags & ~(unsigned)RENAME_NOREPLACE)
 		r = -EINVAL;
+	else if (n->kind == NODE_FOLDER)
+		r = rename_folder(v, n, b, to, flags, changes, e);
 	else if (b->kind == NODE_STEP)
 		r = move_into(v, n, from, to_dir, to, changes, e);
 	else

@@ -281,14 +281,45 @@ between_folders_of_others() {
   ln -s my-model-2000 "$mnt/best"
   refuses "Operation not permitted" mv "$mnt/best" "$mnt/c/"
   mv "$mnt/my-model-2000" "$mnt/c/"
-  refuses "Operation not permitted" mv "$mnt/c" "$mnt/d"
-  says "c: a folder of steps can't be renamed"
   rm -r "$mnt/c"
   [ ! -e "$source/c" ] || fail "the folder is there: $(find "$source/c")"
   is_sound
   unmount
 }
 
+# mv(1) renames a folder of steps as any other. Whoever stands in it stays there.
+a_folder_of_steps_is_renamed() {
+  writable linear
+  mkdir "$source/c" "$source/d" "$source/e"
+  until [ -d "$mnt/c" ] && [ -d "$mnt/d" ] && [ -d "$mnt/e" ]; do sleep 0.01; done
+  cp -r "$mnt/my-model-0" "$mnt/d/"
+  mv "$mnt/my-model-1000" "$mnt/c/"
+  refuses "Device or resource busy" mv "$mnt/d" "$mnt/f"
+  says "my-model-0: has changes; commit or discard them first"
+  sync "$mnt"
+  cd "$mnt/c/my-model-1000"
+  mv "$mnt/c" "$mnt/moved"
+  [ ! -e "$mnt/c" ] || fail "the folder is there under its old name"
+  cmp w.npy "$mnt/moved/my-model-1000/w.npy"
+  cmp ../my-model-1000/w.npy "$mnt/moved/my-model-1000/w.npy"
+  cd "$tmp"
+  refuses "Directory not empty" mv -T "$mnt/moved" "$mnt/d"
+  refuses "File exists" mv -T "$mnt/moved" "$mnt/my-model-0"
+  refuses "Operation not permitted" mv "$mnt/moved" "$mnt/my-model-0/"
+  says "moved: a folder of steps can't be moved into a step"
+  mv -T "$mnt/e" "$mnt/f"
+  mv "$mnt/moved" "$mnt/f/"
+  cmp "$mnt/my-model-0/w.npy" "$mnt/d/my-model-0/w.npy"
+  mv -T "$mnt/f/moved" "$mnt/d/down"
+  array "$tmp/f8.npy" "np.float32(8)"
+  cp "$tmp/f8.npy" "$mnt/d/down/my-model-1000/w.npy"
+  sync "$mnt"
+  cmp "$tmp/f8.npy" "$mnt/d/down/my-model-1001/w.npy"
+  [ "$(find "$source" -name .ckptfs)" = "" ] || fail "left: $(find "$source" -name .ckptfs)"
+  is_sound
+  unmount
+}
+
 array "$tmp/f7.npy" "np.float32(7)"
 run_tests a_link_to_a_step_is_kept an_edit_through_a_link anything_else_is_refused links_of_others links_to_v1 \
-  without_symbolic_links a_step_can_t_be_moved_into_a_step mv_into_a_new_folder between_folders_of_others
+  without_symbolic_links a_step_can_t_be_moved_into_a_step mv_into_a_new_folder between_folders_of_others a_folder_of_steps_is_renamed
