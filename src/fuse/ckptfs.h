@@ -4,7 +4,7 @@
 #include "fuse/commit_timer.h"
 #include "fuse/notify.h"
 #include "fuse/options.h"
-#include "view/view.h"
+#include "raw/raw.h"
 #include <fuse_lowlevel.h>
 
 /* Where the answer to a read is put together. It is used again, since new memory costs a page fault each 4 KiB. */
@@ -16,6 +16,7 @@ struct read_buffer {
 
 struct ckptfs {
 	struct view view;
+	struct raw raw; /* what the kernel sees: the view, and files of the directory */
 	struct fuse_session *se;
 	const struct options *options;
 	const char *mountpoint;

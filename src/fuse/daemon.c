@@ -225,6 +225,7 @@ static int serve(struct fuse_session *se, struct ckptfs *fs, struct err *e)
 
 static void release(struct ckptfs *fs)
 {
+	raw_release(&fs->raw);
 	view_release(&fs->view);
 	while (fs->buffers) {
 		struct read_buffer *b = fs->buffers;
@@ -325,6 +326,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 		 c->mountpoint);
 	raise_descriptor_limit();
 	r = view_init(&fs.view, c->root_fd, &config, e);
+	raw_init(&fs.raw, &fs.view, c->options->raw);
 	if (r == 0)
 		r = make_args(c, config.writable, &args, e);
 	if (r == 0) {

@@ -9,7 +9,7 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	HOLD_NOTIFIER(fs->notifier);
 	struct view_entry entry = {0};
 	struct err e = {0};
-	int r = view_getattr(&fs->view, ino, &entry, &e);
+	int r = raw_getattr(&fs->raw, ino, &entry, &e);
 
 	(void)fi;
 	reply_attr(req, r, &entry, &e);
@@ -40,7 +40,7 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	CLEANUP(buf_release) struct buf value = {0};
 	const struct stop stop = {is_given_up, req};
 	struct err e = {0};
-	int r = view_getxattr(&ckptfs_of(req)->view, ino, name, &stop, &value, &e);
+	int r = raw_getxattr(&ckptfs_of(req)->raw, ino, name, &stop, &value, &e);
 
 	reply_xattr(req, __func__, r, &value, size, &e);
 }
@@ -49,7 +49,7 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	CLEANUP(buf_release) struct buf names = {0};
 	struct err e = {0};
-	int r = view_listxattr(&ckptfs_of(req)->view, ino, &names, &e);
+	int r = raw_listxattr(&ckptfs_of(req)->raw, ino, &names, &e);
 
 	reply_xattr(req, __func__, r, &names, size, &e);
 }
@@ -58,7 +58,7 @@ void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
 	CLEANUP(buf_release) struct buf target = {0};
 	struct err e = {0};
-	int r = view_readlink(&ckptfs_of(req)->view, ino, &target, &e);
+	int r = raw_readlink(&ckptfs_of(req)->raw, ino, &target, &e);
 
 	if (r == 0 && buf_add_byte(&target, 0) < 0)
 		r = err_set(&e, -ENOMEM, "no memory");

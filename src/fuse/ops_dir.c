@@ -10,36 +10,36 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	HOLD_NOTIFIER(fs->notifier);
 	struct view_entry entry = {0};
 	struct err e = {0};
-	int r = view_lookup(&fs->view, parent, name, &entry, &e);
+	int r = raw_lookup(&fs->raw, parent, name, &entry, &e);
 
 	reply_entry(req, r, &entry, &e);
 }
 
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
 {
-	view_forget(&ckptfs_of(req)->view, ino, n);
+	raw_forget(&ckptfs_of(req)->raw, ino, n);
 	fuse_reply_none(req);
 }
 
 void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
 	for (size_t i = 0; i < count; i++)
-		view_forget(&ckptfs_of(req)->view, forgets[i].ino, forgets[i].nlookup);
+		raw_forget(&ckptfs_of(req)->raw, forgets[i].ino, forgets[i].nlookup);
 	fuse_reply_none(req);
 }
 
-static struct view_dir *dir_of(const struct fuse_file_info *fi)
+static struct raw_dir *dir_of(const struct fuse_file_info *fi)
 {
-	return (struct view_dir *)(uintptr_t)fi->fh;
+	return (struct raw_dir *)(uintptr_t)fi->fh;
 }
 
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct ckptfs *fs = ckptfs_of(req);
-	struct view_dir *d;
+	struct raw_dir *d;
 	struct err e = {0};
 	bool stable;
-	int r = view_opendir(&fs->view, ino, &d, &stable, &e);
+	int r = raw_opendir(&fs->raw, ino, &d, &stable, &e);
 
 	if (r < 0) {
 		reply_error(req, r, &e);
@@ -49,20 +49,20 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fi->cache_readdir = stable;
 	fi->keep_cache = stable;
 	if (fuse_reply_open(req, fi) < 0)
-		view_closedir(d);
+		raw_closedir(d);
 }
 
 void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	view_closedir(dir_of(fi));
+	raw_closedir(dir_of(fi));
 	fuse_reply_err(req, 0);
 }
 
 /* The answer to one readdir. */
 struct page {
 	fuse_req_t req;
-	struct view_dir *dir;
+	struct raw_dir *dir;
 	bool plus;
 	char *p;
 	size_t n, size;
@@ -92,7 +92,7 @@ static bool keep(struct page *page, uint64_t id)
 {
 	if (page->plus && buf_add(&page->held, &id, sizeof id) == 0)
 		return true;
-	view_forget(&ckptfs_of(page->req)->view, id, 1);
+	raw_forget(&ckptfs_of(page->req)->raw, id, 1);
 	return !page->plus;
 }
 
@@ -108,7 +108,7 @@ static int add_dirent(struct page *page, const struct view_dirent *de, bool is_d
 	if (entry_size(page, de->name) > page->size - page->n)
 		return 0;
 	if (!is_dot)
-		r = view_dirent_lookup(&fs->view, page->dir, &entry, NULL);
+		r = raw_dirent_lookup(&fs->raw, page->dir, &entry, NULL);
 	if (r == -ENOENT || r == -ESTALE) /* gone since the folder was opened */
 		return 1;
 	if (!is_dot && r == 0 && keep(page, entry.id))
@@ -123,7 +123,7 @@ static int fill_page(struct page *page, off_t off, struct err *e)
 	uint64_t pos = (uint64_t)off;
 	int r;
 
-	while ((r = view_readdir(page->dir, pos, &de, e)) > 0) {
+	while ((r = raw_readdir(page->dir, pos, &de, e)) > 0) {
 		r = add_dirent(page, &de, pos < 2);
 		if (r <= 0)
 			break;
@@ -137,7 +137,7 @@ static void read_dir(fuse_req_t req, size_t size, off_t off, struct fuse_file_in
 	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	CLEANUP(freep) char *p = malloc(size);
 	struct page page = {.req = req, .dir = dir_of(fi), .plus = plus, .p = p, .size = size};
-	struct view *v = &ckptfs_of(req)->view;
+	struct raw *raw = &ckptfs_of(req)->raw;
 	struct err e = {0};
 	int r = p ? fill_page(&page, off, &e) : err_set(&e, -ENOMEM, "no memory");
 
@@ -146,7 +146,7 @@ static void read_dir(fuse_req_t req, size_t size, off_t off, struct fuse_file_in
 	else
 		r = fuse_reply_buf(req, p, page.n);
 	for (size_t i = 0; i < page.held.n / sizeof(uint64_t) && r < 0; i++)
-		view_forget(v, ((uint64_t *)page.held.p)[i], 1); /* the kernel did not get them */
+		raw_forget(raw, ((uint64_t *)page.held.p)[i], 1); /* the kernel did not get them */
 	buf_release(&page.held);
 }
 

@@ -6,31 +6,26 @@
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct ckptfs *fs = ckptfs_of(req);
-	struct view_file *f;
+	struct raw_file *f;
 	struct err e = {0};
-	bool stable = true; /* also for writing: the kernel's pages have what is written */
-	int r;
-
-	if ((fi->flags & O_ACCMODE) == O_RDONLY && !(fi->flags & O_TRUNC))
-		r = view_open(&fs->view, ino, &f, &stable, &e);
-	else
-		r = view_open_to_write(&fs->view, ino, fi->flags & O_TRUNC, &f, &e);
+	struct raw_cache cache;
+	int r = raw_open(&fs->raw, ino, fi->flags, &f, &cache, &e);
 
 	if (r < 0) {
 		reply_error(req, r, &e);
 		return;
 	}
 	fi->fh = (uintptr_t)f;
-	fi->keep_cache = stable;
-	fi->direct_io = view_is_direct(f);
+	fi->keep_cache = cache.keep;
+	fi->direct_io = cache.direct;
 	if (fuse_reply_open(req, fi) < 0)
-		view_close(f);
+		raw_close(f);
 }
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	view_close(file_of(fi));
+	raw_close(file_of(fi));
 	fuse_reply_err(req, 0);
 }
 
@@ -73,7 +68,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		reply_error(req, err_set(&e, -ENOMEM, "no memory for %zu bytes", size), &e);
 		return;
 	}
-	n = view_read(file_of(fi), (uint64_t)off, size, b->bytes, &e);
+	n = raw_read(file_of(fi), (uint64_t)off, size, b->bytes, &e);
 	if (n < 0)
 		reply_error(req, (int)n, &e);
 	else

@@ -26,10 +26,11 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	HOLD_NOTIFIER(fs->notifier);
 	struct draft_owner owner = owner_of(req, mode);
 	struct view_entry entry = {0};
+	struct raw_cache cache = {0};
 	struct fuse_entry_param p;
-	struct view_file *f;
+	struct raw_file *f;
 	struct err e = {0};
-	int r = view_create(&fs->view, parent, name, &owner, &entry, &f, &e);
+	int r = raw_create(&fs->raw, parent, name, fi->flags, &owner, &entry, &f, &cache, &e);
 
 	/* A commit has just brought it back: with ESTALE the kernel looks again. */
 	if (r == -EEXIST && !(fi->flags & O_EXCL))
@@ -40,10 +41,11 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	}
 	p = entry_param(fs, &entry);
 	fi->fh = (uintptr_t)f;
-	fi->keep_cache = true;
+	fi->keep_cache = cache.keep;
+	fi->direct_io = cache.direct;
 	if (fuse_reply_create(req, &p, fi) < 0) {
-		view_close(f);
-		view_forget(&fs->view, entry.id, 1);
+		raw_close(f);
+		raw_forget(&fs->raw, entry.id, 1);
 	}
 }
 
@@ -54,8 +56,9 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 	struct draft_owner owner = owner_of(req, mode);
 	struct view_entry entry = {0};
 	struct err e = {0};
-	int r = S_ISREG(mode) ? view_create(&fs->view, parent, name, &owner, &entry, NULL, &e)
-			      : -EPERM;
+	int r = S_ISREG(mode)
+			? raw_create(&fs->raw, parent, name, 0, &owner, &entry, NULL, NULL, &e)
+			: -EPERM;
 
 	(void)rdev;
 	reply_entry(req, r, &entry, &e);
@@ -67,7 +70,7 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	struct draft_owner owner = owner_of(req, mode);
 	struct view_entry entry = {0};
 	struct err e = {0};
-	int r = view_mkdir(&ckptfs_of(req)->view, parent, name, &owner, &entry, &e);
+	int r = raw_mkdir(&ckptfs_of(req)->raw, parent, name, &owner, &entry, &e);
 
 	reply_entry(req, r, &entry, &e);
 }
@@ -77,7 +80,7 @@ void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const cha
 	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	struct view_entry entry = {0};
 	struct err e = {0};
-	int r = view_symlink(&ckptfs_of(req)->view, parent, name, target, &entry, &e);
+	int r = raw_symlink(&ckptfs_of(req)->raw, parent, name, target, &entry, &e);
 
 	reply_entry(req, r, &entry, &e);
 }
@@ -89,7 +92,7 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	struct err e = {0};
 
-	reply(req, view_unlink(&ckptfs_of(req)->view, parent, name, &e), NULL, &e);
+	reply(req, raw_unlink(&ckptfs_of(req)->raw, parent, name, &e), NULL, &e);
 }
 
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -97,7 +100,7 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	CLEANUP(buf_release) struct buf changes = {0};
 	struct err e = {0};
-	int r = view_rmdir(&ckptfs_of(req)->view, parent, name, &changes, &e);
+	int r = raw_rmdir(&ckptfs_of(req)->raw, parent, name, &changes, &e);
 
 	reply(req, r, &changes, &e);
 }
@@ -108,8 +111,7 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t t
 	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	CLEANUP(buf_release) struct buf changes = {0};
 	struct err e = {0};
-	int r = view_rename(&ckptfs_of(req)->view, parent, name, to_parent, to, flags, &changes,
-			    &e);
+	int r = raw_rename(&ckptfs_of(req)->raw, parent, name, to_parent, to, flags, &changes, &e);
 
 	reply(req, r, &changes, &e);
 }
@@ -125,6 +127,7 @@ static unsigned valid_of(int to_set)
 		{FUSE_SET_ATTR_MODE, DRAFT_MODE},   {FUSE_SET_ATTR_UID, DRAFT_UID},
 		{FUSE_SET_ATTR_GID, DRAFT_GID},     {FUSE_SET_ATTR_SIZE, VIEW_SIZE},
 		{FUSE_SET_ATTR_MTIME, DRAFT_MTIME}, {FUSE_SET_ATTR_MTIME_NOW, DRAFT_MTIME_NOW},
+		{FUSE_SET_ATTR_ATIME, RAW_ATIME},   {FUSE_SET_ATTR_ATIME_NOW, RAW_ATIME_NOW},
 	};
 	unsigned valid = 0;
 
@@ -140,8 +143,8 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set,
 	HOLD_NOTIFIER(fs->notifier);
 	struct view_entry entry = {0};
 	struct err e = {0};
-	int r = view_setattr(&fs->view, ino, fi ? file_of(fi) : NULL, valid_of(to_set), st, &entry,
-			     &e);
+	int r = raw_setattr(&fs->raw, ino, fi ? file_of(fi) : NULL, valid_of(to_set), st, &entry,
+			    &e);
 
 	reply_attr(req, r, &entry, &e);
 }
@@ -152,8 +155,7 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	CLEANUP(buf_release) struct buf changes = {0};
 	struct err e = {0};
-	int r = view_setxattr(&ckptfs_of(req)->view, ino, name, bytes_of(value, size), &changes,
-			      &e);
+	int r = raw_setxattr(&ckptfs_of(req)->raw, ino, name, bytes_of(value, size), &changes, &e);
 
 	(void)flags;
 	if (!reply_unsupported(req, r))
@@ -167,7 +169,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, of
 {
 	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	struct err e = {0};
-	int r = view_write(file_of(fi), bytes_of(bytes, size), (uint64_t)off, &e);
+	int r = raw_write(file_of(fi), bytes_of(bytes, size), (uint64_t)off, &e);
 
 	(void)ino;
 	if (r < 0)
@@ -182,8 +184,8 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t from, off_t from_off,
 {
 	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	struct err e = {0};
-	int64_t n = view_copy_range(file_of(from_fi), (uint64_t)from_off, file_of(to_fi),
-				    (uint64_t)to_off, len, &e);
+	int64_t n = raw_copy_range(file_of(from_fi), (uint64_t)from_off, file_of(to_fi),
+				   (uint64_t)to_off, len, &e);
 
 	(void)from;
 	(void)to;
@@ -200,7 +202,7 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len
 	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	struct err e = {0};
 
-	int r = view_allocate(file_of(fi), mode, (uint64_t)off, (uint64_t)len, &e);
+	int r = raw_allocate(file_of(fi), mode, (uint64_t)off, (uint64_t)len, &e);
 
 	(void)ino;
 	if (!reply_unsupported(req, r))
@@ -213,7 +215,7 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct err e = {0};
 
 	(void)ino;
-	reply(req, view_flush(file_of(fi), &e), NULL, &e);
+	reply(req, raw_flush(file_of(fi), &e), NULL, &e);
 }
 
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
@@ -223,7 +225,7 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 
 	(void)ino;
 	(void)datasync;
-	reply(req, view_fsync(file_of(fi), &e), NULL, &e);
+	reply(req, raw_fsync(file_of(fi), &e), NULL, &e);
 }
 
 static bool is_in_group(fuse_req_t req, gid_t gid)
@@ -261,7 +263,7 @@ void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_
 	CLEANUP(buf_release) struct buf changes = {0};
 	struct err e = {0};
 	const struct view_asker who = {may_write, req};
-	int r = view_sync(&ckptfs_of(req)->view, ino, &who, &changes, &e);
+	int r = raw_sync(&ckptfs_of(req)->raw, ino, &who, &changes, &e);
 
 	(void)datasync;
 	(void)fi;

@@ -259,6 +259,8 @@ static const struct known all[] = {
 	 "commits leave the state file alone"},
 	{"pad_step_number", NO_VALUE, take_yes, AT(pad_step_number), NULL,
 	 "commits number steps with 8 digits"},
+	{"raw", NO_VALUE, take_yes, AT(raw), NULL,
+	 "show the files of the directory, too: programs may save to the mount"},
 	{"remount", ANY_VALUE, refuse_remount, 0, NULL, NULL},
 	{"reshape", NO_VALUE, take_yes, AT(reshape), NULL,
 	 "accept another shape with as many elements, and keep the old one"},

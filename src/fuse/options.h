@@ -23,6 +23,7 @@ struct options {
 	bool reshape;
 	struct seen seen; /* show only these variables */
 	bool read_only;
+	bool raw; /* the directory's own files, too */
 	bool has_timer; /* commit=SECONDS, and not sync */
 	unsigned commit_seconds;
 	enum state_paths state_paths;

@@ -128,7 +128,7 @@ void reply_entry_of(fuse_req_t req, const char *op, int r, const struct view_ent
 	p = entry_param(fs, entry);
 	/* If it was interrupted the kernel does not know of its reference. */
 	if (fuse_reply_entry(req, &p) < 0)
-		view_forget(&fs->view, entry->id, 1);
+		raw_forget(&fs->raw, entry->id, 1);
 }
 
 void reply_attr_of(fuse_req_t req, const char *op, int r, const struct view_entry *entry,

@@ -28,7 +28,7 @@ void apply_options(struct ckptfs *fs, struct stat *st);
 /* ENTRY as libfuse wants it. */
 struct fuse_entry_param entry_param(struct ckptfs *fs, const struct view_entry *entry);
 
-static inline struct view_file *file_of(const struct fuse_file_info *fi)
+static inline struct raw_file *file_of(const struct fuse_file_info *fi)
 {
-	return (struct view_file *)(uintptr_t)fi->fh;
+	return (struct raw_file *)(uintptr_t)fi->fh;
 }

@@ -54,6 +54,16 @@ int folder_open(const struct view *v, const struct node *n, struct err *e)
 	return err_sys(e, fd, "%s", (char *)path.p);
 }
 
+int view_open_folder(struct view *v, uint64_t id, struct err *e)
+{
+	struct node *n = view_node(v, id);
+
+	if (!n)
+		return -ESTALE;
+	return n->kind == NODE_FOLDER && node_number(id) == NODE_ROOT_ID ? folder_open(v, n, e)
+									 : -ENOTDIR;
+}
+
 int folder_open_parent(const struct view *v, const struct node *n, struct err *e)
 {
 	return folder_open(v, n->parent ? n->parent : n, e);

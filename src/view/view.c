@@ -107,6 +107,16 @@ void view_hold(struct view *v, struct node *n)
 	n->lookups++;
 }
 
+void view_remember(struct view *v, uint64_t id)
+{
+	struct node *n;
+
+	HOLD(&v->lock);
+	n = node_get(&v->nodes, id);
+	if (n)
+		n->lookups++;
+}
+
 void view_forget(struct view *v, uint64_t id, uint64_t count)
 {
 	struct loaded *l;

@@ -101,9 +101,15 @@ struct view_entry {
 int view_lookup(struct view *v, uint64_t parent, const char *name, struct view_entry *out,
 		struct err *e);
 void view_forget(struct view *v, uint64_t id, uint64_t n);
+
+/* One reference more on ID, which the caller has one on already. */
+void view_remember(struct view *v, uint64_t id);
 int view_getattr(struct view *v, uint64_t id, struct view_entry *out, struct err *e);
 
 /* --- folders --- */
+
+/* A descriptor of the directory behind the folder ID. -ENOTDIR: it is no folder of steps. -ESTALE, or why it can't be opened. */
+int view_open_folder(struct view *v, uint64_t id, struct err *e);
 
 struct view_dir;
 

@@ -1,0 +1,251 @@
+/* src/raw/change.c: names are made, renamed and removed. */
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "raw/node.h"
+#include "raw/place.h"
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+
+/* --- making ----------------------------------------------------------------------------------------------------------- */
+
+/* Is NAME in PARENT to be made in the directory? 1; 0: the view makes it. -EEXIST: it is there. */
+static int is_made_here(struct raw *r, uint64_t parent, const char *name, struct raw_place *p,
+			struct err *e)
+{
+	struct view_entry entry;
+	int found = strlen(name) > NAME_MAX ? -ENAMETOOLONG : raw_place_find(r, parent, name, p, e);
+
+	if (found < 0)
+		return found;
+	if (p->is_ours && p->is_there)
+		return -EEXIST;
+	if (p->dirfd < 0)
+		return 0;
+	if (!r->view->writable)
+		return -EROFS;
+	if (p->is_ours)
+		return 1;
+	found = view_lookup(r->view, parent, (char *)p->name.p, &entry, e);
+	if (found == 0)
+		view_forget(r->view, entry.id, 1);
+	return found == 0 ? -EEXIST : found == -ENOENT ? 1 : found;
+}
+
+/* What was made belongs to MAKER, and to the group of a folder that says so. Who is not root makes all as themselves. */
+static int give_to(int dirfd, int fd, const struct draft_owner *maker, struct err *e)
+{
+	struct stat folder, made;
+	gid_t gid = maker->gid;
+
+	if (fstat(dirfd, &folder) < 0 || fstat(fd, &made) < 0)
+		return err_sys(e, -errno, "fstat");
+	if (folder.st_mode & S_ISGID)
+		gid = folder.st_gid;
+	if (geteuid() == 0 && fchown(fd, maker->uid, gid) < 0)
+		return err_sys(e, -errno, "fchown");
+	/* The bit is handed down to a folder. */
+	if (fchmod(fd, (maker->mode & 07777) |
+			       (S_ISDIR(made.st_mode) ? folder.st_mode & S_ISGID : 0)) < 0)
+		return err_sys(e, -errno, "fchmod");
+	return 0;
+}
+
+static int create_ours(struct raw *r, uint64_t parent, const char *name, int flags, int dirfd,
+		       const struct draft_owner *owner, struct view_entry *entry,
+		       struct raw_file **out, struct raw_cache *cache, struct err *e)
+{
+	CLEANUP(closep) int fd = io_create(dirfd, name, 0600, e);
+	int made = fd < 0 ? fd : give_to(dirfd, fd, owner, e);
+
+	if (fd >= 0 && made == 0 && flags & O_APPEND && fcntl(fd, F_SETFL, O_APPEND) < 0)
+		made = err_sys(e, -errno, "%s", name);
+	if (fd >= 0 && made < 0)
+		io_remove_file(dirfd, name, NULL);
+	if (made == 0)
+		made = raw_lookup(r, parent, name, entry, e);
+	if (made < 0 || !out)
+		return made;
+	made = raw_is(entry->id) ? raw_file_of_fd(r, entry->id, TAKE(fd, -1), flags, out, cache, e)
+				 : -ESTALE;
+	if (made < 0)
+		raw_forget(r, entry->id, 1);
+	return made;
+}
+
+static int create_of_view(struct raw *r, uint64_t parent, const char *name,
+			  const struct draft_owner *owner, struct view_entry *entry,
+			  struct raw_file **out, struct raw_cache *cache, struct err *e)
+{
+	struct view_file *of;
+	int made = view_create(r->view, parent, name, owner, entry, out ? &of : NULL, e);
+
+	if (made < 0 || !out)
+		return made;
+	cache->keep = true;
+	made = raw_file_of_view(of, out);
+	if (made < 0) {
+		view_close(of);
+		view_forget(r->view, entry->id, 1);
+		err_set(e, made, "no memory");
+	}
+	return made;
+}
+
+int raw_create(struct raw *r, uint64_t parent, const char *name, int flags,
+	       const struct draft_owner *owner, struct view_entry *entry, struct raw_file **out,
+	       struct raw_cache *cache, struct err *e)
+{
+	CLEANUP(raw_place_release) struct raw_place p = {.dirfd = -1};
+	int here = is_made_here(r, parent, name, &p, e);
+
+	if (here < 0)
+		return here;
+	return here ? create_ours(r, parent, name, flags, p.dirfd, owner, entry, out, cache, e)
+		    : create_of_view(r, parent, name, owner, entry, out, cache, e);
+}
+
+int raw_mkdir(struct raw *r, uint64_t parent, const char *name, const struct draft_owner *owner,
+	      struct view_entry *out, struct err *e)
+{
+	CLEANUP(raw_place_release) struct raw_place p = {.dirfd = -1};
+	CLEANUP(closep) int fd = -1;
+	int here = is_made_here(r, parent, name, &p, e), made;
+
+	if (here <= 0)
+		return here < 0 ? here : view_mkdir(r->view, parent, name, owner, out, e);
+	made = io_make_folder(p.dirfd, name, 0700, e);
+	if (made < 0)
+		return made;
+	fd = openat(p.dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	made = fd < 0 ? err_sys(e, -errno, "%s", name) : give_to(p.dirfd, fd, owner, e);
+	if (made < 0)
+		io_remove_folder(p.dirfd, name, NULL);
+	return made < 0 ? made : raw_lookup(r, parent, name, out, e);
+}
+
+int raw_symlink(struct raw *r, uint64_t parent, const char *name, const char *target,
+		struct view_entry *out, struct err *e)
+{
+	CLEANUP(raw_place_release) struct raw_place p = {.dirfd = -1};
+	int here = is_made_here(r, parent, name, &p, e), made = -EPERM;
+
+	if (here < 0)
+		return here;
+	if (!raw_is(parent)) /* to a step */
+		made = view_symlink(r->view, parent, name, target, out, e);
+	if (!here || made != -EPERM)
+		return made;
+	made = io_make_name_link(target, p.dirfd, name, e);
+	if (made == 0 && fstatat(p.dirfd, name, &out->st, AT_SYMLINK_NOFOLLOW) < 0)
+		made = err_sys(e, -errno, "%s", name);
+	if (made < 0)
+		return made;
+	out->id = raw_node_enter(r, parent, name, &out->st);
+	out->fleeting = true;
+	return out->id ? 0 : err_set(e, -ENOMEM, "no memory");
+}
+
+/* --- removing ----------------------------------------------------------------------------------------------------------- */
+
+int raw_unlink(struct raw *r, uint64_t parent, const char *name, struct err *e)
+{
+	CLEANUP(raw_place_release) struct raw_place p;
+	struct view_entry unlisted;
+	int done = raw_place_find(r, parent, name, &p, e);
+
+	if (done < 0)
+		return done;
+	if (p.is_ours) {
+		if (!r->view->writable)
+			return -EROFS;
+		done = io_remove_file(p.dirfd, name, e);
+		if (done == 0)
+			raw_node_leave(r, parent, name);
+		return done;
+	}
+	done = view_unlink(r->view, parent, (char *)p.name.p, e);
+	if (done != -ENOENT || r->all || raw_lookup(r, parent, name, &unlisted, NULL) < 0)
+		return done;
+	raw_forget(r, unlisted.id, 1);
+	return err_set(e, -EPERM,
+		       "%s: a file of a step is only read; mount with -o raw to remove it", name);
+}
+
+int raw_rmdir(struct raw *r, uint64_t parent, const char *name, struct buf *changes, struct err *e)
+{
+	CLEANUP(raw_place_release) struct raw_place p;
+	int done = raw_place_find(r, parent, name, &p, e);
+
+	if (done < 0)
+		return done;
+	if (!p.is_ours)
+		return view_rmdir(r->view, parent, (char *)p.name.p, changes, e);
+	if (!r->view->writable)
+		return -EROFS;
+	done = io_remove_folder(p.dirfd, name, e);
+	if (done == 0)
+		raw_node_leave(r, parent, name);
+	return done == -EEXIST ? -ENOTEMPTY : done;
+}
+
+/* --- renaming ----------------------------------------------------------------------------------------------------------- */
+
+static int rename_on_disk(const struct raw_place *from, const char *name,
+			  const struct raw_place *to, const char *to_name, unsigned flags,
+			  struct err *e)
+{
+	if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE))
+		return -EINVAL;
+	if (flags & RENAME_EXCHANGE)
+		return io_exchange(from->dirfd, name, to->dirfd, to_name, e);
+	return flags & RENAME_NOREPLACE ? io_move_new(from->dirfd, name, to->dirfd, to_name, e)
+					: io_move(from->dirfd, name, to->dirfd, to_name, e);
+}
+
+/* FROM is ours. A folder that has another name is perhaps the view's from now on, so it is looked up again. */
+static int rename_ours(struct raw *r, uint64_t from_dir, const char *from, uint64_t to_dir,
+		       const char *to, unsigned flags, const struct raw_place *a,
+		       const struct raw_place *b, struct buf *changes, struct err *e)
+{
+	bool is_folder = S_ISDIR(a->st.st_mode), exchange = flags & RENAME_EXCHANGE;
+	int done;
+
+	if (b->dirfd < 0)
+		return -EXDEV;
+	if (!r->view->writable)
+		return -EROFS;
+	if (buf_reserve(changes, 2 * sizeof(struct view_change)) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	done = rename_on_disk(a, from, b, to, flags, e);
+	if (done < 0)
+		return done == -EEXIST && is_folder && !flags ? -ENOTEMPTY : done;
+	/* Without memory the kernel asks for the names again. */
+	raw_node_move(r, from_dir, from, to_dir, to, exchange);
+	if (is_folder) {
+		raw_node_leave(r, to_dir, to);
+		view_add_change(changes, to_dir, to);
+	}
+	return 0;
+}
+
+int raw_rename(struct raw *r, uint64_t from_dir, const char *from, uint64_t to_dir, const char *to,
+	       unsigned flags, struct buf *changes, struct err *e)
+{
+	CLEANUP(raw_place_release) struct raw_place a = {.dirfd = -1}, b = {.dirfd = -1};
+	int found =
+		strlen(to) > NAME_MAX ? -ENAMETOOLONG : raw_place_find(r, from_dir, from, &a, e);
+
+	if (found == 0)
+		found = raw_place_find(r, to_dir, to, &b, e);
+	if (found < 0)
+		return found;
+	if (a.is_ours)
+		return a.is_there ? rename_ours(r, from_dir, from, to_dir, to, flags, &a, &b,
+						changes, e)
+				  : -ENOENT;
+	if (raw_is(to_dir))
+		return -EXDEV;
+	return view_rename(r->view, from_dir, (char *)a.name.p, to_dir, (char *)b.name.p, flags,
+			   changes, e);
+}

@@ -1,0 +1,215 @@
+/* src/raw/dir.c: open folders. First comes what the view shows, then what is ours. */
+#include "base/dir.h"
+#include "base/cleanup.h"
+#include "raw/node.h"
+#include "raw/place.h"
+#include "step/name.h"
+
+/* A name in the directory. */
+struct ours {
+	char *name;
+	mode_t type;
+	bool is_shown; /* the view lists it */
+};
+
+struct raw_dir {
+	uint64_t id;
+	struct view_dir *view; /* NULL: a folder of ours */
+	struct buf ours; /* struct ours, by name */
+	bool gave_ours; /* the last one */
+	struct buf name; /* of the last one of the view, where it is another */
+	const char *last;
+};
+
+/* Positions below are the view's. */
+#define FIRST_OURS (UINT64_C(1) << 62)
+
+static size_t count(const struct raw_dir *d)
+{
+	return d->ours.n / sizeof(struct ours);
+}
+
+static struct ours *all(const struct raw_dir *d)
+{
+	return (struct ours *)d->ours.p;
+}
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(((const struct ours *)a)->name, ((const struct ours *)b)->name);
+}
+
+static struct ours *find(const struct raw_dir *d, const char *name)
+{
+	struct ours key = {.name = (char *)name};
+
+	return count(d) ? bsearch(&key, d->ours.p, count(d), sizeof key, compare) : NULL;
+}
+
+static mode_t type_of(int dirfd, const struct dirent *de)
+{
+	int type = dir_type(dirfd, de);
+	struct stat st;
+
+	if (type == DT_LNK && raw_place_stat(dirfd, de->d_name, &st) == 0)
+		return st.st_mode & S_IFMT;
+	return DTTOIF((unsigned)type);
+}
+
+static int read_names(struct raw_dir *d, int dirfd, struct err *e)
+{
+	CLEANUP(dir_closep) DIR *dir = dir_open(dirfd, ".");
+	const struct dirent *de;
+	int r = 0;
+
+	if (!dir)
+		return err_sys(e, -errno, "reading the directory");
+	while ((de = dir_read(dir, &r))) {
+		struct ours o = {strdup(de->d_name), type_of(dirfd, de), false};
+
+		o.is_shown = !strcmp(de->d_name, ".ckptfs");
+		if (!o.name || buf_add(&d->ours, &o, sizeof o) < 0) {
+			free(o.name);
+			return err_set(e, -ENOMEM, "no memory");
+		}
+	}
+	if (r < 0)
+		return err_sys(e, r, "reading the directory");
+	if (count(d))
+		qsort(d->ours.p, count(d), sizeof(struct ours), compare);
+	return 0;
+}
+
+/* Marks the folders and links of the directory that the view lists itself. */
+static int mark_shown(struct raw_dir *d, struct err *e)
+{
+	struct view_dirent de = {0};
+	int r;
+
+	while ((r = view_readdir(d->view, de.next, &de, e)) > 0) {
+		CLEANUP(buf_release) struct buf name = {0};
+		struct ours *o;
+		bool clash;
+
+		/* Control characters and the like are not shown as they are. */
+		if (name_to_entry(bytes_str(de.name), &name, &clash) < 0 ||
+		    buf_add_byte(&name, 0) < 0)
+			continue;
+		o = find(d, (char *)name.p);
+		if (o && (S_ISDIR(o->type) || S_ISLNK(o->type)) && o->type == de.type)
+			o->is_shown = true;
+	}
+	return r;
+}
+
+static int list_ours(struct raw *r, uint64_t id, struct raw_dir *d, struct err *e)
+{
+	CLEANUP(closep) int fd = raw_node_open_folder(r, id, e);
+	int done = fd < 0 ? fd : read_names(d, fd, e);
+
+	if (fd == -ENOTDIR && d->view) /* in a step */
+		return 0;
+	return done == 0 && d->view ? mark_shown(d, e) : done;
+}
+
+int raw_opendir(struct raw *r, uint64_t id, struct raw_dir **out, bool *stable, struct err *e)
+{
+	struct raw_dir *d = calloc(1, sizeof *d);
+	int opened = d ? 0 : err_set(e, -ENOMEM, "no memory");
+
+	*stable = false;
+	if (opened < 0)
+		return opened;
+	d->id = id;
+	if (!raw_is(id))
+		opened = view_opendir(r->view, id, &d->view, stable, e);
+	if (opened == 0 && (r->all || raw_is(id)))
+		opened = list_ours(r, id, d, e);
+	if (opened == 0)
+		*out = d;
+	else
+		raw_closedir(d);
+	return opened;
+}
+
+void raw_closedir(struct raw_dir *d)
+{
+	if (d->view)
+		view_closedir(d->view);
+	for (size_t i = 0; i < count(d); i++)
+		free(all(d)[i].name);
+	buf_release(&d->ours);
+	buf_release(&d->name);
+	free(d);
+}
+
+/* Where a file has the name of something that the view shows: a step's folder is listed under another one, and the state file, or a
+ * link, is not. 1: it is listed; 0: not; -ENOMEM. */
+static int rename_shown(struct raw_dir *d, struct view_dirent *de)
+{
+	const struct ours *o = find(d, de->name);
+
+	if (!o || o->is_shown || S_ISDIR(o->type))
+		return 1;
+	if (!S_ISDIR(de->type))
+		return 0;
+	d->name.n = 0;
+	if (buf_add_str(&d->name, de->name) < 0 ||
+	    buf_add(&d->name, RAW_CLASH, sizeof RAW_CLASH) < 0)
+		return -ENOMEM;
+	de->name = (char *)d->name.p;
+	return 1;
+}
+
+static int next_shown(struct raw_dir *d, uint64_t pos, struct view_dirent *out, struct err *e)
+{
+	int r = view_readdir(d->view, pos, out, e);
+
+	while (r > 0) {
+		int listed = rename_shown(d, out);
+
+		if (listed < 0)
+			return err_set(e, listed, "no memory");
+		if (listed > 0)
+			return 1;
+		r = view_readdir(d->view, out->next, out, e);
+	}
+	return r;
+}
+
+/* In a folder of ours. */
+static const char *const dots[] = {".", ".."};
+
+static int next_ours(struct raw_dir *d, uint64_t pos, struct view_dirent *out)
+{
+	uint64_t i = pos < FIRST_OURS ? 0 : pos - FIRST_OURS;
+
+	while (i < count(d) && all(d)[i].is_shown)
+		i++;
+	if (i >= count(d))
+		return 0;
+	d->gave_ours = true;
+	d->last = all(d)[i].name;
+	*out = (struct view_dirent){d->last, all(d)[i].type, FIRST_OURS + i + 1};
+	return 1;
+}
+
+int raw_readdir(struct raw_dir *d, uint64_t pos, struct view_dirent *out, struct err *e)
+{
+	int r = 0;
+
+	d->gave_ours = false;
+	if (d->view && pos < FIRST_OURS)
+		r = next_shown(d, pos, out, e);
+	if (!d->view && pos < 2) {
+		*out = (struct view_dirent){dots[pos], S_IFDIR, pos + 1};
+		return 1;
+	}
+	return r ? r : next_ours(d, pos, out);
+}
+
+int raw_dirent_lookup(struct raw *r, struct raw_dir *d, struct view_entry *out, struct err *e)
+{
+	return d->gave_ours ? raw_lookup(r, d->id, d->last, out, e)
+			    : view_dirent_lookup(r->view, d->view, out, e);
+}

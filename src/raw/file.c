@@ -1,0 +1,218 @@
+/* src/raw/file.c: open files. */
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "raw/node.h"
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+
+static struct raw_file *file_new(void)
+{
+	struct raw_file *f = calloc(1, sizeof *f);
+
+	if (f)
+		f->fd = -1;
+	return f;
+}
+
+/* --- opening and closing -------------------------------------------------------------------------------------------- */
+
+/* Are the pages that the kernel has of this state of the file? From now on they are. */
+static bool are_of(struct raw *r, struct raw_node *n, const struct stat *st)
+{
+	struct file_id now = file_id_of(st);
+	bool same;
+
+	HOLD(&r->lock);
+	same = file_id_eq(&n->pages, &now);
+	n->pages = now;
+	return same;
+}
+
+/* F, whose FD is open, is a file of ours with the number ID. Whoever only writes can't map the file. Then its pages need not be copied
+ * once more. */
+static int enter(struct raw *r, uint64_t id, struct raw_file *f, int flags, struct raw_cache *cache,
+		 struct err *e)
+{
+	struct stat st;
+
+	if (fstat(f->fd, &st) < 0)
+		return err_sys(e, -errno, "fstat");
+	f->raw = r;
+	f->writing = (flags & O_ACCMODE) != O_RDONLY;
+	raw_node_add_file(r, id, f);
+	cache->keep = are_of(r, f->node, &st);
+	cache->direct = (flags & O_ACCMODE) == O_WRONLY;
+	return 0;
+}
+
+/* Opens the file that HELD holds, and cuts it only then: if another file had the name that would be cut. */
+static int open_held(int held, int flags, struct err *e)
+{
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", held);
+	fd = open(path, (flags & (O_ACCMODE | O_APPEND | O_TRUNC)) | O_CLOEXEC);
+	return fd < 0 ? err_sys(e, -errno, "open") : fd;
+}
+
+static int open_ours(struct raw *r, uint64_t id, int flags, struct raw_file *f,
+		     struct raw_cache *cache, struct err *e)
+{
+	CLEANUP(closep) int held = -1;
+	bool writes = (flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC;
+
+	if (writes && !r->view->writable)
+		return -EROFS;
+	if (writes && !r->all)
+		return err_set(e, -EPERM,
+			       "files of a step are only read; mount with -o raw to write to them");
+	held = raw_node_hold(r, id, e);
+	if (held < 0)
+		return held;
+	f->fd = open_held(held, flags, e);
+	return f->fd < 0 ? f->fd : enter(r, id, f, flags, cache, e);
+}
+
+static int open_of_view(struct raw *r, uint64_t id, int flags, struct raw_file *f,
+			struct raw_cache *cache, struct err *e)
+{
+	int opened;
+
+	cache->keep = true; /* also for writing: the kernel's pages have what is written */
+	if ((flags & O_ACCMODE) == O_RDONLY && !(flags & O_TRUNC))
+		opened = view_open(r->view, id, &f->view, &cache->keep, e);
+	else
+		opened = view_open_to_write(r->view, id, flags & O_TRUNC, &f->view, e);
+	if (opened == 0)
+		cache->direct = view_is_direct(f->view);
+	return opened;
+}
+
+int raw_open(struct raw *r, uint64_t id, int flags, struct raw_file **out, struct raw_cache *cache,
+	     struct err *e)
+{
+	struct raw_file *f = file_new();
+	int opened = f ? 0 : err_set(e, -ENOMEM, "no memory");
+
+	*cache = (struct raw_cache){0};
+	if (f)
+		opened = raw_is(id) ? open_ours(r, id, flags, f, cache, e)
+				    : open_of_view(r, id, flags, f, cache, e);
+	if (opened == 0)
+		*out = f;
+	else if (f)
+		raw_close(f);
+	return opened;
+}
+
+int raw_file_of_view(struct view_file *of, struct raw_file **out)
+{
+	*out = file_new();
+	if (!*out)
+		return -ENOMEM;
+	(*out)->view = of;
+	return 0;
+}
+
+int raw_file_of_fd(struct raw *r, uint64_t id, int fd, int flags, struct raw_file **out,
+		   struct raw_cache *cache, struct err *e)
+{
+	struct raw_file *f = file_new();
+	int entered = f ? 0 : err_set(e, -ENOMEM, "no memory");
+
+	if (f) {
+		f->fd = fd;
+		entered = enter(r, id, f, flags, cache, e);
+	}
+	if (entered == 0)
+		*out = f;
+	else if (f)
+		raw_close(f);
+	else
+		close(fd);
+	return entered;
+}
+
+void raw_close(struct raw_file *f)
+{
+	struct stat st;
+
+	if (f->view)
+		view_close(f->view);
+	if (f->node) {
+		if (f->writing && fstat(f->fd, &st) == 0)
+			are_of(f->raw, f->node, &st);
+		raw_node_drop_file(f->raw, f);
+	}
+	closep(&f->fd);
+	free(f);
+}
+
+/* --- bytes ------------------------------------------------------------------------------------------------------------ */
+
+int64_t raw_read(struct raw_file *f, uint64_t off, size_t len, uint8_t *dst, struct err *e)
+{
+	size_t done = 0;
+
+	if (f->view)
+		return view_read(f->view, off, len, dst, e);
+	while (done < len) {
+		ssize_t n = pread(f->fd, dst + done, len - done, (off_t)(off + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(e, -errno, "read");
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	return (int64_t)done;
+}
+
+int raw_write(struct raw_file *f, struct bytes b, uint64_t off, struct err *e)
+{
+	return f->view ? view_write(f->view, b, off, e) : io_write_at(f->fd, b, off, e);
+}
+
+int raw_allocate(struct raw_file *f, int mode, uint64_t off, uint64_t len, struct err *e)
+{
+	if (f->view)
+		return view_allocate(f->view, mode, off, len, e);
+	return fallocate(f->fd, mode, (off_t)off, (off_t)len) < 0 ? err_sys(e, -errno, "fallocate")
+								  : 0;
+}
+
+/* What close(2) has to say of it is known now. */
+int raw_flush(struct raw_file *f, struct err *e)
+{
+	int fd;
+
+	if (f->view)
+		return view_flush(f->view, e);
+	fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 || close(fd) < 0 ? err_sys(e, -errno, "close") : 0;
+}
+
+int raw_fsync(struct raw_file *f, struct err *e)
+{
+	return f->view ? view_fsync(f->view, e) : io_sync(f->fd, "a file", e);
+}
+
+int64_t raw_copy_range(struct raw_file *from, uint64_t from_off, struct raw_file *to,
+		       uint64_t to_off, uint64_t len, struct err *e)
+{
+	off_t a = (off_t)from_off, b = (off_t)to_off;
+	ssize_t n;
+
+	if (from->view && to->view)
+		return view_copy_range(from->view, from_off, to->view, to_off, len, e);
+	if (from->view || to->view)
+		return -EXDEV;
+	n = copy_file_range(from->fd, &a, to->fd, &b, len < SSIZE_MAX ? len : SSIZE_MAX, 0);
+	if (n < 0 && (errno == EBADF || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP))
+		return -EXDEV;
+	return n < 0 ? err_sys(e, -errno, "copy_file_range") : n;
+}

@@ -1,0 +1,130 @@
+#include "raw/place.h"
+#include "base/cleanup.h"
+#include "directory/listing.h"
+#include "raw/node.h"
+#include <fcntl.h>
+#include <limits.h>
+
+void raw_place_release(struct raw_place *p)
+{
+	closep(&p->dirfd);
+	buf_release(&p->name);
+}
+
+/* Does the link NAME lead to somewhere below its folder? Then it leads there in the mount, too. */
+static bool leads_down(int dirfd, const char *name)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(dirfd, name, target, sizeof target - 1);
+
+	if (n < 0)
+		return false;
+	target[n] = 0;
+	return target[0] != '/' && strcmp(target, "..") != 0 && strncmp(target, "../", 3) != 0 &&
+	       !strstr(target, "/../");
+}
+
+int raw_place_stat(int dirfd, const char *name, struct stat *st)
+{
+	struct stat target;
+
+	if (fstatat(dirfd, name, st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (S_ISLNK(st->st_mode) && !leads_down(dirfd, name) &&
+	    fstatat(dirfd, name, &target, 0) == 0 && S_ISREG(target.st_mode))
+		*st = target;
+	return 0;
+}
+
+bool raw_place_is_of_step(const struct raw *r, const char *name)
+{
+	const char *dot = strrchr(name, '.');
+	size_t prefix_n;
+	uint32_t of;
+
+	name_without_shard(name, &of);
+	return of || name_is_data(name, &prefix_n, &of) ||
+	       (dot && (!strcmp(dot, ".index") || !strcmp(dot + 1, r->view->meta_suffix)));
+}
+
+/* Does the view show something of KIND, which is S_IFDIR or S_IFLNK, as NAME in PARENT? -ENOENT: it does not. */
+static int look(struct raw *r, uint64_t parent, const char *name, mode_t kind, struct err *e)
+{
+	struct view_entry entry;
+	int found = view_lookup(r->view, parent, name, &entry, e);
+
+	if (found < 0)
+		return found;
+	view_forget(r->view, entry.id, 1);
+	return (entry.st.st_mode & S_IFMT) == kind ? 0 : -ENOENT;
+}
+
+/* Is the folder or link NAME, which the directory has, shown by the view? 1, 0, or an error. */
+static int is_shown(struct raw *r, uint64_t parent, const char *name, mode_t kind, struct err *e)
+{
+	int found;
+
+	if (!strcmp(name, ".ckptfs"))
+		return 1;
+	if (raw_node_is_known(r, parent, name))
+		return 0;
+	found = look(r, parent, name, kind, e);
+	return found == -ENOENT ? 0 : found < 0 ? found : 1;
+}
+
+/* Sets the name that the view is asked for. That of a step whose name a file has is without RAW_CLASH. */
+static int set_name(struct raw_place *p, const char *name, bool is_there)
+{
+	size_t n = strlen(name), clash = strlen(RAW_CLASH);
+	struct stat st;
+	int r = buf_add(&p->name, name, n + 1);
+
+	if (r < 0 || is_there || n <= clash || strcmp(name + n - clash, RAW_CLASH) != 0)
+		return r;
+	p->name.p[n - clash] = 0;
+	if (raw_place_stat(p->dirfd, (char *)p->name.p, &st) < 0 || !S_ISREG(st.st_mode))
+		p->name.p[n - clash] = RAW_CLASH[0];
+	return 0;
+}
+
+/* The same in a folder that both show. */
+static int find_in_both(struct raw *r, uint64_t parent, const char *name, struct raw_place *p,
+			struct err *e)
+{
+	int shown = 0, there = raw_place_stat(p->dirfd, name, &p->st);
+
+	if (there < 0 && there != -ENOENT)
+		return err_sys(e, there, "%s", name);
+	p->is_there = there == 0;
+	if (set_name(p, name, p->is_there) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	if (p->is_there && (S_ISDIR(p->st.st_mode) || S_ISLNK(p->st.st_mode)))
+		shown = is_shown(r, parent, name, p->st.st_mode & S_IFMT, e);
+	if (shown < 0)
+		return shown;
+	p->is_ours = p->is_there && !shown;
+	return 0;
+}
+
+int raw_place_find(struct raw *r, uint64_t parent, const char *name, struct raw_place *out,
+		   struct err *e)
+{
+	int there;
+
+	*out = (struct raw_place){.dirfd = -1};
+	if (!raw_is(parent) && !r->all)
+		return buf_add(&out->name, name, strlen(name) + 1);
+	out->dirfd = raw_node_open_folder(r, parent, e);
+	if (out->dirfd == -ENOTDIR && !raw_is(parent)) /* in a step */
+		return buf_add(&out->name, name, strlen(name) + 1);
+	if (out->dirfd < 0)
+		return out->dirfd;
+	if (!raw_is(parent))
+		return find_in_both(r, parent, name, out, e);
+	there = raw_place_stat(out->dirfd, name, &out->st);
+	if (there < 0 && there != -ENOENT)
+		return err_sys(e, there, "%s", name);
+	out->is_ours = true;
+	out->is_there = there == 0;
+	return 0;
+}

@@ -1,0 +1,26 @@
+/* src/raw/place.h: whose a name in a folder is, ours or the view's. For raw/ alone. */
+#pragma once
+#include "raw/raw.h"
+
+struct raw_place {
+	int dirfd; /* of the folder, if it is one of the directory; else -1 */
+	bool is_ours; /* also if nothing is there, but what is made there is made in the directory */
+	bool is_there; /* of ours */
+	struct stat st; /* of ours, if it is there. See raw_place_stat */
+	struct buf name; /* what the view is to be asked for, with a NUL */
+};
+
+/* NAME in the folder PARENT. -ENOENT is none of its errors. */
+int raw_place_find(struct raw *r, uint64_t parent, const char *name, struct raw_place *out,
+		   struct err *e);
+void raw_place_release(struct raw_place *p);
+
+/* What NAME in DIRFD is. A link that leads out of the folder to a regular file is that file: in the mount it might lead to another one.
+ * A negative errno. */
+int raw_place_stat(int dirfd, const char *name, struct stat *st);
+
+/* Is NAME one that TensorFlow looks for, of a file that holds a step or a part of it? */
+bool raw_place_is_of_step(const struct raw *r, const char *name);
+
+/* What the name of a step's folder ends with, if a file has the step's name. */
+#define RAW_CLASH "%2F"
