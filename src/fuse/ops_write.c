@@ -164,18 +164,29 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 
 /* --- bytes ------------------------------------------------------------------------------------------------- */
 
+struct answer {
+	fuse_req_t req;
+	size_t n;
+};
+
+static void answer_write(void *arg)
+{
+	const struct answer *a = arg;
+
+	fuse_reply_write(a->req, a->n);
+}
+
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t off,
 	      struct fuse_file_info *fi)
 {
 	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	struct err e = {0};
-	int r = raw_write(file_of(fi), bytes_of(bytes, size), (uint64_t)off, &e);
+	struct answer a = {req, size};
+	int r = raw_write(file_of(fi), bytes_of(bytes, size), (uint64_t)off, answer_write, &a, &e);
 
 	(void)ino;
 	if (r < 0)
 		reply_error(req, r, &e);
-	else
-		fuse_reply_write(req, size);
 }
 
 void op_copy_file_range(fuse_req_t req, fuse_ino_t from, off_t from_off,

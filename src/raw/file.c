@@ -40,6 +40,7 @@ static int enter(struct raw *r, uint64_t id, struct raw_file *f, int flags, stru
 		return err_sys(e, -errno, "fstat");
 	f->raw = r;
 	f->writing = (flags & O_ACCMODE) != O_RDONLY;
+	f->appending = flags & O_APPEND;
 	raw_node_add_file(r, id, f);
 	cache->keep = are_of(r, f->node, &st);
 	cache->direct = (flags & O_ACCMODE) == O_WRONLY;
@@ -142,6 +143,7 @@ void raw_close(struct raw_file *f)
 	if (f->view)
 		view_close(f->view);
 	if (f->node) {
+		raw_node_wait(f);
 		if (f->writing && fstat(f->fd, &st) == 0)
 			are_of(f->raw, f->node, &st);
 		raw_node_drop_file(f->raw, f);
@@ -158,6 +160,7 @@ int64_t raw_read(struct raw_file *f, uint64_t off, size_t len, uint8_t *dst, str
 
 	if (f->view)
 		return view_read(f->view, off, len, dst, e);
+	raw_node_settle_file(f);
 	while (done < len) {
 		ssize_t n = pread(f->fd, dst + done, len - done, (off_t)(off + done));
 
@@ -172,15 +175,51 @@ int64_t raw_read(struct raw_file *f, uint64_t off, size_t len, uint8_t *dst, str
 	return (int64_t)done;
 }
 
-int raw_write(struct raw_file *f, struct bytes b, uint64_t off, struct err *e)
+static int wait_for_bytes(struct raw_file *f, struct err *e)
 {
-	return f->view ? view_write(f->view, b, off, e) : io_write_at(f->fd, b, off, e);
+	int r = raw_node_wait(f);
+
+	return r < 0 ? err_sys(e, r, "write") : 0;
+}
+
+/* What an earlier write has left. */
+static int take_failure(struct raw_file *f, struct err *e)
+{
+	int r;
+
+	pthread_mutex_lock(&f->raw->lock);
+	r = TAKE(f->failed, 0);
+	pthread_mutex_unlock(&f->raw->lock);
+	return r < 0 ? err_sys(e, r, "write") : 0;
+}
+
+int raw_write(struct raw_file *f, struct bytes b, uint64_t off, void (*answer)(void *), void *arg,
+	      struct err *e)
+{
+	uint32_t number;
+	int r = f->view ? view_write(f->view, b, off, e) : take_failure(f, e);
+
+	/* Where appended bytes go is known only when they are there. */
+	if (r == 0 && !f->view && f->appending)
+		r = io_write_at(f->fd, b, off, e);
+	if (r < 0)
+		return r;
+	if (f->view || f->appending) {
+		answer(arg);
+		return 0;
+	}
+	number = raw_node_take_write(f);
+	answer(arg);
+	raw_node_begin_write(f, number);
+	raw_node_end_write(f, io_write_at(f->fd, b, off, NULL));
+	return 0;
 }
 
 int raw_allocate(struct raw_file *f, int mode, uint64_t off, uint64_t len, struct err *e)
 {
 	if (f->view)
 		return view_allocate(f->view, mode, off, len, e);
+	raw_node_settle_file(f);
 	return fallocate(f->fd, mode, (off_t)off, (off_t)len) < 0 ? err_sys(e, -errno, "fallocate")
 								  : 0;
 }
@@ -188,17 +227,19 @@ int raw_allocate(struct raw_file *f, int mode, uint64_t off, uint64_t len, struc
 /* What close(2) has to say of it is known now. */
 int raw_flush(struct raw_file *f, struct err *e)
 {
-	int fd;
+	int fd, r = f->view ? view_flush(f->view, e) : wait_for_bytes(f, e);
 
-	if (f->view)
-		return view_flush(f->view, e);
+	if (r < 0 || f->view)
+		return r;
 	fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 0);
 	return fd < 0 || close(fd) < 0 ? err_sys(e, -errno, "close") : 0;
 }
 
 int raw_fsync(struct raw_file *f, struct err *e)
 {
-	return f->view ? view_fsync(f->view, e) : io_sync(f->fd, "a file", e);
+	int r = f->view ? view_fsync(f->view, e) : wait_for_bytes(f, e);
+
+	return r < 0 || f->view ? r : io_sync(f->fd, "a file", e);
 }
 
 int64_t raw_copy_range(struct raw_file *from, uint64_t from_off, struct raw_file *to,
@@ -211,6 +252,8 @@ int64_t raw_copy_range(struct raw_file *from, uint64_t from_off, struct raw_file
 		return view_copy_range(from->view, from_off, to->view, to_off, len, e);
 	if (from->view || to->view)
 		return -EXDEV;
+	raw_node_settle_file(from);
+	raw_node_settle_file(to);
 	n = copy_file_range(from->fd, &a, to->fd, &b, len < SSIZE_MAX ? len : SSIZE_MAX, 0);
 	if (n < 0 && (errno == EBADF || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP))
 		return -EXDEV;

@@ -156,6 +156,7 @@ void raw_init(struct raw *r, struct view *v, bool all)
 {
 	*r = (struct raw){.view = v, .all = all};
 	pthread_mutex_init(&r->lock, NULL);
+	pthread_cond_init(&r->written, NULL);
 }
 
 void raw_release(struct raw *r)
@@ -166,6 +167,7 @@ void raw_release(struct raw *r)
 	free(r->slots);
 	free(r->buckets);
 	buf_release(&r->free_slots);
+	pthread_cond_destroy(&r->written);
 	pthread_mutex_destroy(&r->lock);
 }
 
@@ -225,10 +227,21 @@ void raw_node_leave(struct raw *r, uint64_t parent, const char *name)
 	detach(r, find(r, parent, name));
 }
 
-bool raw_node_is_known(struct raw *r, uint64_t parent, const char *name)
+/* With the lock held, which is given up meanwhile. */
+static void wait_while_busy(struct raw *r, const struct raw_node *n)
 {
+	while (n->writing != n->coming)
+		pthread_cond_wait(&r->written, &r->lock);
+}
+
+bool raw_node_settle(struct raw *r, uint64_t parent, const char *name)
+{
+	struct raw_node *n;
+
 	HOLD(&r->lock);
-	return find(r, parent, name);
+	while ((n = find(r, parent, name)) && n->writing != n->coming)
+		pthread_cond_wait(&r->written, &r->lock);
+	return n;
 }
 
 /* N, which is detached, is NAME in PARENT from now on; NAME is taken over. */
@@ -291,6 +304,7 @@ static int spot_of(struct raw *r, uint64_t id, struct spot *s)
 	pthread_mutex_lock(&r->lock);
 	n = node_of(r, id);
 	if (n) {
+		wait_while_busy(r, n);
 		*s = (struct spot){.parent = n->parent,
 				   .name = n->detached ? NULL : strdup(n->name),
 				   .type = n->type,
@@ -356,6 +370,50 @@ void raw_node_add_file(struct raw *r, uint64_t id, struct raw_file *f)
 	f->node->lookups++;
 	f->next = f->node->files;
 	f->node->files = f;
+}
+
+/* So many writes may be under way. Each keeps one of the threads that serve. */
+enum { UNDER_WAY_MAX = 6 };
+
+uint32_t raw_node_take_write(struct raw_file *f)
+{
+	struct raw *r = f->raw;
+
+	HOLD(&r->lock);
+	while (r->under_way >= UNDER_WAY_MAX)
+		pthread_cond_wait(&r->written, &r->lock);
+	r->under_way++;
+	return f->node->coming++;
+}
+
+void raw_node_begin_write(struct raw_file *f, uint32_t number)
+{
+	HOLD(&f->raw->lock);
+	while (f->node->writing != number)
+		pthread_cond_wait(&f->raw->written, &f->raw->lock);
+}
+
+void raw_node_end_write(struct raw_file *f, int r)
+{
+	HOLD(&f->raw->lock);
+	f->node->writing++;
+	f->raw->under_way--;
+	if (!f->failed)
+		f->failed = r;
+	pthread_cond_broadcast(&f->raw->written);
+}
+
+void raw_node_settle_file(const struct raw_file *f)
+{
+	HOLD(&f->raw->lock);
+	wait_while_busy(f->raw, f->node);
+}
+
+int raw_node_wait(struct raw_file *f)
+{
+	HOLD(&f->raw->lock);
+	wait_while_busy(f->raw, f->node);
+	return TAKE(f->failed, 0);
 }
 
 void raw_node_drop_file(struct raw *r, struct raw_file *f)

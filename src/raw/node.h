@@ -11,6 +11,8 @@ struct raw_node {
 	dev_t dev;
 	ino_t ino;
 	uint64_t lookups; /* references, the kernel's and ours */
+	/* Writes whose bytes were taken over, by numbers: the one that is written now, and the next to come. */
+	uint32_t writing, coming;
 	struct file_id pages; /* the kernel's pages are of this state of the file */
 	struct raw_file *files; /* open ones */
 	struct raw_node *next; /* in its bucket */
@@ -22,7 +24,8 @@ struct raw_file {
 	struct raw *raw;
 	struct raw_node *node; /* with a reference */
 	int fd;
-	bool writing;
+	bool writing, appending;
+	int failed; /* what became of bytes that were taken over: 0, or a negative errno */
 	struct raw_file *next; /* in node->files */
 };
 
@@ -43,8 +46,9 @@ void raw_node_leave(struct raw *r, uint64_t parent, const char *name);
 int raw_node_move(struct raw *r, uint64_t parent, const char *name, uint64_t to_parent,
 		  const char *to, bool exchange);
 
-/* Is NAME in PARENT a file of ours that the kernel has a number of? */
-bool raw_node_is_known(struct raw *r, uint64_t parent, const char *name);
+/* Waits until all bytes that were taken over for NAME in PARENT are written. Is it a file of ours that the kernel has a number
+ * of? */
+bool raw_node_settle(struct raw *r, uint64_t parent, const char *name);
 
 /* A descriptor of ID as of O_PATH, whatever has become of its name while it is open. -ESTALE: another file has the
  * name, or none. */
@@ -52,6 +56,17 @@ int raw_node_hold(struct raw *r, uint64_t id, struct err *e);
 
 /* A descriptor of the folder ID, the view's or one of ours. -ENOTDIR: it is no folder of the directory. */
 int raw_node_open_folder(struct raw *r, uint64_t id, struct err *e);
+
+/* The bytes of a write to F are taken over. It has a number from now on; waits while too many are under way. */
+uint32_t raw_node_take_write(struct raw_file *f);
+
+/* The write with that number begins when those before it have ended, and ends with R: what is to be left in F. */
+void raw_node_begin_write(struct raw_file *f, uint32_t number);
+void raw_node_end_write(struct raw_file *f, int r);
+
+/* Waits until all bytes that were taken over for F's node are written. The second one gives once what went wrong. */
+void raw_node_settle_file(const struct raw_file *f);
+int raw_node_wait(struct raw_file *f);
 
 /* F, one of ours, is open from now on, and then not any more. */
 void raw_node_add_file(struct raw *r, uint64_t id, struct raw_file *f);

@@ -66,7 +66,7 @@ static int is_shown(struct raw *r, uint64_t parent, const char *name, mode_t kin
 
 	if (!strcmp(name, ".ckptfs"))
 		return 1;
-	if (raw_node_is_known(r, parent, name))
+	if (raw_node_settle(r, parent, name))
 		return 0;
 	found = look(r, parent, name, kind, e);
 	return found == -ENOENT ? 0 : found < 0 ? found : 1;
@@ -111,6 +111,7 @@ int raw_place_find(struct raw *r, uint64_t parent, const char *name, struct raw_
 {
 	int there;
 
+	raw_node_settle(r, parent, name);
 	*out = (struct raw_place){.dirfd = -1};
 	if (!raw_is(parent) && !r->all)
 		return buf_add(&out->name, name, strlen(name) + 1);

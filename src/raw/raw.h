@@ -21,6 +21,8 @@ struct raw {
 	struct view *view;
 	bool all;
 	pthread_mutex_t lock; /* guards all below, and all nodes; never held over I/O */
+	pthread_cond_t written; /* with `lock`: bytes that were taken over are there */
+	unsigned under_way; /* writes whose bytes were taken over */
 	struct raw_node **slots, **buckets;
 	uint32_t n_slots, n_buckets, n_nodes; /* n_buckets: 0, or a power of two */
 	struct buf free_slots; /* uint32_t */
@@ -68,7 +70,12 @@ int raw_open(struct raw *r, uint64_t id, int flags, struct raw_file **out, struc
 	     struct err *e);
 void raw_close(struct raw_file *f);
 int64_t raw_read(struct raw_file *f, uint64_t off, size_t len, uint8_t *dst, struct err *e);
-int raw_write(struct raw_file *f, struct bytes b, uint64_t off, struct err *e);
+
+/* ANSWER(ARG) tells the program that its bytes are taken over: it goes on while they are written, so a large file is written as fast as
+ * without the mount. Until they are there each call on the file waits, and so does the next write. An error after the
+ * answer is given by the next write, by fsync or by close. It is called unless an error is returned. */
+int raw_write(struct raw_file *f, struct bytes b, uint64_t off, void (*answer)(void *), void *arg,
+	      struct err *e);
 int raw_allocate(struct raw_file *f, int mode, uint64_t off, uint64_t len, struct err *e);
 int raw_flush(struct raw_file *f, struct err *e);
 int raw_fsync(struct raw_file *f, struct err *e);
