@@ -45,7 +45,7 @@ static int entry_in_step(struct view *v, struct node *n, uint32_t index, const c
 	return r;
 }
 
-/* --- .ckptfs/status ------------------------------------------------------------------------------------------- */
+/* --- what is made up (view/status.h) ---------------------------------------------------------------------------- */
 
 static int stat_node(struct view *v, struct node *n, struct view_entry *out, struct err *e);
 
@@ -57,34 +57,33 @@ static int entry_of_status(struct view *v, struct node *n, uint32_t index, const
 	struct view_entry folder = {0};
 	int r;
 
-	if (name && index == STATUS_FILE_INDEX)
+	if (name && index != STATUS_FOLDER_INDEX)
 		return -ENOTDIR;
 	if (name && strcmp(name, STATUS_FILE) != 0)
 		return -ENOENT;
 	if (name)
 		index = STATUS_FILE_INDEX;
 	r = stat_node(v, n, &folder, e);
-	if (r == 0 && index == STATUS_FILE_INDEX)
-		r = status_make(v, n, &text, e);
+	if (r == 0 && index != STATUS_FOLDER_INDEX)
+		r = status_make(v, n, index, &text, e);
 	if (r < 0)
 		return r;
 	*out = (struct view_entry){.id = node_id(n, index), .fleeting = true};
-	attr_of_made_up(&folder.st, index, index == STATUS_FILE_INDEX ? S_IFREG : S_IFDIR, text.n,
+	attr_of_made_up(&folder.st, index, index == STATUS_FOLDER_INDEX ? S_IFDIR : S_IFREG, text.n,
 			&out->st);
 	return 0;
 }
 
-/* A scope of that name goes before. The status is there also if the step can't be parsed. */
+/* A scope of that name goes before. What is made up is there also if the step can't be parsed. */
 static int entry_below_step(struct view *v, struct node *n, uint32_t index, const char *name,
 			    struct view_entry *out, struct err *e)
 {
 	int r = status_is(index) ? entry_of_status(v, n, index, name, out, e)
 				 : entry_in_step(v, n, index, name, out, e);
 
-	return r < 0 && r != -ENOMEM && index == NODE_ROOT_ID && name &&
-			       !strcmp(name, STATUS_FOLDER)
-		       ? entry_of_status(v, n, STATUS_FOLDER_INDEX, NULL, out, e)
-		       : r;
+	if (r == 0 || r == -ENOMEM || index != NODE_ROOT_ID || !name || !status_find(n, name))
+		return r;
+	return entry_of_status(v, n, status_find(n, name), NULL, out, e);
 }
 
 int lookup_check(struct view *v, uint64_t parent, const char *name, struct err *e)
@@ -92,7 +91,7 @@ int lookup_check(struct view *v, uint64_t parent, const char *name, struct err *
 	struct view_entry entry;
 	bool is_status = status_is(node_number(parent));
 
-	if (!is_status && !strcmp(name, STATUS_FOLDER) &&
+	if (!is_status && (!strcmp(name, STATUS_FOLDER) || !strcmp(name, STATE_NAME)) &&
 	    view_lookup(v, parent, name, &entry, NULL) == 0) {
 		is_status = status_is(node_number(entry.id));
 		view_forget(v, entry.id, 1);

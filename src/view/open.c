@@ -63,12 +63,12 @@ static int open_state(struct view *v, const struct node *n, const struct how *ho
 	return o->fd < 0 ? o->fd : 0;
 }
 
-static int open_status(struct view *v, struct node *n, const struct how *how, struct opened *o,
-		       struct err *e)
+static int open_status(struct view *v, struct node *n, uint32_t index, const struct how *how,
+		       struct opened *o, struct err *e)
 {
-	return how->writing
-		       ? err_set(e, -EPERM, STATUS_FILE ": ckptfs makes it up, it can't be changed")
-		       : status_make(v, n, &o->text, e);
+	return how->writing ? err_set(e, -EPERM, "%s: ckptfs makes it up, it can't be changed",
+				      index == STATUS_STATE_INDEX ? STATE_NAME : STATUS_FILE)
+			    : status_make(v, n, index, &o->text, e);
 }
 
 static int open_in_base(struct view *v, struct node *n, uint32_t index, struct opened *o,
@@ -164,7 +164,7 @@ static int open_id(struct view *v, struct node *n, uint64_t id, struct how how, 
 
 		if (!o)
 			return err_set(e, -ENOMEM, "no memory");
-		r = status_is(index)       ? open_status(v, n, &how, o, e)
+		r = status_is(index)       ? open_status(v, n, index, &how, o, e)
 		    : n->kind == NODE_STEP ? open_in_step(v, n, index, &how, o, stable, e)
 					   : open_state(v, n, &how, o, e);
 		if (r == 0) {

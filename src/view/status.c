@@ -115,9 +115,32 @@ static int add_steps(struct view *v, struct node *n, struct buf *out)
 	return r == 0 && !nodes.n ? buf_add_str(out, "changes: none\n") : r;
 }
 
-int status_make(struct view *v, struct node *n, struct buf *out, struct err *e)
+static int add_state(const struct node *n, struct buf *out, struct err *e)
 {
-	int r = n->kind == NODE_STEP ? add_step(v, n, out) : add_steps(v, n, out);
+	CLEANUP(buf_release) struct buf path = {0};
+	struct state s = {.n_paths = 1};
 
+	if (buf_printf(&path, "../%s", n->place->name) < 0 || buf_add_byte(&path, 0) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	s.latest = (char *)path.p;
+	s.paths = (char *const *)&path.p;
+	return state_print(&s, out, e);
+}
+
+uint32_t status_find(const struct node *n, const char *name)
+{
+	if (!strcmp(name, STATUS_FOLDER))
+		return STATUS_FOLDER_INDEX;
+	return n->kind == NODE_STEP && !n->unborn && !strcmp(name, STATE_NAME) ? STATUS_STATE_INDEX
+									       : 0;
+}
+
+int status_make(struct view *v, struct node *n, uint32_t index, struct buf *out, struct err *e)
+{
+	int r;
+
+	if (index == STATUS_STATE_INDEX)
+		return add_state(n, out, e);
+	r = n->kind == NODE_STEP ? add_step(v, n, out) : add_steps(v, n, out);
 	return r == -ENOMEM ? err_set(e, r, "no memory") : r;
 }
