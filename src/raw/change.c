@@ -150,7 +150,7 @@ int raw_symlink(struct raw *r, uint64_t parent, const char *name, const char *ta
 
 int raw_unlink(struct raw *r, uint64_t parent, const char *name, struct err *e)
 {
-	CLEANUP(raw_place_release) struct raw_place p;
+	CLEANUP(raw_place_release) struct raw_place p = {.dirfd = -1};
 	struct view_entry unlisted;
 	int done = raw_place_find(r, parent, name, &p, e);
 
@@ -174,7 +174,7 @@ int raw_unlink(struct raw *r, uint64_t parent, const char *name, struct err *e)
 
 int raw_rmdir(struct raw *r, uint64_t parent, const char *name, struct buf *changes, struct err *e)
 {
-	CLEANUP(raw_place_release) struct raw_place p;
+	CLEANUP(raw_place_release) struct raw_place p = {.dirfd = -1};
 	int done = raw_place_find(r, parent, name, &p, e);
 
 	if (done < 0)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <time.h>
 
 static struct raw_file *file_new(void)
 {
@@ -17,15 +18,31 @@ static struct raw_file *file_new(void)
 
 /* --- opening and closing -------------------------------------------------------------------------------------------- */
 
+/* Two changes within so long may have the same times. */
+enum { TICK_MS = 20 };
+
+static bool is_settled(const struct stat *st)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (now.tv_sec - st->st_ctim.tv_sec) * 1000 +
+		       (now.tv_nsec - st->st_ctim.tv_nsec) / 1000000 >
+	       TICK_MS;
+}
+
 /* Are the pages that the kernel has of this state of the file? From now on they are. */
 static bool are_of(struct raw *r, struct raw_node *n, const struct stat *st)
 {
-	struct file_id now = file_id_of(st);
+	struct file_id id = is_settled(st) ? file_id_of(st) : (struct file_id){0};
 	bool same;
 
 	HOLD(&r->lock);
-	same = file_id_eq(&n->pages, &now);
-	n->pages = now;
+	same = id.dev && file_id_eq(&n->pages, &id) &&
+	       n->pages_ctime.tv_sec == st->st_ctim.tv_sec &&
+	       n->pages_ctime.tv_nsec == st->st_ctim.tv_nsec;
+	n->pages = id;
+	n->pages_ctime = st->st_ctim;
 	return same;
 }
 

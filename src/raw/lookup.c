@@ -34,7 +34,7 @@ static int look_up_unlisted(struct raw *r, uint64_t parent, const char *name,
 int raw_lookup(struct raw *r, uint64_t parent, const char *name, struct view_entry *out,
 	       struct err *e)
 {
-	CLEANUP(raw_place_release) struct raw_place p;
+	CLEANUP(raw_place_release) struct raw_place p = {.dirfd = -1};
 	int found;
 
 	if (strlen(name) > NAME_MAX)
@@ -61,6 +61,28 @@ int raw_getattr(struct raw *r, uint64_t id, struct view_entry *out, struct err *
 	return fstat(fd, &out->st) < 0 ? err_sys(e, -errno, "fstat") : 0;
 }
 
+/* A link to a step leads to its folder, which has another name if a file has the step's. */
+static int read_shown_link(struct raw *r, uint64_t id, struct buf *out, struct err *e)
+{
+	CLEANUP(closep) int dirfd = -1;
+	size_t start = out->n;
+	struct stat st;
+	int done = view_readlink(r->view, id, out, e);
+
+	if (done < 0 || !r->all)
+		return done;
+	dirfd = view_open_folder_of_link(r->view, id, e);
+	if (dirfd < 0)
+		return dirfd;
+	if (buf_add_byte(out, 0) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	out->n--;
+	if (raw_place_stat(dirfd, (char *)out->p + start, &st) == 0 && S_ISREG(st.st_mode) &&
+	    buf_add_str(out, RAW_CLASH) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	return 0;
+}
+
 int raw_readlink(struct raw *r, uint64_t id, struct buf *out, struct err *e)
 {
 	CLEANUP(closep) int fd = -1;
@@ -68,7 +90,7 @@ int raw_readlink(struct raw *r, uint64_t id, struct buf *out, struct err *e)
 	ssize_t n;
 
 	if (!raw_is(id))
-		return view_readlink(r->view, id, out, e);
+		return read_shown_link(r, id, out, e);
 	fd = raw_node_hold(r, id, e);
 	if (fd < 0)
 		return fd;
@@ -143,12 +165,16 @@ int raw_setattr(struct raw *r, uint64_t id, struct raw_file *f, unsigned valid,
 	CLEANUP(closep) int fd = -1;
 	int done;
 
-	if (!raw_is(id))
+	/* A folder of the directory is set there. */
+	if (!raw_is(id) && r->all && !f)
+		fd = view_open_folder(r->view, id, NULL);
+	if (!raw_is(id) && fd < 0)
 		return view_setattr(r->view, id, f ? f->view : NULL,
 				    valid & ~(unsigned)(RAW_ATIME | RAW_ATIME_NOW), st, out, e);
 	if (!r->all || !r->view->writable)
 		return r->view->writable ? -EPERM : -EROFS;
-	fd = raw_node_hold(r, id, e);
+	if (raw_is(id))
+		fd = raw_node_hold(r, id, e);
 	if (fd < 0)
 		return fd;
 	done = set(fd, valid, st, e);

@@ -13,7 +13,9 @@ struct raw_node {
 	uint64_t lookups; /* references, the kernel's and ours */
 	/* Writes whose bytes were taken over, by numbers: the one that is written now, and the next to come. */
 	uint32_t writing, coming;
-	struct file_id pages; /* the kernel's pages are of this state of the file */
+	/* The kernel's pages are of this state of the file. The ctime tells of a change also where the mtime was set back. */
+	struct file_id pages;
+	struct timespec pages_ctime;
 	struct raw_file *files; /* open ones */
 	struct raw_node *next; /* in its bucket */
 };

@@ -79,6 +79,15 @@ int folder_wrap(const struct node *n, int r, struct err *e)
 	return r;
 }
 
+int view_open_folder_of_link(struct view *v, uint64_t id, struct err *e)
+{
+	struct node *n = view_node(v, id);
+
+	if (!n)
+		return -ESTALE;
+	return n->kind == NODE_LINK ? folder_open_parent(v, n, e) : -ENOTDIR;
+}
+
 /* --- watching ------------------------------------------------------------------------------------------------ */
 
 enum {

@@ -108,8 +108,10 @@ int view_getattr(struct view *v, uint64_t id, struct view_entry *out, struct err
 
 /* --- folders --- */
 
-/* A descriptor of the directory behind the folder ID. -ENOTDIR: it is no folder of steps. -ESTALE, or why it can't be opened. */
+/* A descriptor of the directory behind the folder ID, and of the one that holds the link ID. -ENOTDIR: it is no folder of
+ * steps, or no link; -ESTALE, or why it can't be opened. */
 int view_open_folder(struct view *v, uint64_t id, struct err *e);
+int view_open_folder_of_link(struct view *v, uint64_t id, struct err *e);
 
 struct view_dir;
 
