@@ -48,12 +48,7 @@ static struct ours *find(const struct raw_dir *d, const char *name)
 
 static mode_t type_of(int dirfd, const struct dirent *de)
 {
-	int type = dir_type(dirfd, de);
-	struct stat st;
-
-	if (type == DT_LNK && raw_place_stat(dirfd, de->d_name, &st) == 0)
-		return st.st_mode & S_IFMT;
-	return DTTOIF((unsigned)type);
+	return DTTOIF((unsigned)dir_type(dirfd, de));
 }
 
 static int read_names(struct raw_dir *d, int dirfd, struct err *e)

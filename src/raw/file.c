@@ -7,6 +7,13 @@
 #include <stdio.h>
 #include <time.h>
 
+/* E names the file. */
+static int fail(const struct raw_file *f, int r, struct err *e)
+{
+	HOLD(&f->raw->lock);
+	return err_sys(e, r, "%s", f->node->name);
+}
+
 static struct raw_file *file_new(void)
 {
 	struct raw_file *f = calloc(1, sizeof *f);
@@ -46,8 +53,8 @@ static bool are_of(struct raw *r, struct raw_node *n, const struct stat *st)
 	return same;
 }
 
-/* F, whose FD is open, is a file of ours with the number ID. Whoever only writes can't map the file. Then its pages need not be copied
- * once more. */
+/* F, whose FD is open, is a file of ours with the number ID. Who only writes can't map it, and needs no pages: without them
+ * each byte is copied once less. */
 static int enter(struct raw *r, uint64_t id, struct raw_file *f, int flags, struct raw_cache *cache,
 		 struct err *e)
 {
@@ -184,7 +191,7 @@ int64_t raw_read(struct raw_file *f, uint64_t off, size_t len, uint8_t *dst, str
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return err_sys(e, -errno, "read");
+			return fail(f, -errno, e);
 		if (n == 0)
 			break;
 		done += (size_t)n;
@@ -196,7 +203,7 @@ static int wait_for_bytes(struct raw_file *f, struct err *e)
 {
 	int r = raw_node_wait(f);
 
-	return r < 0 ? err_sys(e, r, "write") : 0;
+	return r < 0 ? fail(f, r, e) : 0;
 }
 
 /* What an earlier write has left. */
@@ -207,7 +214,7 @@ static int take_failure(struct raw_file *f, struct err *e)
 	pthread_mutex_lock(&f->raw->lock);
 	r = TAKE(f->failed, 0);
 	pthread_mutex_unlock(&f->raw->lock);
-	return r < 0 ? err_sys(e, r, "write") : 0;
+	return r < 0 ? fail(f, r, e) : 0;
 }
 
 int raw_write(struct raw_file *f, struct bytes b, uint64_t off, void (*answer)(void *), void *arg,
@@ -217,8 +224,8 @@ int raw_write(struct raw_file *f, struct bytes b, uint64_t off, void (*answer)(v
 	int r = f->view ? view_write(f->view, b, off, e) : take_failure(f, e);
 
 	/* Where appended bytes go is known only when they are there. */
-	if (r == 0 && !f->view && f->appending)
-		r = io_write_at(f->fd, b, off, e);
+	if (r == 0 && !f->view && f->appending && (r = io_write_at(f->fd, b, off, NULL)) < 0)
+		fail(f, r, e);
 	if (r < 0)
 		return r;
 	if (f->view || f->appending) {
@@ -237,8 +244,7 @@ int raw_allocate(struct raw_file *f, int mode, uint64_t off, uint64_t len, struc
 	if (f->view)
 		return view_allocate(f->view, mode, off, len, e);
 	raw_node_settle_file(f);
-	return fallocate(f->fd, mode, (off_t)off, (off_t)len) < 0 ? err_sys(e, -errno, "fallocate")
-								  : 0;
+	return fallocate(f->fd, mode, (off_t)off, (off_t)len) < 0 ? fail(f, -errno, e) : 0;
 }
 
 /* What close(2) has to say of it is known now. */
@@ -249,14 +255,16 @@ int raw_flush(struct raw_file *f, struct err *e)
 	if (r < 0 || f->view)
 		return r;
 	fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 0);
-	return fd < 0 || close(fd) < 0 ? err_sys(e, -errno, "close") : 0;
+	return fd < 0 || close(fd) < 0 ? fail(f, -errno, e) : 0;
 }
 
 int raw_fsync(struct raw_file *f, struct err *e)
 {
 	int r = f->view ? view_fsync(f->view, e) : wait_for_bytes(f, e);
 
-	return r < 0 || f->view ? r : io_sync(f->fd, "a file", e);
+	if (r == 0 && !f->view && (r = io_sync(f->fd, "", NULL)) < 0)
+		fail(f, r, e);
+	return r;
 }
 
 int64_t raw_copy_range(struct raw_file *from, uint64_t from_off, struct raw_file *to,
@@ -274,5 +282,5 @@ int64_t raw_copy_range(struct raw_file *from, uint64_t from_off, struct raw_file
 	n = copy_file_range(from->fd, &a, to->fd, &b, len < SSIZE_MAX ? len : SSIZE_MAX, 0);
 	if (n < 0 && (errno == EBADF || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP))
 		return -EXDEV;
-	return n < 0 ? err_sys(e, -errno, "copy_file_range") : n;
+	return n < 0 ? fail(to, -errno, e) : n;
 }

@@ -26,7 +26,7 @@ static int look_up_unlisted(struct raw *r, uint64_t parent, const char *name,
 	if (r->all || !raw_place_is_of_step(r, name))
 		return -ENOENT;
 	dirfd = raw_node_open_folder(r, parent, NULL);
-	if (dirfd < 0 || raw_place_stat(dirfd, name, &st) < 0 || !S_ISREG(st.st_mode))
+	if (dirfd < 0 || fstatat(dirfd, name, &st, 0) < 0 || !S_ISREG(st.st_mode))
 		return -ENOENT;
 	return enter(r, parent, name, &st, out, e);
 }
@@ -66,7 +66,6 @@ static int read_shown_link(struct raw *r, uint64_t id, struct buf *out, struct e
 {
 	CLEANUP(closep) int dirfd = -1;
 	size_t start = out->n;
-	struct stat st;
 	int done = view_readlink(r->view, id, out, e);
 
 	if (done < 0 || !r->all)
@@ -77,8 +76,7 @@ static int read_shown_link(struct raw *r, uint64_t id, struct buf *out, struct e
 	if (buf_add_byte(out, 0) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	out->n--;
-	if (raw_place_stat(dirfd, (char *)out->p + start, &st) == 0 && S_ISREG(st.st_mode) &&
-	    buf_add_str(out, RAW_CLASH) < 0)
+	if (raw_place_hides(dirfd, (char *)out->p + start) && buf_add_str(out, RAW_CLASH) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	return 0;
 }

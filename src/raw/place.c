@@ -3,7 +3,6 @@
 #include "directory/listing.h"
 #include "raw/node.h"
 #include <fcntl.h>
-#include <limits.h>
 
 void raw_place_release(struct raw_place *p)
 {
@@ -11,29 +10,11 @@ void raw_place_release(struct raw_place *p)
 	buf_release(&p->name);
 }
 
-/* Does the link NAME lead to somewhere below its folder? Then it leads there in the mount, too. */
-static bool leads_down(int dirfd, const char *name)
+bool raw_place_hides(int dirfd, const char *name)
 {
-	char target[PATH_MAX];
-	ssize_t n = readlinkat(dirfd, name, target, sizeof target - 1);
+	struct stat st;
 
-	if (n < 0)
-		return false;
-	target[n] = 0;
-	return target[0] != '/' && strcmp(target, "..") != 0 && strncmp(target, "../", 3) != 0 &&
-	       !strstr(target, "/../");
-}
-
-int raw_place_stat(int dirfd, const char *name, struct stat *st)
-{
-	struct stat target;
-
-	if (fstatat(dirfd, name, st, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	if (S_ISLNK(st->st_mode) && !leads_down(dirfd, name) &&
-	    fstatat(dirfd, name, &target, 0) == 0 && S_ISREG(target.st_mode))
-		*st = target;
-	return 0;
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode);
 }
 
 bool raw_place_is_of_step(const struct raw *r, const char *name)
@@ -45,6 +26,12 @@ bool raw_place_is_of_step(const struct raw *r, const char *name)
 	name_without_shard(name, &of);
 	return of || name_is_data(name, &prefix_n, &of) ||
 	       (dot && (!strcmp(dot, ".index") || !strcmp(dot + 1, r->view->meta_suffix)));
+}
+
+static int stat_place(struct raw_place *p, const char *name, struct err *e)
+{
+	p->is_there = fstatat(p->dirfd, name, &p->st, AT_SYMLINK_NOFOLLOW) == 0;
+	return p->is_there || errno == ENOENT ? 0 : err_sys(e, -errno, "%s", name);
 }
 
 /* Does the view show something of KIND, which is S_IFDIR or S_IFLNK, as NAME in PARENT? -ENOENT: it does not. */
@@ -76,13 +63,12 @@ static int is_shown(struct raw *r, uint64_t parent, const char *name, mode_t kin
 static int set_name(struct raw_place *p, const char *name, bool is_there)
 {
 	size_t n = strlen(name), clash = strlen(RAW_CLASH);
-	struct stat st;
 	int r = buf_add(&p->name, name, n + 1);
 
 	if (r < 0 || is_there || n <= clash || strcmp(name + n - clash, RAW_CLASH) != 0)
 		return r;
 	p->name.p[n - clash] = 0;
-	if (raw_place_stat(p->dirfd, (char *)p->name.p, &st) < 0 || !S_ISREG(st.st_mode))
+	if (!raw_place_hides(p->dirfd, (char *)p->name.p))
 		p->name.p[n - clash] = RAW_CLASH[0];
 	return 0;
 }
@@ -91,11 +77,10 @@ static int set_name(struct raw_place *p, const char *name, bool is_there)
 static int find_in_both(struct raw *r, uint64_t parent, const char *name, struct raw_place *p,
 			struct err *e)
 {
-	int shown = 0, there = raw_place_stat(p->dirfd, name, &p->st);
+	int shown = 0, found = stat_place(p, name, e);
 
-	if (there < 0 && there != -ENOENT)
-		return err_sys(e, there, "%s", name);
-	p->is_there = there == 0;
+	if (found < 0)
+		return found;
 	if (set_name(p, name, p->is_there) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	if (p->is_there && (S_ISDIR(p->st.st_mode) || S_ISLNK(p->st.st_mode)))
@@ -109,7 +94,7 @@ static int find_in_both(struct raw *r, uint64_t parent, const char *name, struct
 int raw_place_find(struct raw *r, uint64_t parent, const char *name, struct raw_place *out,
 		   struct err *e)
 {
-	int there;
+	int found;
 
 	raw_node_settle(r, parent, name);
 	*out = (struct raw_place){.dirfd = -1};
@@ -122,10 +107,7 @@ int raw_place_find(struct raw *r, uint64_t parent, const char *name, struct raw_
 		return out->dirfd;
 	if (!raw_is(parent))
 		return find_in_both(r, parent, name, out, e);
-	there = raw_place_stat(out->dirfd, name, &out->st);
-	if (there < 0 && there != -ENOENT)
-		return err_sys(e, there, "%s", name);
+	found = stat_place(out, name, e);
 	out->is_ours = true;
-	out->is_there = there == 0;
-	return 0;
+	return found;
 }

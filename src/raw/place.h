@@ -6,7 +6,7 @@ struct raw_place {
 	int dirfd; /* of the folder, if it is one of the directory; else -1 */
 	bool is_ours; /* also if nothing is there, but what is made there is made in the directory */
 	bool is_there; /* of ours */
-	struct stat st; /* of ours, if it is there. See raw_place_stat */
+	struct stat st; /* of ours, if it is there; of a link its own */
 	struct buf name; /* what the view is to be asked for, with a NUL */
 };
 
@@ -15,9 +15,8 @@ int raw_place_find(struct raw *r, uint64_t parent, const char *name, struct raw_
 		   struct err *e);
 void raw_place_release(struct raw_place *p);
 
-/* What NAME in DIRFD is. A link that leads out of the folder to a regular file is that file: in the mount it might lead to another one.
- * A negative errno. */
-int raw_place_stat(int dirfd, const char *name, struct stat *st);
+/* Has DIRFD a file or link NAME? It hides a step of that name, whose folder is shown as NAME%2F. */
+bool raw_place_hides(int dirfd, const char *name);
 
 /* Is NAME one that TensorFlow looks for, of a file that holds a step or a part of it? */
 bool raw_place_is_of_step(const struct raw *r, const char *name);
