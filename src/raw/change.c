@@ -51,6 +51,28 @@ static int give_to(int dirfd, int fd, const struct draft_owner *maker, struct er
 	return 0;
 }
 
+/* OUT is for the new file NAME, which FD has open; the kernel gets a reference. With OPENED it stays open. */
+static int entedonenew(struct raw *r, uint64_t parent, const char *name, int flags, int *fd,
+		       struct view_entry *out, struct raw_file **opened, struct raw_cache *cache,
+		       struct err *e)
+{
+	struct stat st;
+	int done = fstat(*fd, &st) < 0 ? err_sys(e, -errno, "%s", name) : 0;
+
+	if (done < 0)
+		return done;
+	*out = (struct view_entry){
+		.id = raw_node_enter(r, parent, name, &st), .st = st, .fleeting = true};
+	if (!out->id)
+		return err_set(e, -ENOMEM, "no memory");
+	if (opened)
+		done = raw_file_of_fd(r, out->id, TAKE(*fd, -1), flags, opened, cache, e);
+	if (done < 0)
+		raw_forget(r, out->id, 1);
+	return done;
+}
+
+/* If anything fails the file is removed again. */
 static int create_ours(struct raw *r, uint64_t parent, const char *name, int flags, int dirfd,
 		       const struct draft_owner *owner, struct view_entry *entry,
 		       struct raw_file **out, struct raw_cache *cache, struct err *e)
@@ -58,18 +80,14 @@ static int create_ours(struct raw *r, uint64_t parent, const char *name, int fla
 	CLEANUP(closep) int fd = io_create(dirfd, name, 0600, e);
 	int made = fd < 0 ? fd : give_to(dirfd, fd, owner, e);
 
-	if (fd >= 0 && made == 0 && flags & O_APPEND && fcntl(fd, F_SETFL, O_APPEND) < 0)
+	if (fd < 0)
+		return fd;
+	if (made == 0 && flags & O_APPEND && fcntl(fd, F_SETFL, O_APPEND) < 0)
 		made = err_sys(e, -errno, "%s", name);
-	if (fd >= 0 && made < 0)
-		io_remove_file(dirfd, name, NULL);
 	if (made == 0)
-		made = raw_lookup(r, parent, name, entry, e);
-	if (made < 0 || !out)
-		return made;
-	made = raw_is(entry->id) ? raw_file_of_fd(r, entry->id, TAKE(fd, -1), flags, out, cache, e)
-				 : -ESTALE;
+		made = entedonenew(r, parent, name, flags, &fd, entry, out, cache, e);
 	if (made < 0)
-		raw_forget(r, entry->id, 1);
+		io_remove_file(dirfd, name, NULL);
 	return made;
 }
 
@@ -119,9 +137,11 @@ int raw_mkdir(struct raw *r, uint64_t parent, const char *name, const struct dra
 		return made;
 	fd = openat(p.dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	made = fd < 0 ? err_sys(e, -errno, "%s", name) : give_to(p.dirfd, fd, owner, e);
+	if (made == 0)
+		made = raw_lookup(r, parent, name, out, e);
 	if (made < 0)
 		io_remove_folder(p.dirfd, name, NULL);
-	return made < 0 ? made : raw_lookup(r, parent, name, out, e);
+	return made;
 }
 
 int raw_symlink(struct raw *r, uint64_t parent, const char *name, const char *target,
@@ -137,13 +157,16 @@ int raw_symlink(struct raw *r, uint64_t parent, const char *name, const char *ta
 	if (!here || made != -EPERM)
 		return made;
 	made = io_make_name_link(target, p.dirfd, name, e);
-	if (made == 0 && fstatat(p.dirfd, name, &out->st, AT_SYMLINK_NOFOLLOW) < 0)
-		made = err_sys(e, -errno, "%s", name);
 	if (made < 0)
 		return made;
-	out->id = raw_node_enter(r, parent, name, &out->st);
+	if (fstatat(p.dirfd, name, &out->st, AT_SYMLINK_NOFOLLOW) < 0)
+		made = err_sys(e, -errno, "%s", name);
+	else if (!(out->id = raw_node_enter(r, parent, name, &out->st)))
+		made = err_set(e, -ENOMEM, "no memory");
+	if (made < 0)
+		io_remove_file(p.dirfd, name, NULL);
 	out->fleeting = true;
-	return out->id ? 0 : err_set(e, -ENOMEM, "no memory");
+	return made;
 }
 
 /* --- removing ----------------------------------------------------------------------------------------------------------- */
@@ -180,7 +203,10 @@ int raw_rmdir(struct raw *r, uint64_t parent, const char *name, struct buf *chan
 	if (done < 0)
 		return done;
 	if (!p.is_ours)
-		return view_rmdir(r->view, parent, (char *)p.name.p, changes, e);
+		done = view_rmdir(r->view, parent, (char *)p.name.p, changes, e);
+	/* Not found: it was shown a moment ago, and is not any more. */
+	if (!p.is_ours && !(done == -ENOENT && p.is_there))
+		return done;
 	if (!r->view->writable)
 		return -EROFS;
 	done = io_remove_folder(p.dirfd, name, e);
@@ -240,12 +266,15 @@ int raw_rename(struct raw *r, uint64_t from_dir, const char *from, uint64_t to_d
 		found = raw_place_find(r, to_dir, to, &b, e);
 	if (found < 0)
 		return found;
-	if (a.is_ours)
-		return a.is_there ? rename_ours(r, from_dir, from, to_dir, to, flags, &a, &b,
-						changes, e)
-				  : -ENOENT;
-	if (raw_is(to_dir))
+	if (a.is_ours && !a.is_there)
+		return -ENOENT;
+	if (!a.is_ours && raw_is(to_dir))
 		return -EXDEV;
-	return view_rename(r->view, from_dir, (char *)a.name.p, to_dir, (char *)b.name.p, flags,
-			   changes, e);
+	if (!a.is_ours) {
+		found = view_rename(r->view, from_dir, (char *)a.name.p, to_dir, (char *)b.name.p,
+				    flags, changes, e);
+		if (found != -ENOENT || !a.is_there) /* see raw_rmdir */
+			return found;
+	}
+	return rename_ours(r, from_dir, from, to_dir, to, flags, &a, &b, changes, e);
 }

@@ -45,7 +45,15 @@ int raw_lookup(struct raw *r, uint64_t parent, const char *name, struct view_ent
 	if (p.is_ours)
 		return p.is_there ? enter(r, parent, name, &p.st, out, e) : -ENOENT;
 	found = view_lookup(r->view, parent, (char *)p.name.p, out, e);
+	if (found == -ENOENT && p.is_there) /* it was shown a moment ago */
+		return enter(r, parent, name, &p.st, out, e);
 	return found == -ENOENT ? look_up_unlisted(r, parent, name, out, e) : found;
+}
+
+static int attr_of_held(int fd, uint64_t id, struct view_entry *out, struct err *e)
+{
+	*out = (struct view_entry){.id = id, .fleeting = true};
+	return fstat(fd, &out->st) < 0 ? err_sys(e, -errno, "fstat") : 0;
 }
 
 int raw_getattr(struct raw *r, uint64_t id, struct view_entry *out, struct err *e)
@@ -55,10 +63,7 @@ int raw_getattr(struct raw *r, uint64_t id, struct view_entry *out, struct err *
 	if (!raw_is(id))
 		return view_getattr(r->view, id, out, e);
 	fd = raw_node_hold(r, id, e);
-	if (fd < 0)
-		return fd;
-	*out = (struct view_entry){.id = id, .fleeting = true};
-	return fstat(fd, &out->st) < 0 ? err_sys(e, -errno, "fstat") : 0;
+	return fd < 0 ? fd : attr_of_held(fd, id, out, e);
 }
 
 /* A link to a step leads to its folder, which has another name if a file has the step's. */
@@ -176,5 +181,7 @@ int raw_setattr(struct raw *r, uint64_t id, struct raw_file *f, unsigned valid,
 	if (fd < 0)
 		return fd;
 	done = set(fd, valid, st, e);
-	return done < 0 ? done : raw_getattr(r, id, out, e);
+	if (done < 0 || !raw_is(id))
+		return done < 0 ? done : view_getattr(r->view, id, out, e);
+	return attr_of_held(fd, id, out, e);
 }

@@ -290,7 +290,8 @@ int raw_node_move(struct raw *r, uint64_t parent, const char *name, uint64_t to_
 /* Where a node is: what raw_node_hold needs of it without the lock. */
 struct spot {
 	uint64_t parent; /* with a reference */
-	char *name; /* NULL: it has none */
+	char *name; /* NULL: it has none, or there is no memory: */
+	int failure; /* 0, or -ENOMEM */
 	mode_t type;
 	dev_t dev;
 	ino_t ino;
@@ -311,6 +312,7 @@ static int spot_of(struct raw *r, uint64_t id, struct spot *s)
 				   .dev = n->dev,
 				   .ino = n->ino,
 				   .fd = n->files ? fcntl(n->files->fd, F_DUPFD_CLOEXEC, 0) : -1};
+		s->failure = s->name || n->detached ? 0 : -ENOMEM;
 		hold_folder(r, n->parent);
 	}
 	pthread_mutex_unlock(&r->lock);
@@ -325,6 +327,8 @@ static int open_spot(struct raw *r, const struct spot *s, int flags, struct err 
 	CLEANUP(closep) int fd = -1;
 	struct stat st;
 
+	if (s->failure)
+		return err_set(e, s->failure, "no memory");
 	if (dirfd < 0)
 		return dirfd == -ENOENT ? -ESTALE : dirfd;
 	fd = openat(dirfd, s->name, flags | O_CLOEXEC | (s->type == S_IFREG ? 0 : O_NOFOLLOW));

@@ -5,8 +5,8 @@
 struct raw_place {
 	int dirfd; /* of the folder, if it is one of the directory; else -1 */
 	bool is_ours; /* also if nothing is there, but what is made there is made in the directory */
-	bool is_there; /* of ours */
-	struct stat st; /* of ours, if it is there; of a link its own */
+	bool is_there; /* in the directory */
+	struct stat st; /* if it is there; of a link its own */
 	struct buf name; /* what the view is to be asked for, with a NUL */
 };
 
