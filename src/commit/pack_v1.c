@@ -105,15 +105,15 @@ static int check_all(const struct plan *p, struct err *e)
 
 /* --- slices ------------------------------------------------------------------------------------------------ */
 
-/* Adds the slice CUT of the variable T, which is want number I. */
+/* Adds the slice CUT of the variable T, which is want number I. As Saver writes them, a slice has numbers also for a whole
+ * dimension. */
 static int add_slice(struct writer *k, uint32_t i, const struct v1_tensor *t, const int64_t *cut)
 {
 	struct slice slice = {.want = i, .cut = cut, .key = k->keys.n, .extents = k->numbers.n};
 	int r = buf_reserve(&k->numbers, 2 * sizeof *cut); /* it has an address */
 
 	for (unsigned d = 0; d < t->rank && r == 0; d++) {
-		bool all = !cut || (cut[2 * d] == 0 && cut[2 * d + 1] == t->dims[d]);
-		const int64_t pair[2] = {all ? 0 : cut[2 * d], all ? -1 : cut[2 * d + 1]};
+		const int64_t pair[2] = {cut ? cut[2 * d] : 0, cut ? cut[2 * d + 1] : -1};
 
 		r = buf_add(&k->numbers, pair, sizeof pair);
 	}
