@@ -2,6 +2,7 @@
 """Runs the same history through tf.train.Saver and through commits: saver_meta.py BUILDDIR FIXTURES FOLDER [TEST...]
 
 Both begin with the same first step.  The Saver has the argument of save() or Saver(), the mount has the option of that name.
+Saves go over the latest step and over an older one, and a step between them is removed.
 Then both directories must have the same files but for data and indexes, the same steps in the state file, and the same values.
 """
 
@@ -47,6 +48,17 @@ class Trainer:
             values = values_of(number)
             self.session.run(self.assign, {self.into[key]: values[key] for key in values})
             return self.saver.save(self.session, os.path.join(self.folder, "m"), global_step=number, **arguments)
+
+    def remove(self, step):
+        """Also from what the Saver knows; and the debug info, which TensorFlow leaves behind."""
+        path = os.path.join(self.folder, step)
+        tf1.train.remove_checkpoint(path)
+        if os.path.exists(path + ".debug"):
+            os.unlink(path + ".debug")
+        left = [item for item in self.saver._last_checkpoints if item[0] != path]
+        self.saver.set_last_checkpoints_with_time(left)
+        paths = [other for other, _ in left]
+        tf1.train.update_checkpoint_state(self.folder, paths[-1], paths)
 
 
 def values_of(number):
@@ -115,6 +127,11 @@ def same_folders(real, ours):
     assert list(a) == list(b), set(a) ^ set(b)
     for name in a:
         assert a[name] == b[name] or name.endswith(".debug"), f"{name} differs"
+    same_steps(real, ours)
+
+
+def same_steps(real, ours):
+    """Their values."""
     for step in steps_of(real):
         keys = [key for key, _ in tf.train.list_variables(os.path.join(real, step))]
         types = [tf.train.load_checkpoint(os.path.join(real, step)).get_variable_to_dtype_map()[key] for key in keys]
@@ -130,9 +147,15 @@ def same_history(options, first=None, **arguments):
         trainer.save(1, save_debug_info=True, **(first or {}))
     with mounted(ours.folder, "commit=sync," + options) as at:
         for number in range(2, LAST):
-            real.save(number, **arguments)
-            write(at, "latest/", values_of(number))
-            sync(os.path.join(at, "latest/"))
+            older = number == 7
+            step = os.path.join("m-5" if older else "latest", "")
+            real.save(number, write_state=not older, **arguments)
+            write(at, step, values_of(number))
+            sync(os.path.join(at, step))
+            if number in (5, 9):
+                real.remove(f"m-{number - 2}")
+                shutil.rmtree(os.path.join(at, f"m-{number - 2}"))
+    assert len(steps_of(real.folder)) == LAST - 3
     same_folders(real.folder, ours.folder)
     return real.folder, ours.folder
 
@@ -153,7 +176,7 @@ def published_is_not_made_again(options, values):
 
 
 def write_meta_graph():
-    same_history("write_meta_graph", save_debug_info=True)
+    same_history("nowrite_meta_graph,write_meta_graph", save_debug_info=True)
     _, ours = same_history("nowrite_meta_graph", write_meta_graph=False, save_debug_info=True)
     assert list(sidecars(ours)) == ["m-1.debug", "m-1.meta"]
     published_is_not_made_again("nowrite_meta_graph", {"x": values_of(2)["x"]})
@@ -186,31 +209,38 @@ def save_debug_info():
 
 
 def allow_empty():
-    """Saver saves a graph without variables between two others; a person removes all variables of a step."""
+    """Saver saves a graph without variables between others; a person removes all variables of a step."""
     for options, arguments in ("", {}), (",nowrite_meta_graph", {"write_meta_graph": False}):
         real, ours = Trainer(), Trainer()
         for trainer in real, ours:
             trainer.save(1, save_debug_info=True)
-        with tf1.Graph().as_default(), tf1.Session() as session:
+        graph, taken = tf1.Graph(), 0 if arguments else 2  # of the numbers of steps, by graphs alone
+        with graph.as_default():
             nothing = tf1.train.Saver(allow_empty=True)
-            for number in 2, 3:
-                assert nothing.save(session, os.path.join(real.folder, "m"), global_step=number, save_debug_info=True, **arguments) is None
-        real.save(4 if not arguments else 2, **arguments)
-        with mounted(ours.folder, "commit=sync,allow_empty" + options) as at:
-            for _ in range(2):
-                remove_all(at, "m-1")
-                sync(os.path.join(at, "m-1"))
-                assert np.array_equal(np.load(os.path.join(at, "m-1/x.npy")), values_of(1)["x"])
-                assert not os.path.exists(os.path.join(ours.folder, ".ckptfs/drafts"))
-            write(at, "m-1", values_of(4 if not arguments else 2))
-            sync(os.path.join(at, "m-1"))
-        assert steps_of(real.folder) == steps_of(ours.folder)
+        number, full = 1, "m-1"
+        with tf1.Session(graph=graph) as session, mounted(ours.folder, "commit=sync,allow_empty" + options) as at:
+            for number in range(1, 5 * (taken + 1), taken + 1):
+                for n in 1, 2:
+                    with graph.as_default():
+                        where = os.path.join(real.folder, "m")
+                        assert nothing.save(session, where, global_step=number + n, save_debug_info=True, **arguments) is None
+                    remove_all(at, full)
+                    sync(os.path.join(at, full))
+                    assert np.array_equal(np.load(os.path.join(at, full, "x.npy")), values_of(number)["x"])
+                    assert not os.path.exists(os.path.join(ours.folder, ".ckptfs/drafts"))
+                real.save(number + taken + 1, save_debug_info=True, **arguments)
+                write(at, full, values_of(number + taken + 1))
+                sync(os.path.join(at, full))
+                if number > 1:
+                    real.remove(full)
+                    shutil.rmtree(os.path.join(at, full))
+                full = f"m-{number + taken + 1}"
+        assert steps_of(real.folder) == steps_of(ours.folder) == sorted(["m-1", full])
         assert state_of(real.folder) == state_of(ours.folder)
-        names = [name for name in sidecars(real.folder) if name != "m-4.debug"]
-        assert names == [name for name in sidecars(ours.folder) if name != "m-4.debug"], list(sidecars(ours.folder))
         kept = sidecars(ours.folder)
-        assert all(kept[name] == kept["m-1" + name[-len(".meta"):]] for name in kept if name.endswith(".meta"))
-        subprocess.run([f"{BUILD}/fsck.ckptfs", "-n", ours.folder], check=True, stdout=subprocess.DEVNULL)
+        assert list(sidecars(real.folder)) == list(kept), list(kept)
+        assert all(data == kept["m-1" + name[name.rindex("."):]] for name, data in kept.items())
+        same_steps(real.folder, ours.folder)
 
 
 def an_empty_draft_is_not_published():
