@@ -256,34 +256,96 @@ def table(path):
     return tensors, items
 
 
+CANT_HOLD = ", which a V1 checkpoint can't hold; mount with write_version=2"
+
+
+def refuses(m, step, why, path=None):
+    """A commit of STEP.  WHY: what is said of it, and if PATH, a written file, is the reason, of that."""
+    before = set(os.listdir(m.source))
+    fd = os.open(os.path.join(m.at, step), os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        assert error.errno == 22, error
+    else:
+        raise AssertionError(f"is not refused: {why}")
+    finally:
+        os.close(fd)
+    for at in os.path.join(m.at, step), path:
+        said = at and os.fsdecode(os.getxattr(at, "user.ckptfs.error"))
+        assert said in (None, why), said
+    assert set(os.listdir(m.source)) - before <= {".ckptfs"}
+
+
 def each_type():
-    """What V1 can't hold is refused by its name and type.  All else is restored."""
+    """All that V1 can hold is restored."""
     with Mounted("dtypes", VERSION_1) as m:
         keys = m.steps["numeric"]["keys"]
         held = [key for key, entry in keys.items() if entry["dtype"][3:] in HELD]
         others = [key for key in keys if key not in held]
         assert {keys[key]["dtype"][3:] for key in held} == HELD and others
         changes = edit(m, "numeric", held)
-        try:
-            m.sync("numeric")
-        except AssertionError as error:
-            assert ", which a V1 checkpoint can't hold; mount with write_version=2" in str(error), error
-        else:
-            raise AssertionError("what V1 can't hold is not refused")
         for key in others:
             os.unlink(m.path("numeric", key))
             changes[key] = None
-        m.save("numeric", "new", np.zeros(3, np.uint32))
-        try:
-            m.sync("numeric")
-        except AssertionError:
-            why = os.getxattr(m.path("numeric", "new"), "user.ckptfs.error").decode()
-            assert why == "new.npy: is DT_UINT32, which a V1 checkpoint can't hold; mount with write_version=2", why
-        else:
-            raise AssertionError("DT_UINT32 is not refused")
-        os.unlink(m.path("numeric", "new"))
         commit_v1(m, "numeric", "numeric-1", changes)
         commit_v1(m, "numeric-1", "numeric-2", edit(m, "numeric-1", held[::2]))
+
+
+def each_type_it_has_not():
+    """It is refused by its name and type, in the base and where it is written; and so is a variant."""
+    with Mounted("dtypes", VERSION_1) as m:
+        keys = m.steps["numeric"]["keys"]
+        others = {}
+        for key, entry in keys.items():
+            if entry["dtype"][3:] not in HELD:
+                others.setdefault(entry["dtype"], []).append(key)
+        assert len(others) > 10, others
+        for key in (key for all_of_it in others.values() for key in all_of_it[1:]):
+            os.unlink(m.path("numeric", key))
+        reasons = {key: f"{key}.npy: is {dtype}{CANT_HOLD}" for dtype, (key, *_) in others.items()}
+        for key in reasons:
+            m.save("numeric", key, turned(m.load("numeric", key)))
+        while reasons:
+            refuses(m, "numeric", "\n".join(reasons[key] for key in sorted(reasons)))
+            for key, why in reasons.items():
+                assert os.getxattr(m.path("numeric", key), "user.ckptfs.error").decode() == why
+            os.unlink(m.path("numeric", key))
+            del reasons[key]
+        m.sync("numeric")
+        m.save("numeric-1", "new", np.zeros(3, np.uint32))
+        refuses(m, "numeric-1", "new.npy: is DT_UINT32" + CANT_HOLD, m.path("numeric-1", "new"))
+        os.unlink(m.path("numeric-1", "new"))
+        key, *more = (key for key, entry in m.steps["variant"]["keys"].items() if entry["dtype"] == "DT_VARIANT")
+        for other in more:
+            os.unlink(m.path("variant", other))
+        m.save("variant", "new", np.zeros(3, np.float32))
+        refuses(m, "variant", f"{key}.npy: is DT_VARIANT{CANT_HOLD}")
+
+
+def names_it_has_not():
+    """Those that are no UTF-8."""
+    with Mounted("linear", VERSION_1) as m:
+        path = os.path.join(os.fsencode(m.at), b"my-model-0", b"caf\xe9.npy")
+        with open(path, "wb") as file:
+            np.save(file, np.float32(1))
+        refuses(m, "my-model-0", "caf\udce9.npy: its name is no UTF-8" + CANT_HOLD, path)
+        os.rename(path, m.path("my-model-0", "caf\xe9"))
+        commit_v1(m, "my-model-0", "my-model-2001", {"caf\xe9": entry_of({"dtype": "DT_FLOAT"}, np.float32(1))})
+
+
+def what_is_too_large():
+    """Numbers of any kind that take more than 2 GiB, though most of them are in a hole of the file."""
+    with Mounted("linear", VERSION_1) as m:
+        for dtype, count in (np.float64, 1 << 28), (np.int8, 1 << 31), (np.bool_, 1 << 31):
+            path = m.path("my-model-0", "big")
+            with open(path, "wb") as file:
+                np.lib.format.write_array_header_1_0(file, {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (count,)})
+                file.truncate(file.tell() + count * np.dtype(dtype).itemsize)
+            refuses(m, "my-model-0", "big.npy: takes more than 2 GiB in a V1 checkpoint, which can't hold that", path)
+            os.unlink(path)
+        m.save("my-model-0", "w", np.float32(7))
+        commit_v1(m, "my-model-0", "my-model-2001", {"w": entry_of({"dtype": "DT_FLOAT"}, np.float32(7))})
 
 
 def strings():
@@ -447,7 +509,7 @@ def a_saved_model_stays():
 
 
 TESTS = (as_sharded, names_of_shards, a_shard_for_each, one_open_for_writing, what_it_is_without, more_than_64, the_object_graph,
-         each_type, strings, from_each_format, bytes_of_saver, as_version_1, by_the_timer, a_trainer_takes_the_name,
+         each_type, each_type_it_has_not, names_it_has_not, what_is_too_large, strings, from_each_format, bytes_of_saver, as_version_1, by_the_timer, a_trainer_takes_the_name,
          a_saved_model_stays)  # fmt: skip
 
 
