@@ -21,6 +21,7 @@ sys.path.insert(0, FIXTURES)
 import runner  # noqa: E402
 import tf_expected  # noqa: E402
 from tf_expected import tf, tf1  # noqa: E402
+from google.protobuf import text_format  # noqa: E402
 from tensorflow.core.protobuf import meta_graph_pb2  # noqa: E402
 from tensorflow.python.framework import meta_graph  # noqa: E402
 
@@ -381,14 +382,104 @@ def copies_and_new_variables_are_reshaped():
 
 def strip_default_attrs():
     real, ours = same_history("strip_default_attrs", strip_default_attrs=True, save_debug_info=True)
-    plain, stripped = sidecars(ours)["m-1.meta"], sidecars(ours)["m-2.meta"]
-    assert len(stripped) < len(plain) and len(set(sidecars(ours).values())) == 3  # and debug info
+    plain, without = sidecars(ours)["m-1.meta"], sidecars(ours)["m-2.meta"]
+    assert len(without) < len(plain) and len(set(sidecars(ours).values())) == 3  # and debug info
     same_history("strip_default_attrs", {"strip_default_attrs": True}, strip_default_attrs=True, save_debug_info=True)
     same_history("strip_default_attrs,nowrite_meta_graph", strip_default_attrs=True, write_meta_graph=False)
     published_is_not_made_again("strip_default_attrs", {"x": values_of(2)["x"]})
     with tf1.Graph().as_default(), tf1.Session() as session:
         tf1.train.import_meta_graph(os.path.join(ours, "m-5.meta")).restore(session, os.path.join(ours, "m-5"))
         assert np.array_equal(session.run("x:0"), values_of(5)["x"])
+
+
+def text_of(at, step):
+    with open(os.path.join(at, step, "meta_graph.pbtxt")) as file:
+        return file.read()
+
+
+def write_text(at, step, text):
+    with open(os.path.join(at, step, "meta_graph.pbtxt"), "w") as file:
+        file.write(text)
+
+
+def graph_in(folder, step):
+    return meta_graph_pb2.MetaGraphDef.FromString(sidecars(folder)[step + ".meta"])
+
+
+def stripped(graph):
+    meta_graph.strip_graph_default_valued_attrs(graph)
+    return graph
+
+
+def the_text_is_stripped():
+    ours = Trainer()
+    ours.save(1)
+    with mounted(ours.folder, "ro") as at:
+        whole = text_of(at, "m-1")
+    with mounted(ours.folder, "commit=sync,strip_default_attrs") as at:
+        text = text_of(at, "m-1")
+        assert len(text) == os.stat(os.path.join(at, "m-1/meta_graph.pbtxt")).st_size < len(whole)
+        assert text_format.Parse(text, meta_graph_pb2.MetaGraphDef()) == stripped(graph_in(ours.folder, "m-1"))
+        np.save(os.path.join(at, "m-1/x.npy"), values_of(2)["x"])
+        assert text_of(at, "m-1") == text  # in a draft, too
+        sync(os.path.join(at, "m-1"))
+        assert text_of(at, "m-2") == text_of(at, "m-1") == text
+    with mounted(ours.folder, "ro") as at:
+        assert text_of(at, "m-1") == whole and text_of(at, "m-2") == text
+
+
+def a_text_that_says_the_same_makes_no_step():
+    """With and without the attributes that are as the default, as they were or added by hand."""
+    for options in "commit=sync", "commit=0":
+        ours = Trainer()
+        ours.save(1)
+        with mounted(ours.folder, "ro") as at:
+            whole = text_of(at, "m-1")
+        with mounted(ours.folder, options + ",strip_default_attrs") as at:
+            text, step = text_of(at, "m-1"), os.path.join(at, "m-1")
+            for same in text, whole:
+                write_text(at, "m-1", same)
+                assert os.getxattr(step, "user.ckptfs.draft") == b"0"
+                assert text_of(at, "m-1") == same
+                sync(step)
+                assert text_of(at, "m-1") == text and not os.path.exists(os.path.join(ours.folder, ".ckptfs/drafts"))
+            with open(os.path.join(step, "meta_graph.pbtxt"), "r+") as file:  # copied up
+                file.write(text[:1])
+            sync(step)
+            assert steps_of(ours.folder) == ["m-1"]
+            write_text(at, "m-1", whole)
+            np.save(os.path.join(step, "x.npy"), values_of(2)["x"])
+            sync(step)
+            assert steps_of(ours.folder) == ["m-1", "m-2"] and graph_in(ours.folder, "m-2") == stripped(graph_in(ours.folder, "m-1"))
+        with mounted(ours.folder, options) as at:
+            write_text(at, "m-1", text)
+            assert os.getxattr(os.path.join(at, "m-1"), "user.ckptfs.draft") == b"1"
+            sync(os.path.join(at, "m-1"))
+            assert steps_of(ours.folder) == ["m-1", "m-2", "m-3"] and graph_in(ours.folder, "m-3") == graph_in(ours.folder, "m-2")
+
+
+def what_a_text_changes():
+    """All but what is as the default."""
+    ours = Trainer()
+    ours.save(1)
+    with mounted(ours.folder, "ro") as at:
+        whole = text_of(at, "m-1")
+    with mounted(ours.folder, "commit=sync,strip_default_attrs") as at:
+        want = graph_in(ours.folder, "m-1")
+        (node,) = [node for node in want.graph_def.node if node.op == "MatMul"]
+        assert not node.attr["transpose_a"].b and node.attr["transpose_b"].b
+        node.attr["transpose_a"].b, node.attr["transpose_b"].b = True, False
+        write_text(at, "m-1", text_format.MessageToString(want))
+        sync(os.path.join(at, "m-1"))
+        made = graph_in(ours.folder, "m-2")
+        assert made == stripped(want)
+        (node,) = [node for node in made.graph_def.node if node.op == "MatMul"]
+        assert "transpose_b" not in node.attr and node.attr["transpose_a"].b
+        os.mkdir(os.path.join(at, "own"))
+        np.save(os.path.join(at, "own/x.npy"), values_of(2)["x"])
+        write_text(at, "own", whole)
+        sync(os.path.join(at, "own"))
+        assert graph_in(ours.folder, "own") == stripped(graph_in(ours.folder, "m-1"))
 
 
 def stripping_alone_makes_no_step():
@@ -404,12 +495,10 @@ def stripping_alone_makes_no_step():
             file.seek(0)
             file.write(text.replace('name: "out"', 'name: "end"'))
         sync(os.path.join(at, "m-1"))
-        made = meta_graph_pb2.MetaGraphDef.FromString(sidecars(ours.folder)["m-2.meta"])
-        want = meta_graph_pb2.MetaGraphDef.FromString(sidecars(ours.folder)["m-1.meta"])
+        made, want = (graph_in(ours.folder, step) for step in ("m-2", "m-1"))
         (node,) = [node for node in want.graph_def.node if node.name == "out"]
         node.name = "end"
-        meta_graph.strip_graph_default_valued_attrs(want)
-        assert made == want
+        assert made == stripped(want)
     with open(os.path.join(ours.folder, "m-1.meta"), "wb") as file:
         file.write(b"no graph")
     with mounted(ours.folder, "commit=sync,strip_default_attrs") as at:
@@ -446,7 +535,8 @@ def nodes_of_functions_are_stripped():
 
 TESTS = (write_meta_graph, no_meta_graph_holds_nobody, save_debug_info, allow_empty, an_empty_draft_is_not_published,
          reshape, reshape_needs_as_many, copies_and_new_variables_are_reshaped,
-         strip_default_attrs, stripping_alone_makes_no_step, nodes_of_functions_are_stripped)  # fmt: skip
+         strip_default_attrs, the_text_is_stripped, a_text_that_says_the_same_makes_no_step, what_a_text_changes,
+         stripping_alone_makes_no_step, nodes_of_functions_are_stripped)  # fmt: skip
 
 
 runner.run(TESTS, sys.argv[4:])
