@@ -343,6 +343,8 @@ static int read_record(int top, struct leaving *l, struct err *e)
 	item = listing_find(&list, LISTED_STEP, from);
 	if (!item && l->renamed)
 		item = listing_find(&list, LISTED_STEP, to);
+	if (!item && (r = listing_is_sure(&list, e)) < 0)
+		return r;
 	r = place_of(from, item, &l->from);
 	if (r == 0 && l->renamed)
 		r = place_of(to, item, &l->to);
