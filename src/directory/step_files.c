@@ -435,11 +435,11 @@ static void give_up(struct leaving *l)
 }
 
 /* If R is 0: changes the state file and takes the old names away. Else, or if the state file can't be changed,
- * takes all back. */
+ * takes all back. It is changed twice: where only its sync has failed, there is nothing to change then. */
 static int finish(struct leaving *l, int r, struct err *e)
 {
-	if (r == 0)
-		r = update_state(l, e);
+	if (r == 0 && (r = update_state(l, e)) < 0)
+		r = update_state(l, NULL) == 0 ? 0 : r;
 	if (r < 0)
 		give_up(l);
 	else
