@@ -38,7 +38,6 @@ struct commit_other {
 struct commit_makes {
 	bool no_meta_graph; /* and no debug info then either */
 	bool no_debug_info;
-	bool strip_default_attrs; /* of the meta graph's nodes */
 	bool allow_empty; /* without a variable no step is made, and that is no error */
 };
 

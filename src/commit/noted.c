@@ -6,6 +6,7 @@
 #include "commit/same.h"
 #include "directory/listing.h"
 #include "draft/draft_state.h"
+#include "format/v1.h"
 #include "message/object_graph.h"
 #include "message/state.h"
 #include "step/sidecar.h"
@@ -91,7 +92,7 @@ static int has_same_bytes(const struct note *n, int top, const char *name, struc
 	return r;
 }
 
-/* The first step of L whose index has the note's bytes: 1; 0: none; or why one could not be looked at. */
+/* The first step of L whose index has the note's bytes: 1; 0: none; or why one, or what may be one, could not be looked at. */
 static int find_step(const struct note *n, int top, const struct listing *l,
 		     const struct step_place **out, struct err *e)
 {
@@ -108,6 +109,8 @@ static int find_step(const struct note *n, int top, const struct listing *l,
 		if (r == 1)
 			return 1;
 	}
+	if (failed == 0 && l->unread && (failed = v1_probe(n->src)) == 1)
+		failed = listing_is_sure(l, e);
 	return failed;
 }
 

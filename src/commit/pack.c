@@ -129,12 +129,12 @@ static int pack_text(struct plan *p, struct err *e)
 
 	if (r < 0)
 		return r;
-	r = staged_meta(&f.src, &meta, &why);
+	r = staged_meta(p->d, &f.src, &meta, &why);
 	written_close(&f);
 	if (written_note(p, p->meta.item, r, &why, e) < 0)
 		return r;
 	p->new_meta = !p->d->has_base || read_old_meta(p, 0, &old, NULL) < 0 ||
-		      !bytes_eq(buf_bytes(&old), buf_bytes(&meta));
+		      !staged_meta_is(p->d, buf_bytes(&meta), buf_bytes(&old));
 	return p->new_meta ? write_meta(p, &meta, e) : 0;
 }
 
@@ -142,7 +142,7 @@ int pack_meta(struct plan *p, struct err *e)
 {
 	int r = p->meta.item ? pack_text(p, e) : 0;
 
-	if (r == 0 && plan_makes_meta(p) && p->c->makes.strip_default_attrs)
+	if (r == 0 && plan_makes_meta(p) && p->d->strip_default_attrs)
 		r = strip_meta(p, e);
 	return r;
 }

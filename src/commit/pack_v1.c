@@ -105,15 +105,15 @@ static int check_all(const struct plan *p, struct err *e)
 
 /* --- slices ------------------------------------------------------------------------------------------------ */
 
-/* Adds the slice CUT of the variable T, which is want number I. */
+/* Adds the slice CUT of the variable T, which is want number I. As Saver writes them, a slice has numbers also for a whole
+ * dimension. */
 static int add_slice(struct writer *k, uint32_t i, const struct v1_tensor *t, const int64_t *cut)
 {
 	struct slice slice = {.want = i, .cut = cut, .key = k->keys.n, .extents = k->numbers.n};
 	int r = buf_reserve(&k->numbers, 2 * sizeof *cut); /* it has an address */
 
 	for (unsigned d = 0; d < t->rank && r == 0; d++) {
-		bool all = !cut || (cut[2 * d] == 0 && cut[2 * d + 1] == t->dims[d]);
-		const int64_t pair[2] = {all ? 0 : cut[2 * d], all ? -1 : cut[2 * d + 1]};
+		const int64_t pair[2] = {cut ? cut[2 * d] : 0, cut ? cut[2 * d + 1] : -1};
 
 		r = buf_add(&k->numbers, pair, sizeof pair);
 	}
@@ -192,18 +192,24 @@ static int put_slice(struct writer *k, const struct slice *s, struct buf *room, 
 	const struct content *c = &k->whole;
 	const struct want *w = &plan_wants(k->p)[s->want];
 	struct v1_tensor t = tensor_of(k->p, w);
+	struct err why = {0};
 	struct bytes value;
-	int r = open_whole(k, s, e);
+	int r = open_whole(k, s, &why);
 
 	t.slices = (const int64_t *)(const void *)(k->numbers.p + s->extents);
 	if (r == 0 && s->cut) {
-		r = content_of_slice(k->p, &k->whole, s->cut, &part, e);
+		r = content_of_slice(k->p, &k->whole, s->cut, &part, &why);
 		c = &part;
 	}
 	if (r == 0)
-		r = v1_encode(&t, &c->src, &c->npy, room, &value, e);
-	return r < 0 ? err_wrap(e, r, "%s", want_path(k->p, w))
-		     : sstable_writer_add(&k->table, slice_key(k, s), value, e);
+		r = v1_encode(&t, &c->src, &c->npy, room, &value, &why);
+	if (r == 0)
+		return sstable_writer_add(&k->table, slice_key(k, s), value, e);
+	err_wrap(&why, r, "%s", want_path(k->p, w));
+	if (r == -EINVAL && w->item)
+		return written_note(k->p, w->item, r, &why, e);
+	*e = why;
+	return r;
 }
 
 /* --- the file ---------------------------------------------------------------------------------------------- */

@@ -133,20 +133,31 @@ bool name_can_be_link(const char *name)
 	       name_without_shard(name, &of) == strlen(name);
 }
 
-/* 1, 0 or -ENOMEM. A file that can't be read is no table. */
+int listing_is_sure(const struct listing *l, struct err *e)
+{
+	return l->unread ? err_sys(e, l->unread,
+				   "a file in the directory, which may be a V1 checkpoint")
+			 : 0;
+}
+
+/* 1; 0: also if nobody lets us read it; or why it can't be read now. */
 static int is_v1(int dirfd, const char *name)
 {
 	CLEANUP(closep) int fd = -1;
 	struct source src;
+	int r;
 
 	if (ends_with(name, ".meta") || strstr(name, ".data-") || is_unfinished(name) ||
 	    dir_is_removed(name))
 		return 0;
 	fd = source_open(dirfd, name, &src, NULL);
-	return fd >= 0 ? v1_probe(src) : 0;
+	r = fd >= 0 ? v1_probe(src) : fd;
+	return r == 1 || r == -EIO || r == -ESTALE || r == -ENOMEM || r == -EMFILE || r == -ENFILE
+		       ? r
+		       : 0;
 }
 
-/* Sets what the file NAME stands for, and N, how much of NAME is to be listed. 1; 0: it is not listed; -ENOMEM. */
+/* Sets what the file NAME stands for, and N, how much of NAME is to be listed. 1; 0: it is not listed; or of is_v1. */
 static int classify_file(int dirfd, const char *name, const char *state_name, struct listed *out,
 			 size_t *n)
 {
@@ -219,7 +230,8 @@ static int add_if_link(int dirfd, const char *name, struct buf *items)
 	return r;
 }
 
-static int read_items(int dirfd, const char *state_name, struct buf *items)
+/* UNREAD as in struct listing. */
+static int read_items(int dirfd, const char *state_name, struct buf *items, int *unread)
 {
 	CLEANUP(dir_closep) DIR *d = dir_open(dirfd, ".");
 	const struct dirent *de;
@@ -231,6 +243,10 @@ static int read_items(int dirfd, const char *state_name, struct buf *items)
 		return -errno;
 	while (r == 0 && (de = dir_next(d))) {
 		r = classify(dirfd, de, state_name, &item, &n);
+		if (r < 0 && r != -ENOMEM) {
+			*unread = r;
+			r = 0;
+		}
 		if (r > 0)
 			r = add(items, item, de->d_name, n);
 		if (r == 0 && dir_type(dirfd, de) == DT_LNK)
@@ -308,8 +324,9 @@ static void keep_links(struct listing *l)
 int listing_read(int dirfd, const char *state_name, struct listing *out, struct err *e)
 {
 	struct buf items = {0};
-	int r = read_items(dirfd, state_name, &items);
-	struct listing l = {(struct listed *)items.p, (uint32_t)(items.n / sizeof(struct listed))};
+	int unread = 0, r = read_items(dirfd, state_name, &items, &unread);
+	struct listing l = {(struct listed *)items.p, (uint32_t)(items.n / sizeof(struct listed)),
+			    unread};
 
 	if (r < 0) {
 		listing_release(&l);

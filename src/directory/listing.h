@@ -21,11 +21,15 @@ struct listed {
 struct listing {
 	struct listed *items; /* sorted by name, as bytes, then by kind */
 	uint32_t n;
+	int unread; /* why a file that may be a V1 table could not be read; 0: all could */
 };
 
 /* Lists the directory DIRFD, wherever its position is. -ENOMEM, or what reading it returns. */
 int listing_read(int dirfd, const char *state_name, struct listing *out, struct err *e);
 void listing_release(struct listing *l);
+
+/* What is not in L is not there for certain: 0; or L->unread, and E says it. */
+int listing_is_sure(const struct listing *l, struct err *e);
 
 /* Adds the link NAME, which leads to the step TARGET: its `file`; it takes the place of one of that name. -ENOMEM. */
 int listing_add_link(struct listing *l, const char *name, const char *target);

@@ -37,6 +37,10 @@ static int choose(int dirfd, const struct rotation *r, const struct state *s,
 		  const struct listing *l, struct step_place *out, struct err *e)
 {
 	for (size_t i = 0; i < s->n_paths; i++) {
+		int sure = latest_resolve(l, s->paths[i]) ? 0 : listing_is_sure(l, e);
+
+		if (sure < 0)
+			return sure;
 		if (place_of(l, s->paths[i], out) < 0)
 			return err_set(e, -ENOMEM, "no memory");
 		if (strcmp(out->name, r->latest) != 0 && !r->in_use(r->arg, out->name))

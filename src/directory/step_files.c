@@ -343,6 +343,8 @@ static int read_record(int top, struct leaving *l, struct err *e)
 	item = listing_find(&list, LISTED_STEP, from);
 	if (!item && l->renamed)
 		item = listing_find(&list, LISTED_STEP, to);
+	if (!item && (r = listing_is_sure(&list, e)) < 0)
+		return r;
 	r = place_of(from, item, &l->from);
 	if (r == 0 && l->renamed)
 		r = place_of(to, item, &l->to);
@@ -433,11 +435,11 @@ static void give_up(struct leaving *l)
 }
 
 /* If R is 0: changes the state file and takes the old names away. Else, or if the state file can't be changed,
- * takes all back. */
+ * takes all back. It is changed twice: where only its sync has failed, there is nothing to change then. */
 static int finish(struct leaving *l, int r, struct err *e)
 {
-	if (r == 0)
-		r = update_state(l, e);
+	if (r == 0 && (r = update_state(l, e)) < 0)
+		r = update_state(l, NULL) == 0 ? 0 : r;
 	if (r < 0)
 		give_up(l);
 	else

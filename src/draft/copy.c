@@ -113,7 +113,7 @@ static int copy_text(const struct draft *d, const struct draft_item *i, int fd, 
 	struct texts t;
 	int r = dir < 0 ? dir : 0;
 
-	if (r == 0 && (r = texts_init(&t, p->step, dir, d->meta)) < 0)
+	if (r == 0 && (r = texts_init(&t, p->step, dir, d->meta, d->strip_default_attrs)) < 0)
 		return err_sys(e, r, "what is beside %s", p->step->place.file);
 	if (r < 0)
 		return r;

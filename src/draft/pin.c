@@ -421,6 +421,8 @@ int pin_open(int steps_fd, const char *name, const char *meta, enum verify_mode 
 	item = find_step(&l, name, loose);
 	if (!copy)
 		return err_set(e, -ENOMEM, "no memory");
+	if (!item && (r = listing_is_sure(&l, e)) < 0)
+		return err_wrap(e, r, "%s", name);
 	if (!item)
 		return err_set(e, -ENOENT, "%s: %s", name,
 			       loose ? "is gone, and could not be held by hard links"

@@ -257,17 +257,30 @@ bool staged_is_meta(const struct draft_item *i)
 	       text_kind_of(i->name) == TEXT_META_GRAPH;
 }
 
-int staged_meta(const struct source *src, struct buf *out, struct err *e)
+int staged_meta(const struct draft *d, const struct source *src, struct buf *out, struct err *e)
 {
-	CLEANUP(buf_release) struct buf text = {0};
+	CLEANUP(buf_release) struct buf text = {0}, meta = {0};
 	int r = source_read(src, 0, src->size, &text, e);
 
 	if (r == 0)
-		r = meta_graph_from_text(buf_bytes(&text), out, e);
-	if (r == 0 && !out->n)
+		r = meta_graph_from_text(buf_bytes(&text), &meta, e);
+	if (r == 0 && !meta.n)
 		r = err_set(e, -EINVAL,
 			    "is empty, expected a MetaGraphDef; to have none, remove the file");
+	if (r == 0 && d->strip_default_attrs)
+		r = meta_graph_strip_defaults(buf_bytes(&meta), out, e);
+	else if (r == 0)
+		buf_swap(&meta, out);
 	return r < 0 ? err_wrap(e, r, "%s", text_name(TEXT_META_GRAPH)) : 0;
+}
+
+bool staged_meta_is(const struct draft *d, struct bytes meta, struct bytes old)
+{
+	CLEANUP(buf_release) struct buf stripped = {0};
+
+	return bytes_eq(meta, old) ||
+	       (d->strip_default_attrs && meta_graph_strip_defaults(old, &stripped, NULL) == 0 &&
+		bytes_eq(meta, buf_bytes(&stripped)));
 }
 
 /* Is META what the base has? */
@@ -277,7 +290,7 @@ static bool is_meta_of_base(const struct draft *d, struct bytes meta)
 	CLEANUP(closep) int dir = d->base_meta ? draft_pin_dir(d, &d->pins[0], NULL) : -1;
 
 	return dir >= 0 && sidecar_read(dir, &d->pins[0].step->place, d->meta, &old, NULL) == 0 &&
-	       bytes_eq(buf_bytes(&old), meta);
+	       staged_meta_is(d, meta, buf_bytes(&old));
 }
 
 static int check_meta(const struct draft *d, const struct draft_item *i, struct err *e)
@@ -288,7 +301,7 @@ static int check_meta(const struct draft *d, const struct draft_item *i, struct 
 
 	if (r < 0)
 		return err_wrap(e, r, "%s", i->name);
-	r = staged_meta(&src, &meta, e);
+	r = staged_meta(d, &src, &meta, e);
 	i->staged->says_the_same = r == 0 && is_meta_of_base(d, buf_bytes(&meta));
 	return r;
 }

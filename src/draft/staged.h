@@ -68,8 +68,12 @@ void staged_note(struct draft_item *i, int r, const struct err *why);
 /* Is I the text that a new meta graph is made of? */
 bool staged_is_meta(const struct draft_item *i);
 
-/* Appends the meta graph that the text SRC stands for. -EINVAL: none. No lock is needed. */
-int staged_meta(const struct source *src, struct buf *out, struct err *e);
+/* Appends the meta graph that the text SRC stands for in D. -EINVAL: none. No lock is needed. */
+int staged_meta(const struct draft *d, const struct source *src, struct buf *out, struct err *e);
+
+/* Does META, of staged_meta, say what OLD says, a meta graph's file? Default-valued attributes do not count where D is to be without.
+ * No lock is needed. */
+bool staged_meta_is(const struct draft *d, struct bytes meta, struct bytes old);
 
 /* Whether I, whose file is open, can be committed: as staged_parse or staged_meta, and it is noted. */
 int staged_check(struct draft *d, struct draft_item *i, bool not_yet, struct err *e);

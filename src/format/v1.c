@@ -50,7 +50,7 @@ int v1_probe(struct source src)
 		r = !sstable_key(&it).n && sstable_value(&it).n && sstable_value(&it).p[0] == 0x0a;
 	sstable_iter_release(&it);
 	sstable_close(&t);
-	return r < 0 && r != -ENOMEM ? 0 : r;
+	return r == -EUCLEAN || r == -EBADMSG ? 0 : r;
 }
 
 int v1_open(struct v1 *v, struct source src, struct err *e)

@@ -26,7 +26,7 @@ struct v1_tensor {
 	const int64_t *slices; /* [n_slices][rank][2]: start, length; a whole dimension is 0, -1 */
 };
 
-/* 1: by its footer and its first entry SRC is such a table; 0: it is none; -ENOMEM. */
+/* 1: by its footer and its first entry SRC is such a table; 0: it is none; -ENOMEM, or of reading. */
 int v1_probe(struct source src);
 
 /* -EUCLEAN, -EBADMSG, -ENOTSUP, -ENOMEM, or of reading. SRC's descriptor stays the caller's. */

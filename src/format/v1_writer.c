@@ -139,11 +139,16 @@ struct encoder {
 	struct field field;
 };
 
+static int is_too_large(struct err *e)
+{
+	return err_set(e, -EINVAL,
+		       "takes more than 2 GiB in a V1 checkpoint, which can't hold that");
+}
+
 static int is_full(const struct encoder *k, size_t more, struct err *e)
 {
 	if (more > LARGEST || k->out->n > LARGEST - more)
-		return err_set(e, -EINVAL,
-			       "takes more than 2 GiB in a V1 checkpoint, which can't hold that");
+		return is_too_large(e);
 	return buf_reserve(k->out, more) < 0 ? err_set(e, -ENOMEM, "no memory") : 0;
 }
 
@@ -240,6 +245,8 @@ int v1_encode(const struct v1_tensor *t, const struct source *src, const struct 
 	size_t most;
 	int r = make_head(t, &k.field, LARGEST, &head); /* no head is longer */
 
+	if ((k.field.kind == FIXED ? npy->size : npy->count) > LARGEST) /* before all is read */
+		return is_too_large(e);
 	room->n = 0;
 	most = head.n;
 	head.n = 0;
@@ -252,7 +259,7 @@ int v1_encode(const struct v1_tensor *t, const struct source *src, const struct 
 	if (r < 0)
 		return r;
 	if (room->n > LARGEST)
-		return is_full(&k, LARGEST, e);
+		return is_too_large(e);
 	if (make_head(t, &k.field, room->n - most, &head) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	memcpy(room->p + most - head.n, head.p, head.n);

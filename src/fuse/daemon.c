@@ -294,6 +294,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 		.verify = c->options->verify,
 		.full_names = c->options->full_names,
 		.reshape = c->options->reshape,
+		.strip_default_attrs = c->options->strip_default_attrs,
 		.seen = c->options->seen,
 		.writable = is_writable(c),
 		.commit_ms =

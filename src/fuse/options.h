@@ -21,6 +21,7 @@ struct options {
 	enum verify_mode verify;
 	bool full_names; /* names=full, and not key */
 	bool reshape;
+	bool strip_default_attrs;
 	struct seen seen; /* show only these variables */
 	bool read_only;
 	bool raw; /* the directory's own files, too */

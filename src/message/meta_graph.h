@@ -23,9 +23,11 @@ int meta_graph_print(const struct meta_graph *m, struct buf *out, struct err *e)
  * again. -EINVAL: the sentence has line and column, as of textpb_parse; -E2BIG, -ENOMEM. */
 int meta_graph_from_text(struct bytes text, struct buf *out, struct err *e);
 
-/* Appends the graph B as TensorFlow writes it with strip_default_attrs: nodes, also those of functions, lack the attributes that
- * are as the graph's own stripped_op_list has their defaults. Without that list it stays as it is. Errors of
- * meta_graph_parse. */
+/* Makes of M what TensorFlow writes with strip_default_attrs: nodes, also those of functions, lack the attributes that are as the
+ * graph's own stripped_op_list has their defaults. Without that list it stays as it is. -ENOMEM. */
+int meta_graph_strip(struct meta_graph *m, struct err *e);
+
+/* Appends the graph B as TensorFlow writes it then. Errors of meta_graph_parse. */
 int meta_graph_strip_defaults(struct bytes b, struct buf *out, struct err *e);
 
 /* A variable in a collection. */

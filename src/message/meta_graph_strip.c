@@ -113,8 +113,9 @@ static int strip_nodes(const struct defaults *d, Node **nodes, size_t n)
 	return r;
 }
 
-static int strip(Tensorflow__MetaGraphDef *m)
+int meta_graph_strip(struct meta_graph *graph, struct err *e)
 {
+	Tensorflow__MetaGraphDef *m = graph->message;
 	Tensorflow__MetaGraphDef__MetaInfoDef *info = m->meta_info_def;
 	Tensorflow__GraphDef *g = m->graph_def;
 	struct defaults d = {0};
@@ -130,7 +131,7 @@ static int strip(Tensorflow__MetaGraphDef *m)
 		r = strip_nodes(&d, g->library->function[i]->node_def,
 				g->library->function[i]->n_node_def);
 	free(d.items);
-	return r;
+	return r < 0 ? err_set(e, r, "no memory for a meta graph") : 0;
 }
 
 int meta_graph_strip_defaults(struct bytes b, struct buf *out, struct err *e)
@@ -138,9 +139,7 @@ int meta_graph_strip_defaults(struct bytes b, struct buf *out, struct err *e)
 	CLEANUP(meta_graph_release) struct meta_graph m = {0};
 	int r = meta_graph_parse(b, &m, e);
 
-	if (r < 0)
-		return r;
-	r = strip(m.message);
-	return r < 0 ? err_set(e, r, "no memory for a meta graph")
-		     : pb_pack_sorted(m.message, out, e);
+	if (r == 0)
+		r = meta_graph_strip(&m, e);
+	return r < 0 ? r : pb_pack_sorted(m.message, out, e);
 }

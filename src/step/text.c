@@ -21,11 +21,12 @@ static int find_sidecar(struct texts *t, const struct step *s, int dirfd, enum t
 	return 0;
 }
 
-int texts_init(struct texts *t, const struct step *s, int dirfd, const char *meta_suffix)
+int texts_init(struct texts *t, const struct step *s, int dirfd, const char *meta_suffix,
+	       bool strip_default_attrs)
 {
 	int r = 0;
 
-	*t = (struct texts){.meta_suffix = meta_suffix};
+	*t = (struct texts){.meta_suffix = meta_suffix, .strip_default_attrs = strip_default_attrs};
 	pthread_mutex_init(&t->lock, NULL);
 	for (enum text_kind kind = 0; kind < N_TEXTS && r == 0; kind++) {
 		if (text_sidecar(kind, meta_suffix)) {
@@ -240,6 +241,8 @@ static int make_meta_graph(const struct texts *t, const struct step *s, int dirf
 	CLEANUP(meta_graph_release) struct meta_graph m = {0};
 	int r = sidecar_meta(dirfd, &s->place, t->meta_suffix, &m, e);
 
+	if (r == 0 && t->strip_default_attrs)
+		r = meta_graph_strip(&m, e);
 	return r < 0 ? r : meta_graph_print(&m, out, e);
 }
 

@@ -3,7 +3,7 @@
  *   variables.tsv       a line for each variable, with tabs between: name, dtype, shape, bytes, crc32c, collections,
  *                       full name. In names tab, newline, backslash and other control characters are \t, \n, \\, \xNN;
  *                       "-" stands for what there is not
- *   meta_graph.pbtxt    PREFIX.meta as text
+ *   meta_graph.pbtxt    PREFIX.meta as text, or with strip_default_attrs what meta_graph_strip makes of it
  *   object_graph.pbtxt  the object graph as text
  *   debug_info.pbtxt    PREFIX.debug as text
  *
@@ -15,6 +15,7 @@
 /* A step's texts; `lock` guards what is found out later. */
 struct texts {
 	const char *meta_suffix; /* borrowed */
+	bool strip_default_attrs; /* of the meta graph */
 	bool there[N_TEXTS];
 	struct stat st[N_TEXTS]; /* of the file that it is made of */
 	pthread_mutex_t lock;
@@ -29,7 +30,8 @@ struct texts {
 };
 
 /* Looks which texts S, in DIRFD, has. -ENOMEM. */
-int texts_init(struct texts *t, const struct step *s, int dirfd, const char *meta_suffix);
+int texts_init(struct texts *t, const struct step *s, int dirfd, const char *meta_suffix,
+	       bool strip_default_attrs);
 void texts_release(struct texts *t);
 
 /* Makes the text. -EUCLEAN (what it is made of is malformed), -EFBIG, -ENOMEM, or of reading. */

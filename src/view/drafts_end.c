@@ -224,7 +224,7 @@ static bool is_in_use(void *arg, const char *name)
 
 	if ((t->v->family && !same_family(name, t->v->family)) ||
 	    buf_add_str(&path, ".ckptfs/drafts/") < 0 || drafts_folder_name(name, &path) < 0 ||
-	    fstatat(t->top, (char *)path.p, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	    fstatat(t->top, (char *)path.p, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
 		return true;
 	HOLD(&t->v->lock);
 	n = node_find(&t->v->nodes, t->folder, NODE_STEP, name);
@@ -307,6 +307,9 @@ static void rotate(struct view *v, struct node *folder, const char *latest, stru
 		view_end_turn(v, &folder->drafting);
 		pthread_mutex_unlock(&v->committing);
 		view_draft_unlock_folder(v, folder, top);
+	} else {
+		HOLD(&v->committing);
+		folder->overdue++;
 	}
 	if (folder_wrap(folder, r, &e) < 0)
 		view_warn(v, &e);

@@ -109,7 +109,8 @@ int in_draft_open_step(const struct view *v, struct draft *d, const struct draft
 	*out = (struct in_draft_step){.dir = draft_open_pin(d, s->pin, e)};
 	if (out->dir < 0)
 		return out->dir;
-	if (!base && (r = texts_init(&out->own, s->step, out->dir, v->meta_suffix)) < 0)
+	if (!base && (r = texts_init(&out->own, s->step, out->dir, v->meta_suffix,
+				     v->strip_default_attrs)) < 0)
 		return err_sys(e, r, "what is beside %s", s->step->place.file);
 	out->texts = base ? &base->texts : &out->own;
 	return 0;

@@ -103,6 +103,7 @@ static void take_up(struct view *v, struct node *folder)
 				       .meta = v->meta_suffix,
 				       .mode = v->verify,
 				       .reshape = v->reshape,
+				       .strip_default_attrs = v->strip_default_attrs,
 				       .first_dynamic = DRAFT_DYNAMIC};
 	uint32_t waiting = top < 0 ? 0 : drafts_count(top);
 	struct stat st;

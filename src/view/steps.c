@@ -71,7 +71,8 @@ static int load_step(const struct view *v, struct step *s, int fd, struct loaded
 	r = tree_init(&l->tree, s, e);
 	if (r == 0 && !(l->opened = calloc(l->tree.n_files + (size_t)1, 1)))
 		r = err_set(e, -ENOMEM, "no memory");
-	if (r == 0 && (r = texts_init(&l->texts, l->step, fd, v->meta_suffix)) < 0)
+	if (r == 0 &&
+	    (r = texts_init(&l->texts, l->step, fd, v->meta_suffix, v->strip_default_attrs)) < 0)
 		err_sys(e, r, "what is beside %s", l->step->place.file);
 	atomic_init(&l->refs, 1);
 	if (r < 0)

@@ -29,7 +29,7 @@ struct view {
 	char *meta_suffix;
 	char *family; /* as in view_config */
 	enum verify_mode verify;
-	bool reshape; /* as in draft_config */
+	bool reshape, strip_default_attrs; /* as in draft_config */
 	bool full_names; /* object-based steps are shown by these (step/full_names.h) */
 	struct seen seen; /* as in view_config */
 	void (*warn)(void *, const struct err *);
@@ -66,7 +66,7 @@ struct view_config {
 	const char *family; /* or NULL: show only the steps of this one's family, no subfolders */
 	enum verify_mode verify;
 	bool full_names;
-	bool reshape;
+	bool reshape, strip_default_attrs;
 	struct seen seen; /* only these variables are shown. Stays the caller's */
 	bool writable;
 	int64_t commit_ms; /* -1: only at fsync of a folder, and at the end */

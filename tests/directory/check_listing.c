@@ -4,6 +4,7 @@
 #include "directory/listing.h"
 #include "lib/files.h"
 #include "lib/lit.h"
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #define HEX32 "0123456789abcdef0123456789abcdef"
@@ -154,6 +155,36 @@ START_TEST(links_to_steps_are_listed)
 }
 END_TEST
 
+/* It may be a V1 table, so what is not listed may be there. */
+START_TEST(a_file_that_cannot_be_opened_leaves_doubt)
+{
+	CLEANUP(folder_remove)
+	struct folder f = folder_new();
+	struct rlimit before, few;
+	struct err e = {0};
+	struct listing l;
+	int one = dup(f.fd);
+
+	put_entry(&f, "my-model-0.index");
+	put_entry(&f, "table");
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	close(one);
+	few = before;
+	few.rlim_cur = (rlim_t)one + 1; /* for the directory */
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	ck_assert_int_eq(listing_read(f.fd, "checkpoint", &l, &e), 0);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	ck_assert_uint_eq(l.n, 1);
+	ck_assert_int_eq(listing_is_sure(&l, &e), -EMFILE);
+	ck_assert_ptr_nonnull(strstr(e.text, "may be a V1 checkpoint"));
+	listing_release(&l);
+	ck_assert_int_eq(listing_read(f.fd, "checkpoint", &l, &e), 0);
+	ck_assert_uint_eq(l.n, 1);
+	ck_assert_int_eq(listing_is_sure(&l, &e), 0);
+	listing_release(&l);
+}
+END_TEST
+
 TCase *listing_tests(void)
 {
 	TCase *t = tcase_create("listing");
@@ -162,5 +193,6 @@ TCase *listing_tests(void)
 	tcase_add_test(t, another_state_file_is_the_one_that_is_named);
 	tcase_add_test(t, links_to_files_are_listed_and_other_things_are_not);
 	tcase_add_test(t, links_to_steps_are_listed);
+	tcase_add_test(t, a_file_that_cannot_be_opened_leaves_doubt);
 	return t;
 }

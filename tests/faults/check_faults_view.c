@@ -40,7 +40,7 @@ static void note(struct view_scenario *s)
 	struct err e = {0};
 
 	snprintf(context, sizeof context, "%s", s->name);
-	mounted_begin(&m);
+	mounted_begin(&m, s->options);
 	s->prepare(&m);
 	s->before = dump_view(&m);
 	must(s->act(&m, &e), &e);
@@ -86,7 +86,7 @@ static bool try(const struct view_scenario *s, enum fault f, unsigned long n)
 	int r;
 
 	snprintf(context, sizeof context, "%s, %s %lu", s->name, fault_names[f], n);
-	mounted_begin(&m);
+	mounted_begin(&m, s->options);
 	s->prepare(&m);
 	mounted_late(s->late);
 	fault_arm(f, n, false);

@@ -71,6 +71,9 @@ static void mount(struct mounted *m)
 				      .commit_ms = 0,
 				      .compact = 1,
 				      .write_state = true,
+				      .max_to_keep = m->options.max_to_keep,
+				      .keep_seconds = 1e9,
+				      .write_v1 = m->options.write_v1,
 				      .who = "a test",
 				      .warn = warn,
 				      .tell = tell,
@@ -82,9 +85,9 @@ static void mount(struct mounted *m)
 	fault_guard(&m->v.lock); /* as the table of locks says */
 }
 
-void mounted_begin(struct mounted *m)
+void mounted_begin(struct mounted *m, struct mounted_options options)
 {
-	*m = (struct mounted){0};
+	*m = (struct mounted){.options = options};
 	trial_begin(&m->t);
 	copy_step(&m->t, OTHER);
 	mount(m);

@@ -8,6 +8,11 @@
 
 enum { MAX_HELD = 256, BIAS = 5 /* numbers that the hidden bias has */ };
 
+struct mounted_options {
+	unsigned max_to_keep;
+	bool write_v1;
+};
+
 struct mounted {
 	struct trial t; /* the directory */
 	struct view v;
@@ -20,10 +25,11 @@ struct mounted {
 	struct buf changes;
 	struct err warning; /* the last one; code 0: none */
 	bool told; /* that a draft waits for the next mount */
+	struct mounted_options options;
 };
 
 /* A directory with two steps, and a view of it into which nobody has looked. */
-void mounted_begin(struct mounted *m);
+void mounted_begin(struct mounted *m, struct mounted_options options);
 
 /* The same directory, mounted anew: nothing was looked up. */
 void remount(struct mounted *m);

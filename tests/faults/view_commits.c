@@ -1,6 +1,8 @@
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "faults/faults.h"
 #include "faults/view_scenarios.h"
+#include "message/state.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -217,6 +219,43 @@ static void overwritten(struct mounted *m)
 	}
 }
 
+/* --- max_to_keep --------------------------------------------------------------------------------------- */
+
+/* Only LATEST is listed. */
+static void check_state(const struct mounted *m, const char *latest)
+{
+	CLEANUP(closep) int fd = -1;
+	CLEANUP(buf_release) struct buf text = {0};
+	struct state state = {0};
+	struct source src;
+	struct err e = {0};
+
+	must(fd = source_open(m->t.top, "checkpoint", &src, &e), &e);
+	must(source_read(&src, 0, src.size, &text, &e), &e);
+	must(state_parse(buf_bytes(&text), &state, &e), &e);
+	if (strcmp(state.latest, latest) != 0 || state.n_paths != 1 ||
+	    strcmp(state.paths[0], latest) != 0)
+		fail("the state file is\n%.*s", (int)text.n, (const char *)text.p);
+	state_release(&state);
+}
+
+/* A commit, after which one step is to be removed. Whatever has failed, there are whole steps then, and with the next commit, in which
+ * nothing fails, all but its own have gone. */
+static int act_rotate(struct mounted *m, struct err *e)
+{
+	struct err later = {0};
+	int r = act_sync(m, e);
+
+	r = r < 0 ? r : warned(m, e);
+	fault_disarm();
+	m->warning.code = 0;
+	must(act_sync(m, &later), &later); /* of the draft, if it is still there */
+	use(m, BASE "-1");
+	must(m->warning.code, &m->warning);
+	check_state(m, BASE "-2");
+	return r;
+}
+
 struct view_scenario view_commits[] = {
 	{.name = "sync", .halves = true, .prepare = written, .act = act_sync},
 	{.name = "sync of a new step", .halves = true, .prepare = made, .act = act_sync},
@@ -259,6 +298,14 @@ struct view_scenario view_commits[] = {
 	 .act = act_look_up,
 	 .check = look_again,
 	 .reads = true},
+	{.name = "max_to_keep",
+	 .prepare = written,
+	 .act = act_rotate,
+	 .options = {.max_to_keep = 1}},
+	{.name = "max_to_keep of V1 files",
+	 .prepare = written,
+	 .act = act_rotate,
+	 .options = {.max_to_keep = 1, .write_v1 = true}},
 	{.name = "restore a kept step", .prepare = overwritten, .act = act_due},
 };
 

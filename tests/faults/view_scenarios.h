@@ -12,6 +12,7 @@ struct view_scenario {
 	bool late; /* the folder is taken to have been still for long while it is done */
 	bool halves; /* what fails may be half done, and goes on when it is done again */
 	bool reads; /* nothing is changed by it */
+	struct mounted_options options;
 	char *before, *after, *steps; /* dumps where nothing fails; steps: at the end */
 };
 

@@ -2,6 +2,7 @@
 """Runs the same history through tf.train.Saver and through commits: saver_meta.py BUILDDIR FIXTURES FOLDER [TEST...]
 
 Both begin with the same first step.  The Saver has the argument of save() or Saver(), the mount has the option of that name.
+Saves go over the latest step and over an older one, and a step between them is removed.
 Then both directories must have the same files but for data and indexes, the same steps in the state file, and the same values.
 """
 
@@ -20,6 +21,7 @@ sys.path.insert(0, FIXTURES)
 import runner  # noqa: E402
 import tf_expected  # noqa: E402
 from tf_expected import tf, tf1  # noqa: E402
+from google.protobuf import text_format  # noqa: E402
 from tensorflow.core.protobuf import meta_graph_pb2  # noqa: E402
 from tensorflow.python.framework import meta_graph  # noqa: E402
 
@@ -47,6 +49,17 @@ class Trainer:
             values = values_of(number)
             self.session.run(self.assign, {self.into[key]: values[key] for key in values})
             return self.saver.save(self.session, os.path.join(self.folder, "m"), global_step=number, **arguments)
+
+    def remove(self, step):
+        """Also from what the Saver knows; and the debug info, which TensorFlow leaves behind."""
+        path = os.path.join(self.folder, step)
+        tf1.train.remove_checkpoint(path)
+        if os.path.exists(path + ".debug"):
+            os.unlink(path + ".debug")
+        left = [item for item in self.saver._last_checkpoints if item[0] != path]
+        self.saver.set_last_checkpoints_with_time(left)
+        paths = [other for other, _ in left]
+        tf1.train.update_checkpoint_state(self.folder, paths[-1], paths)
 
 
 def values_of(number):
@@ -115,6 +128,11 @@ def same_folders(real, ours):
     assert list(a) == list(b), set(a) ^ set(b)
     for name in a:
         assert a[name] == b[name] or name.endswith(".debug"), f"{name} differs"
+    same_steps(real, ours)
+
+
+def same_steps(real, ours):
+    """Their values."""
     for step in steps_of(real):
         keys = [key for key, _ in tf.train.list_variables(os.path.join(real, step))]
         types = [tf.train.load_checkpoint(os.path.join(real, step)).get_variable_to_dtype_map()[key] for key in keys]
@@ -130,9 +148,15 @@ def same_history(options, first=None, **arguments):
         trainer.save(1, save_debug_info=True, **(first or {}))
     with mounted(ours.folder, "commit=sync," + options) as at:
         for number in range(2, LAST):
-            real.save(number, **arguments)
-            write(at, "latest/", values_of(number))
-            sync(os.path.join(at, "latest/"))
+            older = number == 7
+            step = os.path.join("m-5" if older else "latest", "")
+            real.save(number, write_state=not older, **arguments)
+            write(at, step, values_of(number))
+            sync(os.path.join(at, step))
+            if number in (5, 9):
+                real.remove(f"m-{number - 2}")
+                shutil.rmtree(os.path.join(at, f"m-{number - 2}"))
+    assert len(steps_of(real.folder)) == LAST - 3
     same_folders(real.folder, ours.folder)
     return real.folder, ours.folder
 
@@ -153,7 +177,7 @@ def published_is_not_made_again(options, values):
 
 
 def write_meta_graph():
-    same_history("write_meta_graph", save_debug_info=True)
+    same_history("nowrite_meta_graph,write_meta_graph", save_debug_info=True)
     _, ours = same_history("nowrite_meta_graph", write_meta_graph=False, save_debug_info=True)
     assert list(sidecars(ours)) == ["m-1.debug", "m-1.meta"]
     published_is_not_made_again("nowrite_meta_graph", {"x": values_of(2)["x"]})
@@ -186,31 +210,38 @@ def save_debug_info():
 
 
 def allow_empty():
-    """Saver saves a graph without variables between two others; a person removes all variables of a step."""
+    """Saver saves a graph without variables between others; a person removes all variables of a step."""
     for options, arguments in ("", {}), (",nowrite_meta_graph", {"write_meta_graph": False}):
         real, ours = Trainer(), Trainer()
         for trainer in real, ours:
             trainer.save(1, save_debug_info=True)
-        with tf1.Graph().as_default(), tf1.Session() as session:
+        graph, taken = tf1.Graph(), 0 if arguments else 2  # of the numbers of steps, by graphs alone
+        with graph.as_default():
             nothing = tf1.train.Saver(allow_empty=True)
-            for number in 2, 3:
-                assert nothing.save(session, os.path.join(real.folder, "m"), global_step=number, save_debug_info=True, **arguments) is None
-        real.save(4 if not arguments else 2, **arguments)
-        with mounted(ours.folder, "commit=sync,allow_empty" + options) as at:
-            for _ in range(2):
-                remove_all(at, "m-1")
-                sync(os.path.join(at, "m-1"))
-                assert np.array_equal(np.load(os.path.join(at, "m-1/x.npy")), values_of(1)["x"])
-                assert not os.path.exists(os.path.join(ours.folder, ".ckptfs/drafts"))
-            write(at, "m-1", values_of(4 if not arguments else 2))
-            sync(os.path.join(at, "m-1"))
-        assert steps_of(real.folder) == steps_of(ours.folder)
+        number, full = 1, "m-1"
+        with tf1.Session(graph=graph) as session, mounted(ours.folder, "commit=sync,allow_empty" + options) as at:
+            for number in range(1, 5 * (taken + 1), taken + 1):
+                for n in 1, 2:
+                    with graph.as_default():
+                        where = os.path.join(real.folder, "m")
+                        assert nothing.save(session, where, global_step=number + n, save_debug_info=True, **arguments) is None
+                    remove_all(at, full)
+                    sync(os.path.join(at, full))
+                    assert np.array_equal(np.load(os.path.join(at, full, "x.npy")), values_of(number)["x"])
+                    assert not os.path.exists(os.path.join(ours.folder, ".ckptfs/drafts"))
+                real.save(number + taken + 1, save_debug_info=True, **arguments)
+                write(at, full, values_of(number + taken + 1))
+                sync(os.path.join(at, full))
+                if number > 1:
+                    real.remove(full)
+                    shutil.rmtree(os.path.join(at, full))
+                full = f"m-{number + taken + 1}"
+        assert steps_of(real.folder) == steps_of(ours.folder) == sorted(["m-1", full])
         assert state_of(real.folder) == state_of(ours.folder)
-        names = [name for name in sidecars(real.folder) if name != "m-4.debug"]
-        assert names == [name for name in sidecars(ours.folder) if name != "m-4.debug"], list(sidecars(ours.folder))
         kept = sidecars(ours.folder)
-        assert all(kept[name] == kept["m-1" + name[-len(".meta"):]] for name in kept if name.endswith(".meta"))
-        subprocess.run([f"{BUILD}/fsck.ckptfs", "-n", ours.folder], check=True, stdout=subprocess.DEVNULL)
+        assert list(sidecars(real.folder)) == list(kept), list(kept)
+        assert all(data == kept["m-1" + name[name.rindex("."):]] for name, data in kept.items())
+        same_steps(real.folder, ours.folder)
 
 
 def an_empty_draft_is_not_published():
@@ -351,14 +382,104 @@ def copies_and_new_variables_are_reshaped():
 
 def strip_default_attrs():
     real, ours = same_history("strip_default_attrs", strip_default_attrs=True, save_debug_info=True)
-    plain, stripped = sidecars(ours)["m-1.meta"], sidecars(ours)["m-2.meta"]
-    assert len(stripped) < len(plain) and len(set(sidecars(ours).values())) == 3  # and debug info
+    plain, without = sidecars(ours)["m-1.meta"], sidecars(ours)["m-2.meta"]
+    assert len(without) < len(plain) and len(set(sidecars(ours).values())) == 3  # and debug info
     same_history("strip_default_attrs", {"strip_default_attrs": True}, strip_default_attrs=True, save_debug_info=True)
     same_history("strip_default_attrs,nowrite_meta_graph", strip_default_attrs=True, write_meta_graph=False)
     published_is_not_made_again("strip_default_attrs", {"x": values_of(2)["x"]})
     with tf1.Graph().as_default(), tf1.Session() as session:
         tf1.train.import_meta_graph(os.path.join(ours, "m-5.meta")).restore(session, os.path.join(ours, "m-5"))
         assert np.array_equal(session.run("x:0"), values_of(5)["x"])
+
+
+def text_of(at, step):
+    with open(os.path.join(at, step, "meta_graph.pbtxt")) as file:
+        return file.read()
+
+
+def write_text(at, step, text):
+    with open(os.path.join(at, step, "meta_graph.pbtxt"), "w") as file:
+        file.write(text)
+
+
+def graph_in(folder, step):
+    return meta_graph_pb2.MetaGraphDef.FromString(sidecars(folder)[step + ".meta"])
+
+
+def stripped(graph):
+    meta_graph.strip_graph_default_valued_attrs(graph)
+    return graph
+
+
+def the_text_is_stripped():
+    ours = Trainer()
+    ours.save(1)
+    with mounted(ours.folder, "ro") as at:
+        whole = text_of(at, "m-1")
+    with mounted(ours.folder, "commit=sync,strip_default_attrs") as at:
+        text = text_of(at, "m-1")
+        assert len(text) == os.stat(os.path.join(at, "m-1/meta_graph.pbtxt")).st_size < len(whole)
+        assert text_format.Parse(text, meta_graph_pb2.MetaGraphDef()) == stripped(graph_in(ours.folder, "m-1"))
+        np.save(os.path.join(at, "m-1/x.npy"), values_of(2)["x"])
+        assert text_of(at, "m-1") == text  # in a draft, too
+        sync(os.path.join(at, "m-1"))
+        assert text_of(at, "m-2") == text_of(at, "m-1") == text
+    with mounted(ours.folder, "ro") as at:
+        assert text_of(at, "m-1") == whole and text_of(at, "m-2") == text
+
+
+def a_text_that_says_the_same_makes_no_step():
+    """With and without the attributes that are as the default, as they were or added by hand."""
+    for options in "commit=sync", "commit=0":
+        ours = Trainer()
+        ours.save(1)
+        with mounted(ours.folder, "ro") as at:
+            whole = text_of(at, "m-1")
+        with mounted(ours.folder, options + ",strip_default_attrs") as at:
+            text, step = text_of(at, "m-1"), os.path.join(at, "m-1")
+            for same in text, whole:
+                write_text(at, "m-1", same)
+                assert os.getxattr(step, "user.ckptfs.draft") == b"0"
+                assert text_of(at, "m-1") == same
+                sync(step)
+                assert text_of(at, "m-1") == text and not os.path.exists(os.path.join(ours.folder, ".ckptfs/drafts"))
+            with open(os.path.join(step, "meta_graph.pbtxt"), "r+") as file:  # copied up
+                file.write(text[:1])
+            sync(step)
+            assert steps_of(ours.folder) == ["m-1"]
+            write_text(at, "m-1", whole)
+            np.save(os.path.join(step, "x.npy"), values_of(2)["x"])
+            sync(step)
+            assert steps_of(ours.folder) == ["m-1", "m-2"] and graph_in(ours.folder, "m-2") == stripped(graph_in(ours.folder, "m-1"))
+        with mounted(ours.folder, options) as at:
+            write_text(at, "m-1", text)
+            assert os.getxattr(os.path.join(at, "m-1"), "user.ckptfs.draft") == b"1"
+            sync(os.path.join(at, "m-1"))
+            assert steps_of(ours.folder) == ["m-1", "m-2", "m-3"] and graph_in(ours.folder, "m-3") == graph_in(ours.folder, "m-2")
+
+
+def what_a_text_changes():
+    """All but what is as the default."""
+    ours = Trainer()
+    ours.save(1)
+    with mounted(ours.folder, "ro") as at:
+        whole = text_of(at, "m-1")
+    with mounted(ours.folder, "commit=sync,strip_default_attrs") as at:
+        want = graph_in(ours.folder, "m-1")
+        (node,) = [node for node in want.graph_def.node if node.op == "MatMul"]
+        assert not node.attr["transpose_a"].b and node.attr["transpose_b"].b
+        node.attr["transpose_a"].b, node.attr["transpose_b"].b = True, False
+        write_text(at, "m-1", text_format.MessageToString(want))
+        sync(os.path.join(at, "m-1"))
+        made = graph_in(ours.folder, "m-2")
+        assert made == stripped(want)
+        (node,) = [node for node in made.graph_def.node if node.op == "MatMul"]
+        assert "transpose_b" not in node.attr and node.attr["transpose_a"].b
+        os.mkdir(os.path.join(at, "own"))
+        np.save(os.path.join(at, "own/x.npy"), values_of(2)["x"])
+        write_text(at, "own", whole)
+        sync(os.path.join(at, "own"))
+        assert graph_in(ours.folder, "own") == stripped(graph_in(ours.folder, "m-1"))
 
 
 def stripping_alone_makes_no_step():
@@ -374,12 +495,10 @@ def stripping_alone_makes_no_step():
             file.seek(0)
             file.write(text.replace('name: "out"', 'name: "end"'))
         sync(os.path.join(at, "m-1"))
-        made = meta_graph_pb2.MetaGraphDef.FromString(sidecars(ours.folder)["m-2.meta"])
-        want = meta_graph_pb2.MetaGraphDef.FromString(sidecars(ours.folder)["m-1.meta"])
+        made, want = (graph_in(ours.folder, step) for step in ("m-2", "m-1"))
         (node,) = [node for node in want.graph_def.node if node.name == "out"]
         node.name = "end"
-        meta_graph.strip_graph_default_valued_attrs(want)
-        assert made == want
+        assert made == stripped(want)
     with open(os.path.join(ours.folder, "m-1.meta"), "wb") as file:
         file.write(b"no graph")
     with mounted(ours.folder, "commit=sync,strip_default_attrs") as at:
@@ -416,7 +535,8 @@ def nodes_of_functions_are_stripped():
 
 TESTS = (write_meta_graph, no_meta_graph_holds_nobody, save_debug_info, allow_empty, an_empty_draft_is_not_published,
          reshape, reshape_needs_as_many, copies_and_new_variables_are_reshaped,
-         strip_default_attrs, stripping_alone_makes_no_step, nodes_of_functions_are_stripped)  # fmt: skip
+         strip_default_attrs, the_text_is_stripped, a_text_that_says_the_same_makes_no_step, what_a_text_changes,
+         stripping_alone_makes_no_step, nodes_of_functions_are_stripped)  # fmt: skip
 
 
 runner.run(TESTS, sys.argv[4:])

@@ -23,10 +23,13 @@ V1 = tf.compat.v1
 
 
 class Training:
-    """A graph with two variables, and its Saver."""
+    """A graph with two variables, its Saver, and SAVING: arguments of each save."""
 
-    def __init__(self, folder, name="model", **arguments):
+    def __init__(self, folder, name="model", saving=None, **arguments):
         self.folder, self.prefix = folder, os.path.join(folder, name)
+        self.saving = saving or {}
+        self.state = self.saving.get("latest_filename", "checkpoint")
+        self.suffix = self.saving.get("meta_graph_suffix", "meta")
         with tf.Graph().as_default():
             self.value = V1.placeholder(tf.float32, [3])
             variable = V1.get_variable("v", [3], initializer=V1.zeros_initializer())
@@ -40,7 +43,7 @@ class Training:
     def save(self, number, value, **arguments):
         with self.session.graph.as_default():
             self.session.run(self.assign, {self.value: value})
-            self.saver.save(self.session, self.prefix, number, **arguments)
+            self.saver.save(self.session, self.prefix, number, **self.saving, **arguments)
 
     def restore(self, path):
         with self.session.graph.as_default():
@@ -51,11 +54,11 @@ class Training:
         """What somebody does who removes a step and wants Saver to know."""
         path = os.path.join(self.folder, step)
         left = [item for item in self.saver._last_checkpoints if item[0] != path]
-        V1.train.remove_checkpoint(path)
+        V1.train.remove_checkpoint(path, meta_graph_suffix=self.suffix)
         self.saver.set_last_checkpoints_with_time(left)
         relative = self.saver._save_relative_paths
         paths = [os.path.relpath(p, self.folder) if relative else p for p, _ in left]
-        V1.train.update_checkpoint_state(self.folder, paths[-1], paths)
+        V1.train.update_checkpoint_state(self.folder, paths[-1], paths, self.state)
 
 
 class Mount:
@@ -94,8 +97,8 @@ def steps_of(folder):
     return sorted(name[: -len(".index")] for name in os.listdir(folder) if name.endswith(".index"))
 
 
-def state_of(folder):
-    with open(os.path.join(folder, "checkpoint")) as file:
+def state_of(folder, name="checkpoint"):
+    with open(os.path.join(folder, name)) as file:
         return file.read().replace(folder + "/", "@/")
 
 
@@ -107,26 +110,29 @@ def read(path):
 def same(saver, mount, graphs=True):
     """SAVER, the Training, has left in its folder what MOUNT has left in its source.  GRAPHS: a meta graph names the arguments
     of its Saver, so they are the same if that has saved the first step, too."""
-    a, b = saver.folder, mount.source
+    a, b, name = saver.folder, mount.source, saver.state
     assert steps_of(a) == steps_of(b), f"{steps_of(a)}, not {steps_of(b)}"
-    assert state_of(a) == state_of(b), f"{state_of(a)}, not {state_of(b)}"
+    assert state_of(a, name) == state_of(b, name), f"{state_of(a, name)}, not {state_of(b, name)}"
     for step in steps_of(a):
         one, other = os.path.join(a, step), os.path.join(b, step)
-        assert not graphs or read(one + ".meta") == read(other + ".meta"), step
+        assert not graphs or read(f"{one}.{saver.suffix}") == read(f"{other}.{saver.suffix}"), step
         assert np.array_equal(saver.restore(one), saver.restore(other)), step
-    shown = set(os.listdir(mount.at)) - {"checkpoint", "latest"}
+    shown = set(os.listdir(mount.at)) - {name, "latest"}
     assert sorted(shown) == steps_of(b), shown
-    subprocess.run([f"{BUILD}/fsck.ckptfs", "-n", b], check=True, stdout=subprocess.DEVNULL)
+    if not saver.saving:
+        subprocess.run([f"{BUILD}/fsck.ckptfs", "-n", b], check=True, stdout=subprocess.DEVNULL)
 
 
 @contextlib.contextmanager
-def both(options, first=1, name="model", before=None, **arguments):
+def both(options, first=1, name="model", before=None, saving=None, **arguments):
     """A Training with Saver's ARGUMENTS, and a Mount with OPTIONS.  In both directories FIRST steps are saved already, by a
     Saver with the arguments BEFORE, or these."""
     a, b = (tempfile.mkdtemp(dir=FOLDER, prefix="run.") for _ in range(2))
-    training = Training(a, name, **arguments)
+    training = Training(a, name, saving, **arguments)
     for folder in a, b:
-        earlier = training if folder == a and before is None else Training(folder, name, **(arguments if before is None else before))
+        earlier = training
+        if folder == b or before is not None:
+            earlier = Training(folder, name, saving, **(arguments if before is None else before))
         for number in range(first):
             earlier.save(number, [number] * 3)
     if before is not None:
@@ -143,6 +149,11 @@ def go_on(training, mount, numbers, **arguments):
         mount.save([number] * 3)
 
 
+def remove(training, mount, step):
+    training.remove(step)
+    shutil.rmtree(os.path.join(mount.at, step))
+
+
 # --- paths in the state file --------------------------------------------------------------------------------
 
 
@@ -154,8 +165,7 @@ def relative_paths():
             with both(option, 3, before={**arguments, "save_relative_paths": was}, **arguments) as (training, mount):
                 go_on(training, mount, range(3, 9))
                 same(training, mount)
-                training.remove("model-5")
-                shutil.rmtree(os.path.join(mount.at, "model-5"))
+                remove(training, mount, "model-5")
                 go_on(training, mount, range(9, 14))
                 same(training, mount)
                 assert state_of(mount.source).count("@/") == (0 if relative else 14), state_of(mount.source)
@@ -166,7 +176,25 @@ def paths_as_they_are():
     """Without the option the file decides."""
     for relative in True, False:
         with both("rw", 2, max_to_keep=100, save_relative_paths=relative) as (training, mount):
-            go_on(training, mount, range(2, 6))
+            go_on(training, mount, range(2, 8))
+            remove(training, mount, "model-4")
+            go_on(training, mount, range(8, 14))
+            same(training, mount)
+
+
+# --- latest_filename, meta_graph_suffix ---------------------------------------------------------------------
+
+
+def other_names_of_files():
+    saving = {"latest_filename": "newest", "meta_graph_suffix": "graph"}
+    options = ",".join(f"{name}={value}" for name, value in saving.items())
+    for count in 100, 3:
+        arguments = {"max_to_keep": count, "save_relative_paths": True}
+        with both(f"{options},max_to_keep={count}", 2, saving=saving, **arguments) as (training, mount):
+            go_on(training, mount, range(2, 8))
+            remove(training, mount, "model-6")
+            same(training, mount)
+            go_on(training, mount, range(8, 14))
             same(training, mount)
 
 
@@ -184,7 +212,9 @@ def no_state():
         training.save(12, [12] * 3, write_state=False)
         same(training, mount)
     with both("nowrite_state,write_state", 2, max_to_keep=100, save_relative_paths=True) as (training, mount):
-        go_on(training, mount, range(2, 5))
+        go_on(training, mount, range(2, 9))
+        remove(training, mount, "model-3")
+        go_on(training, mount, range(9, 13))
         same(training, mount)
 
 
@@ -218,8 +248,7 @@ def a_mixed_history():
         mount.sync("mine")
         go_on(training, mount, range(7, 9))
         same(training, mount)
-        training.remove("model-7")
-        shutil.rmtree(os.path.join(mount.at, "model-7"))
+        remove(training, mount, "model-7")
         same(training, mount)
         for number in range(9, 20):
             go_on(training, mount, [number])
@@ -249,7 +278,7 @@ def all_is_kept():
             go_on(training, mount, range(1, 13))
             same(training, mount)
     with both("max_to_keep=1,nowrite_state", max_to_keep=1, save_relative_paths=True) as (training, mount):
-        go_on(training, mount, range(1, 2), write_state=False)
+        go_on(training, mount, range(1, 12), write_state=False)
         same(training, mount)
 
 
@@ -410,9 +439,9 @@ def padded_numbers():
         assert steps_of(mount.source) == ["mine-7", "net.ckpt", "net.ckpt-00000001"], steps_of(mount.source)
 
 
-TESTS = (relative_paths, paths_as_they_are, no_state, the_oldest_go, a_mixed_history, a_longer_list, all_is_kept, one_in_use_stays,
-         what_is_hidden_stays, renamed_with_changes, by_the_timer, some_are_kept, none_is_kept_by_default, by_the_times_of_a_manager,
-         padded_numbers)  # fmt: skip
+TESTS = (relative_paths, paths_as_they_are, other_names_of_files, no_state, the_oldest_go, a_mixed_history, a_longer_list, all_is_kept,
+         one_in_use_stays, what_is_hidden_stays, renamed_with_changes, by_the_timer, some_are_kept, none_is_kept_by_default,
+         by_the_times_of_a_manager, padded_numbers)  # fmt: skip
 
 
 tf.get_logger().setLevel("CRITICAL")
