@@ -115,28 +115,22 @@ has_held() {
   [ "$(stat -c %s "$hold.held" 2>/dev/null || echo 0)" -ge "$1" ]
 }
 
-make_more_steps() {
-  local i from
-  for i in {1..99}; do
-    for from in "$source"/my-model-0.*; do
-      cp "$from" "$source/more-$i.${from#*my-model-0.}"
-    done
-  done
-}
-
-# One step after the other is removed, until the notifier can't tell of it, since the request has come first; or until that
-# was answered, as this libfuse has more threads.
-more=0
+# notifier_hangs READER: the notifier tells again of a step that is gone, as something has changed, until it can't, since the request
+# has come first; or until that was answered, as this libfuse has more threads.
 notifier_hangs() {
-  [ "$more" = 99 ] || more=$((more + 1))
-  rm -f "$source/more-$more".*
+  : >"$source/event"
   sleep 0.1
   hangs_in_the_kernel || has_ended "$1"
 }
 
-# open_folder, then read_folder: what is between them comes before the first request to read it.
+# open_folder NAME..., then read_folder: what is between them comes before the first request to read it. The reader has each NAME in
+# it open: the notifier tells nothing of what the kernel has forgotten, and any other program may make it drop its caches.
 open_folder() {
-  coproc perl -e '$| = 1; opendir(D, shift) or die; print "open\n"; <STDIN>; readdir(D)' "$mnt"
+  # shellcheck disable=SC2016 # it is Perl
+  coproc perl -e '
+    $| = 1; chdir(shift) or die; opendir(D, ".") or die;
+    for (@ARGV) { sysopen(my $f, $_, 0) or die; push @f, $f }
+    print "open\n"; <STDIN>; readdir(D)' "$mnt" "$@"
   reader=$!
   read -r <&"${COPROC[0]}"
 }
@@ -150,14 +144,10 @@ read_folder() {
 a_signal_while_a_request_waits_in_the_queue_ends_it() {
   local i pid askers=()
   copy_linear
-  make_more_steps
   mount_held
   pid=${daemons[$mnt]}
-  for ((i = 1; i < 100; i++)); do
-    stat "$mnt/more-$i" >/dev/null
-  done
   cat "$mnt/my-model-0/w.npy" >/dev/null
-  open_folder
+  open_folder my-model-2000 my-model-0/w.npy
   echo "pread 10" >"$hold"
   for ((i = 0; i < 12; i++)); do
     getfattr -n user.ckptfs.stats "$mnt/my-model-0/w.npy" >/dev/null 2>&1 &
@@ -165,6 +155,7 @@ a_signal_while_a_request_waits_in_the_queue_ends_it() {
   done
   until_true has_held 10 || fail "no ten requests are under way"
   read_folder
+  rm "$source"/my-model-2000.*
   until_true notifier_hangs "$reader" || fail "the notifier does not wait"
   kill -TERM "$pid"
   rm "$hold"
@@ -182,8 +173,7 @@ notifier_waits() {
 killing_it_while_a_folder_is_read_ends_it() {
   copy_linear
   mount_held
-  stat "$mnt/my-model-2000" >/dev/null
-  open_folder
+  open_folder my-model-2000
   echo "fstatat 1" >"$hold"
   read_folder
   until_true has_held 1 || fail "the folder is not read"
