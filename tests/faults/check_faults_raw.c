@@ -222,7 +222,7 @@ static void make_file(int top, const char *name)
 static void begin(struct rig *g)
 {
 	*g = (struct rig){0};
-	mounted_begin(&g->m);
+	mounted_begin(&g->m, (struct mounted_options){0});
 	make_file(g->m.t.top, "plain");
 	make_file(g->m.t.top, "other");
 	if (mkdirat(g->m.t.top, "old_temp", 0755) < 0)
