@@ -50,8 +50,9 @@ static void check_error(enum fault f, int r, const struct err *e)
 }
 
 /* False: there are no N calls of that kind. */
-static bool try(struct scenario *s, enum fault f, unsigned long n)
+static bool try(const void *scenario, enum fault f, unsigned long n)
 {
+	const struct scenario *s = scenario;
 	struct trial t = {.own = s->own, .v1 = s->v1, .sharded = s->sharded};
 	struct err e = {0};
 	char *steps;
@@ -81,17 +82,7 @@ static bool try(struct scenario *s, enum fault f, unsigned long n)
 static void run(struct scenario *s)
 {
 	note(s);
-	for (enum fault f = 0; f < N_FAULTS; f++) {
-		unsigned fds = count_descriptors();
-		long live = fault_live();
-
-		for (unsigned long n = 1; try(s, f, n); n++) {
-			if (fault_live() != live)
-				fail("%ld allocations are left", fault_live() - live);
-			if (count_descriptors() != fds)
-				fail("%d descriptors are left", (int)(count_descriptors() - fds));
-		}
-	}
+	try_each(try, s, true);
 	freep(&s->before);
 	freep(&s->partly);
 	freep(&s->after);
@@ -99,14 +90,6 @@ static void run(struct scenario *s)
 }
 
 enum { KILL_EACH = 16 };
-
-static bool is_named(int argc, char *argv[], const char *name)
-{
-	for (int i = 1; i < argc; i++)
-		if (!strcmp(argv[i], name))
-			return true;
-	return argc < 2;
-}
 
 int main(int argc, char *argv[])
 {

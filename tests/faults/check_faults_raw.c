@@ -293,8 +293,9 @@ static void is_either(const struct scenario *s, const struct rig *g, int r)
 }
 
 /* False: there are no N calls of that kind. */
-static bool try(const struct scenario *s, enum fault f, unsigned long n)
+static bool try(const void *scenario, enum fault f, unsigned long n)
 {
+	const struct scenario *s = scenario;
 	struct err e = {0};
 	struct rig g;
 	bool hit;
@@ -318,30 +319,15 @@ static bool try(const struct scenario *s, enum fault f, unsigned long n)
 static void run(struct scenario *s)
 {
 	note(s);
-	for (enum fault f = 0; f < N_FAULTS; f++) {
-		unsigned fds = count_descriptors();
-		long live = fault_live();
-
-		for (unsigned long n = 1; try(s, f, n); n++) {
-			if (fault_live() != live)
-				fail("%ld allocations are left", fault_live() - live);
-			if (count_descriptors() != fds)
-				fail("%d descriptors are left", (int)(count_descriptors() - fds));
-		}
-	}
+	try_each(try, s, true);
 	freep(&s->before);
 	freep(&s->after);
 }
 
 int main(int argc, char *argv[])
 {
-	for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
-		bool named = argc < 2;
-
-		for (int k = 1; k < argc; k++)
-			named = named || !strcmp(argv[k], scenarios[i].name);
-		if (named)
+	for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++)
+		if (is_named(argc, argv, scenarios[i].name))
 			run(&scenarios[i]);
-	}
 	return EXIT_SUCCESS;
 }

@@ -77,8 +77,9 @@ static void settle(const struct view_scenario *s, struct mounted *m, int r)
 }
 
 /* False: there are no N calls of that kind. */
-static bool try(const struct view_scenario *s, enum fault f, unsigned long n)
+static bool try(const void *scenario, enum fault f, unsigned long n)
 {
+	const struct view_scenario *s = scenario;
 	struct mounted m;
 	struct err e = {0};
 	char *steps;
@@ -106,35 +107,15 @@ static bool try(const struct view_scenario *s, enum fault f, unsigned long n)
 	return hit;
 }
 
-/* Of many calls some are left out, but where a scenario is named: what they are in has tests of its own. */
-enum { CLOSE = 10 };
-static bool all;
+static bool all; /* a scenario is named */
 
 static void run(struct view_scenario *s)
 {
 	note(s);
-	for (enum fault f = 0; f < N_FAULTS; f++) {
-		unsigned fds = count_descriptors();
-		long live = fault_live();
-
-		for (unsigned long n = 1; try(s, f, n); n += all ? 1 : 1 + n / CLOSE) {
-			if (fault_live() != live)
-				fail("%ld allocations are left", fault_live() - live);
-			if (count_descriptors() != fds)
-				fail("%d descriptors are left", (int)(count_descriptors() - fds));
-		}
-	}
+	try_each(try, s, all);
 	freep(&s->before);
 	freep(&s->after);
 	freep(&s->steps);
-}
-
-static bool is_named(int argc, char *argv[], const char *name)
-{
-	for (int i = 1; i < argc; i++)
-		if (!strcmp(argv[i], name))
-			return true;
-	return argc < 2;
 }
 
 static void run_named(struct view_scenario *s, unsigned n, int argc, char *argv[])

@@ -48,6 +48,32 @@ unsigned count_descriptors(void)
 	return n;
 }
 
+/* Of many calls some are left out: what they are in has tests of its own. */
+enum { CLOSE = 10 };
+
+void try_each(bool (*try)(const void *s, enum fault f, unsigned long n), const void *s, bool each)
+{
+	for (enum fault f = 0; f < N_FAULTS; f++) {
+		unsigned fds = count_descriptors();
+		long live = fault_live();
+
+		for (unsigned long n = 1; try(s, f, n); n += each ? 1 : 1 + n / CLOSE) {
+			if (fault_live() != live)
+				fail("%ld allocations are left", fault_live() - live);
+			if (count_descriptors() != fds)
+				fail("%d descriptors are left", (int)(count_descriptors() - fds));
+		}
+	}
+}
+
+bool is_named(int argc, char *argv[], const char *name)
+{
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], name))
+			return true;
+	return argc < 2;
+}
+
 /* --- the directory ------------------------------------------------------------------------------------- */
 
 static const char *const files[] = {"checkpoint", BASE ".index", BASE ".data-00000-of-00001",

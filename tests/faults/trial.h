@@ -3,6 +3,7 @@
 #pragma once
 #include "commit/commit.h"
 #include "directory/step_files.h"
+#include "faults/faults.h"
 
 #define BASE "my_net.ckpt"
 
@@ -62,3 +63,10 @@ char *dump_steps(const struct trial *t);
 void check_base(const struct trial *t);
 
 unsigned count_descriptors(void);
+
+/* TRY(S, f, n) for each kind of fault and n = 1, 2, ... until it is false: there are no n calls. With EACH false some numbers are left
+ * out. What is allocated or open is to be as before. */
+void try_each(bool (*try)(const void *s, enum fault f, unsigned long n), const void *s, bool each);
+
+/* Is NAME one of the program's arguments, or are there none? */
+bool is_named(int argc, char *argv[], const char *name);
