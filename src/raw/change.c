@@ -1,6 +1,8 @@
 /* src/raw/change.c: names are made, renamed and removed. */
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "directory/latest.h"
+#include "raw/gone.h"
 #include "raw/node.h"
 #include "raw/place.h"
 #include <fcntl.h>
@@ -148,12 +150,15 @@ int raw_symlink(struct raw *r, uint64_t parent, const char *name, const char *ta
 		struct view_entry *out, struct err *e)
 {
 	CLEANUP(raw_place_release) struct raw_place p = {.dirfd = -1};
+	CLEANUP(buf_release) struct buf step = {0};
 	int here = is_made_here(r, parent, name, &p, e), made = -EPERM;
 
 	if (here < 0)
 		return here;
-	if (!raw_is(parent)) /* to a step */
-		made = view_symlink(r->view, parent, name, target, out, e);
+	if (here && raw_place_step(p.dirfd, target, &step) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	if (!raw_is(parent))
+		made = view_symlink(r->view, parent, name, here ? (char *)step.p : target, out, e);
 	if (!here || made != -EPERM)
 		return made;
 	made = io_make_name_link(target, p.dirfd, name, e);
@@ -179,12 +184,18 @@ int raw_unlink(struct raw *r, uint64_t parent, const char *name, struct err *e)
 
 	if (done < 0)
 		return done;
+	if (!p.is_there && raw_gone_find(r, parent, name, true)) {
+		raw_node_leave(r, parent, name);
+		return 0;
+	}
 	if (p.is_ours) {
 		if (!r->view->writable)
 			return -EROFS;
 		done = io_remove_file(p.dirfd, name, e);
-		if (done == 0)
+		if (done == 0) {
 			raw_node_leave(r, parent, name);
+			raw_gone_note(r, parent, name);
+		}
 		return done;
 	}
 	done = view_unlink(r->view, parent, (char *)p.name.p, e);
@@ -202,6 +213,10 @@ int raw_rmdir(struct raw *r, uint64_t parent, const char *name, struct buf *chan
 
 	if (done < 0)
 		return done;
+	if (!p.is_there && raw_gone_find(r, parent, name, true)) {
+		raw_node_leave(r, parent, name);
+		return 0;
+	}
 	if (!p.is_ours)
 		done = view_rmdir(r->view, parent, (char *)p.name.p, changes, e);
 	/* Not found: it was shown a moment ago, and is not any more. */
@@ -255,6 +270,17 @@ static int rename_ours(struct raw *r, uint64_t from_dir, const char *from, uint6
 	return 0;
 }
 
+/* As `latest`, which is not in the directory. */
+static bool is_link_of_view(struct raw *r, uint64_t parent, const char *name)
+{
+	struct view_entry entry;
+
+	if (raw_is(parent) || view_lookup(r->view, parent, name, &entry, NULL) < 0)
+		return false;
+	view_forget(r->view, entry.id, 1);
+	return S_ISLNK(entry.st.st_mode);
+}
+
 int raw_rename(struct raw *r, uint64_t from_dir, const char *from, uint64_t to_dir, const char *to,
 	       unsigned flags, struct buf *changes, struct err *e)
 {
@@ -266,11 +292,12 @@ int raw_rename(struct raw *r, uint64_t from_dir, const char *from, uint64_t to_d
 		found = raw_place_find(r, to_dir, to, &b, e);
 	if (found < 0)
 		return found;
-	if (a.is_ours && !a.is_there)
-		return -ENOENT;
+	if (a.is_ours && !strcmp(to, LATEST_NAME) && is_link_of_view(r, to_dir, (char *)b.name.p))
+		return err_set(e, -EPERM, "%s: the state file says where it leads", to);
 	if (!a.is_ours && raw_is(to_dir))
 		return -EXDEV;
-	if (!a.is_ours) {
+	/* A link to a step takes the place of a file or another link. */
+	if (!a.is_ours && !(a.is_there && S_ISLNK(a.st.st_mode) && b.is_ours)) {
 		found = view_rename(r->view, from_dir, (char *)a.name.p, to_dir, (char *)b.name.p,
 				    flags, changes, e);
 		if (found != -ENOENT || !a.is_there) /* see raw_rmdir */

@@ -1,6 +1,8 @@
-/* src/raw/dir.c: open folders. First comes what the view shows, then what is ours. */
+/* src/raw/dir.c: open folders. First comes what is ours, then what the view shows: who removes a folder's contents in
+ * this order finds the folders of steps empty (raw/gone.h). */
 #include "base/dir.h"
 #include "base/cleanup.h"
+#include "raw/gone.h"
 #include "raw/node.h"
 #include "raw/place.h"
 #include "step/name.h"
@@ -13,7 +15,9 @@ struct ours {
 };
 
 struct raw_dir {
+	struct raw *raw;
 	uint64_t id;
+	uint32_t listing; /* its number, see raw/gone.h */
 	struct view_dir *view; /* NULL: a folder of ours */
 	struct buf ours; /* struct ours, by name */
 	bool gave_ours; /* the last one */
@@ -21,8 +25,9 @@ struct raw_dir {
 	const char *last;
 };
 
-/* Positions below are the view's. */
-#define FIRST_OURS (UINT64_C(1) << 62)
+/* Positions: "." and "..", ours, and from FIRST_SHOWN on the view's. */
+#define FIRST_OURS  2
+#define FIRST_SHOWN (UINT64_C(1) << 62)
 
 static size_t count(const struct raw_dir *d)
 {
@@ -115,10 +120,12 @@ int raw_opendir(struct raw *r, uint64_t id, struct raw_dir **out, bool *stable, 
 	*stable = false;
 	if (opened < 0)
 		return opened;
+	d->raw = r;
 	d->id = id;
+	d->listing = raw_gone_begin(r, id);
 	if (!raw_is(id))
 		opened = view_opendir(r->view, id, &d->view, stable, e);
-	if (opened == 0 && (r->all || raw_is(id)))
+	if (opened == 0 && (r->all || raw_is(id)) && !raw_node_is_gone(r, id, NULL))
 		opened = list_ours(r, id, d, e);
 	if (opened == 0)
 		*out = d;
@@ -129,6 +136,7 @@ int raw_opendir(struct raw *r, uint64_t id, struct raw_dir **out, bool *stable, 
 
 void raw_closedir(struct raw_dir *d)
 {
+	raw_gone_end(d->raw, d->listing);
 	if (d->view)
 		view_closedir(d->view);
 	for (size_t i = 0; i < count(d); i++)
@@ -158,26 +166,21 @@ static int rename_shown(struct raw_dir *d, struct view_dirent *de)
 
 static int next_shown(struct raw_dir *d, uint64_t pos, struct view_dirent *out, struct err *e)
 {
-	int r = view_readdir(d->view, pos, out, e);
+	int r, listed = 0;
 
-	while (r > 0) {
-		int listed = rename_shown(d, out);
-
-		if (listed < 0)
-			return err_set(e, listed, "no memory");
-		if (listed > 0)
-			return 1;
+	out->next = pos < FIRST_SHOWN ? FIRST_OURS : pos - FIRST_SHOWN;
+	do {
 		r = view_readdir(d->view, out->next, out, e);
-	}
+		if (r > 0 && (listed = rename_shown(d, out)) < 0)
+			return err_set(e, listed, "no memory");
+	} while (r > 0 && !listed);
+	out->next += FIRST_SHOWN;
 	return r;
 }
 
-/* In a folder of ours. */
-static const char *const dots[] = {".", ".."};
-
 static int next_ours(struct raw_dir *d, uint64_t pos, struct view_dirent *out)
 {
-	uint64_t i = pos < FIRST_OURS ? 0 : pos - FIRST_OURS;
+	uint64_t i = pos - FIRST_OURS;
 
 	while (i < count(d) && all(d)[i].is_shown)
 		i++;
@@ -194,17 +197,23 @@ int raw_readdir(struct raw_dir *d, uint64_t pos, struct view_dirent *out, struct
 	int r = 0;
 
 	d->gave_ours = false;
-	if (d->view && pos < FIRST_OURS)
-		r = next_shown(d, pos, out, e);
-	if (!d->view && pos < 2) {
-		*out = (struct view_dirent){dots[pos], S_IFDIR, pos + 1};
+	if (!count(d) && d->view)
+		return view_readdir(d->view, pos, out, e);
+	if (pos < FIRST_OURS) {
+		*out = (struct view_dirent){pos ? ".." : ".", S_IFDIR, pos + 1};
 		return 1;
 	}
-	return r ? r : next_ours(d, pos, out);
+	if (pos < FIRST_SHOWN)
+		r = next_ours(d, pos, out);
+	return r || !d->view ? r : next_shown(d, pos, out, e);
 }
 
 int raw_dirent_lookup(struct raw *r, struct raw_dir *d, struct view_entry *out, struct err *e)
 {
-	return d->gave_ours ? raw_lookup(r, d->id, d->last, out, e)
-			    : view_dirent_lookup(r->view, d->view, out, e);
+	int found = d->gave_ours ? raw_lookup(r, d->id, d->last, out, e)
+				 : view_dirent_lookup(r->view, d->view, out, e);
+
+	if (found == 0 && d->ours.n)
+		out->fleeting = true; /* as raw_lookup says */
+	return found;
 }

@@ -1,11 +1,15 @@
 /* src/raw/lookup.c: names become numbers; attributes. */
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "raw/gone.h"
 #include "raw/node.h"
 #include "raw/place.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+
+/* st_ino of folders that are gone. Nobody relies on it. */
+#define GONE_INO 0xfffffffeu
 
 /* OUT is for NAME in PARENT, which is the file ST; the kernel has one reference more on it. */
 static int enter(struct raw *r, uint64_t parent, const char *name, const struct stat *st,
@@ -23,12 +27,39 @@ static int look_up_unlisted(struct raw *r, uint64_t parent, const char *name,
 	CLEANUP(closep) int dirfd = -1;
 	struct stat st;
 
-	if (r->all || !raw_place_is_of_step(r, name))
+	if (!raw_place_is_of_step(r, name))
 		return -ENOENT;
 	dirfd = raw_node_open_folder(r, parent, NULL);
 	if (dirfd < 0 || fstatat(dirfd, name, &st, 0) < 0 || !S_ISREG(st.st_mode))
 		return -ENOENT;
 	return enter(r, parent, name, &st, out, e);
+}
+
+/* An empty folder in PARENT, with its owner and mode, or a link. TYPE: S_IFDIR or S_IFLNK. */
+static int attr_of_gone(struct raw *r, uint64_t parent, mode_t type, struct stat *st, struct err *e)
+{
+	CLEANUP(closep) int dirfd = raw_node_open_folder(r, parent, e);
+
+	if (dirfd < 0)
+		return dirfd;
+	if (fstat(dirfd, st) < 0)
+		return err_sys(e, -errno, "fstat");
+	st->st_mode = type | (st->st_mode & 07777);
+	st->st_dev = 0;
+	st->st_ino = GONE_INO;
+	st->st_nlink = 2;
+	st->st_size = 0;
+	return 0;
+}
+
+static int look_up_gone(struct raw *r, uint64_t parent, const char *name, struct view_entry *out,
+			struct err *e)
+{
+	mode_t type = raw_gone_find(r, parent, name, false);
+	struct stat st;
+	int found = type ? attr_of_gone(r, parent, type, &st, e) : -ENOENT;
+
+	return found < 0 ? found : enter(r, parent, name, &st, out, e);
 }
 
 int raw_lookup(struct raw *r, uint64_t parent, const char *name, struct view_entry *out,
@@ -47,7 +78,13 @@ int raw_lookup(struct raw *r, uint64_t parent, const char *name, struct view_ent
 	found = view_lookup(r->view, parent, (char *)p.name.p, out, e);
 	if (found == -ENOENT && p.is_there) /* it was shown a moment ago */
 		return enter(r, parent, name, &p.st, out, e);
-	return found == -ENOENT ? look_up_unlisted(r, parent, name, out, e) : found;
+	if (found == -ENOENT)
+		found = r->all ? look_up_gone(r, parent, name, out, e)
+			       : look_up_unlisted(r, parent, name, out, e);
+	/* With its index a step's folder goes at once. */
+	if (found == 0 && p.dirfd >= 0)
+		out->fleeting = true;
+	return found;
 }
 
 static int attr_of_held(int fd, uint64_t id, struct view_entry *out, struct err *e)
@@ -59,9 +96,15 @@ static int attr_of_held(int fd, uint64_t id, struct view_entry *out, struct err 
 int raw_getattr(struct raw *r, uint64_t id, struct view_entry *out, struct err *e)
 {
 	CLEANUP(closep) int fd = -1;
+	uint64_t parent;
+	mode_t type;
 
 	if (!raw_is(id))
 		return view_getattr(r->view, id, out, e);
+	if ((type = raw_node_is_gone(r, id, &parent))) {
+		*out = (struct view_entry){.id = id, .fleeting = true};
+		return attr_of_gone(r, parent, type, &out->st, e);
+	}
 	fd = raw_node_hold(r, id, e);
 	return fd < 0 ? fd : attr_of_held(fd, id, out, e);
 }

@@ -152,14 +152,7 @@ static uint64_t put(struct raw *r, struct raw_node *n, uint64_t count)
 
 /* --- references --------------------------------------------------------------------------------------------------- */
 
-void raw_init(struct raw *r, struct view *v, bool all)
-{
-	*r = (struct raw){.view = v, .all = all};
-	pthread_mutex_init(&r->lock, NULL);
-	pthread_cond_init(&r->written, NULL);
-}
-
-void raw_release(struct raw *r)
+void raw_node_release_all(struct raw *r)
 {
 	for (uint32_t i = 0; i < r->n_slots; i++)
 		if (r->slots[i])
@@ -167,8 +160,6 @@ void raw_release(struct raw *r)
 	free(r->slots);
 	free(r->buckets);
 	buf_release(&r->free_slots);
-	pthread_cond_destroy(&r->written);
-	pthread_mutex_destroy(&r->lock);
 }
 
 void raw_forget(struct raw *r, uint64_t id, uint64_t count)
@@ -225,6 +216,19 @@ void raw_node_leave(struct raw *r, uint64_t parent, const char *name)
 {
 	HOLD(&r->lock);
 	detach(r, find(r, parent, name));
+}
+
+mode_t raw_node_is_gone(struct raw *r, uint64_t id, uint64_t *parent)
+{
+	const struct raw_node *n;
+
+	HOLD(&r->lock);
+	n = node_of(r, id);
+	if (!n || n->dev)
+		return 0;
+	if (parent)
+		*parent = n->parent;
+	return n->type;
 }
 
 /* With the lock held, which is given up meanwhile. */

@@ -8,7 +8,7 @@ struct raw_node {
 	char *name;
 	bool detached; /* its name does not lead to it any more */
 	mode_t type; /* S_IFREG and so on */
-	dev_t dev;
+	dev_t dev; /* 0: it is gone (raw/gone.h) */
 	ino_t ino;
 	uint64_t lookups; /* references, the kernel's and ours */
 	/* Writes whose bytes were taken over, by numbers: the one that is written now, and the next to come. */
@@ -36,6 +36,9 @@ static inline bool raw_is(uint64_t id)
 	return id & RAW_BIT;
 }
 
+/* At the end. */
+void raw_node_release_all(struct raw *r);
+
 /* The number for the file ST, which is NAME in PARENT; with a reference for the caller. If NAME was another file that
  * number is stale from now on. 0: no memory. */
 uint64_t raw_node_enter(struct raw *r, uint64_t parent, const char *name, const struct stat *st);
@@ -47,6 +50,9 @@ void raw_node_leave(struct raw *r, uint64_t parent, const char *name);
  * numbers are stale. */
 int raw_node_move(struct raw *r, uint64_t parent, const char *name, uint64_t to_parent,
 		  const char *to, bool exchange);
+
+/* Is ID such a folder or link? S_IFDIR, S_IFLNK or 0. PARENT, which may be NULL, is the folder that it was in. */
+mode_t raw_node_is_gone(struct raw *r, uint64_t id, uint64_t *parent);
 
 /* Waits until all bytes that were taken over for NAME in PARENT are written. Is it a file of ours that the kernel has a number
  * of? */

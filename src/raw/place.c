@@ -59,17 +59,16 @@ static int is_shown(struct raw *r, uint64_t parent, const char *name, mode_t kin
 	return found == -ENOENT ? 0 : found < 0 ? found : 1;
 }
 
-/* Sets the name that the view is asked for. That of a step whose name a file has is without RAW_CLASH. */
-static int set_name(struct raw_place *p, const char *name, bool is_there)
+int raw_place_step(int dirfd, const char *name, struct buf *out)
 {
 	size_t n = strlen(name), clash = strlen(RAW_CLASH);
-	int r = buf_add(&p->name, name, n + 1);
+	int r = buf_add(out, name, n + 1);
 
-	if (r < 0 || is_there || n <= clash || strcmp(name + n - clash, RAW_CLASH) != 0)
+	if (r < 0 || n <= clash || strcmp(name + n - clash, RAW_CLASH) != 0)
 		return r;
-	p->name.p[n - clash] = 0;
-	if (!raw_place_hides(p->dirfd, (char *)p->name.p))
-		p->name.p[n - clash] = RAW_CLASH[0];
+	out->p[n - clash] = 0;
+	if (!raw_place_hides(dirfd, (char *)out->p))
+		out->p[n - clash] = RAW_CLASH[0];
 	return 0;
 }
 
@@ -81,7 +80,8 @@ static int find_in_both(struct raw *r, uint64_t parent, const char *name, struct
 
 	if (found < 0)
 		return found;
-	if (set_name(p, name, p->is_there) < 0)
+	if (p->is_there ? buf_add(&p->name, name, strlen(name) + 1) < 0
+			: raw_place_step(p->dirfd, name, &p->name) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	if (p->is_there && (S_ISDIR(p->st.st_mode) || S_ISLNK(p->st.st_mode)))
 		shown = is_shown(r, parent, name, p->st.st_mode & S_IFMT, e);

@@ -18,6 +18,9 @@ void raw_place_release(struct raw_place *p);
 /* Has DIRFD a file or link NAME? It hides a step of that name, whose folder is shown as NAME%2F. */
 bool raw_place_hides(int dirfd, const char *name);
 
+/* OUT is what the view calls the step that is shown as NAME in DIRFD, with a NUL: without RAW_CLASH, if it has that for such a file. -ENOMEM. */
+int raw_place_step(int dirfd, const char *name, struct buf *out);
+
 /* Is NAME one that TensorFlow looks for, of a file that holds a step or a part of it? */
 bool raw_place_is_of_step(const struct raw *r, const char *name);
 

@@ -26,6 +26,8 @@ struct raw {
 	struct raw_node **slots, **buckets;
 	uint32_t n_slots, n_buckets, n_nodes; /* n_buckets: 0, or a power of two */
 	struct buf free_slots; /* uint32_t */
+	struct buf listings, gone; /* raw/gone.h */
+	uint32_t listed; /* the number of the last listing */
 };
 
 void raw_init(struct raw *r, struct view *v, bool all);

@@ -1,0 +1,172 @@
+#include "raw/gone.h"
+#include "base/cleanup.h"
+#include "directory/latest.h"
+#include "raw/place.h"
+#include <time.h>
+
+enum { A_WHILE_MS = 2000 };
+
+struct listing_of {
+	uint64_t id; /* the folder */
+	uint32_t number;
+	int64_t ended; /* when; 0: it is open */
+};
+
+struct gone {
+	uint64_t parent;
+	char *name;
+	mode_t type;
+	uint32_t number; /* listings up to this one were begun before */
+	int64_t when;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* --- all with the lock held ------------------------------------------------------------------------------------------- */
+
+static size_t count_listings(const struct raw *r)
+{
+	return r->listings.n / sizeof(struct listing_of);
+}
+
+static bool is_recent(int64_t when)
+{
+	return now_ms() - when < A_WHILE_MS;
+}
+
+/* Is one of ID open that was begun by NUMBER? RECENT: or did one end not long ago? */
+static bool is_listed(const struct raw *r, uint64_t id, uint32_t number, bool recent)
+{
+	const struct listing_of *l = (struct listing_of *)r->listings.p;
+
+	for (size_t i = 0; i < count_listings(r); i++)
+		if (l[i].id == id && l[i].number <= number &&
+		    (!l[i].ended || (recent && is_recent(l[i].ended))))
+			return true;
+	return false;
+}
+
+static void drop_old_listings(struct raw *r)
+{
+	struct listing_of *l = (struct listing_of *)r->listings.p;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count_listings(r); i++)
+		if (!l[i].ended || is_recent(l[i].ended))
+			l[kept++] = l[i];
+	r->listings.n = kept * sizeof *l;
+}
+
+static bool is_found(const struct raw *r, const struct gone *g)
+{
+	return is_recent(g->when) || is_listed(r, g->parent, g->number, false);
+}
+
+static void drop_old(struct raw *r)
+{
+	struct gone *g = (struct gone *)r->gone.p;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < r->gone.n / sizeof *g; i++)
+		if (is_found(r, &g[i]))
+			g[kept++] = g[i];
+		else
+			free(g[i].name);
+	r->gone.n = kept * sizeof *g;
+}
+
+/* --- calls ------------------------------------------------------------------------------------------------------------ */
+
+uint32_t raw_gone_begin(struct raw *r, uint64_t id)
+{
+	struct listing_of l = {.id = id};
+
+	HOLD(&r->lock);
+	drop_old_listings(r);
+	l.number = ++r->listed;
+	return buf_add(&r->listings, &l, sizeof l) < 0 ? 0 : l.number;
+}
+
+void raw_gone_end(struct raw *r, uint32_t number)
+{
+	struct listing_of *l;
+
+	HOLD(&r->lock);
+	l = (struct listing_of *)r->listings.p;
+	for (size_t i = 0; i < count_listings(r); i++)
+		if (l[i].number == number)
+			l[i].ended = now_ms();
+}
+
+/* What goes with the file NAME: of the state file `latest`, of an index its step's folder, and of another file that of a V1 step. */
+static char *gone_with(const struct raw *r, const char *name)
+{
+	struct buf folder = {0};
+	size_t n = strlen(name), suffix = strlen(".index");
+	int done;
+
+	if (!strcmp(name, r->view->state_name))
+		return strdup(LATEST_NAME);
+	if (n > suffix && !strcmp(name + n - suffix, ".index"))
+		return strndup(name, n - suffix);
+	if (raw_place_is_of_step(r, name))
+		return NULL;
+	done = buf_add_str(&folder, name);
+	if (done == 0)
+		done = buf_add(&folder, RAW_CLASH, sizeof RAW_CLASH);
+	if (done < 0)
+		buf_release(&folder);
+	return (char *)folder.p;
+}
+
+void raw_gone_note(struct raw *r, uint64_t parent, const char *name)
+{
+	struct gone g = {.parent = parent, .when = now_ms()};
+
+	HOLD(&r->lock);
+	drop_old(r);
+	g.number = r->listed;
+	if (!is_listed(r, parent, g.number, true))
+		return;
+	g.type = strcmp(name, r->view->state_name) ? S_IFDIR : S_IFLNK;
+	g.name = gone_with(r, name);
+	if (g.name && buf_add(&r->gone, &g, sizeof g) < 0)
+		free(g.name);
+}
+
+mode_t raw_gone_find(struct raw *r, uint64_t parent, const char *name, bool take)
+{
+	struct gone *g;
+	mode_t type;
+
+	HOLD(&r->lock);
+	g = (struct gone *)r->gone.p;
+	for (size_t i = 0; i < r->gone.n / sizeof *g; i++) {
+		if (g[i].parent != parent || strcmp(g[i].name, name) != 0 || !is_found(r, &g[i]))
+			continue;
+		type = g[i].type;
+		if (take) {
+			free(g[i].name);
+			g[i] = g[r->gone.n / sizeof *g - 1];
+			r->gone.n -= sizeof *g;
+		}
+		return type;
+	}
+	return 0;
+}
+
+void raw_gone_release(struct raw *r)
+{
+	struct gone *g = (struct gone *)r->gone.p;
+
+	for (size_t i = 0; i < r->gone.n / sizeof *g; i++)
+		free(g[i].name);
+	buf_release(&r->gone);
+	buf_release(&r->listings);
+}
