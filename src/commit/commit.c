@@ -176,6 +176,7 @@ static int make_step(struct act *a, struct err *e)
 
 	if (r >= 0)
 		r = freeze_and_build(p, &a->done->result, e);
+	a->done->left_meta = p->d->has_base && p->new_meta && p->c->makes.no_meta_graph;
 	empty = a->done->result == COMMIT_EMPTY;
 	if (r == 0 && (empty || a->done->result == COMMIT_DONE))
 		r = publish(p, &a->done->name, e);

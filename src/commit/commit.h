@@ -36,7 +36,7 @@ struct commit_other {
 
 /* What the user wants of each new step, as Saver.save of TensorFlow takes it. */
 struct commit_makes {
-	bool no_meta_graph; /* and no debug info then either */
+	bool no_meta_graph; /* and no debug info then either; as the draft has it */
 	bool no_debug_info;
 	bool allow_empty; /* without a variable no step is made, and that is no error */
 };
@@ -71,6 +71,7 @@ enum commit_result {
 /* What has become of a commit. The caller releases NAME, KEPT and RESCUE. */
 struct commit_done {
 	enum commit_result result;
+	bool left_meta; /* another meta graph than the base's was written, and none was to be committed */
 	bool ended; /* the draft, by this commit: whoever else finds it so has to wait for the caller */
 	struct buf name; /* prefix of the new step, or of the meta graph alone, with a NUL */
 	struct buf

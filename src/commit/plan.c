@@ -384,9 +384,10 @@ static bool is_as_in_base(const struct plan *p, const struct want *w)
 bool plan_is_base(const struct plan *p)
 {
 	const struct draft *d = p->d;
+	bool no_meta = p->c->makes.no_meta_graph;
 	uint32_t kept = 0;
 
-	if (!d->has_base || p->new_meta || p->new_graph)
+	if (!d->has_base || (p->new_meta && !no_meta) || p->new_graph)
 		return false;
 	for (uint32_t i = 0; i < plan_n(p); i++) {
 		const struct want *w = &plan_wants(p)[i];
@@ -395,6 +396,7 @@ bool plan_is_base(const struct plan *p)
 			return false;
 		kept += step_find(p->pins[0].step, want_key(p, w)) != NULL;
 	}
-	return kept == d->tree->n_files + d->tree->n_hidden && d->base_meta == p->meta.there &&
-	       (!p->meta.there || p->meta.item || p->meta.pin == 0);
+	return kept == d->tree->n_files + d->tree->n_hidden &&
+	       (no_meta || (d->base_meta == p->meta.there &&
+			    (!p->meta.there || p->meta.item || p->meta.pin == 0)));
 }

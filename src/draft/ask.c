@@ -17,7 +17,7 @@ static bool is_changed(const struct draft *d, const struct draft_item *i)
 	if (i->what == DRAFT_VAR && !i->on_disk)
 		return false;
 	return draft_is_variable(i) ||
-	       (i->on_disk && i->what != DRAFT_DIR && i->parent == d->root &&
+	       (!d->no_meta_graph && i->on_disk && i->what != DRAFT_DIR && i->parent == d->root &&
 		text_kind_of(i->name) == TEXT_META_GRAPH &&
 		!(i->staged && i->staged->says_the_same));
 }
@@ -27,7 +27,8 @@ static bool lost_meta(struct draft *d)
 {
 	struct draft_glance g;
 
-	return d->base_meta && !draft_find(d, d->root, text_name(TEXT_META_GRAPH), &g);
+	return d->base_meta && !d->no_meta_graph &&
+	       !draft_find(d, d->root, text_name(TEXT_META_GRAPH), &g);
 }
 
 /* I is a variable that the base has at FROM. Was it moved, so that nothing is at FROM now? A draft that was taken up does not know

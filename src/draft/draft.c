@@ -60,6 +60,7 @@ static int draft_new(const struct draft_config *c, const char *folder, struct dr
 			    .mode = c->mode,
 			    .reshape = c->reshape,
 			    .strip_default_attrs = c->strip_default_attrs,
+			    .no_meta_graph = c->no_meta_graph,
 			    .first_dynamic = c->first_dynamic};
 	atomic_init(&d->refs, 1);
 	atomic_init(&d->ended, false);

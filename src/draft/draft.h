@@ -73,6 +73,7 @@ struct draft_config {
 	const struct draft_owner *maker; /* of a new step; NULL: as new files are */
 	bool reshape; /* a file of another shape than its variable's may be written, of as many elements */
 	bool strip_default_attrs; /* of the meta graph, in its text and in what is committed */
+	bool no_meta_graph; /* none is committed, so what is done to its text is no change */
 	bool full_names; /* variables are called by them; over a base with an object graph it is as that is shown */
 	struct seen
 		seen; /* of a new step; over a base it is as that is shown. Stays the caller's */

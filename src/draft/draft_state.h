@@ -136,7 +136,7 @@ struct draft {
 	char *folder; /* the draft's own name in .ckptfs/drafts */
 	char *meta; /* suffix of the meta graph */
 	enum verify_mode mode;
-	bool reshape, strip_default_attrs; /* as in draft_config */
+	bool reshape, strip_default_attrs, no_meta_graph; /* as in draft_config */
 	struct pin *pins; /* the base is the first */
 	uint32_t n_pins;
 	bool has_base;

@@ -417,6 +417,9 @@ static void after_commit(struct view *v, struct node *n, struct draft *d, struct
 		say_committed(v, done, count);
 	if (done->result == COMMIT_EMPTY)
 		view_tell(v, "%s: no variable was left, so no step was made", n->place->name);
+	if (done->left_meta && done->ended)
+		view_tell(v, "%s: what was written to %s is in no step, as nowrite_meta_graph says",
+			  n->place->name, text_name(TEXT_META_GRAPH));
 	if (done->kept.n)
 		view_tell(v, "%s: what %s was before", (char *)done->kept.p, (char *)done->name.p);
 }

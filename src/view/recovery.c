@@ -104,6 +104,7 @@ static void take_up(struct view *v, struct node *folder)
 				       .mode = v->verify,
 				       .reshape = v->reshape,
 				       .strip_default_attrs = v->strip_default_attrs,
+				       .no_meta_graph = v->commit.makes.no_meta_graph,
 				       .first_dynamic = DRAFT_DYNAMIC};
 	uint32_t waiting = top < 0 ? 0 : drafts_count(top);
 	struct stat st;

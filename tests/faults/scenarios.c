@@ -2,6 +2,8 @@
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/io.h"
+#include "directory/latest.h"
+#include "directory/listing.h"
 #include "draft/items.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -549,6 +551,23 @@ static void settle_nothing(struct trial *t, const struct scenario *s, int r)
 	same("what is on disk", disk, s->before);
 }
 
+/* The step that the state file calls the latest is there. */
+static void check_latest(const struct trial *t)
+{
+	CLEANUP(listing_release) struct listing l = {0};
+	struct state state = {0};
+	struct err e = {0};
+	int r = latest_read(t->top, "checkpoint", &state, &e);
+
+	if (r == -ENOENT)
+		return;
+	must(r, &e);
+	must(listing_read(t->top, "checkpoint", &l, &e), &e);
+	if (!latest_resolve(&l, state.latest))
+		fail("the latest is %s", state.latest);
+	state_release(&state);
+}
+
 /* The next process takes up what is to be done; if that was to take it back it is done again. */
 static void settle_step(struct trial *t, const struct scenario *s, int r)
 {
@@ -557,9 +576,11 @@ static void settle_step(struct trial *t, const struct scenario *s, int r)
 
 	(void)r;
 	must(trial_recover(t, &e), &e);
+	check_latest(t);
 	steps = dump_steps(t);
 	if (strcmp(steps, s->steps) != 0)
 		must(s->act(t, &e), &e);
+	check_latest(t);
 	free(steps);
 }
 

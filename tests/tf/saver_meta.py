@@ -95,6 +95,16 @@ def write(at, step, values):
         np.save(os.path.join(at, step, key + ".npy"), value)
 
 
+def text_of(at, step):
+    with open(os.path.join(at, step, "meta_graph.pbtxt")) as file:
+        return file.read()
+
+
+def write_text(at, step, text):
+    with open(os.path.join(at, step, "meta_graph.pbtxt"), "w") as file:
+        file.write(text)
+
+
 def remove_all(at, step):
     for path, _, names in os.walk(os.path.join(at, step)):
         for name in names:
@@ -192,14 +202,47 @@ def no_meta_graph_holds_nobody():
         sync(os.path.join(at, "m-1"))
         np.save(os.path.join(at, "m-2/x.npy"), np.int8(5))
         sync(os.path.join(at, "m-2"))
-        with open(os.path.join(at, "m-1/meta_graph.pbtxt"), "r+") as file:
-            text = file.read()
-            file.seek(0)
-            file.write(text.replace('name: "out"', 'name: "end"'))
+        rename_a_node(at, "m-1")
+        np.save(os.path.join(at, "m-1/x.npy"), values_of(2)["x"])
         sync(os.path.join(at, "m-1"))
         sync(os.path.join(at, "m-1"))
     assert steps_of(ours.folder) == ["m-1", "m-2", "m-3", "m-4"]
     assert list(sidecars(ours.folder)) == ["m-1.meta"]
+
+
+def rename_a_node(at, step):
+    text = text_of(at, step)
+    write_text(at, step, text.replace('name: "out"', 'name: "end"'))
+
+
+def no_meta_graph_is_no_change():
+    """A text that was written or removed makes no step, where none is to be in it; the next mount shows the old one."""
+    for options in "commit=sync", "commit=0":
+        ours = Trainer()
+        ours.save(1)
+        with mounted(ours.folder, options + ",nowrite_meta_graph") as at:
+            step, text = os.path.join(at, "m-1"), text_of(at, "m-1")
+            for change in (lambda: rename_a_node(at, "m-1"), lambda: os.unlink(os.path.join(step, "meta_graph.pbtxt")),
+                           lambda: shutil.copyfile(os.path.join(at, "other/meta_graph.pbtxt"), os.path.join(step, "meta_graph.pbtxt"))):  # fmt: skip
+                if not os.path.exists(os.path.join(at, "other")):
+                    shutil.copytree(step, os.path.join(at, "other"))
+                    rename_a_node(at, "other")
+                change()
+                assert os.getxattr(step, "user.ckptfs.draft") == b"0"
+                sync(step)
+                assert text_of(at, "m-1") == text and not os.path.exists(os.path.join(ours.folder, ".ckptfs/drafts/m-1"))
+            rename_a_node(at, "m-1")
+            np.save(os.path.join(step, "x.npy"), values_of(2)["x"])
+            assert os.getxattr(step, "user.ckptfs.draft") == b"1"
+            sync(step)
+            assert text_of(at, "m-1") == text and not os.path.exists(os.path.join(at, "m-2/meta_graph.pbtxt"))
+            rename_a_node(at, "m-1")
+        with mounted(ours.folder, options) as at:
+            assert text_of(at, "m-1") == text
+            rename_a_node(at, "m-1")
+            assert os.getxattr(os.path.join(at, "m-1"), "user.ckptfs.draft") == b"1"
+        assert steps_of(ours.folder) == ["m-1", "m-2", "m-3", "other"], steps_of(ours.folder)
+        assert list(sidecars(ours.folder)) == ["m-1.meta", "m-3.meta"]
 
 
 def save_debug_info():
@@ -392,16 +435,6 @@ def strip_default_attrs():
         assert np.array_equal(session.run("x:0"), values_of(5)["x"])
 
 
-def text_of(at, step):
-    with open(os.path.join(at, step, "meta_graph.pbtxt")) as file:
-        return file.read()
-
-
-def write_text(at, step, text):
-    with open(os.path.join(at, step, "meta_graph.pbtxt"), "w") as file:
-        file.write(text)
-
-
 def graph_in(folder, step):
     return meta_graph_pb2.MetaGraphDef.FromString(sidecars(folder)[step + ".meta"])
 
@@ -490,10 +523,7 @@ def stripping_alone_makes_no_step():
         write(at, "m-1", values_of(1))
         sync(os.path.join(at, "m-1"))
         assert steps_of(ours.folder) == ["m-1"]
-        with open(os.path.join(at, "m-1/meta_graph.pbtxt"), "r+") as file:
-            text = file.read()
-            file.seek(0)
-            file.write(text.replace('name: "out"', 'name: "end"'))
+        rename_a_node(at, "m-1")
         sync(os.path.join(at, "m-1"))
         made, want = (graph_in(ours.folder, step) for step in ("m-2", "m-1"))
         (node,) = [node for node in want.graph_def.node if node.name == "out"]
@@ -533,8 +563,8 @@ def nodes_of_functions_are_stripped():
     assert found["m-2.meta"] == found["real.meta"] != found["m-1.meta"]
 
 
-TESTS = (write_meta_graph, no_meta_graph_holds_nobody, save_debug_info, allow_empty, an_empty_draft_is_not_published,
-         reshape, reshape_needs_as_many, copies_and_new_variables_are_reshaped,
+TESTS = (write_meta_graph, no_meta_graph_holds_nobody, no_meta_graph_is_no_change, save_debug_info, allow_empty,
+         an_empty_draft_is_not_published, reshape, reshape_needs_as_many, copies_and_new_variables_are_reshaped,
          strip_default_attrs, the_text_is_stripped, a_text_that_says_the_same_makes_no_step, what_a_text_changes,
          stripping_alone_makes_no_step, nodes_of_functions_are_stripped)  # fmt: skip
 
