@@ -15,7 +15,7 @@ set -uo pipefail
 
 source_dir=$(cd "$(dirname "$0")/.." && pwd)
 cd "$source_dir" || exit 1
-jobs=$(nproc)
+jobs=$(($(nproc) * 3 / 2)) # tests wait half of the time
 passed=0 failed=0 skipped=0
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/ckptfs-run.XXXXXX") || exit 1
