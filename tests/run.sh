@@ -244,7 +244,7 @@ look_at_machine() {
 }
 
 look_at_machine
-[ "$#" != 0 ] || echo "run.sh: takes about 45 minutes on two cores; packages and TensorFlow take about 1.6 GB"
+[ "$#" != 0 ] || echo "run.sh: takes about 35 minutes on two cores; packages and TensorFlow take about 1.6 GB"
 tests/setup.sh test || {
   echo "0 passed, 1 failed"
   exit 1
