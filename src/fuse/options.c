@@ -273,7 +273,7 @@ static const struct known all[] = {
 	{"sharded", NO_VALUE, take_yes, AT(sharded), NULL,
 	 "commits give each written variable a shard of its own"},
 	{"strip_default_attrs", NO_VALUE, take_yes, AT(strip_default_attrs), NULL,
-	 "meta graphs lack attributes that are the default, as text and in new steps"},
+	 "meta graphs lack default attributes, as text and in new steps"},
 	{"uid", VALUE, take_number, AT(uid), "N", "owner to show on all files"},
 	{"umask", VALUE, take_number, AT(umask), "OCTAL",
 	 "permission bits that no file and no folder has"},
