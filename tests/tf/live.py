@@ -5,6 +5,7 @@
 
 All values of a save are its number.  With `rotate` it is also in the step's name,
 and the last three are kept; with `overwrite` all saves are one step.
+SOURCE may be MOUNTED, which then has `raw`.
 """
 
 import collections
@@ -85,7 +86,11 @@ class Live:
     # --- what is right ---------------------------------------------------------
 
     def steps(self):
-        return [s for s in os.listdir(self.mounted) if s.startswith("m")]
+        return [s for s in self.names() if s.startswith("m")]
+
+    def names(self):
+        """Without the files that a mount with `raw` has, too."""
+        return [n for n in os.listdir(self.mounted) if "." not in n]
 
     def check_array(self, step, name, array):
         values = np.unique(array)
@@ -204,7 +209,7 @@ class Live:
         return sorted([*steps, "checkpoint", "latest"]), last, [self.count]
 
     def shown(self):
-        names, latest, values = sorted(os.listdir(self.mounted)), None, None
+        names, latest, values = sorted(self.names()), None, None
         try:
             latest = os.readlink(f"{self.mounted}/latest")
             values = np.unique(np.load(f"{self.mounted}/{latest}/large.npy")).tolist()

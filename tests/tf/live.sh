@@ -5,10 +5,13 @@
 need find cp unshare
 need_python
 
+# live rotate|overwrite COUNT [raw]: with `raw` TensorFlow saves through the mount, too.
 live() {
-  mkdir "$tmp/$1"
-  mount_ckpt "$tmp/$1"
-  "$CKPTFS_PYTHON" "$srcdir/tests/tf/live.py" "$tmp/$1" "$mnt" "$@"
+  local folder=$tmp/$1${3:-}
+  mkdir "$folder"
+  mount_ckpt "$folder" -o "${3:-rw}"
+  [ $# = 2 ] || folder=$mnt
+  "$CKPTFS_PYTHON" "$srcdir/tests/tf/live.py" "$folder" "$mnt" "$1" "$2"
   ! grep -E 'crc32c|damaged' "$mnt.log" || [ "$1" = overwrite ] || fail "damage where there is none"
   unmount
 }
@@ -28,6 +31,8 @@ fi
 
 live rotate 200
 live overwrite 100
+live rotate 200 raw
+live overwrite 100 raw
 if unshare --user --map-root-user --mount test -w /proc/sys/user/max_inotify_watches 2>"$tmp/err"; then
   CKPTFS_DEAF=1 unshare --user --map-root-user --mount bash "${BASH_SOURCE[0]}"
 else
