@@ -17,16 +17,24 @@ make_ours() {
 
 # beside PREFIX: a trainer saves PREFIX-0, -1, ..., ours are edits of model-0: with the prefix `model` our next step is often
 # what the trainer saves next.
+# beside PREFIX raw: the same, and the trainer saves through the mount.
 beside() {
-  local work=$tmp/$1 base=model-0 saved i trainer
+  local work=$tmp/$1${2:-} base=model-0 saved i trainer in near
   mkdir -p "$work/ck"
-  "$CKPTFS_PYTHON" "$srcdir/tests/tf/trainer.py" train "$work/ck" "$1" 0.02 >"$work/count" 2>"$work/trainer.err" &
+  in=$work/ck
+  near=$work # where the trainer tells what it has saved
+  if [ $# = 2 ]; then
+    mount_ckpt "$work/ck" -o "commit=sync,$2"
+    in=$mnt
+    near=$tmp
+  fi
+  "$CKPTFS_PYTHON" "$srcdir/tests/tf/trainer.py" train "$in" "$1" 0.02 >"$work/count" 2>"$work/trainer.err" &
   trainer=$!
-  until [ -e "$work/saved" ]; do
+  until [ -e "$near/saved" ]; do
     kill -0 "$trainer" 2>/dev/null || fail "the trainer ended: $(tail -n 5 "$work/trainer.err")"
     sleep 0.05
   done
-  mount_ckpt "$work/ck" -o commit=sync
+  [ $# = 2 ] || mount_ckpt "$work/ck" -o commit=sync
   if [ "$1" != model ]; then
     cp -r "$mnt/$1-0" "$mnt/model-0"
     sync "$mnt/model-0"
@@ -37,15 +45,16 @@ beside() {
     sync "$mnt/$base" || fail "commit $i beside $1"
     grep -oE 'model-[0-9]+: committed' "$mnt.log" | tail -n 1 >>"$work/ours"
     # With one of the trainer's in between.
-    saved=$(cat "$work/saved")
-    until [ "$(cat "$work/saved")" != "$saved" ]; do
+    saved=$(cat "$near/saved")
+    until [ "$(cat "$near/saved")" != "$saved" ]; do
       kill -0 "$trainer" 2>/dev/null || fail "the trainer ended: $(tail -n 5 "$work/trainer.err")"
       sleep 0.01
     done
   done
-  touch "$work/stop"
+  touch "$near/stop"
   wait "$trainer" || fail "the trainer failed: $(tail -n 5 "$work/trainer.err")"
   unmount
+  sed -i "s,$in/,$work/ck/," "$work/ck/checkpoint" # with paths of a mount that is gone TensorFlow finds nothing
   [ ! -e "$work/ck/.ckptfs" ] || fail "left: $(find "$work/ck/.ckptfs")"
   "$CKPTFS_PYTHON" "$srcdir/tests/tf/trainer.py" check "$work/ck" >"$work/steps"
   ! grep -qE 'BROKEN|MIXED' "$work/steps" || fail "beside $1: $(grep -E 'BROKEN|MIXED' "$work/steps" | head -n 5)"
@@ -58,8 +67,9 @@ beside() {
     grep -qE " $i ours whole" "$work/steps" || fail "our edit $i is lost: $(sed -n "${i}p" "$work/ours")"
   done
   "$builddir/fsck.ckptfs" -n "$work/ck" >"$tmp/fsck" 2>&1 || fail "fsck: $(cat "$tmp/fsck")"
-  echo "beside $1: $(cat "$work/count") steps of the trainer, $commits of ours"
+  echo "beside $*: $(cat "$work/count") steps of the trainer, $commits of ours"
 }
 
 beside other
 beside model
+beside model raw
