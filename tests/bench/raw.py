@@ -50,14 +50,15 @@ def main():
                                    env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'},
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         for number in range(ROUNDS + 1):  # the first is not counted
-            for name, folder in ('the directory', directory), ('the mount', mount.path):
+            turns = [('the directory', directory), ('the mount', mount.path)]
+            for name, folder in turns if number % 2 else reversed(turns):
                 print(f'{folder}/m-{number}', file=process.stdin, flush=True)
                 answer = [float(x) for x in process.stdout.readline().split()]
                 if number:
                     places.setdefault(name, []).append(answer)
         process.communicate()
     for what, column, target in ('SaveV2', 0, 'target >= 0.9'), ('RestoreV2', 1, ''):
-        theirs, ours = (show(f'{MIB} MiB: {what} in {name}', [row[column] for row in rows]) for name, rows in places.items())
+        theirs, ours = (show(f'{MIB} MiB: {what} in {name}', [row[column] for row in places[name]]) for name, _ in turns)
         ratio(f'{MIB} MiB: speed of {what} through the mount', theirs, ours, target)
 
 
