@@ -333,6 +333,8 @@ def saved_model():
         mount.edit(step, "kernel", np.full((3, 2), 9))
         mount.sync(step)
         assert np.all(tf.saved_model.load(f"{mount.at}/model/1")(np.eye(3, dtype=np.float32)).numpy() == 9)
+        tf.io.gfile.rmtree(f"{mount.at}/model")
+        assert os.listdir(mount.source) == ["old"], os.listdir(mount.source)
 
 
 # --- a session that saves by itself, and is killed --------------------------------------------------------------
