@@ -10,7 +10,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	HOLD_NOTIFIER(fs->notifier);
 	struct view_entry entry = {0};
 	struct err e = {0};
-	int r = raw_lookup(&fs->raw, parent, name, &entry, &e);
+	int r = raw_lookup(&fs->raw, parent, name, fuse_req_ctx(req)->pid, &entry, &e);
 
 	reply_entry(req, r, &entry, &e);
 }
@@ -39,7 +39,7 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct raw_dir *d;
 	struct err e = {0};
 	bool stable;
-	int r = raw_opendir(&fs->raw, ino, &d, &stable, &e);
+	int r = raw_opendir(&fs->raw, ino, fuse_req_ctx(req)->pid, &d, &stable, &e);
 
 	if (r < 0) {
 		reply_error(req, r, &e);

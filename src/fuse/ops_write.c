@@ -78,9 +78,10 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
 	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
+	struct draft_owner owner = owner_of(req, 0777);
 	struct view_entry entry = {0};
 	struct err e = {0};
-	int r = raw_symlink(&ckptfs_of(req)->raw, parent, name, target, &entry, &e);
+	int r = raw_symlink(&ckptfs_of(req)->raw, parent, name, target, &owner, &entry, &e);
 
 	reply_entry(req, r, &entry, &e);
 }

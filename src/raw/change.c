@@ -140,14 +140,14 @@ int raw_mkdir(struct raw *r, uint64_t parent, const char *name, const struct dra
 	fd = openat(p.dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	made = fd < 0 ? err_sys(e, -errno, "%s", name) : give_to(p.dirfd, fd, owner, e);
 	if (made == 0)
-		made = raw_lookup(r, parent, name, out, e);
+		made = raw_lookup(r, parent, name, 0, out, e);
 	if (made < 0)
 		io_remove_folder(p.dirfd, name, NULL);
 	return made;
 }
 
 int raw_symlink(struct raw *r, uint64_t parent, const char *name, const char *target,
-		struct view_entry *out, struct err *e)
+		const struct draft_owner *owner, struct view_entry *out, struct err *e)
 {
 	CLEANUP(raw_place_release) struct raw_place p = {.dirfd = -1};
 	CLEANUP(buf_release) struct buf step = {0};
@@ -164,7 +164,9 @@ int raw_symlink(struct raw *r, uint64_t parent, const char *name, const char *ta
 	made = io_make_name_link(target, p.dirfd, name, e);
 	if (made < 0)
 		return made;
-	if (fstatat(p.dirfd, name, &out->st, AT_SYMLINK_NOFOLLOW) < 0)
+	if ((geteuid() == 0 &&
+	     fchownat(p.dirfd, name, owner->uid, owner->gid, AT_SYMLINK_NOFOLLOW) < 0) ||
+	    fstatat(p.dirfd, name, &out->st, AT_SYMLINK_NOFOLLOW) < 0)
 		made = err_sys(e, -errno, "%s", name);
 	else if (!(out->id = raw_node_enter(r, parent, name, &out->st)))
 		made = err_set(e, -ENOMEM, "no memory");
@@ -184,7 +186,7 @@ int raw_unlink(struct raw *r, uint64_t parent, const char *name, struct err *e)
 
 	if (done < 0)
 		return done;
-	if (!p.is_there && raw_gone_find(r, parent, name, true)) {
+	if (!p.is_there && raw_gone_take(r, parent, name)) {
 		raw_node_leave(r, parent, name);
 		return 0;
 	}
@@ -199,7 +201,7 @@ int raw_unlink(struct raw *r, uint64_t parent, const char *name, struct err *e)
 		return done;
 	}
 	done = view_unlink(r->view, parent, (char *)p.name.p, e);
-	if (done != -ENOENT || r->all || raw_lookup(r, parent, name, &unlisted, NULL) < 0)
+	if (done != -ENOENT || r->all || raw_lookup(r, parent, name, 0, &unlisted, NULL) < 0)
 		return done;
 	raw_forget(r, unlisted.id, 1);
 	return err_set(e, -EPERM,
@@ -213,7 +215,7 @@ int raw_rmdir(struct raw *r, uint64_t parent, const char *name, struct buf *chan
 
 	if (done < 0)
 		return done;
-	if (!p.is_there && raw_gone_find(r, parent, name, true)) {
+	if (!p.is_there && raw_gone_take(r, parent, name)) {
 		raw_node_leave(r, parent, name);
 		return 0;
 	}

@@ -112,7 +112,8 @@ static int list_ours(struct raw *r, uint64_t id, struct raw_dir *d, struct err *
 	return done == 0 && d->view ? mark_shown(d, e) : done;
 }
 
-int raw_opendir(struct raw *r, uint64_t id, struct raw_dir **out, bool *stable, struct err *e)
+int raw_opendir(struct raw *r, uint64_t id, pid_t pid, struct raw_dir **out, bool *stable,
+		struct err *e)
 {
 	struct raw_dir *d = calloc(1, sizeof *d);
 	int opened = d ? 0 : err_set(e, -ENOMEM, "no memory");
@@ -122,7 +123,7 @@ int raw_opendir(struct raw *r, uint64_t id, struct raw_dir **out, bool *stable, 
 		return opened;
 	d->raw = r;
 	d->id = id;
-	d->listing = raw_gone_begin(r, id);
+	d->listing = raw_gone_begin(r, id, pid);
 	if (!raw_is(id))
 		opened = view_opendir(r->view, id, &d->view, stable, e);
 	if (opened == 0 && (r->all || raw_is(id)) && !raw_node_is_gone(r, id, NULL))
@@ -210,7 +211,7 @@ int raw_readdir(struct raw_dir *d, uint64_t pos, struct view_dirent *out, struct
 
 int raw_dirent_lookup(struct raw *r, struct raw_dir *d, struct view_entry *out, struct err *e)
 {
-	int found = d->gave_ours ? raw_lookup(r, d->id, d->last, out, e)
+	int found = d->gave_ours ? raw_lookup(r, d->id, d->last, 0, out, e)
 				 : view_dirent_lookup(r->view, d->view, out, e);
 
 	if (found == 0 && d->ours.n)

@@ -8,6 +8,7 @@ enum { A_WHILE_MS = 2000 };
 
 struct listing_of {
 	uint64_t id; /* the folder */
+	pid_t pid;
 	uint32_t number;
 	int64_t ended; /* when; 0: it is open */
 };
@@ -40,13 +41,13 @@ static bool is_recent(int64_t when)
 	return now_ms() - when < A_WHILE_MS;
 }
 
-/* Is one of ID open that was begun by NUMBER? RECENT: or did one end not long ago? */
-static bool is_listed(const struct raw *r, uint64_t id, uint32_t number, bool recent)
+/* Has PID (0: anybody) begun a listing of ID by NUMBER that is open? RECENT: or that ended not long ago? */
+static bool is_listed(const struct raw *r, uint64_t id, pid_t pid, uint32_t number, bool recent)
 {
 	const struct listing_of *l = (struct listing_of *)r->listings.p;
 
 	for (size_t i = 0; i < count_listings(r); i++)
-		if (l[i].id == id && l[i].number <= number &&
+		if (l[i].id == id && (!pid || l[i].pid == pid) && l[i].number <= number &&
 		    (!l[i].ended || (recent && is_recent(l[i].ended))))
 			return true;
 	return false;
@@ -63,9 +64,9 @@ static void drop_old_listings(struct raw *r)
 	r->listings.n = kept * sizeof *l;
 }
 
-static bool is_found(const struct raw *r, const struct gone *g)
+static bool is_found(const struct raw *r, const struct gone *g, pid_t pid)
 {
-	return is_recent(g->when) || is_listed(r, g->parent, g->number, false);
+	return is_listed(r, g->parent, pid, g->number, is_recent(g->when));
 }
 
 static void drop_old(struct raw *r)
@@ -74,7 +75,7 @@ static void drop_old(struct raw *r)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < r->gone.n / sizeof *g; i++)
-		if (is_found(r, &g[i]))
+		if (is_recent(g[i].when) || is_found(r, &g[i], 0))
 			g[kept++] = g[i];
 		else
 			free(g[i].name);
@@ -83,9 +84,9 @@ static void drop_old(struct raw *r)
 
 /* --- calls ------------------------------------------------------------------------------------------------------------ */
 
-uint32_t raw_gone_begin(struct raw *r, uint64_t id)
+uint32_t raw_gone_begin(struct raw *r, uint64_t id, pid_t pid)
 {
-	struct listing_of l = {.id = id};
+	struct listing_of l = {.id = id, .pid = pid};
 
 	HOLD(&r->lock);
 	drop_old_listings(r);
@@ -132,7 +133,7 @@ void raw_gone_note(struct raw *r, uint64_t parent, const char *name)
 	HOLD(&r->lock);
 	drop_old(r);
 	g.number = r->listed;
-	if (!is_listed(r, parent, g.number, true))
+	if (!is_listed(r, parent, 0, g.number, true))
 		return;
 	g.type = strcmp(name, r->view->state_name) ? S_IFDIR : S_IFLNK;
 	g.name = gone_with(r, name);
@@ -140,25 +141,37 @@ void raw_gone_note(struct raw *r, uint64_t parent, const char *name)
 		free(g.name);
 }
 
-mode_t raw_gone_find(struct raw *r, uint64_t parent, const char *name, bool take)
+static struct gone *find(const struct raw *r, uint64_t parent, const char *name, pid_t pid)
 {
-	struct gone *g;
-	mode_t type;
+	struct gone *g = (struct gone *)r->gone.p;
+
+	for (size_t i = 0; i < r->gone.n / sizeof *g; i++)
+		if (g[i].parent == parent && !strcmp(g[i].name, name) && is_found(r, &g[i], pid))
+			return &g[i];
+	return NULL;
+}
+
+mode_t raw_gone_find(struct raw *r, uint64_t parent, const char *name, pid_t pid)
+{
+	const struct gone *g;
 
 	HOLD(&r->lock);
-	g = (struct gone *)r->gone.p;
-	for (size_t i = 0; i < r->gone.n / sizeof *g; i++) {
-		if (g[i].parent != parent || strcmp(g[i].name, name) != 0 || !is_found(r, &g[i]))
-			continue;
-		type = g[i].type;
-		if (take) {
-			free(g[i].name);
-			g[i] = g[r->gone.n / sizeof *g - 1];
-			r->gone.n -= sizeof *g;
-		}
-		return type;
+	g = pid ? find(r, parent, name, pid) : NULL;
+	return g ? g->type : 0;
+}
+
+bool raw_gone_take(struct raw *r, uint64_t parent, const char *name)
+{
+	struct gone *g;
+
+	HOLD(&r->lock);
+	g = find(r, parent, name, 0);
+	if (g) {
+		free(g->name);
+		r->gone.n -= sizeof *g;
+		*g = *(struct gone *)(r->gone.p + r->gone.n);
 	}
-	return 0;
+	return g;
 }
 
 void raw_gone_release(struct raw *r)

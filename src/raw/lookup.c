@@ -52,17 +52,17 @@ static int attr_of_gone(struct raw *r, uint64_t parent, mode_t type, struct stat
 	return 0;
 }
 
-static int look_up_gone(struct raw *r, uint64_t parent, const char *name, struct view_entry *out,
-			struct err *e)
+static int look_up_gone(struct raw *r, uint64_t parent, const char *name, pid_t pid,
+			struct view_entry *out, struct err *e)
 {
-	mode_t type = raw_gone_find(r, parent, name, false);
+	mode_t type = raw_gone_find(r, parent, name, pid);
 	struct stat st;
 	int found = type ? attr_of_gone(r, parent, type, &st, e) : -ENOENT;
 
 	return found < 0 ? found : enter(r, parent, name, &st, out, e);
 }
 
-int raw_lookup(struct raw *r, uint64_t parent, const char *name, struct view_entry *out,
+int raw_lookup(struct raw *r, uint64_t parent, const char *name, pid_t pid, struct view_entry *out,
 	       struct err *e)
 {
 	CLEANUP(raw_place_release) struct raw_place p = {.dirfd = -1};
@@ -79,7 +79,7 @@ int raw_lookup(struct raw *r, uint64_t parent, const char *name, struct view_ent
 	if (found == -ENOENT && p.is_there) /* it was shown a moment ago */
 		return enter(r, parent, name, &p.st, out, e);
 	if (found == -ENOENT)
-		found = r->all ? look_up_gone(r, parent, name, out, e)
+		found = r->all ? look_up_gone(r, parent, name, pid, out, e)
 			       : look_up_unlisted(r, parent, name, out, e);
 	/* With its index a step's folder goes at once. */
 	if (found == 0 && p.dirfd >= 0)

@@ -72,6 +72,17 @@ int raw_place_step(int dirfd, const char *name, struct buf *out)
 	return 0;
 }
 
+/* Is NAME none of a step's folder? A trainer makes files of such names: the view need not list the folder anew for each. But a step may
+ * be called x.meta. */
+static bool is_never_shown(const struct raw *r, int dirfd, const char *name)
+{
+	CLEANUP(buf_release) struct buf index = {0};
+
+	return (name_is_temporary(name) || raw_place_is_of_step(r, name)) &&
+	       step_index_name(name, &index) == 0 &&
+	       faccessat(dirfd, (char *)index.p, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+}
+
 /* The same in a folder that both show. */
 static int find_in_both(struct raw *r, uint64_t parent, const char *name, struct raw_place *p,
 			struct err *e)
@@ -87,7 +98,7 @@ static int find_in_both(struct raw *r, uint64_t parent, const char *name, struct
 		shown = is_shown(r, parent, name, p->st.st_mode & S_IFMT, e);
 	if (shown < 0)
 		return shown;
-	p->is_ours = p->is_there && !shown;
+	p->is_ours = p->is_there ? !shown : is_never_shown(r, p->dirfd, name);
 	return 0;
 }
 

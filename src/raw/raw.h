@@ -35,7 +35,8 @@ void raw_release(struct raw *r);
 
 /* --- names and attributes --- */
 
-int raw_lookup(struct raw *r, uint64_t parent, const char *name, struct view_entry *out,
+/* PID: who asks, see raw/gone.h; 0: nobody. */
+int raw_lookup(struct raw *r, uint64_t parent, const char *name, pid_t pid, struct view_entry *out,
 	       struct err *e);
 void raw_forget(struct raw *r, uint64_t id, uint64_t n);
 int raw_getattr(struct raw *r, uint64_t id, struct view_entry *out, struct err *e);
@@ -52,7 +53,8 @@ int raw_setxattr(struct raw *r, uint64_t id, const char *name, struct bytes valu
 
 struct raw_dir;
 
-int raw_opendir(struct raw *r, uint64_t id, struct raw_dir **out, bool *stable, struct err *e);
+int raw_opendir(struct raw *r, uint64_t id, pid_t pid, struct raw_dir **out, bool *stable,
+		struct err *e);
 void raw_closedir(struct raw_dir *d);
 int raw_readdir(struct raw_dir *d, uint64_t pos, struct view_dirent *out, struct err *e);
 int raw_dirent_lookup(struct raw *r, struct raw_dir *d, struct view_entry *out, struct err *e);
@@ -100,7 +102,7 @@ int raw_create(struct raw *r, uint64_t parent, const char *name, int flags,
 int raw_mkdir(struct raw *r, uint64_t parent, const char *name, const struct draft_owner *owner,
 	      struct view_entry *out, struct err *e);
 int raw_symlink(struct raw *r, uint64_t parent, const char *name, const char *target,
-		struct view_entry *out, struct err *e);
+		const struct draft_owner *owner, struct view_entry *out, struct err *e);
 int raw_unlink(struct raw *r, uint64_t parent, const char *name, struct err *e);
 int raw_rmdir(struct raw *r, uint64_t parent, const char *name, struct buf *changes, struct err *e);
 

@@ -42,7 +42,7 @@ static int act_look_up(struct rig *g, struct err *e)
 {
 	struct view_entry entry;
 
-	return keep(g, raw_lookup(&g->raw, NODE_ROOT_ID, "plain", &entry, e), &entry);
+	return keep(g, raw_lookup(&g->raw, NODE_ROOT_ID, "plain", 0, &entry, e), &entry);
 }
 
 static void answered(void *arg)
@@ -65,7 +65,7 @@ static int act_create(struct rig *g, struct err *e)
 	int r = raw_create(&g->raw, NODE_ROOT_ID, "new", O_RDWR, &owner, &entry, &f, &cache, e);
 
 	if (r == -EEXIST) { /* it was not written to the first time */
-		r = raw_lookup(&g->raw, NODE_ROOT_ID, "new", &entry, e);
+		r = raw_lookup(&g->raw, NODE_ROOT_ID, "new", 0, &entry, e);
 		if (r == 0)
 			r = raw_open(&g->raw, entry.id, O_WRONLY | O_TRUNC, &f, &cache, e);
 	}
@@ -93,7 +93,7 @@ static int act_read(struct rig *g, struct err *e)
 	struct raw_file *f;
 	uint8_t bytes[8];
 	int64_t n;
-	int r = raw_lookup(&g->raw, NODE_ROOT_ID, "plain", &entry, e);
+	int r = raw_lookup(&g->raw, NODE_ROOT_ID, "plain", 0, &entry, e);
 
 	if (r < 0)
 		return r;
@@ -120,7 +120,8 @@ static int act_symlink(struct rig *g, struct err *e)
 {
 	struct view_entry entry;
 
-	return keep(g, raw_symlink(&g->raw, NODE_ROOT_ID, "new", "nowhere", &entry, e), &entry);
+	return keep(g, raw_symlink(&g->raw, NODE_ROOT_ID, "new", "nowhere", &owner, &entry, e),
+		    &entry);
 }
 
 static int act_unlink(struct rig *g, struct err *e)
@@ -165,7 +166,7 @@ static int act_set(struct rig *g, struct err *e)
 {
 	const struct stat st = {.st_size = 2};
 	struct view_entry entry;
-	int r = raw_lookup(&g->raw, NODE_ROOT_ID, "plain", &entry, e);
+	int r = raw_lookup(&g->raw, NODE_ROOT_ID, "plain", 0, &entry, e);
 
 	if (r == 0) {
 		r = raw_setattr(&g->raw, entry.id, NULL, VIEW_SIZE, &st, &entry, e);
@@ -180,7 +181,7 @@ static int act_list(struct rig *g, struct err *e)
 	struct raw_dir *d;
 	unsigned n = 0;
 	bool stable;
-	int r = raw_opendir(&g->raw, NODE_ROOT_ID, &d, &stable, e);
+	int r = raw_opendir(&g->raw, NODE_ROOT_ID, 1, &d, &stable, e);
 
 	if (r < 0)
 		return r;

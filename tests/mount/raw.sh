@@ -124,7 +124,7 @@ a_step_comes_with_its_index() {
   mv "$mnt/t2" "$mnt/new.index"
   diff -r "$mnt/my-model-2000" "$mnt/new"
   rm "$mnt/new.index"
-  while [ -e "$mnt/new" ]; do nap; done # a little later, as it was listed before
+  [ ! -e "$mnt/new" ] || fail "a step without its index"
   as_there . "${linear[@]}"
   rm "$mnt/new$data" "$mnt/new.meta"
   # and the state file
