@@ -9,9 +9,9 @@
  *   slot    of the node; the root's is 0. A slot is used again only when the kernel has forgotten all of the node.
  *   index   1: the node itself (so the root is FUSE_ROOT_ID). In a step: 2 and up its files, as in tree->files,
  *           then its folders, as in tree->dirs from folder 1 on, then its texts (step/tree.h). What a draft has
- *           besides is numbered from DRAFT_DYNAMIC on; no number is given twice. The two numbers below that are
- *           .ckptfs and the text in it, of a step or folder (view/status.h). Some things have another number
- *           than their index, see the end of this file.
+ *           besides is numbered from DRAFT_DYNAMIC on; no number is given twice. The three numbers below that are
+ *           what no folder lists (view/status.h). Some things have another number than their index, see the end
+ *           of this file.
  *
  * What stat shows as st_ino is another number (step/attr.h). It is made from where the bytes lie; that of a folder in
  * a step from the step's number and the folder's path.
