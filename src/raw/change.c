@@ -103,7 +103,7 @@ static int create_of_view(struct raw *r, uint64_t parent, const char *name,
 	if (made < 0 || !out)
 		return made;
 	cache->keep = true;
-	made = raw_file_of_view(of, out);
+	made = raw_file_of_view(r, of, out);
 	if (made < 0) {
 		view_close(of);
 		view_forget(r->view, entry->id, 1);

@@ -16,8 +16,9 @@ struct ours {
 
 struct raw_dir {
 	struct raw *raw;
+	LIST_ENTRY(raw_dir) open; /* in raw->dirs */
 	uint64_t id;
-	uint32_t listing; /* its number, see raw/gone.h */
+	uint32_t listing; /* its number, see raw/gone.h; 0: none */
 	struct view_dir *view; /* NULL: a folder of ours */
 	struct buf ours; /* struct ours, by name */
 	bool gave_ours; /* the last one */
@@ -102,13 +103,17 @@ static int mark_shown(struct raw_dir *d, struct err *e)
 	return r;
 }
 
-static int list_ours(struct raw *r, uint64_t id, struct raw_dir *d, struct err *e)
+static int list_ours(struct raw *r, uint64_t id, pid_t pid, struct raw_dir *d, struct err *e)
 {
 	CLEANUP(closep) int fd = raw_node_open_folder(r, id, e);
-	int done = fd < 0 ? fd : read_names(d, fd, e);
+	int done;
 
 	if (fd == -ENOTDIR && d->view) /* in a step */
 		return 0;
+	if (fd < 0)
+		return fd;
+	d->listing = raw_gone_begin(r, id, pid);
+	done = read_names(d, fd, e);
 	return done == 0 && d->view ? mark_shown(d, e) : done;
 }
 
@@ -123,11 +128,13 @@ int raw_opendir(struct raw *r, uint64_t id, pid_t pid, struct raw_dir **out, boo
 		return opened;
 	d->raw = r;
 	d->id = id;
-	d->listing = raw_gone_begin(r, id, pid);
+	pthread_mutex_lock(&r->lock);
+	LIST_INSERT_HEAD(&r->dirs, d, open);
+	pthread_mutex_unlock(&r->lock);
 	if (!raw_is(id))
 		opened = view_opendir(r->view, id, &d->view, stable, e);
 	if (opened == 0 && (r->all || raw_is(id)) && !raw_node_is_gone(r, id, NULL))
-		opened = list_ours(r, id, d, e);
+		opened = list_ours(r, id, pid, d, e);
 	if (opened == 0)
 		*out = d;
 	else
@@ -137,7 +144,11 @@ int raw_opendir(struct raw *r, uint64_t id, pid_t pid, struct raw_dir **out, boo
 
 void raw_closedir(struct raw_dir *d)
 {
-	raw_gone_end(d->raw, d->listing);
+	pthread_mutex_lock(&d->raw->lock);
+	LIST_REMOVE(d, open);
+	pthread_mutex_unlock(&d->raw->lock);
+	if (d->listing)
+		raw_gone_end(d->raw, d->listing);
 	if (d->view)
 		view_closedir(d->view);
 	for (size_t i = 0; i < count(d); i++)

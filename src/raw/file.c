@@ -14,12 +14,16 @@ static int fail(const struct raw_file *f, int r, struct err *e)
 	return err_sys(e, r, "%s", f->node->name);
 }
 
-static struct raw_file *file_new(void)
+static struct raw_file *file_new(struct raw *r)
 {
 	struct raw_file *f = calloc(1, sizeof *f);
 
-	if (f)
-		f->fd = -1;
+	if (!f)
+		return NULL;
+	f->raw = r;
+	f->fd = -1;
+	HOLD(&r->lock);
+	LIST_INSERT_HEAD(&r->files, f, open);
 	return f;
 }
 
@@ -62,7 +66,6 @@ static int enter(struct raw *r, uint64_t id, struct raw_file *f, int flags, stru
 
 	if (fstat(f->fd, &st) < 0)
 		return err_sys(e, -errno, "fstat");
-	f->raw = r;
 	f->writing = (flags & O_ACCMODE) != O_RDONLY;
 	f->appending = flags & O_APPEND;
 	raw_node_add_file(r, id, f);
@@ -118,7 +121,7 @@ static int open_of_view(struct raw *r, uint64_t id, int flags, struct raw_file *
 int raw_open(struct raw *r, uint64_t id, int flags, struct raw_file **out, struct raw_cache *cache,
 	     struct err *e)
 {
-	struct raw_file *f = file_new();
+	struct raw_file *f = file_new(r);
 	int opened = f ? 0 : err_set(e, -ENOMEM, "no memory");
 
 	*cache = (struct raw_cache){0};
@@ -132,9 +135,9 @@ int raw_open(struct raw *r, uint64_t id, int flags, struct raw_file **out, struc
 	return opened;
 }
 
-int raw_file_of_view(struct view_file *of, struct raw_file **out)
+int raw_file_of_view(struct raw *r, struct view_file *of, struct raw_file **out)
 {
-	*out = file_new();
+	*out = file_new(r);
 	if (!*out)
 		return -ENOMEM;
 	(*out)->view = of;
@@ -144,7 +147,7 @@ int raw_file_of_view(struct view_file *of, struct raw_file **out)
 int raw_file_of_fd(struct raw *r, uint64_t id, int fd, int flags, struct raw_file **out,
 		   struct raw_cache *cache, struct err *e)
 {
-	struct raw_file *f = file_new();
+	struct raw_file *f = file_new(r);
 	int entered = f ? 0 : err_set(e, -ENOMEM, "no memory");
 
 	if (f) {
@@ -173,6 +176,9 @@ void raw_close(struct raw_file *f)
 		raw_node_drop_file(f->raw, f);
 	}
 	closep(&f->fd);
+	pthread_mutex_lock(&f->raw->lock);
+	LIST_REMOVE(f, open);
+	pthread_mutex_unlock(&f->raw->lock);
 	free(f);
 }
 

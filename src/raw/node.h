@@ -22,8 +22,9 @@ struct raw_node {
 
 /* An open file: the view's, or one of ours. */
 struct raw_file {
-	struct view_file *view; /* or NULL, and then: */
 	struct raw *raw;
+	LIST_ENTRY(raw_file) open; /* in raw->files */
+	struct view_file *view; /* or NULL, and then: */
 	struct raw_node *node; /* with a reference */
 	int fd;
 	bool writing, appending;
@@ -81,7 +82,7 @@ void raw_node_add_file(struct raw *r, uint64_t id, struct raw_file *f);
 void raw_node_drop_file(struct raw *r, struct raw_file *f);
 
 /* An open file of the view, which is taken over. -ENOMEM, and it is not. */
-int raw_file_of_view(struct view_file *of, struct raw_file **out);
+int raw_file_of_view(struct raw *r, struct view_file *of, struct raw_file **out);
 
 /* One of ours: FD has ID open, with the FLAGS of open(2). FD is taken over, also after an error. */
 int raw_file_of_fd(struct raw *r, uint64_t id, int fd, int flags, struct raw_file **out,

@@ -107,10 +107,10 @@ int raw_place_find(struct raw *r, uint64_t parent, const char *name, struct raw_
 {
 	int found;
 
-	raw_node_settle(r, parent, name);
 	*out = (struct raw_place){.dirfd = -1};
 	if (!raw_is(parent) && !r->all)
 		return buf_add(&out->name, name, strlen(name) + 1);
+	raw_node_settle(r, parent, name);
 	out->dirfd = raw_node_open_folder(r, parent, e);
 	if (out->dirfd == -ENOTDIR && !raw_is(parent)) /* in a step */
 		return buf_add(&out->name, name, strlen(name) + 1);

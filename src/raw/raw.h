@@ -12,6 +12,7 @@
  * time, for others may change the directory too. */
 #pragma once
 #include "view/view.h"
+#include <sys/queue.h>
 
 #define RAW_BIT (UINT64_C(1) << 63)
 
@@ -26,10 +27,13 @@ struct raw {
 	struct raw_node **slots, **buckets;
 	uint32_t n_slots, n_buckets, n_nodes; /* n_buckets: 0, or a power of two */
 	struct buf free_slots; /* uint32_t */
+	LIST_HEAD(raw_files, raw_file) files; /* that are open, and folders: */
+	LIST_HEAD(raw_dirs, raw_dir) dirs;
 	struct buf listings, gone; /* raw/gone.h */
 	uint32_t listed; /* the number of the last listing */
 };
 
+/* raw_release closes what is open still: the kernel does not tell of all that was closed right before the unmount. */
 void raw_init(struct raw *r, struct view *v, bool all);
 void raw_release(struct raw *r);
 

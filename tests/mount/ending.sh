@@ -163,6 +163,19 @@ a_signal_while_a_request_waits_in_the_queue_ends_it() {
   wait "${askers[@]}" "$reader" || true
 }
 
+# With AddressSanitizer a leak is an error.
+what_is_open_is_closed() {
+  local pid
+  copy_linear
+  mount_ckpt "$source"
+  pid=${daemons[$mnt]}
+  exec 8<"$mnt" 9<"$mnt/my-model-0/w.npy"
+  kill -TERM "$pid"
+  ends "SIGTERM"
+  exec 8<&- 9<&-
+  [ "$status" = 0 ] || fail "the daemon ends with $status"
+}
+
 # --- death ----------------------------------------------------------------------------------------------
 
 notifier_waits() {
@@ -190,4 +203,4 @@ killing_it_while_a_folder_is_read_ends_it() {
 need getfattr perl
 [ -e "$builddir/hold_hook.so" ] || skip "no hold_hook.so in $builddir"
 run_tests unmounting_while_events_go_on_ends_the_daemon a_signal_to_a_daemon_that_was_stopped_ends_it \
-  a_signal_while_a_request_waits_in_the_queue_ends_it killing_it_while_a_folder_is_read_ends_it
+  a_signal_while_a_request_waits_in_the_queue_ends_it what_is_open_is_closed killing_it_while_a_folder_is_read_ends_it
