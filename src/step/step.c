@@ -244,6 +244,14 @@ static bool shard_changed(const struct step *s, int dirfd, const struct shard *s
 	return shard->status < 0 ? S_ISREG(st.st_mode) : !file_id_eq(&now, &shard->id);
 }
 
+/* It was removed while it was parsed: the index first, so its shards were not found. */
+static bool is_gone(const struct step *s, int dirfd)
+{
+	struct stat st;
+
+	return fstatat(dirfd, s->place.file, &st, 0) < 0 && errno == ENOENT;
+}
+
 static int check_place(const struct step *s, const struct var *v, int dirfd, struct err *e)
 {
 	CLEANUP(buf_release) struct buf file = {0};
@@ -257,6 +265,8 @@ static int check_place(const struct step *s, const struct var *v, int dirfd, str
 	if (shard_changed(s, dirfd, shard))
 		return err_set(e, -ESTALE, "%.*s: is not the file that it was", (int)file.n,
 			       (char *)file.p);
+	if (shard->status < 0 && is_gone(s, dirfd))
+		return err_set(e, -ESTALE, "%s: was removed", s->place.file);
 	if (shard->status < 0) {
 		err_sys(e, shard->status, "%.*s", (int)file.n, (char *)file.p);
 		return -EIO; /* ENOENT would tell a program that there is no such variable */

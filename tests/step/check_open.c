@@ -456,6 +456,22 @@ START_TEST(a_shard_that_cannot_be_used_fails_what_lies_in_it)
 }
 END_TEST
 
+/* Whoever removes a step removes its index first: what was parsed just then lacks shards, but is not damaged. */
+START_TEST(a_step_that_was_removed_meanwhile_is_stale)
+{
+	CLEANUP(folder_remove)
+	struct folder f = folder_new();
+	CLEANUP(step_unrefp)
+	struct step *s = open_sharded(&f);
+	struct err e;
+
+	ck_assert_int_eq(read_key(s, "b", f.fd, NULL), -EIO);
+	ck_assert_int_eq(unlinkat(f.fd, "m.index", 0), 0);
+	ck_assert_int_eq(read_key(s, "b", f.fd, &e), -ESTALE);
+	ck_assert_str_eq(e.text, "m.index: was removed");
+}
+END_TEST
+
 START_TEST(a_shard_that_changed_is_stale)
 {
 	CLEANUP(folder_remove)
@@ -510,6 +526,7 @@ TCase *open_tests(void)
 	tcase_add_test(t, a_tensor_without_slices_is_refused);
 	tcase_add_test(t, so_many_slices_that_comparing_them_takes_long_are_refused);
 	tcase_add_test(t, a_shard_that_cannot_be_used_fails_what_lies_in_it);
+	tcase_add_test(t, a_step_that_was_removed_meanwhile_is_stale);
 	tcase_add_test(t, a_shard_that_changed_is_stale);
 	tcase_add_test(t, a_shard_that_is_cut_while_it_is_open_is_an_error);
 	return t;
