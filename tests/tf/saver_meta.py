@@ -222,11 +222,12 @@ def no_meta_graph_is_no_change():
         ours.save(1)
         with mounted(ours.folder, options + ",nowrite_meta_graph") as at:
             step, text = os.path.join(at, "m-1"), text_of(at, "m-1")
-            for change in (lambda: rename_a_node(at, "m-1"), lambda: os.unlink(os.path.join(step, "meta_graph.pbtxt")),
-                           lambda: shutil.copyfile(os.path.join(at, "other/meta_graph.pbtxt"), os.path.join(step, "meta_graph.pbtxt"))):  # fmt: skip
-                if not os.path.exists(os.path.join(at, "other")):
-                    shutil.copytree(step, os.path.join(at, "other"))
-                    rename_a_node(at, "other")
+            changes = [lambda: rename_a_node(at, "m-1"), lambda: os.unlink(os.path.join(step, "meta_graph.pbtxt"))]
+            if options == "commit=sync":  # with the timer the copy is soon a step, which has no text
+                shutil.copytree(step, os.path.join(at, "other"))
+                rename_a_node(at, "other")
+                changes.append(lambda: shutil.copyfile(os.path.join(at, "other/meta_graph.pbtxt"), os.path.join(step, "meta_graph.pbtxt")))
+            for change in changes:
                 change()
                 assert os.getxattr(step, "user.ckptfs.draft") == b"0"
                 sync(step)
@@ -241,7 +242,7 @@ def no_meta_graph_is_no_change():
             assert text_of(at, "m-1") == text
             rename_a_node(at, "m-1")
             assert os.getxattr(os.path.join(at, "m-1"), "user.ckptfs.draft") == b"1"
-        assert steps_of(ours.folder) == ["m-1", "m-2", "m-3", "other"], steps_of(ours.folder)
+        assert steps_of(ours.folder) == ["m-1", "m-2", "m-3"] + ["other"] * (len(changes) > 2), steps_of(ours.folder)
         assert list(sidecars(ours.folder)) == ["m-1.meta", "m-3.meta"]
 
 
