@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 
 import numpy as np
 import runner
@@ -25,36 +24,15 @@ BUILD, FIXTURES, FOLDER = sys.argv[1:4]
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 
-class Mount:
+class Mount(runner.Mount):
     def __init__(self, source, options):
-        self.source = source
-        self.at = tempfile.mkdtemp(dir=FOLDER, prefix="at.")
-        self.daemon = subprocess.Popen([f"{BUILD}/mount.ckptfs", source, self.at, "--foreground", "-o", options])
-        while not os.path.ismount(self.at):
-            assert self.daemon.poll() is None, "did not mount"
-            time.sleep(0.01)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        if error[0]:  # whose traceback has files open
-            subprocess.run(["umount", "-l", self.at], check=True)
-            self.daemon.kill()
-        else:
-            subprocess.run(["umount", self.at], check=True)
-            assert self.daemon.wait() == 0
+        super().__init__(BUILD, source, options, FOLDER)
 
     def edit(self, step, name, value):
         np.save(os.path.join(self.at, step, name + ".npy"), np.array(value, np.float32))
 
     def load(self, step, name):
         return np.load(os.path.join(self.at, step, name + ".npy"))
-
-    def sync(self, step):
-        fd = os.open(os.path.join(self.at, step, "."), os.O_RDONLY)
-        os.fsync(fd)
-        os.close(fd)
 
 
 @contextlib.contextmanager

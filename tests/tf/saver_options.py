@@ -61,32 +61,15 @@ class Training:
         V1.train.update_checkpoint_state(self.folder, paths[-1], paths, self.state)
 
 
-class Mount:
+class Mount(runner.Mount):
     def __init__(self, source, options):
-        self.source = source
-        self.at = tempfile.mkdtemp(dir=FOLDER, prefix="at.")
-        self.daemon = subprocess.Popen([f"{BUILD}/mount.ckptfs", source, self.at, "--foreground", "-o", options])
-        while not os.path.ismount(self.at):
-            assert self.daemon.poll() is None, "did not mount"
-            time.sleep(0.01)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        subprocess.run(["umount", self.at], check=True)
-        assert self.daemon.wait() == 0
+        super().__init__(BUILD, source, options, FOLDER)
 
     def edit(self, value, step="latest"):
         np.save(os.path.join(self.at, step, "v.npy"), np.array(value, np.float32))
 
     def load(self, step):
         return np.load(os.path.join(self.at, step, "v.npy"))
-
-    def sync(self, step="latest"):
-        fd = os.open(os.path.join(self.at, step, "."), os.O_RDONLY)
-        os.fsync(fd)
-        os.close(fd)
 
     def save(self, value, step="latest"):
         self.edit(value, step)
