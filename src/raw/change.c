@@ -28,7 +28,7 @@ static int is_made_here(struct raw *r, uint64_t parent, const char *name, struct
 		return -EROFS;
 	if (p->is_ours)
 		return 1;
-	found = view_lookup(r->view, parent, (char *)p->name.p, &entry, e);
+	found = view_lookup(r->view, parent, p->name, &entry, e);
 	if (found == 0)
 		view_forget(r->view, entry.id, 1);
 	return found == 0 ? -EEXIST : found == -ENOENT ? 1 : found;
@@ -178,6 +178,16 @@ int raw_symlink(struct raw *r, uint64_t parent, const char *name, const char *ta
 
 /* --- removing ----------------------------------------------------------------------------------------------------------- */
 
+/* Was NAME shown of a file that is gone? Now that goes, too. */
+static bool take_gone(struct raw *r, uint64_t parent, const char *name)
+{
+	bool taken = raw_gone_take(r, parent, name);
+
+	if (taken)
+		raw_node_leave(r, parent, name);
+	return taken;
+}
+
 int raw_unlink(struct raw *r, uint64_t parent, const char *name, struct err *e)
 {
 	CLEANUP(raw_place_release) struct raw_place p = {.dirfd = -1};
@@ -186,10 +196,8 @@ int raw_unlink(struct raw *r, uint64_t parent, const char *name, struct err *e)
 
 	if (done < 0)
 		return done;
-	if (!p.is_there && raw_gone_take(r, parent, name)) {
-		raw_node_leave(r, parent, name);
+	if (!p.is_there && take_gone(r, parent, name))
 		return 0;
-	}
 	if (p.is_ours) {
 		if (!r->view->writable)
 			return -EROFS;
@@ -200,7 +208,7 @@ int raw_unlink(struct raw *r, uint64_t parent, const char *name, struct err *e)
 		}
 		return done;
 	}
-	done = view_unlink(r->view, parent, (char *)p.name.p, e);
+	done = view_unlink(r->view, parent, p.name, e);
 	if (done != -ENOENT || r->all || raw_lookup(r, parent, name, 0, &unlisted, NULL) < 0)
 		return done;
 	raw_forget(r, unlisted.id, 1);
@@ -215,12 +223,10 @@ int raw_rmdir(struct raw *r, uint64_t parent, const char *name, struct buf *chan
 
 	if (done < 0)
 		return done;
-	if (!p.is_there && raw_gone_take(r, parent, name)) {
-		raw_node_leave(r, parent, name);
+	if (!p.is_there && take_gone(r, parent, name))
 		return 0;
-	}
 	if (!p.is_ours)
-		done = view_rmdir(r->view, parent, (char *)p.name.p, changes, e);
+		done = view_rmdir(r->view, parent, p.name, changes, e);
 	/* Not found: it was shown a moment ago, and is not any more. */
 	if (!p.is_ours && !(done == -ENOENT && p.is_there))
 		return done;
@@ -294,14 +300,13 @@ int raw_rename(struct raw *r, uint64_t from_dir, const char *from, uint64_t to_d
 		found = raw_place_find(r, to_dir, to, &b, e);
 	if (found < 0)
 		return found;
-	if (a.is_ours && !strcmp(to, LATEST_NAME) && is_link_of_view(r, to_dir, (char *)b.name.p))
+	if (a.is_ours && !strcmp(to, LATEST_NAME) && is_link_of_view(r, to_dir, b.name))
 		return err_set(e, -EPERM, "%s: the state file says where it leads", to);
 	if (!a.is_ours && raw_is(to_dir))
 		return -EXDEV;
 	/* A link to a step takes the place of a file or another link. */
 	if (!a.is_ours && !(a.is_there && S_ISLNK(a.st.st_mode) && b.is_ours)) {
-		found = view_rename(r->view, from_dir, (char *)a.name.p, to_dir, (char *)b.name.p,
-				    flags, changes, e);
+		found = view_rename(r->view, from_dir, a.name, to_dir, b.name, flags, changes, e);
 		if (found != -ENOENT || !a.is_there) /* see raw_rmdir */
 			return found;
 	}

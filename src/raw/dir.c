@@ -52,11 +52,6 @@ static struct ours *find(const struct raw_dir *d, const char *name)
 	return count(d) ? bsearch(&key, d->ours.p, count(d), sizeof key, compare) : NULL;
 }
 
-static mode_t type_of(int dirfd, const struct dirent *de)
-{
-	return DTTOIF((unsigned)dir_type(dirfd, de));
-}
-
 static int read_names(struct raw_dir *d, int dirfd, struct err *e)
 {
 	CLEANUP(dir_closep) DIR *dir = dir_open(dirfd, ".");
@@ -66,7 +61,7 @@ static int read_names(struct raw_dir *d, int dirfd, struct err *e)
 	if (!dir)
 		return err_sys(e, -errno, "reading the directory");
 	while ((de = dir_read(dir, &r))) {
-		struct ours o = {strdup(de->d_name), type_of(dirfd, de), false};
+		struct ours o = {strdup(de->d_name), DTTOIF((unsigned)dir_type(dirfd, de)), false};
 
 		o.is_shown = !strcmp(de->d_name, ".ckptfs");
 		if (!o.name || buf_add(&d->ours, &o, sizeof o) < 0) {

@@ -1,9 +1,9 @@
 /* src/raw/gone.h: what the view has shown of files that were removed through the mount. For raw/ alone.
  *
- * `rm -r`, shutil.rmtree and TensorFlow's rmtree list a folder and then remove what they have listed: the files come first. With its
- * index a step's folder goes, and `latest` with the state file. So whoever has listed them finds these a while longer, as an empty folder and a link, and
- * rmdir and unlink take them: for two seconds, and as long as the folder is open since it was listed. But only if it was
- * open when the file was removed, or not long before. Nobody else finds them. */
+ * `rm -r`, shutil.rmtree and TensorFlow's rmtree list a folder, and then remove what they have listed, the files first. With
+ * its index a step's folder goes, and with the state file the link `latest`. So whoever has listed the folder finds these a
+ * while longer, as an empty folder and a link, and rmdir and unlink take them: for two seconds, and as long as the folder stays
+ * open. But only if it was open when the file was removed, or not long before. Nobody else finds them. */
 #pragma once
 #include "raw/raw.h"
 

@@ -75,7 +75,7 @@ int raw_lookup(struct raw *r, uint64_t parent, const char *name, pid_t pid, stru
 		return found;
 	if (p.is_ours)
 		return p.is_there ? enter(r, parent, name, &p.st, out, e) : -ENOENT;
-	found = view_lookup(r->view, parent, (char *)p.name.p, out, e);
+	found = view_lookup(r->view, parent, p.name, out, e);
 	if (found == -ENOENT && p.is_there) /* it was shown a moment ago */
 		return enter(r, parent, name, &p.st, out, e);
 	if (found == -ENOENT)

@@ -7,7 +7,7 @@
 void raw_place_release(struct raw_place *p)
 {
 	closep(&p->dirfd);
-	buf_release(&p->name);
+	buf_release(&p->step);
 }
 
 bool raw_place_hides(int dirfd, const char *name)
@@ -91,9 +91,11 @@ static int find_in_both(struct raw *r, uint64_t parent, const char *name, struct
 
 	if (found < 0)
 		return found;
-	if (p->is_there ? buf_add(&p->name, name, strlen(name) + 1) < 0
-			: raw_place_step(p->dirfd, name, &p->name) < 0)
-		return err_set(e, -ENOMEM, "no memory");
+	if (!p->is_there) {
+		if (raw_place_step(p->dirfd, name, &p->step) < 0)
+			return err_set(e, -ENOMEM, "no memory");
+		p->name = (char *)p->step.p;
+	}
 	if (p->is_there && (S_ISDIR(p->st.st_mode) || S_ISLNK(p->st.st_mode)))
 		shown = is_shown(r, parent, name, p->st.st_mode & S_IFMT, e);
 	if (shown < 0)
@@ -107,13 +109,13 @@ int raw_place_find(struct raw *r, uint64_t parent, const char *name, struct raw_
 {
 	int found;
 
-	*out = (struct raw_place){.dirfd = -1};
+	*out = (struct raw_place){.dirfd = -1, .name = name};
 	if (!raw_is(parent) && !r->all)
-		return buf_add(&out->name, name, strlen(name) + 1);
+		return 0;
 	raw_node_settle(r, parent, name);
 	out->dirfd = raw_node_open_folder(r, parent, e);
 	if (out->dirfd == -ENOTDIR && !raw_is(parent)) /* in a step */
-		return buf_add(&out->name, name, strlen(name) + 1);
+		return 0;
 	if (out->dirfd < 0)
 		return out->dirfd;
 	if (!raw_is(parent))

@@ -7,7 +7,8 @@ struct raw_place {
 	bool is_ours; /* also if nothing is there, but what is made there is made in the directory */
 	bool is_there; /* in the directory */
 	struct stat st; /* if it is there; of a link its own */
-	struct buf name; /* what the view is to be asked for, with a NUL */
+	const char *name; /* what the view is to be asked for: the caller's, or in `step` */
+	struct buf step;
 };
 
 /* NAME in the folder PARENT. -ENOENT is none of its errors. */
@@ -18,7 +19,8 @@ void raw_place_release(struct raw_place *p);
 /* Has DIRFD a file or link NAME? It hides a step of that name, whose folder is shown as NAME%2F. */
 bool raw_place_hides(int dirfd, const char *name);
 
-/* OUT is what the view calls the step that is shown as NAME in DIRFD, with a NUL: without RAW_CLASH, if it has that for such a file. -ENOMEM. */
+/* OUT is what the view calls the step that is shown as NAME in DIRFD, with a NUL: without RAW_CLASH, if it has that for
+ * such a file. -ENOMEM. */
 int raw_place_step(int dirfd, const char *name, struct buf *out);
 
 /* Is NAME one that TensorFlow looks for, of a file that holds a step or a part of it? */
