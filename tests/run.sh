@@ -80,7 +80,8 @@ count_tests() {
       *)
         failed=$((failed + 1))
         printf '      %s: %s\n' "$result" "$test"
-        tail -n 80 "$1/$test.log"
+        grep -nE -A 30 -m 3 '^FAIL|Traceback|Sanitizer|^==[0-9]+==' "$1/$test.log" | head -n 120
+        tail -n 60 "$1/$test.log"
         ;;
     esac
   done < <(find "$1" -name '*.trs' -printf '%P\n' | sed 's/\.trs$//' | sort)

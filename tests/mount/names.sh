@@ -128,7 +128,7 @@ a_copy_without_it() {
 the_timer_says_it() {
   writable "$keras" commit=1
   rm -r "$mnt/ckpt-2/optimizer"
-  until [ -e "$source/ckpt-3.index" ] && getfattr -n user.ckptfs.commits "$mnt" >"$tmp/out" 2>&1; do sleep 0.05; done
+  until grep -qF "$sentence" "$mnt.log" && getfattr -n user.ckptfs.commits "$mnt" 2>&1 | grep -qF "$sentence"; do sleep 0.05; done
   says ckpt-3 "$sentence, and 5 more"
 }
 

@@ -37,7 +37,7 @@ class Mount:
 
 
 def run(tests, names):
-    failed = []
+    failed = {}
     for test in tests:
         if names and test.__name__ not in names:
             continue
@@ -45,7 +45,9 @@ def run(tests, names):
         try:
             test()
         except Exception:
-            traceback.print_exc()
-            failed.append(test.__name__)
+            failed[test.__name__] = traceback.format_exc()
+            print(failed[test.__name__], flush=True)
         print(f"{test.__name__}: {'FAILED' if test.__name__ in failed else 'ok'}, {time.monotonic() - start:.1f} s", flush=True)
+    for name, why in failed.items():  # once more: of a long log only the end may be shown
+        print(f"FAIL: {name}: {why}", file=sys.stderr)
     sys.exit(bool(failed))

@@ -596,6 +596,18 @@ def keras3_full_names():
         assert not slots, slots
 
 
+def wait_for(is_true, folder):
+    end = time.monotonic() + 60
+    while not is_true():
+        assert time.monotonic() < end, os.listdir(folder)
+        time.sleep(0.01)
+
+
+def status_of(m, step):
+    with open(os.path.join(m.at, step, ".ckptfs/status")) as file:
+        return file.read()
+
+
 def a_checkpoint_is_saved_over_a_commit():
     """tf.train.Checkpoint writes the index in place. What was committed has the next name then."""
     folder = tempfile.mkdtemp(dir=FOLDER, prefix="source.")
@@ -608,16 +620,12 @@ def a_checkpoint_is_saved_over_a_commit():
         checkpoint.v.assign([3.0, 4.0])
         assert checkpoint.save(os.path.join(folder, "ckpt")).endswith("ckpt-2")
         assert os.stat(os.path.join(folder, "ckpt-2.index")).st_ino == index
-        end = time.monotonic() + 60
-        while not os.path.exists(os.path.join(folder, "ckpt-3.index")):
-            assert time.monotonic() < end, os.listdir(folder)
-            time.sleep(0.01)
+        said = "ckpt-2: another step was saved under its name; what was committed is now ckpt-3"
+        wait_for(lambda: os.getxattr(m.at, "user.ckptfs.commits").decode().splitlines()[1:] == [said], folder)
         for step, value in ("ckpt-1", [1, 2]), ("ckpt-2", [3, 4]), ("ckpt-3", [5, 6]):
             checkpoint.read(os.path.join(folder, step)).assert_consumed()
             assert np.array_equal(checkpoint.v.numpy(), value), step
             assert np.array_equal(m.load(step, "v"), value), step
-        commits = os.getxattr(m.at, "user.ckptfs.commits").decode().splitlines()
-        assert commits[1:] == ["ckpt-2: another step was saved under its name; what was committed is now ckpt-3"], commits
         subprocess.run([f"{BUILD}/fsck.ckptfs", "-n", folder], check=True, stdout=subprocess.DEVNULL)
 
 
@@ -628,15 +636,10 @@ def a_checkpoint_is_saved_over_what_the_timer_published():
     checkpoint.save(os.path.join(folder, "ckpt"))
     with Mounted(folder=folder, options="commit=1") as m:
         m.save("ckpt-1", "v", np.array([5, 6], np.float32))
-        end, note = time.monotonic() + 60, os.path.join(folder, ".ckptfs/drafts/ckpt-1/published")
         for step in "ckpt-2", "ckpt-3":
-            while not os.path.exists(os.path.join(folder, step + ".index")) or not os.path.exists(note):
-                assert time.monotonic() < end, os.listdir(folder)
-                time.sleep(0.01)
+            wait_for(lambda: f"next commit: no step, {step} has these changes\n" in status_of(m, "ckpt-1"), folder)
             if step == "ckpt-2":
                 checkpoint.save(os.path.join(folder, "ckpt"))
-        with open(os.path.join(m.at, "ckpt-1/.ckptfs/status")) as file:
-            assert "next commit: no step, ckpt-3 has these changes\n" in file.read()
         m.sync("ckpt-1")
         assert not os.path.exists(os.path.join(folder, "ckpt-4.index")), os.listdir(folder)
 
