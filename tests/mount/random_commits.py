@@ -164,6 +164,9 @@ class Commits(Random):
         if what.startswith("rename") and not TIMER:
             # A commit came between its two look-ups, and what is to be moved is above where it is to go by the names that it has now.
             outcomes.append(Outcome("EINVAL", self.base_tree, True))
+        if not TIMER:
+            # The kernel looks the names up again once: a second commit came in between, too, and nothing was done.
+            outcomes.append(Outcome("ESTALE", self.base_tree, True))
         for outcome in outcomes:
             self.hold(outcome.tree, f"{len(self.log)}: {what}")
         try:
