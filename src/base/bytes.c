@@ -49,25 +49,7 @@ size_t bytes_search(const void *items, size_t n, size_t size, struct bytes key)
 	return lo;
 }
 
-bool cursor_take(struct cursor *c, uint64_t n, struct bytes *out)
-{
-	if (n > cursor_left(c))
-		return false;
-	*out = bytes_of(c->p, (size_t)n);
-	if (n)
-		c->p += n;
-	return true;
-}
-
-bool cursor_u8(struct cursor *c, uint8_t *out)
-{
-	if (c->p == c->end)
-		return false;
-	*out = *c->p++;
-	return true;
-}
-
-bool cursor_varint(struct cursor *c, uint64_t *out)
+bool cursor_long_varint(struct cursor *c, uint64_t *out)
 {
 	uint64_t v = 0;
 
@@ -84,16 +66,4 @@ bool cursor_varint(struct cursor *c, uint64_t *out)
 		}
 	}
 	return false;
-}
-
-bool cursor_varint32(struct cursor *c, uint32_t *out)
-{
-	struct cursor at = *c;
-	uint64_t v;
-
-	if (!cursor_varint(&at, &v) || v > UINT32_MAX)
-		return false;
-	*c = at;
-	*out = (uint32_t)v;
-	return true;
 }

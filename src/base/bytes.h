@@ -50,10 +50,51 @@ static inline size_t cursor_left(const struct cursor *c)
 	return (size_t)(c->end - c->p);
 }
 
-bool cursor_take(struct cursor *c, uint64_t n, struct bytes *out);
-bool cursor_u8(struct cursor *c, uint8_t *out);
-bool cursor_varint(struct cursor *c, uint64_t *out); /* at most 10 bytes; no bits beyond 64 */
-bool cursor_varint32(struct cursor *c, uint32_t *out); /* the same, and its value fits */
+/* At most 10 bytes; no bits beyond 64. */
+bool cursor_long_varint(struct cursor *c, uint64_t *out);
+
+/* Inline, and without a copy of the struct: an index needs about twenty of these for each entry. */
+static inline bool cursor_take(struct cursor *c, uint64_t n, struct bytes *out)
+{
+	if (n > cursor_left(c))
+		return false;
+	*out = bytes_of(c->p, (size_t)n);
+	if (n)
+		c->p += n;
+	return true;
+}
+
+static inline bool cursor_u8(struct cursor *c, uint8_t *out)
+{
+	if (c->p == c->end)
+		return false;
+	*out = *c->p++;
+	return true;
+}
+
+static inline bool cursor_varint(struct cursor *c, uint64_t *out)
+{
+	if (c->p == c->end || *c->p >= 0x80)
+		return cursor_long_varint(c, out);
+	*out = *c->p++;
+	return true;
+}
+
+/* The same, and its value fits. */
+static inline bool cursor_varint32(struct cursor *c, uint32_t *out)
+{
+	const uint8_t *start = c->p;
+	uint64_t v;
+
+	if (!cursor_varint(c, &v))
+		return false;
+	if (v > UINT32_MAX) {
+		c->p = start;
+		return false;
+	}
+	*out = (uint32_t)v;
+	return true;
+}
 
 static inline uint32_t get_le32(const uint8_t *p)
 {

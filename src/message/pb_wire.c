@@ -55,21 +55,18 @@ static bool wire_value(struct cursor *c, struct pb_wire *out, int depth)
 
 static bool wire_next(struct cursor *c, struct pb_wire *out, int depth)
 {
-	struct cursor from = *c;
-	struct pb_wire w = {0};
-	const uint8_t *value;
+	const uint8_t *start = c->p, *value;
 	uint32_t tag;
 
-	if (!cursor_varint32(&from, &tag) || tag >> 3 == 0)
+	if (!cursor_varint32(c, &tag))
 		return false;
-	w.number = tag >> 3;
-	w.type = tag & 7;
-	value = from.p;
-	if (!wire_value(&from, &w, depth))
+	value = c->p;
+	*out = (struct pb_wire){.number = tag >> 3, .type = tag & 7};
+	if (!out->number || !wire_value(c, out, depth)) {
+		c->p = start;
 		return false;
-	w.raw = bytes_of(value, (size_t)(from.p - value));
-	*c = from;
-	*out = w;
+	}
+	out->raw = bytes_of(value, (size_t)(c->p - value));
 	return true;
 }
 
