@@ -18,8 +18,6 @@ struct bundle {
 struct bundle_entry {
 	struct bytes key;
 	struct bytes value; /* the entry as stored */
-	/* Code 0, or what is wrong with this entry: then only what could be read is set. */
-	struct err why;
 	uint8_t dtype; /* of dtype.h; 0: unknown */
 	uint8_t rank;
 	int64_t *dims; /* [rank], none negative, their product fits int64 */
@@ -29,6 +27,8 @@ struct bundle_entry {
 	uint32_t n_slices;
 	/* [n_slices][rank][2]: start, length, as they are stored: a whole dimension is 0, -1. */
 	int64_t *slices;
+	/* Code 0, or what is wrong with this entry: then only what could be read is set. */
+	struct err why;
 };
 
 /* Opens the table and reads the header. SRC's descriptor stays the caller's and must outlive the bundle. -EUCLEAN,

@@ -134,6 +134,16 @@ static int take_entry(const struct bundle *b, const struct entry_fields *f,
 	return r < 0 ? r : take_place(b, f, out);
 }
 
+/* Not by {0}: to clear the text of `why`, too, took as long as to read the entry. */
+static void clear_entry(struct bundle_entry *out)
+{
+	out->dtype = out->rank = 0;
+	out->shard = out->crc = out->n_slices = 0;
+	out->off = out->size = 0;
+	out->dims = out->slices = NULL;
+	out->why.code = 0;
+}
+
 int bundle_next(struct bundle *b, struct bundle_entry *out, struct err *e)
 {
 	struct entry_fields f;
@@ -141,8 +151,9 @@ int bundle_next(struct bundle *b, struct bundle_entry *out, struct err *e)
 
 	if (r <= 0)
 		return r;
-	*out = (struct bundle_entry){.key = sstable_key(&b->iter),
-				     .value = sstable_value(&b->iter)};
+	clear_entry(out);
+	out->key = sstable_key(&b->iter);
+	out->value = sstable_value(&b->iter);
 	b->numbers.n = 0;
 	r = entry_read(out->value, &f, &b->numbers, &out->why);
 	if (r < 0)

@@ -233,7 +233,7 @@ int build_join(struct builder *b)
 {
 	for (uint32_t i = 0; i < builder_n_vars(b); i++) {
 		struct var *v = &builder_vars(b)[i];
-		struct err why = {0};
+		struct err why;
 		int r = v->kind == VAR_SLICED ? join_parts(b, v, &why) : 0;
 
 		if (r == -ENOMEM || (r < 0 && (r = make_bad(b, v, why.text)) < 0))
