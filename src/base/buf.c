@@ -67,6 +67,13 @@ int buf_add_str(struct buf *b, const char *s)
 	return buf_add(b, s, strlen(s));
 }
 
+int buf_add_decimal(struct buf *b, uint64_t v)
+{
+	uint8_t digits[20];
+
+	return buf_add(b, digits, put_decimal(digits, v));
+}
+
 int buf_printf(struct buf *b, const char *fmt, ...)
 {
 	va_list ap;

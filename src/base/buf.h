@@ -19,6 +19,7 @@ int buf_reserve(struct buf *b, size_t more); /* room for MORE bytes behind the c
 int buf_add(struct buf *b, const void *p, size_t n);
 int buf_add_byte(struct buf *b, uint8_t c);
 int buf_add_str(struct buf *b, const char *s);
+int buf_add_decimal(struct buf *b, uint64_t v);
 int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 static inline struct bytes buf_bytes(const struct buf *b)

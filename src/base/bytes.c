@@ -67,3 +67,21 @@ bool cursor_long_varint(struct cursor *c, uint64_t *out)
 	}
 	return false;
 }
+
+size_t decimal_size(uint64_t v)
+{
+	size_t n = 1;
+
+	for (; v >= 10; v /= 10)
+		n++;
+	return n;
+}
+
+size_t put_decimal(uint8_t *p, uint64_t v)
+{
+	size_t n = decimal_size(v);
+
+	for (size_t i = n; i-- > 0; v /= 10)
+		p[i] = (uint8_t)('0' + v % 10);
+	return n;
+}

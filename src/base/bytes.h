@@ -129,6 +129,10 @@ static inline size_t put_varint(uint8_t *p, uint64_t v)
 	return n;
 }
 
+/* Writes V in decimal to P, which has room for 20 bytes. Returns how many it takes. */
+size_t put_decimal(uint8_t *p, uint64_t v);
+size_t decimal_size(uint64_t v); /* how many that are */
+
 static inline void put_be32(uint8_t *p, uint32_t v)
 {
 	put_le32(p, __builtin_bswap32(v));

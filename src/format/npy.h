@@ -13,8 +13,14 @@
  * -EINVAL for a type without elements of a fixed size. */
 int npy_descr(struct buf *out, int dtype, bool big_endian);
 
-/* Appends the header of an array in C order. DESCR: a Python expression. -ENOMEM. */
+/* How many bytes npy_descr appends; 0: none. */
+size_t npy_descr_size(int dtype);
+
+/* Appends the header of an array in C order. DESCR: a Python expression. No dimension is negative. -ENOMEM. */
 int npy_header(struct buf *out, struct bytes descr, unsigned rank, const int64_t *dims);
+
+/* How many bytes npy_header appends. DESCR: bytes of it. Nothing is printed: each stat of a variable asks for this. */
+size_t npy_header_size(size_t descr, unsigned rank, const int64_t *dims);
 
 struct npy {
 	uint8_t nameless; /* as npy_parse was given it */

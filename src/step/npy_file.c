@@ -41,14 +41,27 @@ static int make_header(const struct step *s, const struct var *v, const struct t
 	return npy_header(out, buf_bytes(&descr), v->rank, var_dims(s, v));
 }
 
-uint64_t npy_file_size(struct step *s, const struct var *v, int dirfd)
+/* The bytes that make_header makes. 0: it can't. */
+static size_t header_size(const struct step *s, const struct var *v,
+			  const struct tensor_shape *shape)
 {
 	CLEANUP(buf_release) struct buf header = {0};
-	struct tensor_shape shape;
 
-	if (tensor_shape(s, v, dirfd, &shape, NULL) < 0 || make_header(s, v, &shape, &header) < 0)
+	if (!shape->record && v->dtype != DTYPE_STRING)
+		return npy_header_size(npy_descr_size(v->dtype), v->rank, var_dims(s, v));
+	return make_header(s, v, shape, &header) < 0 ? 0 : header.n;
+}
+
+uint64_t npy_file_size(struct step *s, const struct var *v, int dirfd)
+{
+	struct tensor_shape shape;
+	size_t header = 0;
+
+	if (tensor_shape(s, v, dirfd, &shape, NULL) == 0)
+		header = header_size(s, v, &shape);
+	if (!header)
 		return USUAL_HEADER + (v->size < INT64_MAX / 2 ? v->size : 0);
-	return header.n + shape.size;
+	return header + shape.size;
 }
 
 int npy_file_open(struct step *s, const struct var *v, int dirfd, struct npy_file **out,

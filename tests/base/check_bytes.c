@@ -1,5 +1,7 @@
 #include "base/bytes.h"
 #include "base/check_base.h"
+#include <inttypes.h>
+#include <stdio.h>
 
 #define LIT(s) bytes_of(s, sizeof(s) - 1) /* a literal, which may hold NUL */
 
@@ -146,6 +148,30 @@ START_TEST(varints_are_read_whole_or_not_at_all)
 }
 END_TEST
 
+static void check_decimal(uint64_t v)
+{
+	uint8_t have[20];
+	char want[32];
+	size_t n = put_decimal(have, v);
+
+	ck_assert_uint_eq(n, (size_t)snprintf(want, sizeof want, "%" PRIu64, v));
+	ck_assert_mem_eq(have, want, n);
+	ck_assert_uint_eq(decimal_size(v), n);
+}
+
+START_TEST(numbers_are_printed_in_decimal)
+{
+	check_decimal(0);
+	for (uint64_t v = 1, next; !__builtin_mul_overflow(v, 10, &next); v = next) {
+		check_decimal(v - 1);
+		check_decimal(v);
+		check_decimal(v * 7 + 3);
+	}
+	check_decimal(INT64_MAX);
+	check_decimal(UINT64_MAX);
+}
+END_TEST
+
 TCase *bytes_tests(void)
 {
 	TCase *t = tcase_create("bytes");
@@ -157,5 +183,6 @@ TCase *bytes_tests(void)
 	tcase_add_test(t, a_cursor_reads_up_to_the_end_and_not_past_it);
 	tcase_add_test(t, a_cursor_over_nothing_has_nothing);
 	tcase_add_test(t, varints_are_read_whole_or_not_at_all);
+	tcase_add_test(t, numbers_are_printed_in_decimal);
 	return t;
 }

@@ -58,6 +58,8 @@ static void check_header(char *fields[4])
 	ck_assert_msg(bytes_eq(buf_bytes(&have), buf_bytes(&want)), "type %s%s, shape %s:\n%.*s",
 		      fields[1], fields[0], fields[2], (int)(have.n - 10), (char *)have.p + 10);
 	ck_assert_uint_eq(have.n % 64, 0);
+	ck_assert_uint_eq(npy_descr_size(atoi(fields[0])), descr.n);
+	ck_assert_uint_eq(npy_header_size(descr.n, rank, dims), have.n);
 }
 
 START_TEST(headers_are_those_of_numpy)
@@ -84,6 +86,7 @@ static void check_wide(char *fields[4])
 	ck_assert_int_eq(buf_add_str(&descr, "', '<u2')]"), 0);
 	ck_assert_int_eq(npy_header(&have, buf_bytes(&descr), 1, (int64_t[]){5}), 0);
 	ck_assert_uint_eq(have.n, strtoul(fields[2], NULL, 10));
+	ck_assert_uint_eq(npy_header_size(descr.n, 1, (int64_t[]){5}), have.n);
 	ck_assert_mem_eq(have.p, start.p, start.n);
 	ck_assert_uint_eq(crc32c(have.p, have.n), strtoul(fields[3], NULL, 16));
 }
@@ -104,7 +107,47 @@ START_TEST(types_without_a_size_have_no_descr)
 
 		ck_assert_int_eq(npy_descr(&out, none[i], false), -EINVAL);
 		ck_assert_ptr_null(out.p);
+		ck_assert_uint_eq(npy_descr_size(none[i]), 0);
 	}
+}
+END_TEST
+
+static void check_size(int dtype, bool big_endian, unsigned rank, const int64_t *dims)
+{
+	CLEANUP(buf_release)
+	struct buf descr = {0};
+	CLEANUP(buf_release)
+	struct buf header = {0};
+
+	if (npy_descr(&descr, dtype, big_endian) < 0)
+		return;
+	must(npy_header(&header, buf_bytes(&descr), rank, dims));
+	ck_assert_uint_eq(npy_descr_size(dtype), descr.n);
+	ck_assert_msg(npy_header_size(descr.n, rank, dims) == header.n,
+		      "%zu bytes are foretold of %zu:\n%.*s", npy_header_size(descr.n, rank, dims),
+		      header.n, (int)(header.n - 10), (char *)header.p + 10);
+}
+
+/* Dimensions have each number of digits, so that the header's end passes multiples of 64. */
+START_TEST(the_size_of_a_header_is_known_without_printing_it)
+{
+	int64_t dims[SHAPE_MAX_RANK];
+	uint64_t seed = 5;
+
+	for (int dtype = -1; dtype < 40; dtype++)
+		for (unsigned rank = 0; rank <= SHAPE_MAX_RANK; rank += rank < 9 ? 1 : 49) {
+			int64_t bound = 1;
+
+			for (unsigned digits = 1; digits <= 19; digits++) {
+				for (unsigned k = 0; k < rank; k++)
+					dims[k] = (int64_t)random_below(&seed, (uint64_t)bound);
+				check_size(dtype, digits % 2, rank, dims);
+				if (rank) /* exactly so many digits */
+					dims[rank - 1] = bound - 1;
+				check_size(dtype, digits % 2, rank, dims);
+				bound = digits < 18 ? bound * 10 : INT64_MAX;
+			}
+		}
 }
 END_TEST
 
@@ -377,6 +420,7 @@ TCase *npy_tests(void)
 	tcase_add_test(t, headers_are_those_of_numpy);
 	tcase_add_test(t, headers_beyond_16_bits_are_version_2);
 	tcase_add_test(t, types_without_a_size_have_no_descr);
+	tcase_add_test(t, the_size_of_a_header_is_known_without_printing_it);
 	tcase_add_test(t, what_numpy_reads_is_read_and_what_it_refuses_is_refused);
 	tcase_add_test(t, a_header_that_was_printed_is_parsed);
 	tcase_add_loop_test(t, a_refusal_says_what_was_found, 0, COUNT(refusals));
