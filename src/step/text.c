@@ -1,7 +1,6 @@
 #include "step/text.h"
 #include "base/cleanup.h"
 #include "step/var_field.h"
-#include <inttypes.h>
 
 /* The largest text. Indentation can make a hundred bytes of two. */
 static const size_t TEXT_MAX = (size_t)4 << 30;
@@ -152,21 +151,32 @@ static int has_names(struct texts *t, struct step *s, int dirfd, bool *has)
 
 /* --- variables.tsv ----------------------------------------------------------------------------------------- */
 
+static bool is_escaped(uint8_t c)
+{
+	return c < 0x20 || c == 0x7f || c == '\\';
+}
+
+static int add_escaped(struct buf *out, uint8_t c)
+{
+	if (c == '\t' || c == '\n' || c == '\\')
+		return buf_printf(out, "\\%c", c == '\t' ? 't' : c == '\n' ? 'n' : '\\');
+	return buf_printf(out, "\\x%02x", c);
+}
+
 static int add_name(struct buf *out, struct bytes name)
 {
+	size_t done = 0;
 	int r = 0;
 
 	for (size_t i = 0; i < name.n && r == 0; i++) {
-		uint8_t c = name.p[i];
-
-		if (c == '\t' || c == '\n' || c == '\\')
-			r = buf_printf(out, "\\%c", c == '\t' ? 't' : c == '\n' ? 'n' : '\\');
-		else if (c < 0x20 || c == 0x7f)
-			r = buf_printf(out, "\\x%02x", c);
-		else
-			r = buf_add_byte(out, c);
+		if (!is_escaped(name.p[i]))
+			continue;
+		r = buf_add(out, name.p + done, i - done);
+		if (r == 0)
+			r = add_escaped(out, name.p[i]);
+		done = i + 1;
 	}
-	return r;
+	return r == 0 && done < name.n ? buf_add(out, name.p + done, name.n - done) : r;
 }
 
 /* A tab, and the field's value or "-". */
@@ -206,7 +216,9 @@ static int add_line(struct buf *out, struct texts *t, struct step *s, int dirfd,
 	if (r == 0)
 		r = var_field_put(s, v, VAR_SHAPE, out);
 	if (r == 0)
-		r = buf_printf(out, "]\t%" PRIu64, v->size);
+		r = buf_add_str(out, "]\t");
+	if (r == 0)
+		r = buf_add_decimal(out, v->size);
 	if (r == 0)
 		r = add_field(out, s, v, VAR_CRC);
 	if (r == 0)
@@ -220,16 +232,36 @@ static int add_line(struct buf *out, struct texts *t, struct step *s, int dirfd,
 	return r == 0 ? buf_add_byte(out, '\n') : r;
 }
 
-static int make_variables(struct texts *t, struct step *s, int dirfd, struct buf *out)
+/* Adds LINE to OUT, if there is one, and its length to SIZE. */
+static int put_line(struct buf *line, struct buf *out, uint64_t *size)
 {
-	int r = buf_add_str(out, "name\tdtype\tshape\tbytes\tcrc32c\tcollections\tfull_name\n");
+	int r = out ? buf_add(out, line->p, line->n) : 0;
+
+	*size += line->n;
+	line->n = 0;
+	return *size > TEXT_MAX ? -E2BIG : r;
+}
+
+/* OUT may be NULL: of a million variables only the size is to be known, without 50 MB for the text. */
+static int make_variables(struct texts *t, struct step *s, int dirfd, struct buf *out,
+			  uint64_t *size)
+{
+	CLEANUP(buf_release) struct buf line = {0};
+	int r = buf_add_str(&line, "name\tdtype\tshape\tbytes\tcrc32c\tcollections\tfull_name\n");
 	bool named = false;
 
+	*size = 0;
 	if (r == 0)
 		r = has_names(t, s, dirfd, &named);
-	for (uint32_t i = 0; i < s->n_vars && r == 0; i++)
-		if (s->vars[i].kind != VAR_PART && !s->vars[i].hidden)
-			r = add_line(out, t, s, dirfd, named, &s->vars[i]);
+	if (r == 0)
+		r = put_line(&line, out, size);
+	for (uint32_t i = 0; i < s->n_vars && r == 0; i++) {
+		if (s->vars[i].kind == VAR_PART || s->vars[i].hidden)
+			continue;
+		r = add_line(&line, t, s, dirfd, named, &s->vars[i]);
+		if (r == 0)
+			r = put_line(&line, out, size);
+	}
 	return r;
 }
 
@@ -270,12 +302,13 @@ static int make_debug_info(const struct step *s, int dirfd, struct buf *out, str
 int text_make(struct texts *t, struct step *s, int dirfd, enum text_kind kind, struct buf *out,
 	      struct err *e)
 {
+	uint64_t size;
 	int r = -EINVAL;
 
 	out->max = TEXT_MAX;
 	switch (kind) {
 	case TEXT_VARIABLES:
-		r = make_variables(t, s, dirfd, out);
+		r = make_variables(t, s, dirfd, out, &size);
 		if (r < 0)
 			err_sys(e, r, "%s", text_name(kind));
 		break;
@@ -294,9 +327,23 @@ int text_make(struct texts *t, struct step *s, int dirfd, enum text_kind kind, s
 	return r == -E2BIG ? err_set(e, -EFBIG, "%s: too large", text_name(kind)) : r;
 }
 
-uint64_t text_size(struct texts *t, struct step *s, int dirfd, enum text_kind kind, bool *lasts)
+static int find_size(struct texts *t, struct step *s, int dirfd, enum text_kind kind,
+		     uint64_t *size)
 {
 	CLEANUP(buf_release) struct buf text = {0};
+	int r;
+
+	if (kind == TEXT_VARIABLES) {
+		r = make_variables(t, s, dirfd, NULL, size);
+		return r == -E2BIG ? -EFBIG : r;
+	}
+	r = text_make(t, s, dirfd, kind, &text, NULL);
+	*size = text.n;
+	return r;
+}
+
+uint64_t text_size(struct texts *t, struct step *s, int dirfd, enum text_kind kind, bool *lasts)
+{
 	uint64_t size;
 	bool known;
 	int r;
@@ -308,11 +355,9 @@ uint64_t text_size(struct texts *t, struct step *s, int dirfd, enum text_kind ki
 	*lasts = true;
 	if (known)
 		return size;
-	size = (uint64_t)t->st[kind].st_size;
-	size = size ? size : 1;
-	r = text_make(t, s, dirfd, kind, &text, NULL);
-	if (r == 0)
-		size = text.n;
+	r = find_size(t, s, dirfd, kind, &size);
+	if (r < 0)
+		size = t->st[kind].st_size ? (uint64_t)t->st[kind].st_size : 1;
 	pthread_mutex_lock(&t->lock);
 	t->known[kind] = *lasts = r == 0 || is_final(r);
 	t->size[kind] = size;

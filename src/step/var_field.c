@@ -1,7 +1,6 @@
 #include "step/var_field.h"
 #include "base/cleanup.h"
 #include "format/dtype.h"
-#include <inttypes.h>
 
 static int put_key(const struct step *s, const struct var *v, struct buf *out)
 {
@@ -23,14 +22,24 @@ static int put_shape(const struct step *s, const struct var *v, struct buf *out)
 	const int64_t *dims = var_dims(s, v);
 	int r = 0;
 
-	for (unsigned i = 0; i < v->rank && r == 0; i++)
-		r = buf_printf(out, i ? ",%" PRId64 : "%" PRId64, dims[i]);
+	for (unsigned i = 0; i < v->rank && r == 0; i++) {
+		r = i ? buf_add_byte(out, ',') : 0;
+		if (r == 0)
+			r = buf_add_decimal(out, (uint64_t)dims[i]);
+	}
 	return r;
 }
 
 static int put_crc(const struct step *s, const struct var *v, struct buf *out)
 {
-	return s->place.format == STEP_V2 ? buf_printf(out, "%08" PRIx32, v->crc) : -ENODATA;
+	static const char digit[] = "0123456789abcdef";
+	char text[8];
+
+	if (s->place.format != STEP_V2)
+		return -ENODATA;
+	for (unsigned i = 0; i < sizeof text; i++)
+		text[i] = digit[v->crc >> (28 - 4 * i) & 15];
+	return buf_add(out, text, sizeof text);
 }
 
 static int put_shard(const struct step *s, const struct var *v, struct buf *out)
