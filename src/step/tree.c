@@ -180,6 +180,17 @@ static int make_dirs(struct tree *t, struct buf *dirs)
 	return 0;
 }
 
+/* The index is sorted by key, so most often the paths are, too. */
+static void sort_files(struct tree *t)
+{
+	uint32_t i = 1;
+
+	while (i < t->n_files && compare_files(&t->files[i - 1], &t->files[i]) < 0)
+		i++;
+	if (i < t->n_files)
+		qsort(t->files, t->n_files, sizeof *t->files, compare_files);
+}
+
 static int build(struct tree *t, const struct step *s)
 {
 	CLEANUP(buf_release) struct buf offsets = {0};
@@ -195,7 +206,7 @@ static int build(struct tree *t, const struct step *s)
 		return r;
 	point_at_escaped(t, (const size_t *)offsets.p);
 	hide(t, s);
-	qsort(t->files, t->n_files, sizeof *t->files, compare_files);
+	sort_files(t);
 	r = make_dirs(t, &dirs);
 	t->dirs = (struct tree_dir *)dirs.p;
 	t->n_dirs = (uint32_t)(dirs.n / sizeof *t->dirs);
