@@ -33,6 +33,26 @@ static int add_dims(struct builder *b, const int64_t *dims, size_t n, uint32_t *
 	return buf_add(&b->dims, dims, n * sizeof *dims);
 }
 
+/* Most variables have a shape that others have: they share it. */
+static int add_shape(struct builder *b, const int64_t *dims, uint8_t rank, uint32_t *at)
+{
+	struct shape_at *found;
+	uint64_t digest = rank;
+	int r;
+
+	for (unsigned i = 0; i < rank; i++)
+		digest = (digest ^ (uint64_t)dims[i]) * 0x9e3779b97f4a7c15u;
+	found = &b->shapes[(digest >> 32) % N_SHAPES];
+	*at = found->dims;
+	if (!rank || (found->rank == rank &&
+		      !memcmp((int64_t *)b->dims.p + found->dims, dims, rank * sizeof *dims)))
+		return 0;
+	r = add_dims(b, dims, rank, at);
+	if (r == 0)
+		*found = (struct shape_at){*at, rank};
+	return r;
+}
+
 int build_var(struct builder *b, struct var v, struct bytes key, const int64_t *dims)
 {
 	struct string_info unknown = {0};
@@ -47,7 +67,7 @@ int build_var(struct builder *b, struct var v, struct bytes key, const int64_t *
 	v.key_n = (uint32_t)key.n;
 	r = buf_add(&b->names, key.p, key.n);
 	if (r == 0)
-		r = add_dims(b, dims, v.rank, &v.dims);
+		r = add_shape(b, dims, v.rank, &v.dims);
 	if (r == 0 && v.dtype == DTYPE_STRING && (v.kind == VAR_WHOLE || v.kind == VAR_PART)) {
 		v.aux = (uint32_t)(b->strings.n / sizeof unknown);
 		r = buf_add(&b->strings, &unknown, sizeof unknown);

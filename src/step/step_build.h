@@ -7,8 +7,15 @@
 #include "base/source.h"
 #include "step/step.h"
 
+enum { N_SHAPES = 64 };
+
 struct builder {
 	struct buf vars, parts, shards, dims, names, texts, strings; /* the arrays of struct step */
+	/* By a digest of it, the last shape that was added to `dims`. */
+	struct shape_at {
+		uint32_t dims;
+		uint8_t rank;
+	} shapes[N_SHAPES];
 	uint32_t overlap_checks; /* how many pairs of slices were compared */
 	int64_t num_shards;
 	bool big_endian;
