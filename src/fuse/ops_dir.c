@@ -109,6 +109,8 @@ static int add_dirent(struct page *page, const struct view_dirent *de, bool is_d
 		return 0;
 	if (!is_dot)
 		r = raw_dirent_lookup(&fs->raw, page->dir, &entry, NULL);
+	if (r == -EAGAIN)
+		p.attr.st_ino = entry.st.st_ino;
 	if (r == -ENOENT || r == -ESTALE) /* gone since the folder was opened */
 		return 1;
 	if (!is_dot && r == 0 && keep(page, entry.id))

@@ -327,6 +327,16 @@ int text_make(struct texts *t, struct step *s, int dirfd, enum text_kind kind, s
 	return r == -E2BIG ? err_set(e, -EFBIG, "%s: too large", text_name(kind)) : r;
 }
 
+bool text_size_is_known(struct texts *t, enum text_kind kind)
+{
+	bool known;
+
+	pthread_mutex_lock(&t->lock);
+	known = t->known[kind];
+	pthread_mutex_unlock(&t->lock);
+	return known;
+}
+
 static int find_size(struct texts *t, struct step *s, int dirfd, enum text_kind kind,
 		     uint64_t *size)
 {

@@ -42,6 +42,9 @@ int text_make(struct texts *t, struct step *s, int dirfd, enum text_kind kind, s
  * time LASTS becomes false. */
 uint64_t text_size(struct texts *t, struct step *s, int dirfd, enum text_kind kind, bool *lasts);
 
+/* Has it been asked for? To find it out takes long if there is much in the step. */
+bool text_size_is_known(struct texts *t, enum text_kind kind);
+
 /* Appends the names of the collections that hold KEY, with commas. -ENODATA if none. */
 int text_collections(struct texts *t, const struct step *s, int dirfd, struct bytes key,
 		     struct buf *out, struct err *e);

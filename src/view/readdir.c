@@ -1,5 +1,6 @@
 /* src/view/readdir.c: open folders. */
 #include "base/cleanup.h"
+#include "step/attr.h"
 #include "view/drafts.h"
 #include "view/folder.h"
 #include "view/in_step.h"
@@ -250,6 +251,13 @@ int view_readdir(struct view_dir *d, uint64_t pos, struct view_dirent *out, stru
 	return r;
 }
 
+/* Is the entry given last a text of a size that is not known yet? */
+static bool is_unmade_text(const struct view_dir *d)
+{
+	return d->loaded && in_step_is_text(d->loaded, d->index) &&
+	       !text_size_is_known(&d->loaded->texts, in_step_text(d->loaded, d->index));
+}
+
 int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *out, struct err *e)
 {
 	if (d->drafted || (!d->loaded && !d->item))
@@ -261,6 +269,12 @@ int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *ou
 		return lookup_in_folder(v, d->node, d->item->place.name, out, e);
 	if (!d->loaded)
 		return lookup_item(v, d->node, d->fd, d->snapshot, d->item, out, e);
+	if (is_unmade_text(d)) {
+		enum text_kind kind = in_step_text(d->loaded, d->index);
+
+		attr_of_text(&d->loaded->texts.st[kind], kind, 0, &out->st);
+		return -EAGAIN;
+	}
 	in_step_entry(v, d->node, d->loaded, d->index, out);
 	view_hold(v, d->node);
 	return 0;

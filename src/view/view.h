@@ -128,7 +128,8 @@ struct view_dirent {
 /* 1: OUT is the entry at POS (0: the first); 0: none is left. "." and ".." come first. */
 int view_readdir(struct view_dir *d, uint64_t pos, struct view_dirent *out, struct err *e);
 
-/* As view_lookup, for the entry that view_readdir gave last, which is not "." or "..". */
+/* As view_lookup, for the entry that view_readdir gave last, which is not "." or "..". -EAGAIN: it is a text, whose size would have
+ * to be found out; who only lists does not wait for that. Then OUT has nothing but st_ino, and no reference is taken. */
 int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *out, struct err *e);
 
 /* --- files --- */

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Where something runs out: memory for parsed steps, room on the disk, descriptors.
+# Where something runs out: memory for parsed steps, room on the disk, descriptors. And what is not read before it is asked for.
 . "$(dirname "$0")/../lib/mount.sh"
 . "$(dirname "$0")/../lib/hook.sh"
 . "$(dirname "$0")/../lib/write.sh"
@@ -41,6 +41,27 @@ in_turn() {
   for i in 1 2 3 4 5 6 7 8; do
     for step in one two three; do look_into "$step"; done
   done
+}
+
+names_in() {
+  [ "$(printf '%s\n' "$mnt/$1"/* | grep -c meta_graph.pbtxt)" = 1 ] || fail "meta_graph.pbtxt is not listed"
+}
+
+# The size of a text is known when it is made. Who lists the names does not wait for that.
+a_listing_makes_no_text() {
+  local size listed inode
+  source=$fixtures/partitioned
+  size=$(stat -c %s "$source/model-3.meta")
+  mount_ckpt "$source" -o ro
+  listed=$(reads names_in model-3)
+  [ "$listed" -lt "$size" ] || fail "for a listing $listed bytes were read, the meta graph has $size"
+  # shellcheck disable=SC2012 # find(1) asks for the attributes
+  inode=$(ls -i "$mnt/model-3" | awk '$2 == "meta_graph.pbtxt" {print $1}')
+  check_equal "inode" "$inode" "$(stat -c %i "$mnt/model-3/meta_graph.pbtxt")"
+  check_equal "size" "$(stat -c %s "$mnt/model-3/meta_graph.pbtxt")" "$(wc -c <"$mnt/model-3/meta_graph.pbtxt")"
+  check_equal "size" "$(stat -c %s "$mnt/model-3/variables.tsv")" "$(wc -c <"$mnt/model-3/variables.tsv")"
+  [ "$(reads names_in model-3)" -lt "$size" ] || fail "the meta graph is read again"
+  unmount
 }
 
 # stand_in STEP...: the kernel can't forget these, also if another test drops its caches. But nobody has anything open there.
@@ -152,6 +173,6 @@ descriptors_run_out() {
 
 array "$tmp/f7.npy" "np.float32(7)"
 prepare_edit
-run_tests parsed_steps_are_counted_while_they_are_there descriptors_run_out
+run_tests a_listing_makes_no_text parsed_steps_are_counted_while_they_are_there descriptors_run_out
 [ "$(id -u)" = 0 ] || skip_optional "only root has a small disk"
 run_tests a_full_disk_is_not_tried_each_second
