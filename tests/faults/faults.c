@@ -44,6 +44,11 @@ bool fault_disarm(void)
 	return hit;
 }
 
+unsigned long fault_calls(void)
+{
+	return calls;
+}
+
 void fault_lack(enum lacks what)
 {
 	lacking = what;

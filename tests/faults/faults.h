@@ -26,6 +26,9 @@ void fault_arm(enum fault f, unsigned long n, bool on);
 /* Whether it did. */
 bool fault_disarm(void);
 
+/* How many calls of that kind there were from fault_arm to fault_disarm. */
+unsigned long fault_calls(void);
+
 /* What the filesystem can't do, from now on: hard links; and renameat2(2) that refuses to replace. */
 enum lacks { LACKS_NOTHING, LACKS_LINKS, LACKS_LINKS_AND_FLAGS };
 void fault_lack(enum lacks what);

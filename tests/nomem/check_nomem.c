@@ -18,6 +18,7 @@
 #include "lib/step.h"
 #include "message/meta_graph.h"
 #include "message/object_graph.h"
+#include "step/npy_file.h"
 #include "step/sidecar.h"
 #include "step/tensor.h"
 #include "step/tree.h"
@@ -351,6 +352,67 @@ static int check_state(void)
 	return result;
 }
 
+/* --- how many there are ------------------------------------------------------------------------------------ */
+
+enum {
+	MANY = 3000,
+	NAME = 13, /* bytes of a name below */
+	BYTES_PER_VARIABLE =
+		48 + NAME + 16 + 2, /* struct var, struct tree_file; all else is shared */
+};
+
+static int open_many(int dirfd, struct step **s, struct tree *t, unsigned long *allocations)
+{
+	struct err e = {0};
+	int r;
+
+	fault_arm(FAULT_MEMORY, 0, false);
+	r = step_open_v2(dirfd, "many", VERIFY_READ, s, &e);
+	if (r == 0)
+		r = tree_init(t, *s, &e);
+	fault_disarm();
+	*allocations = fault_calls();
+	return r < 0 ? complain("many", 0, e.text) : 0;
+}
+
+/* A variable takes no allocation of its own, neither when the index is parsed nor when somebody asks for its size. */
+static int count_allocations(void)
+{
+	static const int64_t dims[] = {2, 3};
+	static struct item items[MANY];
+	static char names[MANY][32];
+	struct folder f = folder_new();
+	unsigned long parsing;
+	struct step *s = NULL;
+	struct tree t = {0};
+	int dirfd = open(f.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), result;
+
+	for (int i = 0; i < MANY; i++) {
+		snprintf(names[i], sizeof names[i], "scope%02d/v%04d", i / 100, i);
+		items[i] = (struct item){
+			.name = names[i],
+			.spec = {.dtype = DTYPE_FLOAT, .rank = 2, .dims = dims, .size = 24}};
+	}
+	step_put(&f, "many", 1, items, MANY);
+	result = open_many(dirfd, &s, &t, &parsing);
+	fault_arm(FAULT_MEMORY, 0, false);
+	for (uint32_t i = 0; i < MANY && result == 0; i++)
+		if (npy_file_size(s, &s->vars[i], dirfd) != 128 + 24)
+			result = complain("many", i, "it has another size");
+	fault_disarm();
+	printf("%d variables: %lu allocations to parse them, %lu to size them\n", MANY, parsing,
+	       fault_calls());
+	if (result == 0 && (parsing > MANY / 20 || fault_calls()))
+		result = EXIT_FAILURE;
+	if (result == 0 && s->memory + t.memory > MANY * BYTES_PER_VARIABLE)
+		result = complain("many", 0, "that is too much memory for a variable");
+	tree_release(&t);
+	step_unref(s);
+	close(dirfd);
+	folder_remove(&f);
+	return result;
+}
+
 int main(void)
 {
 	static const char *const sources[] = {
@@ -360,7 +422,10 @@ int main(void)
 		"v1-sharded/model-2",
 	};
 	char path[4096];
-	int result = check_large_entry();
+	int result = count_allocations();
+
+	if (check_large_entry() != EXIT_SUCCESS)
+		result = EXIT_FAILURE;
 
 	for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
 		snprintf(path, sizeof path, "%s/fixtures/%s", ASSETS, sources[i]);
