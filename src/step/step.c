@@ -346,20 +346,58 @@ int step_add_lacking(const struct step *s, int dirfd, struct buf *out)
 	return r;
 }
 
+/* FILE is the shard's name, ST what is said of it. */
+static int open_shard(const struct step *s, int dirfd, uint32_t number, struct buf *file,
+		      struct stat *st, struct err *e)
+{
+	CLEANUP(closep) int fd = -1;
+	struct file_id now;
+
+	if (step_shard_name(&s->place, s->shards[number].number, s->num_shards, file) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	fd = openat(dirfd, (char *)file->p, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 || fstat(fd, st) < 0)
+		return err_sys(e, errno == ENOENT ? -ESTALE : -errno, "%s", (char *)file->p);
+	now = file_id_of(st);
+	if (!file_id_eq(&now, &s->shards[number].id))
+		return err_set(e, -ESTALE, "%s: is not the file that it was", (char *)file->p);
+	return TAKE(fd, -1);
+}
+
 int step_open_shard(const struct step *s, int dirfd, uint32_t number, struct err *e)
 {
 	CLEANUP(buf_release) struct buf file = {0};
-	CLEANUP(closep) int fd = -1;
-	struct file_id now;
 	struct stat st;
 
-	if (step_shard_name(&s->place, s->shards[number].number, s->num_shards, &file) < 0)
+	return open_shard(s, dirfd, number, &file, &st, e);
+}
+
+/* Nobody tells when a file goes to which a link leads from another folder. */
+static bool is_link(int dirfd, const char *file)
+{
+	struct stat st;
+
+	return fstatat(dirfd, file, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISLNK(st.st_mode);
+}
+
+int step_use_shard(const struct step *s, int dirfd, uint32_t number, struct kept_file **out,
+		   struct err *e)
+{
+	CLEANUP(buf_release) struct buf file = {0};
+	uint64_t closings = s->kept ? kept_closings(s->kept) : 0;
+	struct stat st;
+	int fd;
+
+	*out = s->kept ? kept_find(s->kept, s->kept_as, number) : NULL;
+	if (*out)
+		return 0;
+	fd = open_shard(s, dirfd, number, &file, &st, e);
+	if (fd < 0)
+		return fd;
+	*out = kept_new(fd, &st);
+	if (!*out)
 		return err_set(e, -ENOMEM, "no memory");
-	fd = openat(dirfd, (char *)file.p, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_sys(e, errno == ENOENT ? -ESTALE : -errno, "%s", (char *)file.p);
-	now = file_id_of(&st);
-	if (!file_id_eq(&now, &s->shards[number].id))
-		return err_set(e, -ESTALE, "%s: is not the file that it was", (char *)file.p);
-	return TAKE(fd, -1);
+	if (s->kept && !is_link(dirfd, (char *)file.p))
+		kept_add(s->kept, *out, s->kept_as, number, closings);
+	return 0;
 }

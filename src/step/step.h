@@ -6,6 +6,7 @@
  *
  * A step is shared by reference count. Only `strings` changes, under a lock of its own, and what `verify` knows. */
 #pragma once
+#include "base/kept.h"
 #include "step/verify.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -114,6 +115,9 @@ struct step {
 	size_t memory; /* bytes that all this takes */
 	enum verify_mode mode;
 	struct verify *verify; /* ranges are numbered as vars */
+	struct kept
+		*kept; /* its shards may stay open there, as those of KEPT_AS; NULL: they may not */
+	uint64_t kept_as;
 	struct full_names
 		*full; /* what its tree shows by them; NULL: all by key (sidecar_full_names) */
 	struct seen seen; /* what its tree shows (sidecar_limit) */
@@ -171,6 +175,10 @@ int step_check(const struct step *s, const struct var *v, int dirfd, struct err 
 
 /* Opens shard NUMBER, an index of step->shards. -ESTALE if it is another file than when the step was opened. */
 int step_open_shard(const struct step *s, int dirfd, uint32_t number, struct err *e);
+
+/* The same, and it may be one that is open already: then DIRFD is not looked at. OUT gets a reference to it. */
+int step_use_shard(const struct step *s, int dirfd, uint32_t number, struct kept_file **out,
+		   struct err *e);
 
 /* The file name of shard NUMBER, an index of step->shards, for messages and attributes. Without a NUL; empty if there
  * is no memory. */

@@ -37,7 +37,7 @@ struct tensor {
 	struct piece *pieces;
 	struct open_shard {
 		uint32_t shard;
-		int fd;
+		struct kept_file *file;
 	} * files; /* sorted by shard */
 	struct string_ref *strings; /* in the order of the array */
 };
@@ -48,7 +48,8 @@ struct tensor {
 static int shard_fd(struct tensor *t, int dirfd, uint32_t shard, struct err *e)
 {
 	uint32_t lo = 0, hi = t->n_files;
-	int fd;
+	struct kept_file *file;
+	int r;
 
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
@@ -59,14 +60,14 @@ static int shard_fd(struct tensor *t, int dirfd, uint32_t shard, struct err *e)
 			hi = mid;
 	}
 	if (lo < t->n_files && t->files[lo].shard == shard)
-		return t->files[lo].fd;
-	fd = step_open_shard(t->step, dirfd, shard, e);
-	if (fd < 0)
-		return fd;
+		return t->files[lo].file->fd;
+	r = step_use_shard(t->step, dirfd, shard, &file, e);
+	if (r < 0)
+		return r;
 	memmove(t->files + lo + 1, t->files + lo, (t->n_files - lo) * sizeof *t->files);
-	t->files[lo] = (struct open_shard){shard, fd};
+	t->files[lo] = (struct open_shard){shard, file};
 	t->n_files++;
-	return fd;
+	return file->fd;
 }
 
 /* Decodes the values of a V1 slice into memory, as a bundle would store them. */
@@ -131,7 +132,7 @@ void tensor_close(struct tensor *t)
 	if (!t)
 		return;
 	for (uint32_t i = 0; i < t->n_files; i++)
-		close(t->files[i].fd);
+		kept_unref(t->files[i].file);
 	for (uint32_t i = 0; i < t->n_pieces; i++)
 		buf_release(&t->pieces[i].decoded);
 	free(t->files);

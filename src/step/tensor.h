@@ -5,7 +5,7 @@
  * asks for (format/slice.h). Strings are padded with NULs to the longest. If some string ends in NUL, each has its
  * length in front (8 bytes, little-endian). A variant is read as its stored record.
  *
- * An open tensor has a descriptor for each shard it uses, and 24 bytes for each string. A read takes about
+ * An open tensor has each shard open that it uses, with others or alone, and 24 bytes for each string. A read takes about
  * as much memory as it returns, at the most. A V1 variable is decoded as a whole, and in memory while it is open. */
 #pragma once
 #include "step/step.h"
@@ -25,7 +25,7 @@ int tensor_shape(struct step *s, const struct var *v, int dirfd, struct tensor_s
 
 struct tensor;
 
-/* Opens V of S. DIRFD is the directory of S, and is not needed afterwards. S is held until the close. -EUCLEAN,
+/* Opens V of S. DIRFD is the directory of S, and is not needed afterwards; -1 fails where a shard is not open yet. S is held until the close. -EUCLEAN,
  * -EBADMSG (known to be damaged), -ESTALE, -EFBIG, -ENOMEM, or of opening. */
 int tensor_open(struct step *s, const struct var *v, int dirfd, struct tensor **out, struct err *e);
 void tensor_close(struct tensor *t);

@@ -173,6 +173,8 @@ int changes_read(struct view *v, struct buf *changes)
 	ssize_t n = batch ? read(v->inotify, batch, BATCH) : 0;
 	int r = batch ? 0 : -ENOMEM;
 
+	if (n > 0)
+		kept_close(&v->kept); /* what was removed takes room as long as it is open */
 	for (ssize_t at = 0; at < n && r == 0;) {
 		const struct inotify_event *event = (const struct inotify_event *)(batch + at);
 

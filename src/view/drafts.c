@@ -289,6 +289,7 @@ void view_draft_leave(struct view *v, struct node *n, struct draft *d)
 	unlock_if_idle(folder, top);
 	view_end_turn(v, &folder->drafting);
 	draft_unref(d); /* the node's */
+	kept_close(&v->kept); /* its pins may have been the last names of what is kept open */
 	view_forget(v, node_id(n, NODE_ROOT_ID), 1);
 }
 

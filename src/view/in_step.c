@@ -47,6 +47,30 @@ bool in_step_may_keep_pages(const struct view *v, struct loaded *l, uint32_t ind
 	return atomic_exchange(&l->opened[index - TREE_FIRST], 1) || v->verify != VERIFY_READ;
 }
 
+/* --- opening -------------------------------------------------------------------------------------------------- */
+
+/* Its shards may be open already: the folder is only opened if it is needed. */
+int in_step_open_file(const struct view *v, const struct node *n, const struct loaded *l,
+		      uint32_t index, struct npy_file **out, struct err *e)
+{
+	const struct var *var = in_step_var(l, index);
+	CLEANUP(closep) int dirfd = -1;
+
+	if (l->step->kept && npy_file_open(l->step, var, -1, out, NULL) == 0)
+		return 0;
+	dirfd = folder_open_parent(v, n, e);
+	return dirfd < 0 ? dirfd : npy_file_open(l->step, var, dirfd, out, e);
+}
+
+int in_step_make_text(const struct view *v, const struct node *n, struct loaded *l, uint32_t index,
+		      struct buf *out, struct err *e)
+{
+	CLEANUP(closep) int dirfd = folder_open_parent(v, n, e);
+
+	return dirfd < 0 ? dirfd
+			 : text_make(&l->texts, l->step, dirfd, in_step_text(l, index), out, e);
+}
+
 /* --- attributes -------------------------------------------------------------------------------------------- */
 
 static void attr_of_file(struct view *v, const struct node *n, const struct loaded *l,

@@ -20,6 +20,12 @@ uint32_t in_step_find(const struct loaded *l, uint32_t index, const char *name);
  * sees all bytes, and a wrong one could go unnoticed. So the pages go when a file is opened for the first time since. */
 bool in_step_may_keep_pages(const struct view *v, struct loaded *l, uint32_t index);
 
+/* Opens the variable INDEX, and makes the text INDEX. Errors of npy_file_open and text_make, or of opening the folder of N. */
+int in_step_open_file(const struct view *v, const struct node *n, const struct loaded *l,
+		      uint32_t index, struct npy_file **out, struct err *e);
+int in_step_make_text(const struct view *v, const struct node *n, struct loaded *l, uint32_t index,
+		      struct buf *out, struct err *e);
+
 /* The attributes of INDEX, which is in L, the step of N. */
 void in_step_entry(struct view *v, const struct node *n, struct loaded *l, uint32_t index,
 		   struct view_entry *out);

@@ -74,21 +74,20 @@ static int open_status(struct view *v, struct node *n, uint32_t index, const str
 static int open_in_base(struct view *v, struct node *n, uint32_t index, struct opened *o,
 			bool *stable, struct err *e)
 {
-	CLEANUP(closep) int dirfd = folder_open_parent(v, n, e);
 	struct loaded *l;
 	int r;
 
 	if (!index || index >= DRAFT_DYNAMIC)
 		return -ESTALE;
-	r = dirfd < 0 ? dirfd : steps_get(v, n, &l, e);
+	r = steps_get(v, n, &l, e);
 	if (r < 0)
 		return r;
 	o->loaded = l;
 	*stable = true;
 	if (in_step_is_file(l, index))
-		r = npy_file_open(l->step, in_step_var(l, index), dirfd, &o->file, e);
+		r = in_step_open_file(v, n, l, index, &o->file, e);
 	else if (in_step_is_text(l, index))
-		r = text_make(&l->texts, l->step, dirfd, in_step_text(l, index), &o->text, e);
+		r = in_step_make_text(v, n, l, index, &o->text, e);
 	else
 		r = -EISDIR;
 	if (r == 0 && in_step_is_file(l, index))

@@ -97,9 +97,12 @@ static int open_step(struct view *v, const struct node *n, int fd, struct step *
 
 	if (r < 0)
 		return r;
+	(*out)->kept_as = kept_owner(&v->kept);
 	pthread_mutex_lock(&v->lock);
 	full = n->kept_names ? n->names == NODE_FULL_NAMES : v->full_names;
 	seen = n->kept_names ? &n->seen : &v->seen;
+	if (n->parent->watch) /* so they are closed when one of them is removed */
+		(*out)->kept = &v->kept;
 	pthread_mutex_unlock(&v->lock);
 	if (full)
 		r = sidecar_full_names(*out, fd, e);

@@ -31,6 +31,7 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 	pthread_cond_init(&v->done, NULL);
 	if (fstat(root_fd, &v->root) < 0)
 		return err_sys(e, -errno, "fstat");
+	kept_init(&v->kept, v->root.st_dev);
 	v->state_name = strdup(c->state_name);
 	v->meta_suffix = strdup(c->meta_suffix);
 	v->family = c->family ? strdup(c->family) : NULL;
@@ -57,6 +58,7 @@ void view_release(struct view *v)
 	buf_release(&v->rescued);
 	buf_release(&v->commits);
 	node_table_release(&v->nodes);
+	kept_release(&v->kept);
 	lock_release(&v->root_lock, v->root_fd);
 	free(v->who);
 	free(v->state_name);

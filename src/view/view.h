@@ -42,6 +42,7 @@ struct view {
 	pthread_mutex_t lock;
 	pthread_cond_t done; /* with `lock`: a turn has ended, or a node has let a draft go */
 	struct node_table nodes;
+	struct kept kept; /* shards of parsed steps in folders that are watched */
 	bool writable;
 	int64_t commit_ms; /* how long a draft is quiet before it is published; -1: it is not */
 	struct commit_config commit;

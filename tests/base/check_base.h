@@ -7,5 +7,6 @@ TCase *crc32c_tests(void);
 TCase *error_tests(void);
 TCase *glob_tests(void);
 TCase *io_tests(void);
+TCase *kept_tests(void);
 TCase *scratch_tests(void);
 TCase *source_tests(void);
