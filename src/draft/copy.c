@@ -38,8 +38,8 @@ enum { COPY_PIECE = 1 << 20 };
 
 /* A variable whose bytes lie in one piece, into FD behind the header of its file F: without reading them if
  * the filesystem can do that. They are verified before, so their checksum is known. DIR: where its step is. */
-static int copy_piece(const struct pin *p, int dir, const struct var *v, const struct npy_file *f,
-		      int fd, struct staged *seq, struct err *e)
+static int copy_piece(const struct pin *p, int dir, const struct var *v, struct npy_file *f, int fd,
+		      struct staged *seq, struct err *e)
 {
 	CLEANUP(closep) int shard = step_open_shard(p->step, dir, v->shard, e);
 	size_t n = npy_file_size(p->step, v, dir) - v->size;
@@ -66,7 +66,7 @@ static int copy_piece(const struct pin *p, int dir, const struct var *v, const s
 static const uint64_t ALL = UINT64_MAX;
 
 /* Any other: its first N bytes, or ALL. What is read is verified. */
-static int copy_by_reading(const struct npy_file *f, uint64_t n, int fd, struct staged *seq,
+static int copy_by_reading(struct npy_file *f, uint64_t n, int fd, struct staged *seq,
 			   struct err *e)
 {
 	CLEANUP(freep) uint8_t *piece = malloc(COPY_PIECE);

@@ -3,14 +3,17 @@
 #include "format/dtype.h"
 #include "format/npy.h"
 #include <inttypes.h>
+#include <stdatomic.h>
 
 /* The bytes of most headers. */
 enum { USUAL_HEADER = 128 };
 
 struct npy_file {
 	struct tensor *tensor;
-	struct buf header;
-	uint64_t array; /* bytes */
+	struct step *step; /* the tensor's */
+	const struct var *var;
+	struct tensor_shape shape;
+	struct buf *_Atomic header; /* NULL: nothing was read yet. What is only opened needs none */
 };
 
 static int add_descr(struct buf *out, const struct step *s, const struct var *v,
@@ -64,28 +67,40 @@ uint64_t npy_file_size(struct step *s, const struct var *v, int dirfd)
 	return header + shape.size;
 }
 
+static int with_name(const struct npy_file *f, int r, struct err *e)
+{
+	struct bytes key = var_key(f->step, f->var);
+
+	return err_wrap(e, r, "%s: %.*s", f->step->place.name, (int)key.n, (const char *)key.p);
+}
+
 int npy_file_open(struct step *s, const struct var *v, int dirfd, struct npy_file **out,
 		  struct err *e)
 {
 	struct npy_file *f = calloc(1, sizeof *f);
-	struct tensor_shape shape;
 	int r;
 
 	if (!f)
 		return err_set(e, -ENOMEM, "no memory");
+	f->step = s;
+	f->var = v;
 	r = tensor_open(s, v, dirfd, &f->tensor, e);
 	if (r == 0)
-		r = tensor_shape(s, v, dirfd, &shape, e);
-	if (r == 0 && (r = make_header(s, v, &shape, &f->header)) < 0)
-		err_sys(e, r, "the header");
+		r = tensor_shape(s, v, dirfd, &f->shape, e);
 	if (r < 0) {
+		with_name(f, r, e);
 		npy_file_close(f);
-		return err_wrap(e, r, "%s: %.*s", s->place.name, (int)v->key_n,
-				(const char *)var_key(s, v).p);
+		return r;
 	}
-	f->array = shape.size;
 	*out = f;
 	return 0;
+}
+
+static void header_free(struct buf *header)
+{
+	if (header)
+		buf_release(header);
+	free(header);
 }
 
 void npy_file_close(struct npy_file *f)
@@ -93,26 +108,51 @@ void npy_file_close(struct npy_file *f)
 	if (!f)
 		return;
 	tensor_close(f->tensor);
-	buf_release(&f->header);
+	header_free(f->header);
 	free(f);
 }
 
-int64_t npy_file_read(const struct npy_file *f, uint64_t off, size_t len, uint8_t *dst,
-		      struct err *e)
+/* F's header, which the first reader makes. */
+static int header_of(struct npy_file *f, const struct buf **out, struct err *e)
 {
-	uint64_t size = f->header.n + f->array;
-	size_t head = 0;
-	int r = 0;
+	struct buf *header = f->header, *before = NULL;
+	int r;
 
+	if (!header) {
+		header = calloc(1, sizeof *header);
+		r = header ? make_header(f->step, f->var, &f->shape, header) : -ENOMEM;
+		if (r < 0) {
+			header_free(header);
+			return with_name(f, err_sys(e, r, "the header"), e);
+		}
+		if (!atomic_compare_exchange_strong(&f->header, &before, header)) {
+			header_free(header);
+			header = before;
+		}
+	}
+	*out = header;
+	return 0;
+}
+
+int64_t npy_file_read(struct npy_file *f, uint64_t off, size_t len, uint8_t *dst, struct err *e)
+{
+	const struct buf *header = NULL;
+	size_t head = 0;
+	uint64_t size;
+	int r = header_of(f, &header, e);
+
+	if (r < 0)
+		return r;
+	size = header->n + f->shape.size;
 	if (off >= size)
 		return 0;
 	if (len > size - off)
 		len = size - off;
-	if (off < f->header.n) {
-		head = f->header.n - off < len ? f->header.n - off : len;
-		memcpy(dst, f->header.p + off, head);
+	if (off < header->n) {
+		head = header->n - off < len ? header->n - off : len;
+		memcpy(dst, header->p + off, head);
 	}
 	if (head < len)
-		r = tensor_read(f->tensor, off + head - f->header.n, len - head, dst + head, e);
+		r = tensor_read(f->tensor, off + head - header->n, len - head, dst + head, e);
 	return r < 0 ? r : (int64_t)len;
 }

@@ -13,6 +13,5 @@ int npy_file_open(struct step *s, const struct var *v, int dirfd, struct npy_fil
 		  struct err *e);
 void npy_file_close(struct npy_file *f);
 
-/* Reads up to LEN bytes at OFF into DST, fewer only at the end. How many, or an error of tensor_read. */
-int64_t npy_file_read(const struct npy_file *f, uint64_t off, size_t len, uint8_t *dst,
-		      struct err *e);
+/* Reads up to LEN bytes at OFF into DST, fewer only at the end. Many threads may read. How many, -ENOMEM, or an error of tensor_read. */
+int64_t npy_file_read(struct npy_file *f, uint64_t off, size_t len, uint8_t *dst, struct err *e);
