@@ -18,6 +18,9 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fi->fh = (uintptr_t)f;
 	fi->keep_cache = cache.keep;
 	fi->direct_io = cache.direct;
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 11)
+	fi->noflush = (fi->flags & O_ACCMODE) == O_RDONLY && !(fi->flags & O_TRUNC);
+#endif
 	if (fuse_reply_open(req, fi) < 0)
 		raw_close(f);
 }
