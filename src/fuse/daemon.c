@@ -55,6 +55,19 @@ const struct fuse_lowlevel_ops ckptfs_ops = {
 	.fsyncdir = op_fsyncdir,
 };
 
+/* The kernel is told of a call that is not there the first time it asks, and never asks again. */
+static struct fuse_lowlevel_ops ops_of(const struct options *o)
+{
+	struct fuse_lowlevel_ops ops = ckptfs_ops;
+
+	if (o->no_xattr) {
+		ops.getxattr = NULL;
+		ops.listxattr = NULL;
+		ops.setxattr = NULL;
+	}
+	return ops;
+}
+
 /* --- becoming ready ---------------------------------------------------------------------------------------- */
 
 /* The kernel asks for as much at once as it reads ahead. Only root may raise that; without, requests are smaller. The
@@ -315,6 +328,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 		.begun = begun,
 		.warn_arg = &fs,
 	};
+	const struct fuse_lowlevel_ops ops = ops_of(c->options);
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
 	struct fuse_session *se;
 	int r;
@@ -333,7 +347,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 	if (r == 0)
 		r = make_args(c, config.writable, &args, e);
 	if (r == 0) {
-		se = fuse_session_new(&args, &ckptfs_ops, sizeof ckptfs_ops, &fs);
+		se = fuse_session_new(&args, &ops, sizeof ops, &fs);
 		r = se ? serve(se, &fs, e) : err_set(e, -EINVAL, "libfuse refuses the options");
 		if (se)
 			fuse_session_destroy(se);

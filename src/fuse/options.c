@@ -257,6 +257,8 @@ static const struct known all[] = {
 	 "new steps have no meta graph"},
 	{"nowrite_state", NO_VALUE, take_yes, AT(nowrite_state), NULL,
 	 "commits leave the state file alone"},
+	{"noxattr", NO_VALUE, take_yes, AT(no_xattr), NULL,
+	 "no extended attributes: `ls -l` is faster"},
 	{"pad_step_number", NO_VALUE, take_yes, AT(pad_step_number), NULL,
 	 "commits number steps with 8 digits"},
 	{"raw", NO_VALUE, take_yes, AT(raw), NULL,

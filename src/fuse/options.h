@@ -24,6 +24,7 @@ struct options {
 	bool strip_default_attrs;
 	struct seen seen; /* show only these variables */
 	bool read_only;
+	bool no_xattr; /* no extended attributes */
 	bool raw; /* the directory's own files, too */
 	bool has_timer; /* commit=SECONDS, and not sync */
 	unsigned commit_seconds;
