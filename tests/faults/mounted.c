@@ -3,6 +3,7 @@
 #include "base/crc32c.h"
 #include "base/io.h"
 #include "faults/faults.h"
+#include "view/changes.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <time.h>
@@ -82,7 +83,16 @@ static void mount(struct mounted *m)
 
 	fault_guard(NULL);
 	must(view_init(&m->v, open(m->t.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), &c, &e), &e);
+	if (m->options.watched)
+		must(changes_init(&m->v), &e);
 	fault_guard(&m->v.lock); /* as the table of locks says */
+}
+
+static void unmount(struct mounted *m)
+{
+	if (m->options.watched)
+		changes_release(&m->v);
+	view_release(&m->v);
 }
 
 void mounted_begin(struct mounted *m, struct mounted_options options)
@@ -95,7 +105,7 @@ void mounted_begin(struct mounted *m, struct mounted_options options)
 
 void remount(struct mounted *m)
 {
-	view_release(&m->v);
+	unmount(m);
 	m->n_held = 0;
 	m->told = false;
 	m->warning.code = 0;
@@ -139,7 +149,7 @@ void mounted_end(struct mounted *m)
 		remount(m); /* which removes what could not be removed */
 		view_look(&m->v);
 	}
-	view_release(&m->v);
+	unmount(m);
 	buf_release(&m->changes);
 	if (fstatat(m->t.top, ".ckptfs", &st, AT_SYMLINK_NOFOLLOW) == 0)
 		fail(".ckptfs is left");

@@ -11,6 +11,7 @@ enum { MAX_HELD = 256, BIAS = 5 /* numbers that the hidden bias has */ };
 struct mounted_options {
 	unsigned max_to_keep;
 	bool write_v1;
+	bool watched; /* so shards stay open */
 };
 
 struct mounted {

@@ -129,6 +129,16 @@ static int act_read(struct mounted *m, struct err *e)
 	return read_all(m, m->weights, e);
 }
 
+static void has_read(struct mounted *m)
+{
+	struct err e;
+
+	looked(m);
+	must(act_read(m, &e), &e);
+	if (!m->v.kept.n)
+		fail("no shard stays open");
+}
+
 static int act_read_new(struct mounted *m, struct err *e)
 {
 	return read_all(m, m->new, e);
@@ -184,6 +194,16 @@ struct view_scenario view_reads[] = {
 	 .act = act_getattr,
 	 .reads = true},
 	{.name = "read", .prepare = looked, .act = act_read, .reads = true},
+	{.name = "read, and its shard stays open",
+	 .options = {.watched = true},
+	 .prepare = looked,
+	 .act = act_read,
+	 .reads = true},
+	{.name = "read of a shard that is open",
+	 .options = {.watched = true},
+	 .prepare = has_read,
+	 .act = act_read,
+	 .reads = true},
 	{.name = "read in a draft", .prepare = written, .act = act_read, .reads = true},
 	{.name = "read what was written", .prepare = written, .act = act_read_new, .reads = true},
 	{.name = "read a text", .prepare = looked_text, .act = act_read_text, .reads = true},
