@@ -40,6 +40,10 @@ void bundle_close(struct bundle *b);
  * sstable_next. For an entry that makes no sense `why` is set; the others may be good. */
 int bundle_next(struct bundle *b, struct bundle_entry *out, struct err *e);
 
+/* 1: OUT is the entry under KEY, which must be greater than that of the entry before; 0: there is none; or as of bundle_next. Blocks of the
+ * table in which KEY can't be are not read. */
+int bundle_find(struct bundle *b, struct bytes key, struct bundle_entry *out, struct err *e);
+
 /* "PREFIX.data-00003-of-00010" */
 int bundle_shard_name(struct buf *out, struct bytes prefix, uint32_t shard, uint32_t num_shards);
 
@@ -49,6 +53,7 @@ struct bundle_writer {
 	bool big_endian;
 	struct buf bytes; /* key and value of each entry, one behind the other */
 	struct buf items; /* struct bundle_item: where in `bytes` an entry is */
+	struct buf room; /* for what is encoded */
 };
 
 /* NUM_SHARDS: 1 to INT32_MAX. */
@@ -63,5 +68,13 @@ int bundle_writer_add(struct bundle_writer *w, const struct bundle_entry *entry,
  * `value`, fields that this program does not know included. -EINVAL, -EUCLEAN (`value` is no entry), -ENOMEM. */
 int bundle_writer_copy(struct bundle_writer *w, const struct bundle_entry *entry, struct err *e);
 
+/* For bundle_writer_finish_over: the entry of the old index under KEY goes, or has been added anew. -ENOMEM. */
+int bundle_writer_leave(struct bundle_writer *w, struct bytes key, struct err *e);
+
 /* Puts the whole file into OUT. -EEXIST (a key comes twice), -ENOMEM, or what the sink says. */
 int bundle_writer_finish(struct bundle_writer *w, struct sink out, struct err *e);
+
+/* The same, and all entries of the index OLD that were not left stay as they are: blocks of the table in which nothing changes
+ * are copied (sstable_writer_merge). */
+int bundle_writer_finish_over(struct bundle_writer *w, const struct bundle *old, struct sink out,
+			      struct err *e);

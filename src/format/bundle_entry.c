@@ -169,6 +169,104 @@ int entry_read(struct bytes value, struct entry_fields *out, struct buf *numbers
 	return r == -ENOMEM ? err_set(e, r, "no memory for its slices") : r;
 }
 
+/* --- written ---------------------------------------------------------------------------------------------------- */
+
+static size_t put_number(uint8_t *p, unsigned field, uint64_t v)
+{
+	if (!v)
+		return 0;
+	*p = (uint8_t)(field << 3 | VARINT);
+	return 1 + put_varint(p + 1, v);
+}
+
+enum { PIECE = 24 }; /* bytes that a message of two numbers, or a tag and one, have at most */
+
+/* Appends the N bytes of a message, at most PIECE, in field FIELD. */
+static int add_message(unsigned field, const uint8_t *p, size_t n, struct buf *out)
+{
+	const uint8_t head[2] = {(uint8_t)(field << 3 | MESSAGE), (uint8_t)n};
+	int r = buf_add(out, head, sizeof head);
+
+	return r < 0 ? r : buf_add(out, p, n);
+}
+
+static int write_shape(unsigned rank, const int64_t *dims, struct buf *out)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < rank && r == 0; i++) {
+		uint8_t p[PIECE];
+
+		r = add_message(SHAPE_DIM, p, put_number(p, DIM_SIZE, (uint64_t)dims[i]), out);
+	}
+	return r;
+}
+
+/* A length is there even if it is 0; that of a whole dimension is not. */
+static int write_slice(unsigned rank, const int64_t *extents, struct buf *out)
+{
+	int r = 0;
+
+	for (; rank && r == 0; rank--, extents += 2) {
+		uint8_t p[PIECE];
+		size_t n = 0;
+
+		if (extents[1] >= 0) {
+			n = put_number(p, EXTENT_START, (uint64_t)extents[0]);
+			p[n++] = EXTENT_LENGTH << 3 | VARINT;
+			n += put_varint(p + n, (uint64_t)extents[1]);
+		}
+		r = add_message(SLICE_EXTENT, p, n, out);
+	}
+	return r;
+}
+
+/* Appends ROOM, a message of any size, in field FIELD. */
+static int add_long_message(unsigned field, const struct buf *room, struct buf *out)
+{
+	uint8_t p[PIECE] = {(uint8_t)(field << 3 | MESSAGE)};
+	int r = buf_add(out, p, 1 + put_varint(p + 1, room->n));
+
+	return r < 0 ? r : buf_add(out, room->p, room->n);
+}
+
+static int add_place(const struct entry_fields *f, struct buf *out)
+{
+	uint8_t p[64];
+	size_t n = put_number(p, ENTRY_SHARD, (uint64_t)f->shard);
+
+	n += put_number(p + n, ENTRY_OFF, (uint64_t)f->off);
+	n += put_number(p + n, ENTRY_SIZE, (uint64_t)f->size);
+	if (f->crc) {
+		p[n++] = ENTRY_CRC << 3 | FIXED32;
+		put_le32(p + n, f->crc);
+		n += 4;
+	}
+	return buf_add(out, p, n);
+}
+
+int entry_write(const struct entry_fields *f, const int64_t *dims, const int64_t *slices,
+		struct buf *room, struct buf *out)
+{
+	uint8_t p[PIECE];
+	int r = buf_add(out, p, put_number(p, ENTRY_DTYPE, (uint64_t)f->dtype));
+
+	room->n = 0;
+	if (r == 0)
+		r = write_shape((unsigned)f->rank, dims, room);
+	if (r == 0)
+		r = add_long_message(ENTRY_SHAPE, room, out);
+	if (r == 0)
+		r = add_place(f, out);
+	for (size_t i = 0; i < f->n_slices && r == 0; i++, slices += 2 * f->rank) {
+		room->n = 0;
+		r = write_slice((unsigned)f->rank, slices, room);
+		if (r == 0)
+			r = add_long_message(ENTRY_SLICES, room, out);
+	}
+	return r;
+}
+
 /* --- a changed one ---------------------------------------------------------------------------------------------- */
 
 static bool is_place(const struct pb_wire *w)
@@ -193,29 +291,6 @@ static int copy_fields(struct bytes value, bool before, struct buf *out, struct 
 			return r;
 	}
 	return r;
-}
-
-static size_t put_number(uint8_t *p, unsigned field, uint64_t v)
-{
-	if (!v)
-		return 0;
-	*p = (uint8_t)(field << 3 | VARINT);
-	return 1 + put_varint(p + 1, v);
-}
-
-static int add_place(const struct entry_fields *f, struct buf *out)
-{
-	uint8_t p[64];
-	size_t n = put_number(p, ENTRY_SHARD, (uint64_t)f->shard);
-
-	n += put_number(p + n, ENTRY_OFF, (uint64_t)f->off);
-	n += put_number(p + n, ENTRY_SIZE, (uint64_t)f->size);
-	if (f->crc) {
-		p[n++] = ENTRY_CRC << 3 | FIXED32;
-		put_le32(p + n, f->crc);
-		n += 4;
-	}
-	return buf_add(out, p, n);
 }
 
 int entry_moved(struct bytes value, const struct entry_fields *f, struct buf *out, struct err *e)

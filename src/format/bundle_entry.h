@@ -21,6 +21,11 @@ struct entry_fields {
  * the shape), -ENOMEM. */
 int entry_read(struct bytes value, struct entry_fields *out, struct buf *numbers, struct err *e);
 
+/* Appends the message to OUT, as TensorFlow writes it: the shape is always there. DIMS: [rank]; SLICES: [n_slices][rank][2], as
+ * entry_read gives them. ROOM is for what is between. -ENOMEM. */
+int entry_write(const struct entry_fields *f, const int64_t *dims, const int64_t *slices,
+		struct buf *room, struct buf *out);
+
 /* Adds VALUE to OUT with the shard, off, size and crc of F. All other fields stay as they are, unknown ones included.
  * -EUCLEAN (malformed), -ENOMEM. */
 int entry_moved(struct bytes value, const struct entry_fields *f, struct buf *out, struct err *e);

@@ -144,13 +144,12 @@ static void clear_entry(struct bundle_entry *out)
 	out->why.code = 0;
 }
 
-int bundle_next(struct bundle *b, struct bundle_entry *out, struct err *e)
+/* The entry that the walk is at. */
+static int read_entry(struct bundle *b, struct bundle_entry *out, struct err *e)
 {
 	struct entry_fields f;
-	int r = sstable_next(&b->iter, e);
+	int r;
 
-	if (r <= 0)
-		return r;
 	clear_entry(out);
 	out->key = sstable_key(&b->iter);
 	out->value = sstable_value(&b->iter);
@@ -161,6 +160,25 @@ int bundle_next(struct bundle *b, struct bundle_entry *out, struct err *e)
 	else
 		r = take_entry(b, &f, out);
 	return r == -ENOMEM ? err_set(e, -ENOMEM, "no memory for an entry") : 1;
+}
+
+int bundle_next(struct bundle *b, struct bundle_entry *out, struct err *e)
+{
+	int r = sstable_next(&b->iter, e);
+
+	return r <= 0 ? r : read_entry(b, out, e);
+}
+
+int bundle_find(struct bundle *b, struct bytes key, struct bundle_entry *out, struct err *e)
+{
+	int r = sstable_seek(&b->iter, key, e);
+	int c = r > 0 && b->iter.data.value.p ? bytes_cmp(sstable_key(&b->iter), key) : -1;
+
+	while (r > 0 && c < 0 && (r = sstable_next(&b->iter, e)) > 0)
+		c = bytes_cmp(sstable_key(&b->iter), key);
+	if (r <= 0)
+		return r;
+	return c ? 0 : read_entry(b, out, e);
 }
 
 int bundle_shard_name(struct buf *out, struct bytes prefix, uint32_t shard, uint32_t num_shards)

@@ -14,6 +14,7 @@ enum { PRODUCER = 1 };
 struct bundle_item {
 	size_t at; /* in `bytes`: the key, behind it the value */
 	size_t key_n, value_n;
+	bool leaves; /* it has no value: the entry of the old index goes */
 };
 
 void bundle_writer_init(struct bundle_writer *w, uint32_t num_shards, bool big_endian)
@@ -25,6 +26,7 @@ void bundle_writer_release(struct bundle_writer *w)
 {
 	buf_release(&w->bytes);
 	buf_release(&w->items);
+	buf_release(&w->room);
 }
 
 /* --- entries ----------------------------------------------------------------------------------------------- */
@@ -66,84 +68,26 @@ static int end(struct bundle_writer *w, struct bundle_item *item, struct err *e)
 	return r < 0 ? err_set(e, r, "no memory for an entry") : 0;
 }
 
-/* A new message in field NUMBER of M, behind the others if it is repeated. NULL if there is no memory. */
-static void *add_message(ProtobufCMessage *m, unsigned number, struct pb_room *room)
-{
-	const ProtobufCFieldDescriptor *f =
-		protobuf_c_message_descriptor_get_field(m->descriptor, number);
-	void *slot = pb_slot(m, f, room);
-
-	return slot ? pb_submessage(slot, f, room) : NULL;
-}
-
-enum { ENTRY_SHAPE = 2, ENTRY_SLICES = 7, SHAPE_DIM = 2, SLICE_EXTENT = 1 };
-
-static bool add_shape(ProtobufCMessage *m, const struct bundle_entry *entry, struct pb_room *room)
-{
-	ProtobufCMessage *shape = add_message(m, ENTRY_SHAPE, room);
-
-	for (unsigned i = 0; shape && i < entry->rank; i++) {
-		Tensorflow__TensorShapeProto__Dim *dim = add_message(shape, SHAPE_DIM, room);
-
-		if (!dim)
-			return false;
-		dim->size = entry->dims[i];
-	}
-	return shape != NULL;
-}
-
-/* EXTENTS: [rank][2]; a whole dimension is an extent without fields. */
-static bool add_slice(ProtobufCMessage *m, unsigned rank, const int64_t *extents,
-		      struct pb_room *room)
-{
-	ProtobufCMessage *slice = add_message(m, ENTRY_SLICES, room);
-
-	for (; slice && rank; rank--, extents += 2) {
-		Tensorflow__TensorSliceProto__Extent *x = add_message(slice, SLICE_EXTENT, room);
-
-		if (!x)
-			return false;
-		if (extents[1] < 0)
-			continue;
-		x->start = extents[0];
-		x->has_length_case = TENSORFLOW__TENSOR_SLICE_PROTO__EXTENT__HAS_LENGTH_LENGTH;
-		x->length = extents[1];
-	}
-	return slice != NULL;
-}
-
-static bool fill(ProtobufCMessage *m, const struct bundle_entry *entry, struct pb_room *room)
-{
-	Tensorflow__BundleEntryProto *p = (Tensorflow__BundleEntryProto *)m;
-	bool ok = add_shape(m, entry, room);
-
-	for (size_t i = 0; i < entry->n_slices && ok; i++)
-		ok = add_slice(m, entry->rank, entry->slices + 2 * i * entry->rank, room);
-	p->dtype = entry->dtype;
-	p->shard_id = (int32_t)entry->shard;
-	p->offset = (int64_t)entry->off;
-	p->size = (int64_t)entry->size;
-	if (!entry->n_slices || entry->size)
-		p->crc32c = crc32c_mask(entry->crc);
-	return ok;
-}
-
 int bundle_writer_add(struct bundle_writer *w, const struct bundle_entry *entry, struct err *e)
 {
-	CLEANUP(pb_freep) ProtobufCMessage *m = NULL;
-	struct pb_room room = {.left = SIZE_MAX};
+	struct entry_fields f = {
+		.dtype = entry->dtype,
+		.shard = (int32_t)entry->shard,
+		.off = (int64_t)entry->off,
+		.size = (int64_t)entry->size,
+		.crc = !entry->n_slices || entry->size ? crc32c_mask(entry->crc) : 0,
+		.rank = entry->rank,
+		.n_slices = entry->n_slices,
+	};
 	struct bundle_item item;
 	int r = fault(w, entry, e);
 
+	if (r == 0)
+		r = begin(w, entry->key, &item, e);
 	if (r < 0)
 		return r;
-	m = pb_new(&tensorflow__bundle_entry_proto__descriptor, &room);
-	if (!m || !fill(m, entry, &room))
-		return err_set(e, -ENOMEM, "no memory for an entry");
-	r = begin(w, entry->key, &item, e);
-	if (r == 0)
-		r = pb_pack(m, &w->bytes, e);
-	return r < 0 ? r : end(w, &item, e);
+	r = entry_write(&f, entry->dims, entry->slices, &w->room, &w->bytes);
+	return r < 0 ? err_set(e, r, "no memory for an entry") : end(w, &item, e);
 }
 
 int bundle_writer_copy(struct bundle_writer *w, const struct bundle_entry *entry, struct err *e)
@@ -164,6 +108,15 @@ int bundle_writer_copy(struct bundle_writer *w, const struct bundle_entry *entry
 	return r < 0 ? r : end(w, &item, e);
 }
 
+int bundle_writer_leave(struct bundle_writer *w, struct bytes key, struct err *e)
+{
+	struct bundle_item item;
+	int r = begin(w, key, &item, e);
+
+	item.leaves = true;
+	return r < 0 ? r : end(w, &item, e);
+}
+
 /* --- the file ---------------------------------------------------------------------------------------------- */
 
 static struct bytes key_of(const struct bundle_writer *w, const struct bundle_item *item)
@@ -171,54 +124,81 @@ static struct bytes key_of(const struct bundle_writer *w, const struct bundle_it
 	return bytes_of(w->bytes.p + item->at, item->key_n);
 }
 
+/* Of one key, what leaves comes first. */
 static int compare(const void *a, const void *b, void *writer)
 {
-	return bytes_cmp(key_of(writer, a), key_of(writer, b));
+	const struct bundle_item *x = a, *y = b;
+	int c = bytes_cmp(key_of(writer, x), key_of(writer, y));
+
+	return c ? c : y->leaves - x->leaves;
 }
 
-static int put_header(const struct bundle_writer *w, struct sstable_writer *t, struct err *e)
+static int put_header(const struct bundle_writer *w, struct buf *out, struct err *e)
 {
-	CLEANUP(buf_release) struct buf value = {0};
 	Tensorflow__BundleHeaderProto header = TENSORFLOW__BUNDLE_HEADER_PROTO__INIT;
 	Tensorflow__VersionDef version = TENSORFLOW__VERSION_DEF__INIT;
-	int r;
 
 	version.producer = PRODUCER;
 	header.num_shards = (int32_t)w->num_shards;
 	header.endianness = w->big_endian;
 	header.version = &version;
-	r = pb_pack(&header.base, &value, e);
-	return r < 0 ? r : sstable_writer_add(t, bytes_str(""), buf_bytes(&value), e);
+	return pb_pack(&header.base, out, e);
 }
 
-static int put_entries(const struct bundle_writer *w, struct sstable_writer *t, struct err *e)
+/* CHANGES gets room for the header and all items, and becomes them, with N. What leaves and comes anew is one change. */
+static int list_changes(const struct bundle_writer *w, struct bytes header,
+			struct sstable_change *changes, size_t *n, struct err *e)
 {
 	const struct bundle_item *items = (const struct bundle_item *)w->items.p;
-	size_t n = w->items.n / sizeof *items;
-	int r = 0;
+	size_t n_items = w->items.n / sizeof *items;
+	struct sstable_change *c = changes;
 
-	for (size_t i = 0; i < n && r == 0; i++) {
+	*c = (struct sstable_change){.key = bytes_str(""), .value = header, .replaces = true};
+	for (size_t i = 0; i < n_items; i++) {
 		struct bytes key = key_of(w, &items[i]);
+		bool again = bytes_eq(c->key, key);
 
-		if (i && bytes_eq(key, key_of(w, &items[i - 1])))
+		if (again && !c->removes)
 			return err_set(e, -EEXIST, "key \"%.*s\" comes twice", (int)key.n,
 				       (const char *)key.p);
-		r = sstable_writer_add(t, key, bytes_of(key.p + key.n, items[i].value_n), e);
+		c += !again;
+		*c = (struct sstable_change){
+			.key = key,
+			.value = bytes_of(key.p + key.n, items[i].value_n),
+			.replaces = again || items[i].leaves,
+			.removes = items[i].leaves,
+		};
 	}
-	return r;
+	*n = (size_t)(c - changes) + 1;
+	return 0;
+}
+
+static int finish(struct bundle_writer *w, const struct sstable *old, struct sink out,
+		  struct err *e)
+{
+	size_t n = w->items.n / sizeof(struct bundle_item);
+	CLEANUP(sstable_writer_release) struct sstable_writer t;
+	CLEANUP(freep) struct sstable_change *changes = calloc(n + 1, sizeof *changes);
+	CLEANUP(buf_release) struct buf header = {0};
+	int r = changes ? put_header(w, &header, e) : err_set(e, -ENOMEM, "no memory");
+
+	sstable_writer_init(&t, out);
+	if (n)
+		qsort_r(w->items.p, n, sizeof(struct bundle_item), compare, w);
+	if (r == 0)
+		r = list_changes(w, buf_bytes(&header), changes, &n, e);
+	if (r == 0)
+		r = sstable_writer_merge(&t, old, changes, n, e);
+	return r < 0 ? r : sstable_writer_finish(&t, e);
 }
 
 int bundle_writer_finish(struct bundle_writer *w, struct sink out, struct err *e)
 {
-	CLEANUP(sstable_writer_release) struct sstable_writer t;
-	int r;
+	return finish(w, NULL, out, e);
+}
 
-	sstable_writer_init(&t, out);
-	if (w->items.n)
-		qsort_r(w->items.p, w->items.n / sizeof(struct bundle_item),
-			sizeof(struct bundle_item), compare, w);
-	r = put_header(w, &t, e);
-	if (r == 0)
-		r = put_entries(w, &t, e);
-	return r < 0 ? r : sstable_writer_finish(&t, e);
+int bundle_writer_finish_over(struct bundle_writer *w, const struct bundle *old, struct sink out,
+			      struct err *e)
+{
+	return finish(w, &old->table, out, e);
 }

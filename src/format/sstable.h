@@ -48,6 +48,10 @@ int sstable_next(struct sstable_iter *it, struct err *e);
  * the index block failed, and it can't. */
 bool sstable_skip(struct sstable_iter *it);
 
+/* Moves on to the block in which KEY has to be, if it is there, without reading those before. KEY must not be less than the key that the
+ * walk is at. sstable_next gives the entries of that block. 1; 0: no block can have KEY; or as of sstable_next. */
+int sstable_seek(struct sstable_iter *it, struct bytes key, struct err *e);
+
 /* Checks what neither walk nor search looks at: that the footer is as a writer makes it, the metaindex block, and that
  * all blocks lie behind one another in the order above. It does not read data blocks. UNUSED: how many bytes are in no
  * block; TensorFlow leaves none. -EUCLEAN, -EBADMSG, or of reading. */
@@ -67,15 +71,17 @@ static inline struct bytes sstable_value(const struct sstable_iter *it)
 int sstable_get(const struct sstable *t, struct bytes key, struct buf *block, struct bytes *value,
 		struct err *e);
 
-/* Writes a table byte for byte as TensorFlow would, uncompressed. After an error the writer can only be released. */
+/* Writes a table byte for byte as TensorFlow would, uncompressed, but for blocks that are copied. After an error the writer can only be released. */
 struct sstable_writer {
 	struct sink out;
 	uint64_t at; /* how many bytes have gone out */
 	struct block_writer data, index;
 	struct extent block; /* the last one that went out */
-	bool pending; /* that is not in the index block yet */
+	size_t full; /* a block ends when its contents are that large */
+	bool pending; /* `block` is not in the index block yet */
 	bool any; /* there was an entry */
-	struct buf last; /* the last key */
+	struct buf last; /* the last key, or */
+	bool separates; /* what stood for it in the index block of the table that the block was copied from */
 };
 
 void sstable_writer_init(struct sstable_writer *w, struct sink out);
@@ -85,6 +91,20 @@ void sstable_writer_release(struct sstable_writer *w);
  * says. */
 int sstable_writer_add(struct sstable_writer *w, struct bytes key, struct bytes value,
 		       struct err *e);
+
+/* What becomes of KEY. */
+struct sstable_change {
+	struct bytes key, value;
+	bool replaces; /* what OLD has under KEY goes; else it must have nothing */
+	bool removes; /* and there is no value */
+};
+
+/* Adds what the table OLD (NULL: one without entries) has, with the N CHANGES, which are sorted by key. Blocks of OLD in which no
+ * change lies are copied as they are, but for compressed ones; all checksums are compared. A block that is written ends where one of OLD
+ * ended, unless it would be far too large or small. -EEXIST (a change replaces nothing, and its key is there), -EUCLEAN, -EBADMSG (OLD),
+ * -EINVAL (a key of OLD would not be found by the index block), or as sstable_writer_add. */
+int sstable_writer_merge(struct sstable_writer *w, const struct sstable *old,
+			 const struct sstable_change *changes, size_t n, struct err *e);
 
 /* Writes the index block and the footer. A table may have no entries. */
 int sstable_writer_finish(struct sstable_writer *w, struct err *e);

@@ -25,37 +25,49 @@ static int uncompress(struct bytes in, struct buf *out, struct err *e)
 	return 0;
 }
 
-int block_read(const struct source *src, struct extent at, struct buf *out, struct err *e)
+/* As block_read_stored, but E does not say which block. */
+static int read_stored(const struct source *src, struct extent at, struct buf *out, struct err *e)
 {
-	CLEANUP(buf_release) struct buf raw = {0};
+	uint32_t want, have;
 	uint64_t size;
 	int r;
 
 	if (__builtin_add_overflow(at.len, BLOCK_TRAILER, &size))
-		return err_set(e, -EUCLEAN, "block at %" PRIu64 ": length %" PRIu64, at.off,
-			       at.len);
-	r = source_read(src, at.off, size, &raw, e); /* checks the bounds before it allocates */
+		return err_set(e, -EUCLEAN, "length %" PRIu64, at.len);
+	r = source_read(src, at.off, size, out, e); /* checks the bounds before it allocates */
 	if (r < 0)
-		return err_wrap(e, r, "block at %" PRIu64, at.off);
+		return r;
+	want = crc32c_unmask(get_le32(out->p + at.len + 1));
+	have = crc32c(out->p, at.len + 1);
+	return have == want ? 0
+			    : err_set(e, -EBADMSG, "crc32c is %08" PRIx32 ", recorded %08" PRIx32,
+				      have, want);
+}
 
-	const uint8_t *trailer = raw.p + at.len;
-	uint32_t want = crc32c_unmask(get_le32(trailer + 1));
-	uint32_t have = crc32c(raw.p, at.len + 1);
+int block_read_stored(const struct source *src, struct extent at, struct buf *out, struct err *e)
+{
+	int r = read_stored(src, at, out, e);
+
+	return r < 0 ? err_wrap(e, r, "block at %" PRIu64, at.off) : 0;
+}
+
+int block_read(const struct source *src, struct extent at, struct buf *out, struct err *e)
+{
+	CLEANUP(buf_release) struct buf raw = {0};
+	int r = read_stored(src, at, &raw, e);
+	uint8_t type = r == 0 ? raw.p[at.len] : BLOCK_PLAIN;
 
 	/* Checksum first: a damaged type byte must not be reported as an unknown compression. */
-	if (have != want)
-		return err_set(e, -EBADMSG,
-			       "block at %" PRIu64 ": crc32c is %08" PRIx32 ", recorded %08" PRIx32,
-			       at.off, have, want);
-	if (trailer[0] == BLOCK_SNAPPY) {
+	if (r == 0 && type == BLOCK_SNAPPY)
 		r = uncompress(bytes_of(raw.p, at.len), out, e);
-		return r < 0 ? err_wrap(e, r, "block at %" PRIu64, at.off) : 0;
+	else if (r == 0 && type != BLOCK_PLAIN)
+		r = err_set(e, -EUCLEAN, "compression type %u", type);
+	if (r < 0)
+		return err_wrap(e, r, "block at %" PRIu64, at.off);
+	if (type == BLOCK_PLAIN) {
+		raw.n = at.len;
+		buf_swap(out, &raw);
 	}
-	if (trailer[0] != BLOCK_PLAIN)
-		return err_set(e, -EUCLEAN, "block at %" PRIu64 ": compression type %u", at.off,
-			       trailer[0]);
-	raw.n = at.len;
-	buf_swap(out, &raw);
 	return 0;
 }
 

@@ -16,10 +16,20 @@ struct extent {
 	uint64_t off, len; /* len does not count the trailer */
 };
 
+/* A handle, as footer and index block have them. False: it is malformed. */
+static inline bool handle_read(struct cursor *c, struct extent *out)
+{
+	return cursor_varint(c, &out->off) && cursor_varint(c, &out->len);
+}
+
 /* Reads and verifies the block at AT, and puts its contents, uncompressed, into OUT in place of what was there. If it
  * fails, OUT is as it was, and E says which block and why: -EUCLEAN (malformed), -EBADMSG (wrong checksum), or as of
  * source_read. */
 int block_read(const struct source *src, struct extent at, struct buf *out, struct err *e);
+
+/* The same, but OUT gets them as they are stored, with the type and the checksum, which is right. If it fails OUT has no
+ * meaning. */
+int block_read_stored(const struct source *src, struct extent at, struct buf *out, struct err *e);
 
 struct block_iter {
 	struct cursor at; /* the entries that are still to come */

@@ -2,11 +2,6 @@
 #include "format/sstable.h"
 #include <inttypes.h>
 
-static bool read_handle(struct cursor *c, struct extent *out)
-{
-	return cursor_varint(c, &out->off) && cursor_varint(c, &out->len);
-}
-
 bool sstable_probe(const struct source *src)
 {
 	uint8_t end[8];
@@ -30,7 +25,7 @@ static int read_footer(const struct source *src, uint8_t footer[SSTABLE_FOOTER],
 		return err_set(e, -EUCLEAN,
 			       "not a table: it ends in %016" PRIx64 ", expected %016" PRIx64,
 			       magic, SSTABLE_MAGIC);
-	return read_handle(&c, metaindex) && read_handle(&c, index)
+	return handle_read(&c, metaindex) && handle_read(&c, index)
 		       ? 0
 		       : err_set(e, -EUCLEAN, "footer: malformed handles");
 }
@@ -94,28 +89,44 @@ static int finish_block(struct sstable_iter *it, struct err *e)
 	return 0;
 }
 
-static int open_next_block(struct sstable_iter *it, struct err *e)
+/* The block that it->index is at. */
+static int open_block(struct sstable_iter *it, struct err *e)
 {
-	struct extent at;
-	int r = finish_block(it, e);
-
-	if (r < 0)
-		return r;
-	it->in_data = false;
-	r = block_iter_next(&it->index, e);
-	if (r <= 0)
-		return r;
-
 	struct cursor c = cursor_of(it->index.value);
+	struct extent at;
+	int r;
 
 	it->in_data = true;
-	if (!read_handle(&c, &at))
+	if (!handle_read(&c, &at))
 		return err_set(e, -EUCLEAN, "index block: malformed handle");
 	r = block_read(&it->t->src, at, &it->block, e);
 	if (r < 0)
 		return r;
 	r = block_iter_init(&it->data, buf_bytes(&it->block), at.off, e);
 	return r < 0 ? r : 1;
+}
+
+static int open_next_block(struct sstable_iter *it, struct err *e)
+{
+	int r = finish_block(it, e);
+
+	it->in_data = false;
+	if (r == 0)
+		r = block_iter_next(&it->index, e);
+	return r <= 0 ? r : open_block(it, e);
+}
+
+int sstable_seek(struct sstable_iter *it, struct bytes key, struct err *e)
+{
+	int r = 1;
+
+	if (it->index.value.p && bytes_cmp(buf_bytes(&it->index.key), key) >= 0)
+		return 1; /* it is in this one */
+	it->in_data = false;
+	it->has_last = false;
+	while (r > 0 && (!it->index.value.p || bytes_cmp(buf_bytes(&it->index.key), key) < 0))
+		r = block_iter_next(&it->index, e);
+	return r <= 0 ? r : open_block(it, e);
 }
 
 int sstable_next(struct sstable_iter *it, struct err *e)
@@ -209,7 +220,7 @@ int sstable_check(const struct sstable *t, uint64_t *unused, struct err *e)
 	while (r >= 0 && (r = block_iter_next(&it, e)) > 0) {
 		struct cursor c = cursor_of(it.value);
 
-		if (!read_handle(&c, &at))
+		if (!handle_read(&c, &at))
 			return err_set(e, -EUCLEAN, "index block: malformed handle");
 		r = follow_block(at, &end, unused, e);
 	}
@@ -237,7 +248,7 @@ static int find_block(const struct sstable *t, struct bytes key, struct extent *
 
 		if (bytes_cmp(buf_bytes(&it.key), key) < 0)
 			continue;
-		if (!read_handle(&c, at))
+		if (!handle_read(&c, at))
 			return err_set(e, -EUCLEAN, "index block: malformed handle");
 		return 1;
 	}
