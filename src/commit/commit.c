@@ -3,8 +3,8 @@
 #include "base/lacks.h"
 #include "commit/freeze.h"
 #include "commit/graph.h"
-#include "commit/held.h"
 #include "commit/in_place.h"
+#include "commit/meta.h"
 #include "commit/noted.h"
 #include "commit/pack.h"
 #include "commit/publish.h"
@@ -47,7 +47,7 @@ static int find_result(struct plan *p, enum commit_result *result, struct err *e
 {
 	int same = p->c->over ? 0 : p->last ? noted_is_plan(p, e) : plan_is_base(p);
 
-	if (same == 0 && !plan_n(p) && p->d->has_base) {
+	if (same == 0 && plan_is_empty(p) && p->d->has_base) {
 		*result = p->goes_on ? COMMIT_NOTHING : COMMIT_EMPTY;
 		return p->c->makes.allow_empty && !p->c->over
 			       ? 0
@@ -55,10 +55,10 @@ static int find_result(struct plan *p, enum commit_result *result, struct err *e
 					 "no variable is left, and a step needs one; to remove the step, "
 					 "remove its folder");
 	}
-	*result = same && p->last ? COMMIT_SAME
-		  : same          ? COMMIT_NOTHING
-		  : plan_n(p)     ? COMMIT_DONE
-				  : COMMIT_WAITS;
+	*result = same && p->last    ? COMMIT_SAME
+		  : same             ? COMMIT_NOTHING
+		  : plan_is_empty(p) ? COMMIT_WAITS
+				     : COMMIT_DONE;
 	return same < 0 ? same : 0;
 }
 
@@ -83,9 +83,9 @@ static int build(struct plan *p, enum commit_result *result, struct err *e)
 	if (r == 0)
 		r = p->fd = record_begin(p->d->top, p->d->fd, e);
 	if (r >= 0)
-		r = pack_meta(p, e);
+		r = meta_pack(p, e);
 	if (r == 0)
-		r = held_check(p, e);
+		r = meta_check(p, e);
 	if (r == 0)
 		r = find_result(p, result, e);
 	if (r < 0 || *result != COMMIT_DONE)

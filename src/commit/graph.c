@@ -1,6 +1,7 @@
 #include "commit/graph.h"
 #include "base/cleanup.h"
 #include "commit/content.h"
+#include "commit/rest.h"
 #include "draft/draft_state.h"
 #include "message/object_graph.h"
 #include "step/sidecar.h"
@@ -35,7 +36,8 @@ static size_t list_changes(const struct plan *p, uint32_t pin, const struct byte
 
 		if (s->vars[v].kind == VAR_PART)
 			continue;
-		if (bsearch(&c.from, keys, plan_n(p), sizeof *keys, compare_keys))
+		if (rest_has(p, pin, v) ||
+		    bsearch(&c.from, keys, plan_n(p), sizeof *keys, compare_keys))
 			c.to = c.from;
 		else if (p->old[pin].first[v])
 			move_to(p, &plan_wants(p)[p->old[pin].first[v] - 1], &c);
@@ -124,6 +126,8 @@ int graph_edit(struct plan *p, struct err *e)
 			continue;
 		if (written && !p->d->has_base)
 			return 0;
+		if (!written && w->pin == 0 && p->d->has_base && plan_has_keys_of_base(p))
+			return 0; /* it can be large */
 		return edit(p, w, written ? 0 : w->pin, e);
 	}
 	return 0;

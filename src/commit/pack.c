@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "commit/content.h"
+#include "commit/rest.h"
 #include "commit/same.h"
 #include "directory/placed.h"
 #include "draft/draft_state.h"
@@ -30,121 +31,6 @@ int pack_give_to_owner(const struct plan *p, int fd, mode_t allows, struct err *
 	if (geteuid() == 0 && known && fchown(fd, st.st_uid, st.st_gid) == 0)
 		now.st_mode = st.st_mode;
 	return fchmod(fd, now.st_mode & 0666 & allows) < 0 ? err_sys(e, -errno, "fchmod") : 0;
-}
-
-/* Its descriptor. */
-static int write_file(const struct plan *p, const char *name, struct bytes b, struct err *e)
-{
-	CLEANUP(closep) int fd = io_create(p->fd, name, 0644, e);
-	int r = fd < 0 ? fd : io_write_at(fd, b, 0, e);
-
-	if (r == 0)
-		r = pack_give_to_owner(p, fd, 0666, e);
-	if (r == 0)
-		r = io_sync(fd, name, e);
-	return r < 0 ? r : TAKE(fd, -1);
-}
-
-static int write_index(struct plan *p, struct err *e)
-{
-	CLEANUP(buf_release) struct buf b = {0};
-	int r = bundle_writer_finish(&p->index, sink_of_buf(&b), e);
-
-	if (r == 0)
-		r = p->index_fd = write_file(p, "index", buf_bytes(&b), e);
-	return r < 0 ? r : 0;
-}
-
-/* --- the meta graph ---------------------------------------------------------------------------------------- */
-
-/* The meta graph of pin NUMBER. Of one that could not be held another may be there by now. */
-static int read_old_meta(struct plan *p, uint32_t number, struct buf *out, struct err *e)
-{
-	const struct pin *base = &p->pins[number];
-	const char *suffix = p->d->meta;
-	CLEANUP(buf_release) struct buf name = {0};
-	CLEANUP(closep) int fd = -1;
-	struct source src;
-	int r = sidecar_name(&base->step->place, suffix, &name);
-
-	if (r < 0)
-		return err_set(e, r, "no memory");
-	if (!base->loose)
-		return sidecar_read(plan_dir(p, number, e), &base->step->place, suffix, out, e);
-	r = fd = placed_open(plan_dir(p, number, e), (char *)name.p,
-			     &base->sidecars[TEXT_META_GRAPH], e);
-	if (r >= 0)
-		r = source_of_fd(fd, &src, e);
-	if (r == 0)
-		r = source_read(&src, 0, src.size, out, e);
-	return r < 0 ? r : placed_check(fd, (char *)name.p, &base->sidecars[TEXT_META_GRAPH], e);
-}
-
-int pack_read_meta(struct plan *p, struct buf *out, struct err *e)
-{
-	CLEANUP(closep) int fd = -1;
-	struct source src;
-	int r;
-
-	if (!p->has_meta_file)
-		return read_old_meta(p, p->meta.item ? 0 : p->meta.pin, out, e);
-	r = fd = source_open(p->fd, "meta", &src, e);
-	return r < 0 ? r : source_read(&src, 0, src.size, out, e);
-}
-
-static int write_meta(struct plan *p, const struct buf *meta, struct err *e)
-{
-	int r = p->has_meta_file ? io_remove_all(p->fd, "meta", e) : 0;
-	CLEANUP(closep) int fd = r < 0 ? -1 : write_file(p, "meta", buf_bytes(meta), e);
-
-	p->has_meta_file = fd >= 0;
-	return r < 0 ? r : fd < 0 ? fd : 0;
-}
-
-/* One that can't be understood is carried along as it is. */
-static int strip_meta(struct plan *p, struct err *e)
-{
-	CLEANUP(buf_release) struct buf meta = {0}, stripped = {0};
-	struct err why = {0};
-	int r = pack_read_meta(p, &meta, &why);
-
-	if (r == 0)
-		r = meta_graph_strip_defaults(buf_bytes(&meta), &stripped, &why);
-	if (r == -EUCLEAN || r == -E2BIG || r == -EFBIG || r == -ENOENT)
-		return 0;
-	if (r < 0 && e)
-		*e = why;
-	if (r < 0 || bytes_eq(buf_bytes(&meta), buf_bytes(&stripped)))
-		return r;
-	return write_meta(p, &stripped, e);
-}
-
-/* From the text that was written. */
-static int pack_text(struct plan *p, struct err *e)
-{
-	CLEANUP(buf_release) struct buf meta = {0}, old = {0};
-	struct err why = {0};
-	struct written f;
-	int r = written_open(p, p->meta.item, &f, e);
-
-	if (r < 0)
-		return r;
-	r = staged_meta(p->d, &f.src, &meta, &why);
-	written_close(&f);
-	if (written_note(p, p->meta.item, r, &why, e) < 0)
-		return r;
-	p->new_meta = !p->d->has_base || read_old_meta(p, 0, &old, NULL) < 0 ||
-		      !staged_meta_is(p->d, buf_bytes(&meta), buf_bytes(&old));
-	return p->new_meta ? write_meta(p, &meta, e) : 0;
-}
-
-int pack_meta(struct plan *p, struct err *e)
-{
-	int r = p->meta.item ? pack_text(p, e) : 0;
-
-	if (r == 0 && plan_makes_meta(p) && p->d->strip_default_attrs)
-		r = strip_meta(p, e);
-	return r;
 }
 
 /* --- the packed shard -------------------------------------------------------------------------------------- */
@@ -307,7 +193,7 @@ static int locate_kept(struct plan *p, uint32_t pin, const struct var *v,
 	entry->shard = o->number;
 	entry->off = v->off;
 	if (!v->size) { /* some shard has to be there */
-		entry->shard = 0;
+		entry->shard = p->some_shard;
 		entry->off = 0;
 		return 0;
 	}
@@ -323,27 +209,43 @@ static int locate_kept(struct plan *p, uint32_t pin, const struct var *v,
 	return r;
 }
 
-/* The same entry under W's key: of a whole variable, of one in slices, or of slice number PART of it. */
-static int keep_entry(struct plan *p, uint32_t pin, const struct want *w, const struct var *v,
+/* The entry OLD of V under KEY. */
+static int keep_entry(struct plan *p, uint32_t pin, struct bytes key, const struct var *v,
 		      const struct bundle_entry *old, struct err *e)
 {
-	CLEANUP(buf_release) struct buf key = {0};
 	struct bundle_entry entry = *old;
-	const struct step *s = p->pins[pin].step;
 	int r = 0;
 
-	entry.key = want_key(p, w);
-	if (v->kind == VAR_PART) {
-		const struct var *whole = &s->vars[p->old[pin].whole[v - s->vars]];
-
-		r = slice_key_rename(&key, old->key, var_key(s, whole), want_key(p, w));
-		entry.key = buf_bytes(&key);
-	}
-	if (r == 0 && v->kind == VAR_SLICED)
+	entry.key = key;
+	if (v->kind == VAR_SLICED)
 		entry.shard = 0;
-	else if (r == 0)
+	else
 		r = locate_kept(p, pin, v, &entry, e);
 	return r < 0 ? r : bundle_writer_copy(&p->index, &entry, e);
+}
+
+/* The same entry under W's key: of a whole variable, of one in slices, or of a slice of it. */
+static int keep_for(struct plan *p, uint32_t pin, const struct want *w, const struct var *v,
+		    const struct bundle_entry *old, struct err *e)
+{
+	CLEANUP(buf_release) struct buf key = {0};
+	const struct step *s = p->pins[pin].step;
+	const struct var *whole = &s->vars[p->old[pin].whole[v - s->vars]];
+	int r;
+
+	if (v->kind != VAR_PART)
+		return keep_entry(p, pin, want_key(p, w), v, old, e);
+	r = slice_key_rename(&key, old->key, var_key(s, whole), want_key(p, w));
+	return r < 0 ? r : keep_entry(p, pin, buf_bytes(&key), v, old, e);
+}
+
+/* One of the rest, that lies elsewhere. */
+static int move_entry(struct plan *p, const struct var *v, const struct bundle_entry *old,
+		      struct err *e)
+{
+	int r = bundle_writer_leave(&p->index, old->key, e);
+
+	return r < 0 ? r : keep_entry(p, 0, old->key, v, old, e);
 }
 
 static const int64_t *extents_of(const struct step *s, const struct var *whole, uint32_t part)
@@ -418,49 +320,99 @@ static int add_old_entry(struct plan *p, uint32_t pin, uint32_t number,
 		} else if (plan_stores_graph(p, w)) {
 			r = store_graph(p, w, e);
 		} else {
-			r = keep_entry(p, pin, w, v, old, e);
+			r = keep_for(p, pin, w, v, old, e);
 		}
 	}
 	return r;
 }
 
-static bool is_wanted(const struct plan *p, uint32_t pin)
+/* The index of a pinned step, open. */
+struct old_index {
+	struct bundle bundle;
+	struct file_id id;
+	int fd;
+};
+
+static void old_index_release(struct old_index *o)
 {
-	for (uint32_t v = 0; v < p->pins[pin].step->n_vars; v++)
-		if (p->old[pin].first[v])
-			return true;
-	return false;
+	bundle_close(&o->bundle);
+	closep(&o->fd);
 }
 
-/* The entries of a V2 step stand in its index in the order of its variables. */
-static int add_old_entries(struct plan *p, uint32_t pin, struct err *e)
+static int old_index_open(struct plan *p, uint32_t pin, struct old_index *out, struct err *e)
 {
 	const struct pin *from = &p->pins[pin];
-	const struct step *s = from->step;
-	CLEANUP(bundle_close) struct bundle bundle = {0};
-	CLEANUP(slicer_release) struct slicer slicer = {.c = CONTENT_EMPTY};
-	CLEANUP(closep) int fd = -1;
-	struct file_id id;
-	struct bundle_entry entry;
 	struct source src;
-	uint32_t number = 0;
 	int r = plan_dir(p, pin, e);
 
 	if (r >= 0)
-		r = fd = pin_open_index(from, r, &id, e);
+		r = out->fd = pin_open_index(from, r, &out->id, e);
 	if (r >= 0)
-		r = source_of_fd(fd, &src, e);
+		r = source_of_fd(out->fd, &src, e);
 	if (r < 0)
 		return r;
-	r = bundle_open(&bundle, src, e);
-	if (r < 0)
-		return err_wrap(e, r, "%s", s->place.file);
-	while ((r = bundle_next(&bundle, &entry, e)) > 0 && number < s->n_vars) {
-		r = add_old_entry(p, pin, number++, &entry, &slicer, e);
-		if (r < 0)
-			return r;
+	r = bundle_open(&out->bundle, src, e);
+	return r < 0 ? err_wrap(e, r, "%s", from->step->place.file) : 0;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The variables of pin PIN, and slices, whose old entries are needed: for wants, and what moves of the rest. */
+static int list_needed(const struct plan *p, uint32_t pin, struct buf *vars, struct err *e)
+{
+	const struct step *s = p->pins[pin].step;
+	int r = pin == 0 && p->others ? rest_list_moved(p, vars) : 0;
+
+	for (uint32_t i = 0; i < plan_n(p) && r == 0; i++) {
+		const struct want *w = &plan_wants(p)[i];
+		const struct var *v = &s->vars[w->var];
+		const struct step *of;
+
+		if (w->pin != pin || (w->store && !want_layout(p, w, &of)))
+			continue;
+		r = buf_add(vars, &w->var, sizeof w->var);
+		for (uint32_t k = 0; v->kind == VAR_SLICED && k < v->n_parts && r == 0; k++)
+			r = buf_add(vars, &s->parts[v->aux + k].var, sizeof w->var);
 	}
-	return r < 0 ? r : placed_check(fd, s->place.file, &id, e);
+	if (vars->n)
+		qsort(vars->p, vars->n / sizeof(uint32_t), sizeof(uint32_t), compare_numbers);
+	return r < 0 ? err_set(e, r, "no memory") : 0;
+}
+
+/* What is needed of the index of pin PIN. Variables are in its order. */
+static int add_old_entries(struct plan *p, uint32_t pin, struct err *e)
+{
+	const struct step *s = p->pins[pin].step;
+	CLEANUP(buf_release) struct buf needed = {0};
+	CLEANUP(old_index_release) struct old_index index = {.fd = -1};
+	CLEANUP(slicer_release) struct slicer slicer = {.c = CONTENT_EMPTY};
+	int r = list_needed(p, pin, &needed, e);
+	const uint32_t *vars = (const uint32_t *)needed.p;
+	size_t n = needed.n / sizeof *vars;
+
+	if (r < 0 || !n)
+		return r;
+	r = old_index_open(p, pin, &index, e);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		const struct var *v = &s->vars[vars[i]];
+		struct bundle_entry entry;
+
+		if (i && vars[i] == vars[i - 1])
+			continue;
+		r = bundle_find(&index.bundle, var_key(s, v), &entry, e);
+		if (r <= 0)
+			return r < 0 ? err_wrap(e, r, "%s", s->place.file)
+				     : err_set(e, -ESTALE, "%s: has changed", s->place.file);
+		r = add_old_entry(p, pin, vars[i], &entry, &slicer, e);
+		if (r == 0 && pin == 0 && rest_moves(p, vars[i]))
+			r = move_entry(p, v, &entry, e);
+	}
+	return r < 0 ? r : placed_check(index.fd, s->place.file, &index.id, e);
 }
 
 /* V1 has no index: the slices of a variable that is written again are listed from what was parsed. */
@@ -529,10 +481,59 @@ static int store_all(struct plan *p, struct err *e)
 	if (r == 0)
 		r = store_written(p, e);
 	for (uint32_t pin = 0; pin < p->n_pins && r == 0; pin++)
-		if (p->pins[pin].step->place.format == STEP_V2 && is_wanted(p, pin))
+		if (p->pins[pin].step->place.format == STEP_V2)
 			r = add_old_entries(p, pin, e);
 	return r;
 }
+
+/* --- the index --------------------------------------------------------------------------------------------- */
+
+struct index_end {
+	int fd;
+	uint64_t at;
+};
+
+static int put_index(void *to, struct bytes b, struct err *e)
+{
+	struct index_end *f = to;
+	int r = io_write_at(f->fd, b, f->at, e);
+
+	f->at += b.n;
+	return r;
+}
+
+/* The rest has the entries that it had. */
+static int finish_over_base(struct plan *p, struct sink out, struct err *e)
+{
+	CLEANUP(old_index_release) struct old_index index = {.fd = -1};
+	const char *file = p->pins[0].step->place.file;
+	int r = rest_leave_others(p, e);
+
+	if (r == 0)
+		r = old_index_open(p, 0, &index, e);
+	if (r < 0)
+		return r;
+	r = bundle_writer_finish_over(&p->index, &index.bundle, out, e);
+	if (r < 0)
+		return err_wrap(e, r, "%s", file);
+	return placed_check(index.fd, file, &index.id, e);
+}
+
+static int write_index(struct plan *p, struct err *e)
+{
+	struct index_end end = {.fd = io_create(p->fd, "index", 0644, e)};
+	const struct sink out = {put_index, &end};
+	int r = p->index_fd = end.fd;
+
+	if (r >= 0)
+		r = p->others ? finish_over_base(p, out, e)
+			      : bundle_writer_finish(&p->index, out, e);
+	if (r == 0)
+		r = pack_give_to_owner(p, p->index_fd, 0666, e);
+	return r < 0 ? r : io_sync(p->index_fd, "index", e);
+}
+
+/* --- all of it --------------------------------------------------------------------------------------------- */
 
 /* What was packed of W, or NULL, is whole. */
 static int end_packed(struct plan *p, const struct want *w, struct err *e)

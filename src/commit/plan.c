@@ -1,6 +1,7 @@
 #include "commit/plan.h"
 #include "base/cleanup.h"
-#include "commit/keys.h"
+#include "commit/content.h"
+#include "commit/rest.h"
 #include "commit/same.h"
 #include "commit/written.h"
 #include "draft/draft_state.h"
@@ -46,6 +47,7 @@ void plan_release(struct plan *p)
 	free(p->old);
 	free(p->pins);
 	free(p->claimed);
+	free(p->others);
 	buf_release(&p->paths);
 	buf_release(&p->keys);
 	buf_release(&p->wants);
@@ -83,6 +85,61 @@ mode_t want_mode(const struct plan *p, const struct want *w)
 	const struct step *s = w->item ? NULL : p->pins[w->of_pin].step;
 
 	return s ? var_owner(s, &s->vars[w->of_var], NULL).mode : w->mode;
+}
+
+/* --- keys -------------------------------------------------------------------------------------------------- */
+
+/* A draft with full_names has full names as paths. One with a base takes keys and full names from the base's object graph. A new
+ * step, or one without an object graph, takes them from the object graph that was copied into it: so a copy of a step keeps its keys,
+ * also if the timer committed a part of it before the graph came. If another object graph is written over the base's, it must give
+ * each path the same key. */
+static int read_graph(struct plan *p, const struct want *w, struct err *e)
+{
+	CLEANUP(buf_release) struct buf bytes = {0};
+	struct bytes graph;
+	int r = content_read_string(p, w, &bytes, &graph, e);
+
+	if (r == 0)
+		r = full_names_read(graph, NULL, 0, &p->graph_names, e);
+	/* Without a good object graph nothing has a full name. A file that can't be stored is refused later, when it is planned. */
+	return r == -EUCLEAN || r == -EINVAL ? 0 : r;
+}
+
+/* Reads that object graph, if need be. -EAGAIN, -ENOMEM, or of reading it. */
+static int find_names(struct plan *p, struct err *e)
+{
+	for (uint32_t i = 0; i < plan_n(p) && p->d->full_names; i++) {
+		const struct want *w = &plan_wants(p)[i];
+		bool of_base = p->d->has_base && !w->item && w->of_pin == 0;
+
+		if (!strcmp(want_path(p, w), OBJECT_GRAPH_KEY ".npy"))
+			return of_base ? 0 : read_graph(p, w, e);
+	}
+	return 0;
+}
+
+/* W gets its key. -EINVAL: no variable has such a path. */
+static int add_key(struct plan *p, struct want *w, struct err *e)
+{
+	const struct full_names *names = p->d->base_names ? p->d->base_names : p->graph_names;
+	enum name_flavour flavour = p->object_based ? NAME_OBJECT : NAME_PLAIN;
+	CLEANUP(buf_release) struct buf other = {0};
+	const char *path = want_path(p, w);
+	struct bytes stem = bytes_of(path, strlen(path) - strlen(".npy"));
+	int r;
+
+	w->key = p->keys.n;
+	r = full_names_key(names, flavour, stem, &p->keys, e);
+	w->key_n = p->keys.n - w->key;
+	if (r < 0 || !p->graph_names || names == p->graph_names)
+		return r;
+	r = full_names_key(p->graph_names, flavour, stem, &other, e);
+	if (r == 0 && !bytes_eq(want_key(p, w), buf_bytes(&other)))
+		r = err_set(e, -EINVAL,
+			    "%s: is another variable in the object graph that was put here; copy "
+			    "the step into a new one",
+			    path);
+	return r;
 }
 
 /* --- what is wanted ---------------------------------------------------------------------------------------- */
@@ -241,7 +298,7 @@ static int plan_written(struct plan *p, struct want *w, bool refused, struct err
 
 static int plan_variable(struct plan *p, struct want *w, bool refused, struct err *e)
 {
-	int r = keys_add(p, w, e);
+	int r = add_key(p, w, e);
 
 	w->pin = w->of_pin;
 	w->var = w->of_var;
@@ -288,25 +345,32 @@ static int make_old(struct plan *p)
 		o->shards = calloc(s->n_shards + (size_t)1, sizeof *o->shards);
 		if (!o->first || !o->whole || !o->shards)
 			return -ENOMEM;
-		for (uint32_t v = 0; v < s->n_vars; v++)
-			for (uint32_t k = 0;
-			     s->vars[v].kind == VAR_SLICED && k < s->vars[v].n_parts; k++)
-				o->whole[s->parts[s->vars[v].aux + k].var] = v;
 	}
 	return p->old ? 0 : -ENOMEM;
 }
 
-/* Hangs the wants on the variables that they are, or of whose slices they are made. */
+/* Hangs want number I on the variable that it is, or of whose slices it is made. */
+static void chain_want(struct plan *p, uint32_t i)
+{
+	struct want *w = &plan_wants(p)[i];
+	struct old_step *old = &p->old[w->pin];
+	const struct step *s = p->pins[w->pin].step;
+	const struct var *v = &s->vars[w->var];
+
+	w->next = old->first[w->var];
+	old->first[w->var] = i + 1;
+	for (uint32_t k = 0; v->kind == VAR_SLICED && k < v->n_parts; k++)
+		old->whole[s->parts[v->aux + k].var] = w->var;
+}
+
 static void chain_wants(struct plan *p)
 {
 	for (uint32_t i = 0; i < plan_n(p); i++) {
-		struct want *w = &plan_wants(p)[i];
+		const struct want *w = &plan_wants(p)[i];
 		const struct step *s;
 
-		if (w->store && !want_layout(p, w, &s))
-			continue;
-		w->next = p->old[w->pin].first[w->var];
-		p->old[w->pin].first[w->var] = i + 1;
+		if (!w->store || want_layout(p, w, &s))
+			chain_want(p, i);
 	}
 }
 
@@ -354,13 +418,15 @@ static int add_unchanged(struct plan *p, struct err *e)
 
 int plan_make(struct plan *p, struct err *e)
 {
-	int r = add_unchanged(p, e);
+	int r = 0;
 
 	for (uint32_t i = 0; i < p->n_pins && r == 0; i++)
 		r = complete_pin(p, i, e);
 	choose_order(p);
 	if (r == 0)
-		r = keys_find(p, e);
+		r = find_names(p, e);
+	if (r == 0)
+		r = rest_is_possible(p) ? rest_find(p, e) : add_unchanged(p, e);
 	if (r == 0)
 		r = plan_variables(p, e);
 	if (r == 0 && make_old(p) < 0)
@@ -381,11 +447,29 @@ static bool is_as_in_base(const struct plan *p, const struct want *w)
 	return !w->store && pin == 0 && bytes_eq(want_key(p, w), var_key(s, &s->vars[var]));
 }
 
+/* Does it have all keys that the base has? EXTRA: how many besides. */
+static bool has_all_keys(const struct plan *p, uint32_t *extra)
+{
+	uint32_t kept = p->n_rest;
+
+	for (uint32_t i = 0; i < plan_n(p); i++)
+		kept += step_find(p->pins[0].step, want_key(p, &plan_wants(p)[i])) != NULL;
+	*extra = plan_n(p) + p->n_rest - kept;
+	return kept == p->tree->n_files + p->tree->n_hidden;
+}
+
+bool plan_has_keys_of_base(const struct plan *p)
+{
+	uint32_t extra;
+
+	return has_all_keys(p, &extra) && !extra;
+}
+
 bool plan_is_base(const struct plan *p)
 {
 	const struct draft *d = p->d;
 	bool no_meta = p->c->makes.no_meta_graph;
-	uint32_t kept = 0;
+	uint32_t extra; /* what was committed is not known by the base */
 
 	if (!d->has_base || (p->new_meta && !no_meta) || p->new_graph)
 		return false;
@@ -394,9 +478,8 @@ bool plan_is_base(const struct plan *p)
 
 		if (!w->committed && !is_as_in_base(p, w))
 			return false;
-		kept += step_find(p->pins[0].step, want_key(p, w)) != NULL;
 	}
-	return kept == d->tree->n_files + d->tree->n_hidden &&
+	return has_all_keys(p, &extra) &&
 	       (no_meta || (d->base_meta == p->meta.there &&
 			    (!p->meta.there || p->meta.item || p->meta.pin == 0)));
 }

@@ -1,7 +1,7 @@
 /* src/commit/plan.h: what a new step is made of. For src/commit alone.
  *
  * A plan is filled in two acts. The first, freeze (commit/freeze.h), needs the draft's lock and only memory: it
- * copies what the draft is to be committed as. All else needs no lock: what it uses of the draft (top, fd, meta,
+ * copies what the draft was changed to. All else needs no lock: what it uses of the draft (top, fd, meta,
  * mode, has_base) does not change while a commit is under way. Files that were written are read beside those who
  * write them (commit/written.h). */
 #pragma once
@@ -57,13 +57,14 @@ struct plan_text {
 struct old_shard {
 	uint64_t live; /* bytes of it that are wanted */
 	bool repack; /* they are copied, and the shard is left behind */
+	uint32_t entries; /* how many of the rest lie in it */
 	uint32_t number; /* in the new step */
 };
 
 /* A pinned step, as the new one uses it. */
 struct old_step {
 	uint32_t *first; /* of each variable: the wants of it, counted from 1 */
-	uint32_t *whole; /* of each that is a slice: the variable that it is one of */
+	uint32_t *whole; /* of each slice of these: the variable that it is one of */
 	struct old_shard *shards;
 };
 
@@ -80,6 +81,9 @@ struct plan {
 	const struct tree *tree; /* of the base, or NULL; of its files */
 	uint64_t *claimed; /* these are something else by now: draft/overlay.h */
 	struct buf paths, keys, wants; /* struct want */
+	uint32_t n_rest; /* variables of the base that have no want: commit/rest.h */
+	uint64_t *
+		others; /* a bit for each of all the others, and for their slices; NULL: there is no rest */
 	struct buf dims; /* int64_t, of written files */
 	struct buf removed; /* of a new step: as in the draft */
 	struct plan_text meta, debug;
@@ -93,6 +97,7 @@ struct plan {
 	char *kept;
 	struct buf counts; /* uint32_t: numbers of shards that it must not have then */
 	uint32_t num_shards;
+	uint32_t some_shard; /* the number of one that is there */
 	bool has_packed;
 	uint32_t packed_shard;
 	char packed_name[32];
@@ -128,6 +133,12 @@ static inline struct want *plan_wants(const struct plan *p)
 static inline uint32_t plan_n(const struct plan *p)
 {
 	return (uint32_t)(p->wants.n / sizeof(struct want));
+}
+
+/* No variable is left. */
+static inline bool plan_is_empty(const struct plan *p)
+{
+	return !plan_n(p) && !p->n_rest;
 }
 
 static inline struct bytes want_key(const struct plan *p, const struct want *w)
@@ -175,6 +186,9 @@ int plan_make(struct plan *p, struct err *e);
 
 /* Whether that is the base, unchanged. */
 bool plan_is_base(const struct plan *p);
+
+/* Whether it has variables under the same keys as the base. */
+bool plan_has_keys_of_base(const struct plan *p);
 
 /* The variable whose slices W gets, and its step; NULL: it is stored whole. */
 const struct var *want_layout(const struct plan *p, const struct want *w, const struct step **of);

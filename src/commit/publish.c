@@ -327,7 +327,7 @@ static int link_step(struct linking *k, const char *name, struct err *e)
 		r = record_name(p->fd, name, p->goes_on, e);
 	if (r == 0)
 		r = link_all(k, e);
-	if (r < 0 || !plan_n(p))
+	if (r < 0 || plan_is_empty(p))
 		return r;
 	if (p->kept)
 		r = keep_base(k, e);

@@ -1,5 +1,6 @@
 #include "commit/shards.h"
 #include "commit/in_place.h"
+#include "commit/rest.h"
 #include "draft/draft_state.h"
 #include "step/name.h"
 #include <stdlib.h>
@@ -125,26 +126,79 @@ static void bound_shards(struct plan *p)
 	free(all);
 }
 
+/* The shards of the base that are kept keep their numbers: so the entries of what did not change stay as they are. All other shards
+ * get the lowest numbers that are free. */
+struct numbering {
+	uint64_t
+		*taken; /* a bit for each of the first N_KEPT, which a shard of the base may keep */
+	uint32_t n_kept, next;
+};
+
+static void take_number(struct plan *p, uint32_t number)
+{
+	p->some_shard = p->num_shards && p->some_shard < number ? p->some_shard : number;
+	p->num_shards = p->num_shards > number ? p->num_shards : number + 1;
+}
+
+static uint32_t free_number(struct plan *p, struct numbering *k)
+{
+	while (k->next < k->n_kept && k->taken[k->next / 64] >> k->next % 64 & 1)
+		k->next++;
+	take_number(p, k->next);
+	return k->next++;
+}
+
+/* Shards of the base with numbers that are out of proportion get others. Without memory all do. */
+static void keep_numbers(struct plan *p, struct numbering *k)
+{
+	const struct step *s = p->d->has_base ? p->pins[0].step : NULL;
+
+	if (!s || s->place.format != STEP_V2)
+		return;
+	k->n_kept = 2 * s->n_shards + MAX_SHARDS;
+	k->taken = calloc(k->n_kept / 64 + (size_t)1, sizeof *k->taken);
+	k->n_kept = k->taken ? k->n_kept : 0;
+	for (uint32_t i = 0; i < s->n_shards; i++) {
+		struct old_shard *o = &p->old[0].shards[i];
+		uint32_t number = s->shards[i].number;
+
+		if (!o->live || o->repack || number >= k->n_kept)
+			continue;
+		o->number = number;
+		k->taken[number / 64] |= UINT64_C(1) << number % 64;
+		take_number(p, number);
+	}
+}
+
+static bool keeps_number(const struct plan *p, const struct numbering *k, uint32_t pin, uint32_t i)
+{
+	return pin == 0 && p->d->has_base && p->pins[0].step->shards[i].number < k->n_kept;
+}
+
 static void number_shards(struct plan *p)
 {
+	struct numbering k = {0};
+
+	keep_numbers(p, &k);
 	for (uint32_t pin = 0; pin < p->n_pins; pin++)
 		for (uint32_t i = 0; i < p->pins[pin].step->n_shards; i++) {
 			struct old_shard *o = &p->old[pin].shards[i];
 
-			if (o->live && !o->repack)
-				o->number = p->num_shards++;
+			if (o->live && !o->repack && !keeps_number(p, &k, pin, i))
+				o->number = free_number(p, &k);
 			p->has_packed |= o->repack;
 		}
 	for (uint32_t i = 0; i < plan_n(p); i++) {
 		struct want *w = &plan_wants(p)[i];
 
 		if (w->own || w->alone)
-			w->shard = p->num_shards++;
+			w->shard = free_number(p, &k);
 		p->has_packed |= !w->alone && (plan_stores_graph(p, w) || (w->store && !w->own));
 	}
 	p->has_packed |= !p->num_shards;
-	p->packed_shard = p->num_shards;
-	p->num_shards += p->has_packed;
+	if (p->has_packed)
+		p->packed_shard = free_number(p, &k);
+	free(k.taken);
 	/* Not what a trainer that saves under the same name would write over (commit/rescue.h); no file need be there. */
 	if (p->d->has_base && p->num_shards == 1)
 		p->num_shards = 2;
@@ -175,6 +229,8 @@ void shards_choose(struct plan *p)
 		if (!w->store)
 			count_live(p, w->pin, &p->pins[w->pin].step->vars[w->var]);
 	}
+	if (p->others)
+		rest_count_live(p);
 	choose_compaction(p);
 	choose_own(p);
 	bound_shards(p);

@@ -32,6 +32,14 @@ void overlay_note_claimed(uint64_t *claimed, uint32_t index)
 	claimed[index / WORD] |= UINT64_C(1) << index % WORD;
 }
 
+uint32_t overlay_next_claimed(const uint64_t *claimed, uint32_t index, uint32_t end)
+{
+	while (index < end && !overlay_claims(claimed, index))
+		index = claimed[index / WORD] >> index % WORD ? index + 1
+							      : (index / WORD + 1) * WORD;
+	return index < end ? index : end;
+}
+
 static bool is_claimed(const struct draft *d, uint32_t index)
 {
 	return overlay_claims(d->claimed, index);

@@ -46,6 +46,9 @@ uint64_t *overlay_copy_claimed(const struct draft *d);
 bool overlay_claims(const uint64_t *claimed, uint32_t index);
 void overlay_note_claimed(uint64_t *claimed, uint32_t index);
 
+/* The first that CLAIMED has from INDEX on; END: none is before that. */
+uint32_t overlay_next_claimed(const uint64_t *claimed, uint32_t index, uint32_t end);
+
 /* Descends into T along PATH. False: it leads to no file. */
 bool overlay_find_file(const struct tree *t, struct bytes path, struct tree_child *out);
 

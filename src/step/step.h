@@ -62,6 +62,8 @@ struct shard {
 	mode_t mode; /* of 0666 */
 	uid_t uid;
 	gid_t gid;
+	uint32_t entries; /* how many variables, or slices, lie in it */
+	uint64_t used; /* their bytes; those that two share count twice */
 };
 
 enum var_kind {
@@ -105,6 +107,7 @@ struct step {
 	struct stat index; /* of place.file; the step's folder has its owner, mode and times */
 	bool big_endian;
 	bool object_based; /* has _CHECKPOINTABLE_OBJECT_GRAPH */
+	bool sound; /* step_check finds nothing in any variable */
 	uint32_t num_shards, n_vars, n_parts, n_shards;
 	struct var *vars;
 	struct part *parts;

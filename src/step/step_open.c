@@ -30,6 +30,24 @@ static void take_arrays(struct step *s, struct builder *b)
 	s->strings = take_memory(&b->strings, &s->memory);
 }
 
+/* What is known of all variables together. */
+static void sum_up(struct step *s)
+{
+	s->sound = true;
+	for (uint32_t i = 0; i < s->n_vars; i++) {
+		const struct var *v = &s->vars[i];
+		struct shard *shard = &s->shards[v->shard];
+
+		s->sound &= v->kind != VAR_BAD;
+		if (v->kind != VAR_WHOLE && v->kind != VAR_PART)
+			continue;
+		shard->entries++;
+		shard->used += v->size;
+		s->sound &= shard->status == 0 && v->off <= shard->id.size &&
+			    v->size <= shard->id.size - v->off;
+	}
+}
+
 static int make_step(struct builder *b, const struct step_place *where, const struct stat *index,
 		     struct step **out)
 {
@@ -48,6 +66,7 @@ static int make_step(struct builder *b, const struct step_place *where, const st
 	s->index = *index;
 	s->memory = sizeof *s;
 	take_arrays(s, b);
+	sum_up(s);
 	s->object_based = step_find(s, bytes_str(OBJECT_GRAPH_KEY)) != NULL;
 	*out = s;
 	return 0;

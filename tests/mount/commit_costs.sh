@@ -181,3 +181,39 @@ echo "30 commits with an index of $index bytes: from $before to $now KiB"
 [ $((now - before)) -lt $((15 * index / 1024)) ] ||
   fail "30 commits with an index of $index bytes: memory went from $before to $now KiB"
 unmount
+
+# --- one variable of very many ------------------------------------------------------------------------------
+
+# What did not change is not listed: the peak of memory is that of a copy in pieces, and each byte of the index is read and written a few times.
+peak() {
+  sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/${daemons[$mnt]}/status"
+}
+
+# io_bytes NAME: rchar or wchar of the daemon.
+io_bytes() {
+  sed -n "s/^$1: //p" "/proc/${daemons[$mnt]}/io"
+}
+
+mkdir "$tmp/very-many"
+{
+  echo 'bundle 1 0'
+  seq -w 50000 | sed "s/[0-9]/3&/g;s,.*,tensor 76& 0 $tmp/one.npy,"
+} | "$builddir/write_bundle" "$tmp/very-many/net-1"
+index=$(stat -c %s "$tmp/very-many/net-1.index")
+mount_limited "$tmp/very-many" 1024
+stat "$mnt/net-1/v00001.npy" >/dev/null
+memory=$(memory)
+if echo 5 >"/proc/${daemons[$mnt]}/clear_refs"; then
+  read=$(io_bytes rchar) written=$(io_bytes wchar)
+  { head -c 128 "$tmp/one.npy" && printf 'efgh'; } >"$tmp/x.npy"
+  cp "$tmp/x.npy" "$mnt/net-1/v25000.npy"
+  sync "$mnt/net-1"
+  [ -e "$tmp/very-many/net-2.index" ] || fail "nothing was committed"
+  memory=$(($(peak) - memory)) read=$(($(io_bytes rchar) - read)) written=$(($(io_bytes wchar) - written))
+  echo "an index of $index bytes: $memory KiB more, $read bytes read, $written written"
+  [ "$memory" -le $(((2 * index >> 10) + 2048)) ] || fail "a commit took $memory KiB for an index of $index bytes"
+  [ $((read + written)) -le $((8 * index)) ] || fail "an index of $index bytes: $read bytes were read and $written written"
+fi
+cmp "$tmp/x.npy" "$mnt/net-2/v25000.npy"
+cmp "$tmp/one.npy" "$mnt/net-2/v50000.npy"
+unmount
