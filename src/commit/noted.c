@@ -3,6 +3,7 @@
 #include "base/io.h"
 #include "commit/content.h"
 #include "commit/record.h"
+#include "commit/rest.h"
 #include "commit/same.h"
 #include "directory/listing.h"
 #include "draft/draft_state.h"
@@ -261,9 +262,32 @@ static uint32_t count_variables(const struct step *s)
 	return n;
 }
 
+/* Has it what of the base has no want? Both are sorted by key. */
+static bool has_rest(const struct plan *p)
+{
+	const struct step *base = p->n_rest ? p->pins[0].step : NULL, *last = p->last;
+	uint32_t at = 0;
+
+	for (uint32_t i = 0; base && i < base->n_vars; i++) {
+		const struct var *v = &base->vars[i];
+		int c = -1;
+
+		if (!rest_has(p, 0, i) || v->kind == VAR_PART)
+			continue;
+		while (at < last->n_vars &&
+		       (c = bytes_cmp(var_key(last, &last->vars[at]), var_key(base, v))) < 0)
+			at++;
+		if (c || !is_there(last, &last->vars[at]) ||
+		    !is_stored_as(base, v, last, &last->vars[at]))
+			return false;
+	}
+	return true;
+}
+
 int noted_is_plan(struct plan *p, struct err *e)
 {
-	int r = p->last->place.format == STEP_V2 && count_variables(p->last) == plan_n(p);
+	uint32_t n = plan_n(p) + p->n_rest;
+	int r = p->last->place.format == STEP_V2 && count_variables(p->last) == n && has_rest(p);
 
 	for (uint32_t i = 0; i < plan_n(p) && r == 1; i++)
 		r = has_variable(p, &plan_wants(p)[i], e);

@@ -9,7 +9,6 @@ bool rest_is_possible(const struct plan *p)
 	const struct step *base = p->tree ? p->pins[0].step : NULL;
 
 	return base && base->sound && base->place.format == STEP_V2 && !p->c->write_v1 &&
-	       !p->last && /* all is compared with that */
 	       base->object_based == p->object_based && !p->graph_names && /* keys stay */
 	       !(p->meta.there &&
 		 (p->meta.item || p->meta.pin != 0)); /* a graph that all must fit */

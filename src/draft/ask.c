@@ -365,7 +365,8 @@ void draft_list_differences(struct draft *d, draft_listed *tell, void *arg)
 	}
 	draft_walk_end(&w);
 	/* What was removed may have had other bytes before. */
-	for (uint32_t k = TREE_FIRST; k < d->n_fixed; k++)
+	for (uint32_t k = TREE_FIRST;
+	     (k = overlay_next_claimed(d->claimed, k, d->n_fixed)) < d->n_fixed; k++)
 		if (overlay_is_gone(d, k))
 			tell(arg, k, NULL, false);
 	/* The times of folders, and their lists. */
