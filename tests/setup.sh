@@ -3,7 +3,9 @@
 #
 #   tests/setup.sh build     what building and examples/quickstart.sh need (the default)
 #   tests/setup.sh test      and what tests/run.sh needs, with a virtual environment for TensorFlow
+#   tests/setup.sh bench     and what tests/bench/run.sh compares with
 #   tests/setup.sh python    prints that environment's interpreter
+#   tests/setup.sh passthrough  prints where libfuse's example passthrough_ll is, which `bench` builds
 #
 # Packages come by apt, as root or through sudo. With CKPTFS_PYTHON set, that interpreter is taken to
 # have TensorFlow, and no environment is made.
@@ -13,10 +15,12 @@ build_packages="gcc libc6-dev make autoconf automake pkg-config xz-utils libfuse
   libprotobuf-c-dev protobuf-c-compiler libsnappy-dev libisal-dev check attr"
 test_packages="clang clang-format libclang-rt-dev valgrind libc6-dbg shellcheck mandoc
   rsync perl vim-tiny nano procps util-linux python3-venv bindfs sshfs openssh-sftp-server rclone"
+bench_packages="python3-venv procps util-linux bindfs squashfuse squashfs-tools fio libfuse3-dev"
 requirements="tensorflow-cpu==2.21.* numpy ml_dtypes"
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/ckptfs-tests
 venv=$cache/venv
+passthrough=$cache/passthrough_ll
 
 die() {
   printf 'setup.sh: %s\n' "$*" >&2
@@ -81,6 +85,30 @@ make_environment() {
   printf '%s\n' "$requirements" >"$venv/stamp"
 }
 
+# It draws the curves. Whoever names a CKPTFS_PYTHON has it there, or goes without.
+add_matplotlib() {
+  "$venv/bin/python" -c 'import matplotlib' 2>/dev/null ||
+    quietly "$venv/bin/python" -m pip install --quiet matplotlib
+}
+
+# libfuse's own example of a filesystem that hands everything on. Its source is in Debian's package; images of containers
+# leave out /usr/share/doc, so the package is looked into. Where it does not build, the bench goes without.
+make_passthrough() {
+  local work
+  [ ! -x "$passthrough" ] || return 0
+  mkdir -p "$cache"
+  work=$(mktemp -d "$cache/passthrough.XXXXXX")
+  # shellcheck disable=SC2046 # a list of words
+  if (cd "$work" && apt-get -qq download libfuse3-dev && dpkg-deb -x libfuse3-dev_*.deb . &&
+    gcc -O2 -o passthrough_ll usr/share/doc/libfuse3-dev/examples/passthrough_ll.c \
+      $(pkg-config --cflags --libs fuse3)) >"$work/log" 2>&1; then
+    mv "$work/passthrough_ll" "$passthrough"
+  else
+    echo "setup.sh: passthrough_ll does not build: $(tail -n 1 "$work/log")" >&2
+  fi
+  rm -rf "$work"
+}
+
 # shellcheck disable=SC2086 # lists of words
 case ${1:-build} in
   build)
@@ -90,10 +118,21 @@ case ${1:-build} in
     install_packages $build_packages $test_packages
     [ -n "${CKPTFS_PYTHON:-}" ] || environment_works || make_environment
     ;;
+  bench)
+    install_packages $build_packages $bench_packages
+    make_passthrough
+    [ -n "${CKPTFS_PYTHON:-}" ] || {
+      environment_works || make_environment
+      add_matplotlib
+    }
+    ;;
+  passthrough)
+    printf '%s\n' "$passthrough"
+    ;;
   python)
     printf '%s\n' "${CKPTFS_PYTHON:-$venv/bin/python}"
     ;;
   *)
-    die "usage: tests/setup.sh [build|test|python]"
+    die "usage: tests/setup.sh [build|test|bench|python|passthrough]"
     ;;
 esac
