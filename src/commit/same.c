@@ -119,7 +119,7 @@ int want_crc(const struct plan *p, struct want *w, const struct npy *npy, const 
 	if (w->has_crc)
 		return 0;
 	if (w->canonical)
-		r = staged_crc(&f->sum, &f->src, npy->data, &stored.crc, e);
+		r = staged_crc(&f->sums, &f->src, npy->data, &stored.crc, e);
 	else
 		r = npy_store(&f->src, npy, p->big_endian, BUDGET, (struct sink){put_nowhere, NULL},
 			      &stored, e);

@@ -22,7 +22,8 @@ static int open_locked(struct draft *d, struct draft_item *item, struct written 
 	if (r == 0) {
 		f->fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
 		r = f->fd < 0 ? err_sys(e, -errno, "%s", item->name) : 0;
-		f->sum = staged_sum(s);
+		if (r == 0 && (r = staged_sums(s, &f->sums)) < 0)
+			err_set(e, r, "no memory");
 		if (r == 0 && (r = source_of_fd(f->fd, &f->src, e)) < 0)
 			err_wrap(e, r, "%s", item->name);
 	}
@@ -49,6 +50,7 @@ int written_open(const struct plan *p, struct draft_item *item, struct written *
 void written_close(struct written *f)
 {
 	closep(&f->fd);
+	crc_pieces_release(&f->sums);
 }
 
 int written_note(const struct plan *p, struct draft_item *item, int r, const struct err *why,

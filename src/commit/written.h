@@ -9,7 +9,7 @@
 
 struct written {
 	struct source src;
-	struct staged_sum sum; /* what is known of its checksum */
+	struct crc_pieces sums; /* what is known of its checksum */
 	int fd; /* -1: not open */
 };
 

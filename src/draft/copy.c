@@ -1,6 +1,5 @@
 #include "draft/copy.h"
 #include "base/cleanup.h"
-#include "base/crc32c.h"
 #include "base/io.h"
 #include "draft/disk.h"
 #include "draft/file.h"
@@ -36,38 +35,12 @@ int draft_make_empty(struct draft *d, struct draft_item *i, struct err *e)
 
 enum { COPY_PIECE = 1 << 20 };
 
-/* A variable whose bytes lie in one piece, into FD behind the header of its file F: without reading them if
- * the filesystem can do that. They are verified before, so their checksum is known. DIR: where its step is. */
-static int copy_piece(const struct pin *p, int dir, const struct var *v, struct npy_file *f, int fd,
-		      struct staged *seq, struct err *e)
-{
-	CLEANUP(closep) int shard = step_open_shard(p->step, dir, v->shard, e);
-	size_t n = npy_file_size(p->step, v, dir) - v->size;
-	CLEANUP(freep) uint8_t *header = malloc(n);
-	struct source src;
-	int r = shard < 0 ? shard : source_of_fd(shard, &src, e);
-
-	if (r == 0 && (!header || npy_file_read(f, 0, n, header, e) < 0))
-		r = err_set(e, -ENOMEM, "no memory");
-	if (r == 0 && p->step->mode != VERIFY_OFF)
-		r = tensor_verify(p->step, v, &src, e);
-	/* A shard that is such a file itself, as commits make them, can be shared as a whole. */
-	if (r == 0 && (v->off != n || src.size != v->off + v->size || !io_clone(shard, fd)))
-		r = io_copy_range(shard, v->off, fd, n, v->size, e);
-	if (r == 0)
-		r = io_write_at(fd, bytes_of(header, n), 0, e);
-	if (r < 0)
-		return r;
-	seq->seq_crc = crc32c_combine(crc32c(header, n), v->crc, v->size);
-	seq->seq_end = n + v->size;
-	return 0;
-}
-
 static const uint64_t ALL = UINT64_MAX;
 
-/* Any other: its first N bytes, or ALL. What is read is verified. */
-static int copy_by_reading(struct npy_file *f, uint64_t n, int fd, struct staged *seq,
-			   struct err *e)
+/* The first N bytes of F, or ALL, into FD; what is behind SHARED is there already. What is read is verified, and its checksum
+ * kept in S. */
+static int copy_bytes(struct npy_file *f, uint64_t n, uint64_t shared, int fd,
+		      struct staged *s, struct err *e)
 {
 	CLEANUP(freep) uint8_t *piece = malloc(COPY_PIECE);
 	uint64_t off = 0;
@@ -75,10 +48,15 @@ static int copy_by_reading(struct npy_file *f, uint64_t n, int fd, struct staged
 	int r = piece ? 0 : err_set(e, -ENOMEM, "no memory");
 
 	while (r == 0 && got && off < n) {
+		struct bytes b;
+
 		got = npy_file_read(f, off, n - off < COPY_PIECE ? n - off : COPY_PIECE, piece, e);
-		r = got < 0 ? (int)got : io_write_at(fd, bytes_of(piece, (size_t)got), off, e);
-		if (r == 0)
-			staged_saw(seq, piece, (size_t)got, off);
+		if (got < 0)
+			return (int)got;
+		b = bytes_of(piece, (size_t)got);
+		staged_saw(s, b.p, b.n, off);
+		b.n = off >= shared ? 0 : b.n < shared - off ? b.n : (size_t)(shared - off);
+		r = io_write_at(fd, b, off, e);
 		off += (uint64_t)got;
 	}
 	if (r == 0 && off < n && n != ALL)
@@ -86,19 +64,33 @@ static int copy_by_reading(struct npy_file *f, uint64_t n, int fd, struct staged
 	return r;
 }
 
-/* The whole file of variable V into FD. SEQ gets its checksum. */
+/* Makes FD share the bytes of V, which has a shard of its own that is such a file (as commits make them). Gives from where on it does;
+ * ALL: it does not. */
+static uint64_t share(const struct pin *p, int dir, const struct var *v, int fd)
+{
+	uint64_t header = npy_file_size(p->step, v, dir) - v->size;
+	bool may = v->kind == VAR_WHOLE && p->step->place.format == STEP_V2 &&
+		   dtype_info(v->dtype)->item && v->size && v->off == header;
+	CLEANUP(closep) int shard = may ? step_open_shard(p->step, dir, v->shard, NULL) : -1;
+	struct source src;
+
+	return shard >= 0 && source_of_fd(shard, &src, NULL) == 0 && src.size == v->off + v->size &&
+			       io_clone(shard, fd)
+		       ? header
+		       : ALL;
+}
+
+/* The whole file of variable V into FD. S gets its checksum. */
 static int copy_file(const struct draft *d, const struct pin *p, const struct var *v, int fd,
-		     struct staged *seq, struct err *e)
+		     struct staged *s, struct err *e)
 {
 	CLEANUP(closep) int dir = draft_pin_dir(d, p, e);
-	bool one_piece = v->kind == VAR_WHOLE && p->step->place.format == STEP_V2 &&
-			 dtype_info(v->dtype)->item && v->size;
 	struct npy_file *f;
 	int r = dir < 0 ? dir : npy_file_open(p->step, v, dir, &f, e);
 
 	if (r < 0)
 		return r;
-	r = one_piece ? copy_piece(p, dir, v, f, fd, seq, e) : copy_by_reading(f, ALL, fd, seq, e);
+	r = copy_bytes(f, ALL, share(p, dir, v, fd), fd, s, e);
 	npy_file_close(f);
 	return r;
 }
@@ -143,7 +135,7 @@ static int copy_up(struct draft *d, struct draft_item *i, const struct draft_bas
 	if (r >= 0 && i->what == DRAFT_TEXT)
 		r = copy_text(d, i, fd, trial.staged, e);
 	else if (r >= 0 && nameless && draft_base_fits(base, i))
-		r = copy_by_reading(base->file, ALL, fd, trial.staged, e);
+		r = copy_bytes(base->file, ALL, ALL, fd, trial.staged, e);
 	else if (r >= 0)
 		r = copy_file(d, &d->pins[i->pin], draft_var(d, i), fd, trial.staged, e);
 	if (r == 0 && !nameless)
@@ -168,7 +160,7 @@ static int copy_start(const struct draft *d, const struct pin *p, uint32_t numbe
 
 	if (r < 0)
 		return r;
-	r = copy_by_reading(f, n, s->fd, s, e);
+	r = copy_bytes(f, n, ALL, s->fd, s, e);
 	npy_file_close(f);
 	return r;
 }

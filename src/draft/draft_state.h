@@ -41,6 +41,7 @@
  *
  * An item whose name was removed is `gone`: it lives on in the files that have it open. */
 #pragma once
+#include "base/crc_pieces.h"
 #include "directory/drafts_list.h"
 #include "draft/draft.h"
 #include "draft/pin.h"
@@ -54,11 +55,9 @@ struct staged {
 	struct timespec mtime; /* of one that is not on disk */
 	uint64_t version; /* counts changes of its bytes */
 	uint64_t committed; /* the version that a commit has copied while it was open; 0: none */
-	/* The checksum of what was written one behind the other from the start on, under seq_lock. */
-	pthread_mutex_t seq_lock;
-	bool seq;
-	uint32_t seq_crc;
-	uint64_t seq_end;
+	struct crc_pieces sums; /* what is known of its checksum, under sums_lock */
+	pthread_mutex_t sums_lock;
+	uint32_t changing, changed; /* how many change its bytes now, and how many have begun to */
 	/* Being copied from a variable, in pieces: nothing of it is on disk. */
 	uint32_t ref_pin, ref_number; /* or DRAFT_NONE */
 	enum draft_what ref_what;

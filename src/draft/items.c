@@ -241,10 +241,9 @@ int items_stage(struct draft_item *i, const struct draft_owner *owner)
 			     .uid = owner->uid,
 			     .gid = owner->gid,
 			     .version = 1,
-			     .seq = true,
 			     .ref_pin = DRAFT_NONE};
 	clock_gettime(CLOCK_REALTIME, &s->mtime);
-	pthread_mutex_init(&s->seq_lock, NULL);
+	pthread_mutex_init(&s->sums_lock, NULL);
 	if (i->what == DRAFT_VAR) {
 		i->expect_pin = i->pin;
 		i->expect_var = i->number;
@@ -259,7 +258,8 @@ void items_unstage(struct draft_item *i)
 	if (!i->staged)
 		return;
 	closep(&i->staged->fd);
-	pthread_mutex_destroy(&i->staged->seq_lock);
+	pthread_mutex_destroy(&i->staged->sums_lock);
+	crc_pieces_release(&i->staged->sums);
 	free(i->staged);
 	i->staged = NULL;
 }

@@ -13,23 +13,26 @@ enum { PIECE = 1 << 20 };
 
 void staged_saw(struct staged *s, const uint8_t *p, size_t n, uint64_t off)
 {
-	pthread_mutex_lock(&s->seq_lock);
-	if (s->seq && off == s->seq_end) {
-		s->seq_crc = crc32c_extend(s->seq_crc, p, n);
-		s->seq_end += n;
-	} else {
-		s->seq = false;
-	}
-	pthread_mutex_unlock(&s->seq_lock);
+	HOLD(&s->sums_lock);
+	crc_pieces_saw(&s->sums, off, p, n);
+}
+
+void staged_forget(struct staged *s, uint64_t off, uint64_t n)
+{
+	HOLD(&s->sums_lock);
+	crc_pieces_forget(&s->sums, off, n);
 }
 
 void staged_cut(struct staged *s, uint64_t size)
 {
-	pthread_mutex_lock(&s->seq_lock);
-	s->seq = size == 0;
-	s->seq_crc = 0;
-	s->seq_end = 0;
-	pthread_mutex_unlock(&s->seq_lock);
+	HOLD(&s->sums_lock);
+	crc_pieces_cut(&s->sums, size);
+}
+
+int staged_sums(struct staged *s, struct crc_pieces *out)
+{
+	HOLD(&s->sums_lock);
+	return crc_pieces_copy(&s->sums, out);
 }
 
 int staged_read_crc(const struct source *src, uint64_t from, uint64_t end, uint32_t *out,
@@ -50,28 +53,19 @@ int staged_read_crc(const struct source *src, uint64_t from, uint64_t end, uint3
 	return r;
 }
 
-struct staged_sum staged_sum(struct staged *s)
+int staged_crc(const struct crc_pieces *sums, const struct source *src, uint64_t from,
+	       uint32_t *out, struct err *e)
 {
-	struct staged_sum sum;
+	uint32_t head, whole;
+	int r = staged_read_crc(src, 0, from, &head, e);
 
-	pthread_mutex_lock(&s->seq_lock);
-	sum = (struct staged_sum){s->seq, s->seq_crc, s->seq_end};
-	pthread_mutex_unlock(&s->seq_lock);
-	return sum;
-}
-
-int staged_crc(const struct staged_sum *sum, const struct source *src, uint64_t from, uint32_t *out,
-	       struct err *e)
-{
-	uint32_t head;
-	int r;
-
-	if (!sum->known || sum->end != src->size)
-		return staged_read_crc(src, from, src->size, out, e);
-	r = staged_read_crc(src, 0, from, &head, e);
+	if (r == 0)
+		r = crc_pieces_sum(sums, src, &whole, e);
+	if (r < 0)
+		return r;
 	/* The whole = head shifted by what follows, xor what is sought; so the other way round. */
-	*out = crc32c_combine(head, sum->crc, src->size - from);
-	return r;
+	*out = crc32c_combine(head, whole, src->size - from);
+	return 0;
 }
 
 /* --- what can be committed --------------------------------------------------------------------------------- */

@@ -4,25 +4,21 @@
 #include "draft/draft_state.h"
 #include "format/npy.h"
 
-/* N bytes at P were written at OFF: as long as they come one behind the other from the start on, their checksum is
- * kept. */
+/* N bytes at P were written at OFF, and nothing else was meanwhile (base/crc_pieces.h). */
 void staged_saw(struct staged *s, const uint8_t *p, size_t n, uint64_t off);
 
-/* The file was cut, or changed otherwise; with SIZE 0 it is as new. */
+/* N bytes at OFF have changed otherwise. */
+void staged_forget(struct staged *s, uint64_t off, uint64_t n);
+
+/* The file has SIZE bytes now. */
 void staged_cut(struct staged *s, uint64_t size);
 
-/* What is known of the checksum of a file: of its first END bytes. */
-struct staged_sum {
-	bool known;
-	uint32_t crc;
-	uint64_t end;
-};
-struct staged_sum staged_sum(struct staged *s);
+/* What is known of the checksum, into OUT, which is empty. -ENOMEM. */
+int staged_sums(struct staged *s, struct crc_pieces *out);
 
-/* The checksum of the bytes from FROM to the end of SRC, of which SUM was known: so, or they are read. No lock is
- * needed. */
-int staged_crc(const struct staged_sum *sum, const struct source *src, uint64_t from, uint32_t *out,
-	       struct err *e);
+/* The checksum of the bytes from FROM to the end of SRC, of which SUMS was known; the rest of it is read. No lock is needed. */
+int staged_crc(const struct crc_pieces *sums, const struct source *src, uint64_t from,
+	       uint32_t *out, struct err *e);
 
 /* The checksum of the bytes of SRC from FROM to before END, which are read. */
 int staged_read_crc(const struct source *src, uint64_t from, uint64_t end, uint32_t *out,

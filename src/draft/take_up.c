@@ -100,7 +100,6 @@ static int read_file(const struct reading *rd, struct draft_item *i, int fd, str
 	owner = (struct draft_owner){st.st_uid, st.st_gid, st.st_mode};
 	if (items_stage(i, &owner) < 0)
 		return err_set(e, -ENOMEM, "no memory");
-	i->staged->seq = false;
 	i->staged->shared = rd->published;
 	i->on_disk = true;
 	return 0;

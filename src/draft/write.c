@@ -9,59 +9,98 @@
 #include <fcntl.h>
 #include <time.h>
 
-/* Before bytes of I change; its descriptor. */
+/* A change of bytes that is under way. */
+struct bytes_change {
+	int fd;
+	uint32_t number; /* as in staged.changed */
+	bool alone; /* when it began no other was under way */
+};
+
+/* With the lock held. */
+static void begin(struct staged *s, struct bytes_change *c)
+{
+	c->fd = s->fd;
+	c->number = ++s->changed;
+	c->alone = !s->changing++;
+}
+
+/* [OFF, OFF + N) has changed. If something else was changed meanwhile nobody knows into what. With the lock held. */
+static void end(struct draft *d, struct draft_item *i, const struct bytes_change *c, uint64_t off,
+		uint64_t n)
+{
+	struct staged *s = i->staged;
+
+	s->changing--;
+	if (!c->alone || s->changed != c->number)
+		staged_forget(s, off, n);
+	draft_touched(d, i); /* what was read before that is not what is there now */
+	if (--d->in_flight == 0)
+		pthread_cond_broadcast(&d->quiet);
+}
+
+/* Before bytes of I change. With the lock held, when nothing is sealed. */
+static int prepare(struct draft *d, struct draft_item *i, const struct draft_base *base,
+		   struct err *e)
+{
+	int r = i->what == DRAFT_DIR ? -EISDIR : draft_need_bytes(d, i, base, e);
+
+	if (r == 0) {
+		draft_touched(d, i);
+		d->in_flight++;
+	}
+	return r;
+}
+
 static int begin_change(struct draft *d, struct draft_item *i, const struct draft_base *base,
-			struct err *e)
+			struct bytes_change *c, struct err *e)
 {
 	int r;
 
 	draft_lock_to_change(d);
-	r = i->what == DRAFT_DIR ? -EISDIR : draft_need_bytes(d, i, base, e);
-	if (r == 0) {
-		draft_touched(d, i);
-		d->in_flight++;
-		r = i->staged->fd;
-	}
+	r = prepare(d, i, base, e);
+	if (r == 0)
+		begin(i->staged, c);
 	pthread_mutex_unlock(&d->lock);
 	return r;
 }
 
-/* They have changed: what was read before that is not what is there now. */
-static void end_change(struct draft *d, struct draft_item *i)
+static int write_bytes(struct staged *s, int fd, struct bytes b, uint64_t off, struct err *e)
 {
-	pthread_mutex_lock(&d->lock);
-	draft_touched(d, i);
-	if (--d->in_flight == 0)
-		pthread_cond_broadcast(&d->quiet);
-	pthread_mutex_unlock(&d->lock);
+	int r = io_write_at(fd, b, off, e);
+
+	if (r == 0)
+		staged_saw(s, b.p, b.n, off);
+	else
+		staged_forget(s, off, b.n);
+	return r;
 }
 
 int draft_write(struct draft *d, struct draft_item *i, const struct draft_base *base,
 		struct bytes b, uint64_t off, struct err *e)
 {
-	int fd = begin_change(d, i, base, e), r;
+	struct bytes_change c;
+	int r = begin_change(d, i, base, &c, e);
 
-	if (fd < 0)
-		return fd;
-	r = io_write_at(fd, b, off, e);
-	if (r == 0)
-		staged_saw(i->staged, b.p, b.n, off);
-	else
-		staged_cut(i->staged, 1);
-	end_change(d, i);
+	if (r < 0)
+		return r;
+	r = write_bytes(i->staged, c.fd, b, off, e);
+	HOLD(&d->lock);
+	end(d, i, &c, off, b.n);
 	return r;
 }
 
 int draft_allocate(struct draft *d, struct draft_item *i, const struct draft_base *base, int mode,
 		   uint64_t off, uint64_t len, struct err *e)
 {
-	int fd = begin_change(d, i, base, e), r;
+	struct bytes_change c;
+	int r = begin_change(d, i, base, &c, e);
 
-	if (fd < 0)
-		return fd;
-	staged_cut(i->staged, 1);
-	r = fallocate(fd, mode, (off_t)off, (off_t)len) < 0 ? err_sys(e, -errno, "fallocate") : 0;
-	end_change(d, i);
+	if (r < 0)
+		return r;
+	r = fallocate(c.fd, mode, (off_t)off, (off_t)len) < 0 ? err_sys(e, -errno, "fallocate") : 0;
+	staged_forget(i->staged, 0, UINT64_MAX); /* bytes may have moved, too */
+	HOLD(&d->lock);
+	end(d, i, &c, off, len);
 	return r;
 }
 
@@ -89,6 +128,7 @@ int draft_cut(struct draft *d, struct draft_item *i, const struct draft_base *ba
 	if (r < 0)
 		return r;
 	staged_cut(s, size);
+	s->changed++;
 	draft_touched(d, i);
 	return 0;
 }

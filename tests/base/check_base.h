@@ -4,6 +4,7 @@
 TCase *buf_tests(void);
 TCase *bytes_tests(void);
 TCase *crc32c_tests(void);
+TCase *crc_pieces_tests(void);
 TCase *error_tests(void);
 TCase *glob_tests(void);
 TCase *io_tests(void);

@@ -321,19 +321,31 @@ static void write_letters(struct draft_item *i, uint64_t from, uint64_t end)
 	must(draft_write(trial.d, i, NULL, bytes_of(letters + from, end - from), from, &e), &e);
 }
 
+/* What I's checksum would be if N bytes of its file that have to be read were these. */
+static uint32_t sum_over(struct draft_item *i, const uint8_t *bytes, size_t n)
+{
+	CLEANUP(crc_pieces_release) struct crc_pieces sums = {0};
+	const struct source src = source_of_memory(bytes_of(bytes, n));
+	struct err e = {0};
+	uint32_t crc;
+
+	must(staged_sums(i->staged, &sums), &e);
+	must(crc_pieces_sum(&sums, &src, &crc, &e), &e);
+	return crc;
+}
+
+static const uint8_t others[LETTERS] = "..........................";
+
 /* That of the first N letters is known. */
 static void assert_known(struct draft_item *i, size_t n)
 {
-	struct staged_sum sum = staged_sum(i->staged);
-
-	ck_assert(sum.known);
-	ck_assert_uint_eq(sum.end, n);
-	ck_assert_uint_eq(sum.crc, crc32c(letters, n));
+	ck_assert_uint_eq(sum_over(i, others, n), crc32c(letters, n));
 }
 
-static void assert_not_known(struct draft_item *i)
+/* Nothing is known of N bytes. */
+static void assert_not_known(struct draft_item *i, size_t n)
 {
-	ck_assert(!staged_sum(i->staged).known);
+	ck_assert_uint_eq(sum_over(i, others, n), crc32c(others, n));
 }
 
 START_TEST(what_is_written_in_order_has_its_checksum)
@@ -346,6 +358,8 @@ START_TEST(what_is_written_in_order_has_its_checksum)
 	write_letters(i, 10, 11);
 	write_letters(i, 11, LETTERS);
 	assert_known(i, LETTERS);
+	write_letters(i, 0, LETTERS);
+	assert_known(i, LETTERS);
 	draft_close(trial.d, i, true);
 	assert_known(trial_find(&trial, "n.npy"), LETTERS);
 }
@@ -353,7 +367,7 @@ END_TEST
 
 static const struct {
 	uint64_t from, end;
-} disorder[] = {{11, 20}, {9, 20}, {0, 10}, {0, 1}};
+} disorder[] = {{11, 20}, {9, 20}, {0, 1}};
 
 START_TEST(what_is_written_out_of_order_has_none)
 {
@@ -361,11 +375,11 @@ START_TEST(what_is_written_out_of_order_has_none)
 
 	write_letters(i, 0, 10);
 	write_letters(i, disorder[_i].from, disorder[_i].end);
-	assert_not_known(i);
+	assert_not_known(i, 20);
 	write_letters(i, disorder[_i].end, LETTERS); /* and order does not bring it back */
-	assert_not_known(i);
-	write_letters(i, 0, LETTERS);
-	assert_not_known(i);
+	assert_not_known(i, LETTERS);
+	write_letters(i, 0, LETTERS); /* but all of it does */
+	assert_known(i, LETTERS);
 	draft_close(trial.d, i, true);
 }
 END_TEST
@@ -377,13 +391,13 @@ START_TEST(what_is_cut_has_none_but_at_its_start)
 
 	write_letters(i, 0, 10);
 	must(draft_truncate(trial.d, i, NULL, 5, &e), &e);
-	assert_not_known(i);
+	assert_not_known(i, 5);
 	must(draft_truncate(trial.d, i, NULL, 0, &e), &e);
 	assert_known(i, 0);
 	write_letters(i, 0, 10);
 	assert_known(i, 10);
 	must(draft_truncate(trial.d, i, NULL, 20, &e), &e);
-	assert_not_known(i);
+	assert_not_known(i, 20);
 	draft_close(trial.d, i, true);
 	i = trial_open(&trial, "n.npy"); /* which cuts it */
 	assert_known(i, 0);
@@ -397,7 +411,8 @@ START_TEST(what_is_allocated_has_none)
 
 	write_letters(i, 0, 10);
 	draft_allocate(trial.d, i, NULL, 0, 0, 20, NULL); /* whether it can be done or not */
-	assert_not_known(i);
+	assert_not_known(i, 10);
+	assert_not_known(i, 20);
 	draft_close(trial.d, i, true);
 }
 END_TEST
@@ -417,70 +432,90 @@ START_TEST(a_write_that_fails_leaves_none)
 	ck_assert_int_eq(draft_write(trial.d, i, NULL, bytes_of(letters + 10, 5), 10, &e), -EFBIG);
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &old), 0);
 	signal(SIGXFSZ, SIG_DFL);
-	assert_not_known(i);
+	assert_not_known(i, 10);
 	draft_close(trial.d, i, true);
 }
 END_TEST
 
-/* That of the variable is in the index. */
 START_TEST(what_is_copied_up_has_its_checksum)
 {
+	static const uint8_t none[NPY_HEADER + 8];
 	CLEANUP(buf_release) struct buf b = {0};
 	struct draft_item *i;
-	struct staged_sum sum;
 	struct source src;
 	struct err e = {0};
 
 	must(draft_open(trial.d, trial_index(&trial, "a.npy"), true, false, &i, &e), &e);
 	must(draft_write(trial.d, i, NULL, bytes_str("more"), NPY_HEADER + 4, &e), &e);
-	sum = staged_sum(i->staged);
 	must(source_of_fd(i->staged->fd, &src, &e), &e);
 	must(source_read(&src, 0, src.size, &b, &e), &e);
-	ck_assert(sum.known);
-	ck_assert_uint_eq(sum.end, NPY_HEADER + 8);
-	ck_assert_uint_eq(sum.crc, crc32c(b.p, b.n));
+	ck_assert_uint_eq(b.n, sizeof none);
+	ck_assert_uint_eq(sum_over(i, none, b.n), crc32c(b.p, b.n));
 	must(draft_write(trial.d, i, NULL, bytes_str("over"), NPY_HEADER, &e), &e);
-	assert_not_known(i);
+	ck_assert_uint_eq(sum_over(i, none, b.n), crc32c(none, b.n));
 	draft_close(trial.d, i, true);
 }
 END_TEST
 
-static uint32_t crc_from(const struct staged_sum *sum, uint64_t from)
+/* Only the piece in which something was changed is read again. */
+START_TEST(a_change_leaves_the_checksum_of_the_rest)
 {
-	const struct source src = source_of_memory(bytes_of(letters, LETTERS));
+	enum { SIZE = 5 << 19 }; /* two and a half pieces */
+	CLEANUP(freep) uint8_t *bytes = calloc(1, SIZE), *else_ = malloc(SIZE);
+	struct draft_item *i = trial_open(&trial, "n.npy");
+	struct err e = {0};
+
+	memset(else_, '.', SIZE);
+	must(draft_write(trial.d, i, NULL, bytes_of(bytes, SIZE), 0, &e), &e);
+	must(draft_write(trial.d, i, NULL, bytes_str("over"), (1 << 20) + 5, &e), &e);
+	memset(bytes + (1 << 20), '.', 1 << 20);
+	ck_assert_uint_eq(sum_over(i, else_, SIZE), crc32c(bytes, SIZE));
+	draft_close(trial.d, i, true);
+}
+END_TEST
+
+static uint32_t crc_from(const struct crc_pieces *sums, const uint8_t *bytes, uint64_t from)
+{
+	const struct source src = source_of_memory(bytes_of(bytes, LETTERS));
 	struct err e = {0};
 	uint32_t crc;
 
-	must(staged_crc(sum, &src, from, &crc, &e), &e);
+	must(staged_crc(sums, &src, from, &crc, &e), &e);
 	return crc;
 }
 
 START_TEST(a_known_checksum_gives_that_of_the_end)
 {
-	struct staged_sum sum = {true, crc32c(letters, LETTERS), LETTERS};
+	CLEANUP(crc_pieces_release) struct crc_pieces sums = {0};
 
+	crc_pieces_saw(&sums, 0, letters, LETTERS);
 	for (uint64_t from = 0; from <= LETTERS; from++)
-		ck_assert_uint_eq(crc_from(&sum, from), crc32c(letters + from, LETTERS - from));
+		ck_assert_uint_eq(crc_from(&sums, letters, from),
+				  crc32c(letters + from, LETTERS - from));
 }
 END_TEST
 
 START_TEST(with_a_known_checksum_the_end_is_not_read)
 {
-	const struct staged_sum sum = {true, crc32c("abcdeXXXXXXXXXXXXXXXXXXXXX", LETTERS),
-				       LETTERS};
+	CLEANUP(crc_pieces_release) struct crc_pieces sums = {0};
 
-	ck_assert_uint_eq(crc_from(&sum, 5), crc32c("XXXXXXXXXXXXXXXXXXXXX", LETTERS - 5));
+	crc_pieces_saw(&sums, 0, (const uint8_t *)"abcdeXXXXXXXXXXXXXXXXXXXXX", LETTERS);
+	ck_assert_uint_eq(crc_from(&sums, letters, 5),
+			  crc32c("XXXXXXXXXXXXXXXXXXXXX", LETTERS - 5));
 }
 END_TEST
 
 START_TEST(without_one_the_file_is_read)
 {
-	const struct staged_sum unknown = {false, 7, LETTERS}, part = {true, 7, LETTERS - 1},
-				more = {true, 7, LETTERS + 1};
+	const struct crc_pieces unknown = {0};
+	CLEANUP(crc_pieces_release) struct crc_pieces part = {0}, more = {0};
 
-	ck_assert_uint_eq(crc_from(&unknown, 5), crc32c(letters + 5, LETTERS - 5));
-	ck_assert_uint_eq(crc_from(&part, 5), crc32c(letters + 5, LETTERS - 5));
-	ck_assert_uint_eq(crc_from(&more, 5), crc32c(letters + 5, LETTERS - 5));
+	crc_pieces_saw(&part, 0, others, LETTERS - 1);
+	crc_pieces_saw(&more, 0, others, LETTERS);
+	crc_pieces_saw(&more, LETTERS, others, 1);
+	ck_assert_uint_eq(crc_from(&unknown, letters, 5), crc32c(letters + 5, LETTERS - 5));
+	ck_assert_uint_eq(crc_from(&part, letters, 5), crc32c(letters + 5, LETTERS - 5));
+	ck_assert_uint_eq(crc_from(&more, letters, 5), crc32c(letters + 5, LETTERS - 5));
 }
 END_TEST
 
@@ -518,6 +553,7 @@ TCase *staged_tests(void)
 	tcase_add_test(t, what_is_allocated_has_none);
 	tcase_add_test(t, a_write_that_fails_leaves_none);
 	tcase_add_test(t, what_is_copied_up_has_its_checksum);
+	tcase_add_test(t, a_change_leaves_the_checksum_of_the_rest);
 	tcase_add_test(t, a_known_checksum_gives_that_of_the_end);
 	tcase_add_test(t, with_a_known_checksum_the_end_is_not_read);
 	tcase_add_test(t, without_one_the_file_is_read);

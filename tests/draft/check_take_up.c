@@ -187,7 +187,7 @@ START_TEST(what_was_written_has_its_bytes_and_its_place)
 	ck_assert_uint_eq(i->expect_pin, 0);
 	ck_assert(
 		bytes_eq(var_key(trial.base, &trial.base->vars[i->expect_var]), bytes_str("s/b")));
-	ck_assert(!staged_sum(i->staged).known); /* it has to be read */
+	ck_assert_uint_eq(i->staged->sums.list.n, 0); /* it has to be read */
 	ck_assert_int_eq(draft_check(trial.d, i, false, &e), -EINVAL);
 	ck_assert_str_eq(e.text, "s/b.npy: is DT_DOUBLE [1], expected DT_FLOAT [1] as the variable "
 				 "has it; to change that, remove it first");
