@@ -17,7 +17,8 @@ int plan_dir(struct plan *p, uint32_t pin, struct err *e)
 static int open_locked(struct draft *d, struct draft_item *item, struct written *f, struct err *e)
 {
 	struct staged *s = item->staged;
-	int r = draft_item_open(d, item, e);
+	/* As for other files that have to be written anew first: it is not tried again before. */
+	int r = s->lost ? staged_refusal(item, e) : draft_item_open(d, item, e);
 
 	if (r == 0) {
 		f->fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);

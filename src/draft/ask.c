@@ -299,27 +299,40 @@ static int folder_at(const struct draft *d, uint32_t index, struct draft_glance 
 	return (*out)->what == DRAFT_DIR ? 0 : -ENOTDIR;
 }
 
+/* What INDEX is, or NAME in it; the two of G have room for these. */
+static int find_seen(const struct draft *d, uint32_t index, const char *name,
+		     struct draft_glance g[2], struct draft_item **out)
+{
+	struct draft_item *dir;
+	int r = name ? folder_at(d, index, &g[0], &dir) : 0;
+
+	if (r < 0)
+		return r;
+	*out = name ? draft_find(d, dir, name, &g[1]) : draft_item(d, index, &g[1]);
+	return *out ? 0 : name ? -ENOENT : -ESTALE;
+}
+
 int draft_see(struct draft *d, uint32_t index, const char *name, struct draft_seen *out,
 	      struct err *e)
 {
-	struct draft_glance g, of_dir;
-	struct draft_item *dir, *i;
-	int r = 0;
+	struct draft_glance g[2];
+	struct draft_item *i;
+	int r;
 
 	*out = (struct draft_seen){0};
 	HOLD(&d->lock);
-	if (name)
-		r = folder_at(d, index, &of_dir, &dir);
-	if (r == 0) {
-		i = name ? draft_find(d, dir, name, &g) : draft_item(d, index, &g);
-		r = i ? see(d, i, out, e) : name ? -ENOENT : -ESTALE;
+	r = find_seen(d, index, name, g, &i);
+	if (r == 0 && behind_is_busy(&i->behind)) {
+		draft_await_behind(d, i);
+		r = find_seen(d, index, name, g, &i);
 	}
-	return r;
+	return r == 0 ? see(d, i, out, e) : r;
 }
 
 int draft_see_item(struct draft *d, struct draft_item *i, struct draft_seen *out, struct err *e)
 {
 	HOLD(&d->lock);
+	draft_await_behind(d, i);
 	return see(d, i, out, e);
 }
 

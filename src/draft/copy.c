@@ -185,7 +185,9 @@ int draft_item_open(struct draft *d, struct draft_item *i, struct err *e)
 {
 	int r = draft_copy_referred(d, i, e);
 
-	return r == 0 ? draft_need_file(d, i, e) : r;
+	if (r == 0)
+		r = draft_need_file(d, i, e);
+	return r == 0 ? staged_loss(i, e) : r;
 }
 
 int draft_need_bytes(struct draft *d, struct draft_item *i, const struct draft_base *base,

@@ -27,6 +27,7 @@
  * made from keys all the same). How it was begun counts, whatever takes it up later. `lock` guards everything in struct draft and its items
  * but what says otherwise; it is held while a file is copied up. */
 #pragma once
+#include "base/behind.h"
 #include "base/cleanup.h"
 #include "step/npy_file.h"
 #include "step/sidecar.h"
@@ -285,6 +286,12 @@ int64_t draft_read(struct draft *d, struct draft_item *i, const struct draft_bas
 		   uint64_t off, size_t len, uint8_t *dst, struct err *e);
 int draft_write(struct draft *d, struct draft_item *i, const struct draft_base *base,
 		struct bytes b, uint64_t off, struct err *e);
+
+/* As draft_write, but WHO is answered when the bytes are taken over, unless an error is returned. Calls on I wait until they are there, and
+ * so does a commit. If they can't be written, draft_check and draft_sync of I say so, and each write to it and a commit, until I is cut
+ * to nothing. */
+int draft_write_behind(struct draft *d, struct draft_item *i, const struct draft_base *base,
+		       struct bytes b, uint64_t off, const struct behind_asker *who, struct err *e);
 int draft_allocate(struct draft *d, struct draft_item *i, const struct draft_base *base, int mode,
 		   uint64_t off, uint64_t len, struct err *e);
 

@@ -54,6 +54,7 @@ struct staged {
 	gid_t gid;
 	struct timespec mtime; /* of one that is not on disk */
 	uint64_t version; /* counts changes of its bytes */
+	int lost; /* a negative errno: bytes could not be written after their write was answered. Until it is cut to nothing nothing is written to it, and it is not committed */
 	uint64_t committed; /* the version that a commit has copied while it was open; 0: none */
 	struct crc_pieces sums; /* what is known of its checksum, under sums_lock */
 	pthread_mutex_t sums_lock;
@@ -79,6 +80,7 @@ struct draft_item {
 	uint32_t
 		refs; /* the tree's, and those of open files; 0: it is made up (struct draft_glance) */
 	uint32_t opens, writers;
+	struct behind behind; /* writes to it that were answered before they are done */
 	enum draft_what what;
 	bool gone; /* its name was removed; some have it open */
 	bool left; /* the draft went on without it after a commit; some have it open */

@@ -230,6 +230,7 @@ int draft_set_attr(struct draft *d, uint32_t index, unsigned valid, const struct
 	struct draft_item *i;
 	int r = 0;
 
+	draft_settle(d, index);
 	draft_lock_to_change(d);
 	i = items_at(d, index);
 	if (i && i->what == DRAFT_STAGED && draft_where(d, i) == WHERE_DRAFT) {

@@ -23,6 +23,8 @@ int draft_open(struct draft *d, uint32_t index, bool writing, bool truncate,
 	struct draft_item *i;
 	int r = 0;
 
+	if (truncate)
+		draft_settle(d, index);
 	if (writing) /* a file that is open for writing can't become a shard as it is */
 		r = draft_lock_to_change_in(d, index, index);
 	else
@@ -134,6 +136,7 @@ int64_t draft_read(struct draft *d, struct draft_item *i, const struct draft_bas
 	int r;
 
 	pthread_mutex_lock(&d->lock);
+	draft_await_behind(d, i);
 	staged = i->what == DRAFT_STAGED;
 	r = is_over(d, i) ? -ESTALE : 0;
 	if (r == 0 && staged) {
@@ -157,10 +160,12 @@ int64_t draft_read(struct draft *d, struct draft_item *i, const struct draft_bas
 
 int draft_check(struct draft *d, struct draft_item *i, bool not_yet, struct err *e)
 {
-	int r = 0;
+	int r;
 
 	HOLD(&d->lock);
-	if (i->what == DRAFT_STAGED && draft_where(d, i) == WHERE_DRAFT &&
+	draft_await_behind(d, i);
+	r = staged_loss(i, e);
+	if (r == 0 && i->what == DRAFT_STAGED && draft_where(d, i) == WHERE_DRAFT &&
 	    (draft_is_variable(i) || staged_is_meta(i))) {
 		r = draft_item_open(d, i, e);
 		if (r == 0)
@@ -195,7 +200,9 @@ int draft_sync(struct draft *d, struct draft_item *i, struct err *e)
 	int fd = -1, r = 0;
 
 	pthread_mutex_lock(&d->lock);
-	if (i->what == DRAFT_STAGED && draft_where(d, i) == WHERE_DRAFT) {
+	draft_await_behind(d, i);
+	r = staged_loss(i, e);
+	if (r == 0 && i->what == DRAFT_STAGED && draft_where(d, i) == WHERE_DRAFT) {
 		r = draft_item_open(d, i, e);
 		if (r == 0)
 			r = dir = disk_folder(d, i->parent, false, e);
@@ -247,6 +254,7 @@ int draft_open_written(struct draft *d, uint32_t index, struct draft_written *ou
 	int r = -ENODATA;
 
 	*out = (struct draft_written){.fd = -1};
+	draft_settle(d, index);
 	HOLD(&d->lock);
 	i = items_at(d, index);
 	if (i && i->what == DRAFT_STAGED)

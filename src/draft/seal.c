@@ -1,4 +1,6 @@
 #include "draft/seal.h"
+#include "base/cleanup.h"
+#include "draft/items.h"
 
 void draft_await_unsealed(struct draft *d)
 {
@@ -10,6 +12,26 @@ void draft_lock_to_change(struct draft *d)
 {
 	pthread_mutex_lock(&d->lock);
 	draft_await_unsealed(d);
+}
+
+void draft_await_behind(struct draft *d, struct draft_item *i)
+{
+	uint32_t end = i->behind.coming;
+
+	i->refs++;
+	while ((int32_t)(end - i->behind.writing) > 0)
+		pthread_cond_wait(&d->quiet, &d->lock);
+	draft_item_unref(d, i);
+}
+
+void draft_settle(struct draft *d, uint32_t index)
+{
+	struct draft_item *i;
+
+	HOLD(&d->lock);
+	i = items_at(d, index);
+	if (i)
+		draft_await_behind(d, i);
 }
 
 void draft_lock_alone(struct draft *d)

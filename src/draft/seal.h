@@ -23,6 +23,11 @@ void draft_await_unsealed(struct draft *d);
 /* Takes the lock, when no commit is under way: for what ends or renames the draft. */
 void draft_lock_alone(struct draft *d);
 
+/* Wait until the writes to I, or to what has INDEX, are done that were answered before this call (base/behind.h). The lock is held
+ * by the caller of the first, and let go meanwhile; not held by that of the second. */
+void draft_await_behind(struct draft *d, struct draft_item *i);
+void draft_settle(struct draft *d, uint32_t index);
+
 /* -EBUSY or -ESTALE if nothing may be changed: it has ended, or is a step already. The lock is held. */
 int draft_check_open(const struct draft *d, struct err *e);
 

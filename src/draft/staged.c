@@ -225,10 +225,23 @@ static int check_file(struct draft *d, const struct draft_item *i, bool not_yet,
 	return r < 0 ? err_wrap(e, r, "%s", at.path) : staged_parse(&src, &at, not_yet, &npy, e);
 }
 
+int staged_loss(const struct draft_item *i, struct err *e)
+{
+	CLEANUP(buf_release) struct buf path = {0};
+
+	return i->staged && i->staged->lost
+		       ? err_sys(e, i->staged->lost,
+				 "%s: not all that was written to it could be stored; write it anew",
+				 path_of(i, &path))
+		       : 0;
+}
+
 int staged_refusal(const struct draft_item *i, struct err *e)
 {
 	CLEANUP(buf_release) struct buf path = {0};
 
+	if (staged_loss(i, e) < 0)
+		return e->code = -EINVAL;
 	if (i->staged && i->staged->refusal.code) {
 		*e = i->staged->refusal;
 		return -EINVAL;

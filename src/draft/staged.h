@@ -55,6 +55,9 @@ int staged_unlike(const char *path, const struct staged_kind *a, const struct st
 int staged_parse(const struct source *src, const struct staged_place *at, bool not_yet,
 		 struct npy *out, struct err *e);
 
+/* How bytes of I were lost (draft_write_behind), and E says so; 0: none were. */
+int staged_loss(const struct draft_item *i, struct err *e);
+
 /* -EINVAL: nothing can be committed because of I; E says why, as far as that is known. */
 int staged_refusal(const struct draft_item *i, struct err *e);
 

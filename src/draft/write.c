@@ -1,6 +1,7 @@
 #include "draft/write.h"
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/lacks.h"
 #include "draft/copy.h"
 #include "draft/file.h"
 #include "draft/items.h"
@@ -8,6 +9,12 @@
 #include "draft/staged.h"
 #include <fcntl.h>
 #include <time.h>
+
+static void settle(struct draft *d, struct draft_item *i)
+{
+	HOLD(&d->lock);
+	draft_await_behind(d, i);
+}
 
 /* A change of bytes that is under way. */
 struct bytes_change {
@@ -51,11 +58,13 @@ static int prepare(struct draft *d, struct draft_item *i, const struct draft_bas
 	return r;
 }
 
+/* A change that is answered when it is done: those that were answered before come first. */
 static int begin_change(struct draft *d, struct draft_item *i, const struct draft_base *base,
 			struct bytes_change *c, struct err *e)
 {
 	int r;
 
+	settle(d, i);
 	draft_lock_to_change(d);
 	r = prepare(d, i, base, e);
 	if (r == 0)
@@ -86,6 +95,61 @@ int draft_write(struct draft *d, struct draft_item *i, const struct draft_base *
 	r = write_bytes(i->staged, c.fd, b, off, e);
 	HOLD(&d->lock);
 	end(d, i, &c, off, b.n);
+	return r;
+}
+
+static int take_over(struct draft *d, struct draft_item *i, const struct draft_base *base,
+		     uint32_t *number, struct err *e)
+{
+	int r;
+
+	draft_lock_to_change(d);
+	r = prepare(d, i, base, e);
+	if (r == 0)
+		*number = behind_take(&i->behind);
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+/* Writes the bytes that were taken over as NUMBER. */
+static void write_taken(struct draft *d, struct draft_item *i, uint32_t number, struct bytes b,
+			uint64_t off)
+{
+	struct bytes_change c;
+	int r;
+
+	pthread_mutex_lock(&d->lock);
+	behind_await_turn(&i->behind, number, &d->quiet, &d->lock);
+	begin(i->staged, &c);
+	pthread_mutex_unlock(&d->lock);
+	r = write_bytes(i->staged, c.fd, b, off, NULL);
+	pthread_mutex_lock(&d->lock);
+	i->staged->lost = r < 0 ? r : i->staged->lost;
+	end(d, i, &c, off, b.n);
+	behind_end(&i->behind, &d->quiet);
+	pthread_mutex_unlock(&d->lock);
+}
+
+int draft_write_behind(struct draft *d, struct draft_item *i, const struct draft_base *base,
+		       struct bytes b, uint64_t off, const struct behind_asker *who, struct err *e)
+{
+	uint32_t number;
+	int r;
+
+	/* There a file's bytes are copied before it is removed (draft_keep_bytes), so they must be there. */
+	if (lacks_at(d->top) & LACKS_NAMELESS) {
+		r = draft_write(d, i, base, b, off, e);
+		if (r == 0)
+			who->answer(who->arg);
+		return r;
+	}
+	behind_room_take(who->room);
+	r = take_over(d, i, base, &number, e);
+	if (r == 0) {
+		who->answer(who->arg);
+		write_taken(d, i, number, b, off);
+	}
+	behind_room_give(who->room);
 	return r;
 }
 
@@ -129,6 +193,7 @@ int draft_cut(struct draft *d, struct draft_item *i, const struct draft_base *ba
 		return r;
 	staged_cut(s, size);
 	s->changed++;
+	s->lost = size ? s->lost : 0;
 	draft_touched(d, i);
 	return 0;
 }
@@ -138,6 +203,7 @@ int draft_truncate(struct draft *d, struct draft_item *i, const struct draft_bas
 {
 	int r;
 
+	settle(d, i);
 	draft_lock_to_change(d);
 	r = draft_cut(d, i, base, size, e);
 	if (i->staged && !i->opens)

@@ -13,9 +13,13 @@
 #include <sys/resource.h>
 #include <syslog.h>
 
-/* As many threads stay as a busy program keeps at work, so that none ends to be started again: with four, one in a thousand
- * requests started one. */
+/* As many threads stay as a busy program keeps at work, and with them those that write while it goes on (base/behind.h): with four,
+ * threads ended and were started again all the time. */
 enum { READ_AHEAD_KIB = 1024, IDLE_THREADS = 10 };
+
+/* From this minor version of the protocol on (Linux 6.18) the kernel drops its pages of what is written without pages after the write, too. Before,
+ * pages that were read meanwhile stayed as they were. */
+enum { FORGETS_WRITTEN = 45 };
 
 static const double COMPACT = 0.5, KEEP_HOURS = 10000;
 
@@ -126,6 +130,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	conn->want |= conn->capable & FUSE_CAP_POSIX_ACL;
 	/* O_TRUNC comes with the open, so that what would be cut off is not copied first. */
 	conn->want |= conn->capable & FUSE_CAP_ATOMIC_O_TRUNC;
+	fs->raw.mixes = conn->proto_minor >= FORGETS_WRITTEN;
 	tell_ready(fs);
 }
 

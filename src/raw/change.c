@@ -93,7 +93,7 @@ static int create_ours(struct raw *r, uint64_t parent, const char *name, int fla
 	return made;
 }
 
-static int create_of_view(struct raw *r, uint64_t parent, const char *name,
+static int create_of_view(struct raw *r, uint64_t parent, const char *name, int flags,
 			  const struct draft_owner *owner, struct view_entry *entry,
 			  struct raw_file **out, struct raw_cache *cache, struct err *e)
 {
@@ -102,8 +102,7 @@ static int create_of_view(struct raw *r, uint64_t parent, const char *name,
 
 	if (made < 0 || !out)
 		return made;
-	cache->keep = true;
-	made = raw_file_of_view(r, of, out);
+	made = raw_file_of_view(r, of, flags, out, cache);
 	if (made < 0) {
 		view_close(of);
 		view_forget(r->view, entry->id, 1);
@@ -122,7 +121,7 @@ int raw_create(struct raw *r, uint64_t parent, const char *name, int flags,
 	if (here < 0)
 		return here;
 	return here ? create_ours(r, parent, name, flags, p.dirfd, owner, entry, out, cache, e)
-		    : create_of_view(r, parent, name, owner, entry, out, cache, e);
+		    : create_of_view(r, parent, name, flags, owner, entry, out, cache, e);
 }
 
 int raw_mkdir(struct raw *r, uint64_t parent, const char *name, const struct draft_owner *owner,

@@ -103,6 +103,16 @@ static int open_ours(struct raw *r, uint64_t id, int flags, struct raw_file *f,
 	return f->fd < 0 ? f->fd : enter(r, id, f, flags, cache, e);
 }
 
+/* As for our files in enter(): a file of the view that is only written to. */
+static bool answers_early(const struct raw_file *f, int flags)
+{
+	bool is = f->raw->mixes && (flags & O_ACCMODE) == O_WRONLY;
+
+	if (is)
+		view_answer_early(f->view);
+	return is;
+}
+
 static int open_of_view(struct raw *r, uint64_t id, int flags, struct raw_file *f,
 			struct raw_cache *cache, struct err *e)
 {
@@ -114,7 +124,7 @@ static int open_of_view(struct raw *r, uint64_t id, int flags, struct raw_file *
 	else
 		opened = view_open_to_write(r->view, id, flags & O_TRUNC, &f->view, e);
 	if (opened == 0)
-		cache->direct = view_is_direct(f->view);
+		cache->direct = view_is_direct(f->view) || answers_early(f, flags);
 	return opened;
 }
 
@@ -135,12 +145,15 @@ int raw_open(struct raw *r, uint64_t id, int flags, struct raw_file **out, struc
 	return opened;
 }
 
-int raw_file_of_view(struct raw *r, struct view_file *of, struct raw_file **out)
+int raw_file_of_view(struct raw *r, struct view_file *of, int flags, struct raw_file **out,
+		     struct raw_cache *cache)
 {
 	*out = file_new(r);
 	if (!*out)
 		return -ENOMEM;
 	(*out)->view = of;
+	cache->keep = true;
+	cache->direct = answers_early(*out, flags);
 	return 0;
 }
 
@@ -227,14 +240,17 @@ int raw_write(struct raw_file *f, struct bytes b, uint64_t off, void (*answer)(v
 	      struct err *e)
 {
 	uint32_t number;
-	int r = f->view ? view_write(f->view, b, off, e) : take_failure(f, e);
+	int r;
 
+	if (f->view)
+		return view_write_for(f->view, b, off, answer, arg, e);
+	r = take_failure(f, e);
 	/* Where appended bytes go is known only when they are there. */
-	if (r == 0 && !f->view && f->appending && (r = io_write_at(f->fd, b, off, NULL)) < 0)
+	if (r == 0 && f->appending && (r = io_write_at(f->fd, b, off, NULL)) < 0)
 		fail(f, r, e);
 	if (r < 0)
 		return r;
-	if (f->view || f->appending) {
+	if (f->appending) {
 		answer(arg);
 		return 0;
 	}

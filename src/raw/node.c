@@ -234,7 +234,7 @@ mode_t raw_node_is_gone(struct raw *r, uint64_t id, uint64_t *parent)
 /* With the lock held, which is given up meanwhile. */
 static void wait_while_busy(struct raw *r, const struct raw_node *n)
 {
-	while (n->writing != n->coming)
+	while (behind_is_busy(&n->behind))
 		pthread_cond_wait(&r->written, &r->lock);
 }
 
@@ -243,7 +243,7 @@ bool raw_node_settle(struct raw *r, uint64_t parent, const char *name)
 	struct raw_node *n;
 
 	HOLD(&r->lock);
-	while ((n = find(r, parent, name)) && n->writing != n->coming)
+	while ((n = find(r, parent, name)) && behind_is_busy(&n->behind))
 		pthread_cond_wait(&r->written, &r->lock);
 	return n;
 }
@@ -380,35 +380,29 @@ void raw_node_add_file(struct raw *r, uint64_t id, struct raw_file *f)
 	f->node->files = f;
 }
 
-/* So many writes may be under way. Each keeps one of the threads that serve. */
-enum { UNDER_WAY_MAX = 6 };
-
 uint32_t raw_node_take_write(struct raw_file *f)
 {
-	struct raw *r = f->raw;
-
-	HOLD(&r->lock);
-	while (r->under_way >= UNDER_WAY_MAX)
-		pthread_cond_wait(&r->written, &r->lock);
-	r->under_way++;
-	return f->node->coming++;
+	behind_room_take(&f->raw->view->room);
+	HOLD(&f->raw->lock);
+	return behind_take(&f->node->behind);
 }
 
 void raw_node_begin_write(struct raw_file *f, uint32_t number)
 {
 	HOLD(&f->raw->lock);
-	while (f->node->writing != number)
-		pthread_cond_wait(&f->raw->written, &f->raw->lock);
+	behind_await_turn(&f->node->behind, number, &f->raw->written, &f->raw->lock);
 }
 
 void raw_node_end_write(struct raw_file *f, int r)
 {
-	HOLD(&f->raw->lock);
-	f->node->writing++;
-	f->raw->under_way--;
+	struct raw *raw = f->raw;
+
+	pthread_mutex_lock(&raw->lock);
 	if (!f->failed)
 		f->failed = r;
-	pthread_cond_broadcast(&f->raw->written);
+	behind_end(&f->node->behind, &raw->written);
+	pthread_mutex_unlock(&raw->lock);
+	behind_room_give(&raw->view->room);
 }
 
 void raw_node_settle_file(const struct raw_file *f)

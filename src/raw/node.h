@@ -11,8 +11,7 @@ struct raw_node {
 	dev_t dev; /* 0: it is gone (raw/gone.h) */
 	ino_t ino;
 	uint64_t lookups; /* references, the kernel's and ours */
-	/* Writes whose bytes were taken over, by numbers: the one that is written now, and the next to come. */
-	uint32_t writing, coming;
+	struct behind behind; /* writes whose bytes were taken over */
 	/* The kernel's pages are of this state of the file. The ctime tells of a change also where the mtime was set back. */
 	struct file_id pages;
 	struct timespec pages_ctime;
@@ -81,8 +80,9 @@ int raw_node_wait(struct raw_file *f);
 void raw_node_add_file(struct raw *r, uint64_t id, struct raw_file *f);
 void raw_node_drop_file(struct raw *r, struct raw_file *f);
 
-/* An open file of the view, which is taken over. -ENOMEM, and it is not. */
-int raw_file_of_view(struct raw *r, struct view_file *of, struct raw_file **out);
+/* An open file of the view, opened with FLAGS, which is taken over. -ENOMEM, and it is not. */
+int raw_file_of_view(struct raw *r, struct view_file *of, int flags, struct raw_file **out,
+		     struct raw_cache *cache);
 
 /* One of ours: FD has ID open, with the FLAGS of open(2). FD is taken over, also after an error. */
 int raw_file_of_fd(struct raw *r, uint64_t id, int fd, int flags, struct raw_file **out,

@@ -21,9 +21,10 @@ struct raw_node;
 struct raw {
 	struct view *view;
 	bool all;
+	/* The kernel's pages of a file stay true also when it is written to through an open file without pages. */
+	atomic_bool mixes;
 	pthread_mutex_t lock; /* guards all below, and all nodes; never held over I/O */
 	pthread_cond_t written; /* with `lock`: bytes that were taken over are there */
-	unsigned under_way; /* writes whose bytes were taken over */
 	struct raw_node **slots, **buckets;
 	uint32_t n_slots, n_buckets, n_nodes; /* n_buckets: 0, or a power of two */
 	struct buf free_slots; /* uint32_t */

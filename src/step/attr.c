@@ -4,6 +4,9 @@
 /* cp, cat and stdio read in pieces of this size; each is a request, so a page would be too little. */
 enum { BLOCK_SIZE = 128 << 10 };
 
+/* Of what is written: as much as one request takes. */
+enum { WRITE_BLOCK = 1 << 20 };
+
 /* --- inode numbers ----------------------------------------------------------------------------------------- */
 
 /* A multiply-xorshift mix: it keeps numbers apart, but not against an adversary, which nothing relies on. */
@@ -163,7 +166,7 @@ void attr_of_staged(const struct stat *st, struct stat *out)
 {
 	*out = *st;
 	out->st_ino = mix(mix(1, st->st_dev), st->st_ino);
-	out->st_blksize = BLOCK_SIZE;
+	out->st_blksize = WRITE_BLOCK;
 	attr_set_times(out, st->st_mtim);
 }
 

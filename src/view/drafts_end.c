@@ -47,7 +47,7 @@ static void note_changes(void *arg, struct draft *d)
 {
 	struct ending *ending = arg;
 
-	open_number_orphans(ending->view, ending->node, d);
+	in_draft_number_orphans(ending->view, ending->node, d);
 	draft_list_differences(d, note_change, ending);
 }
 

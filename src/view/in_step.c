@@ -4,6 +4,7 @@
 #include "step/attr.h"
 #include "step/npy_file.h"
 #include "view/folder.h"
+#include "view/open.h"
 
 uint32_t in_step_dir(const struct loaded *l, uint32_t index)
 {
@@ -275,4 +276,31 @@ int in_draft_open_base(struct view *v, struct draft *d, struct draft_item *i,
 	base->number = s.number;
 	*stable = may_keep_pages(v, d, &s);
 	return npy_file_open(s.step, &s.step->vars[s.number], of.dir, &base->file, e);
+}
+
+/* Is F open on a variable of the base whose name was removed in D? */
+static bool is_orphan(struct view_file *f, const struct draft *d)
+{
+	const struct opened *o;
+
+	HOLD(&f->lock);
+	o = f->now;
+	return o->draft == d && draft_is_orphan(o->item);
+}
+
+void in_draft_number_orphans(struct view *v, struct node *n, struct draft *d)
+{
+	CLEANUP(buf_release) struct buf more = {0};
+
+	HOLD(&v->lock);
+	for (struct view_file *f = n->files; f; f = f->next) {
+		struct number new = {.index = node_index(n, f->id)};
+
+		if (!new.index || !is_orphan(f, d))
+			continue;
+		new.number = draft_new_number(d);
+		if (new.number)
+			buf_add(&more, &new, sizeof new);
+	}
+	node_add_numbers(n, (struct number *)more.p, more.n / sizeof(struct number));
 }

@@ -55,3 +55,7 @@ void in_draft_close_step(struct in_draft_step *s);
 /* Opens what I is read from: the file of a VAR, into BASE; makes the text of a TEXT. Nothing for a STAGED item. */
 int in_draft_open_base(struct view *v, struct draft *d, struct draft_item *i,
 		       struct draft_base *base, struct buf *text, bool *stable, struct err *e);
+
+/* To be called before D, the draft of N, ends or begins anew, with its lock held. Variables of the base that were removed
+ * in D will be shown again; those that somebody has open get new numbers, since the open file keeps the old one. */
+void in_draft_number_orphans(struct view *v, struct node *n, struct draft *d);

@@ -361,12 +361,16 @@ struct change {
 	struct bytes bytes;
 	uint64_t off, len;
 	int mode;
+	const struct behind_asker *early; /* who is answered before it is written; or NULL */
 };
 
 static int make(const struct opened *o, const struct change *c, struct err *e)
 {
 	switch (c->what) {
 	case WRITE:
+		if (c->early)
+			return draft_write_behind(o->draft, o->item, base_of(o), c->bytes, c->off,
+						  c->early, e);
 		return o->item ? draft_write(o->draft, o->item, base_of(o), c->bytes, c->off, e)
 			       : io_write_at(o->fd, c->bytes, c->off, e);
 	case ALLOCATE:
@@ -411,6 +415,24 @@ static int change(struct view_file *f, const struct change *c, struct err *e)
 int view_write(struct view_file *f, struct bytes b, uint64_t off, struct err *e)
 {
 	return change(f, &(struct change){WRITE, .bytes = b, .off = off}, e);
+}
+
+void view_answer_early(struct view_file *f)
+{
+	f->early = f->node->kind == NODE_STEP;
+}
+
+int view_write_for(struct view_file *f, struct bytes b, uint64_t off, void (*answer)(void *),
+		   void *arg, struct err *e)
+{
+	const struct behind_asker who = {&f->view->room, answer, arg};
+	bool early = f->early;
+	struct change c = {WRITE, .bytes = b, .off = off, .early = early ? &who : NULL};
+	int r = change(f, &c, e);
+
+	if (r == 0 && !early)
+		answer(arg);
+	return r;
 }
 
 int view_allocate(struct view_file *f, int mode, uint64_t off, uint64_t len, struct err *e)
@@ -471,33 +493,6 @@ int open_getattr(struct view *v, struct node *n, uint64_t id, struct view_entry 
 	out->id = id;
 	opened_unref(o);
 	return r;
-}
-
-/* Is F open on a variable of the base whose name was removed in D? */
-static bool is_orphan(struct view_file *f, const struct draft *d)
-{
-	const struct opened *o;
-
-	HOLD(&f->lock);
-	o = f->now;
-	return o->draft == d && draft_is_orphan(o->item);
-}
-
-void open_number_orphans(struct view *v, struct node *n, struct draft *d)
-{
-	CLEANUP(buf_release) struct buf more = {0};
-
-	HOLD(&v->lock);
-	for (struct view_file *f = n->files; f; f = f->next) {
-		struct number new = {.index = node_index(n, f->id)};
-
-		if (!new.index || !is_orphan(f, d))
-			continue;
-		new.number = draft_new_number(d);
-		if (new.number)
-			buf_add(&more, &new, sizeof new);
-	}
-	node_add_numbers(n, (struct number *)more.p, more.n / sizeof(struct number));
 }
 
 /* --- copies within the mount ------------------------------------------------------------------------------- */

@@ -33,6 +33,7 @@ struct view_file {
 	struct node *node; /* stays while the file is open */
 	uint64_t id; /* its inode number */
 	bool writing; /* it is open for writing */
+	bool early; /* writes to it may be answered early (view_answer_early) */
 	atomic_bool written; /* it was written to */
 	pthread_mutex_t lock; /* guards NOW */
 	struct opened *now;
@@ -42,10 +43,6 @@ struct view_file {
 /* The attributes of a file whose name was removed, but which somebody has open. -ESTALE: nobody has. */
 int open_getattr(struct view *v, struct node *n, uint64_t id, struct view_entry *out,
 		 struct err *e);
-
-/* To be called before D, the draft of N, ends or begins anew, with its lock held. Variables of the base that were removed
- * in D will be shown again; those that somebody has open get new numbers, since the open file keeps the old one. */
-void open_number_orphans(struct view *v, struct node *n, struct draft *d);
 
 /* Cuts F, which is open for writing, or makes it longer. */
 int open_truncate(struct view_file *f, uint64_t size, struct err *e);

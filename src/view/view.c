@@ -29,6 +29,7 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 	pthread_mutex_init(&v->committing, NULL);
 	pthread_mutex_init(&v->lock, NULL);
 	pthread_cond_init(&v->done, NULL);
+	behind_room_init(&v->room);
 	if (fstat(root_fd, &v->root) < 0)
 		return err_sys(e, -errno, "fstat");
 	kept_init(&v->kept, v->root.st_dev);
@@ -65,6 +66,7 @@ void view_release(struct view *v)
 	free(v->meta_suffix);
 	free(v->family);
 	closep(&v->root_fd);
+	behind_room_release(&v->room);
 	pthread_cond_destroy(&v->done);
 	pthread_mutex_destroy(&v->lock);
 	pthread_mutex_destroy(&v->committing);

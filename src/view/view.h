@@ -9,6 +9,7 @@
  * parse a step, to recover a folder, to begin or end a draft in a folder. A turn belongs to one node, so whoever
  * wants the same of another node does not wait. docs/ARCHITECTURE.md has a table of all locks. */
 #pragma once
+#include "base/behind.h"
 #include "commit/commit.h"
 #include "step/npy_file.h"
 #include "step/stats.h"
@@ -59,6 +60,8 @@ struct view {
 	void (*begun)(void *); /* a first draft: see view_commit_due */
 	struct buf commits; /* lines for user.ckptfs.commits; under lock */
 	uint64_t clock; /* counts uses of steps */
+	struct behind_room
+		room; /* for writes that are answered early, to files of steps or of the directory */
 };
 
 struct view_config {
@@ -151,6 +154,15 @@ bool view_is_direct(const struct view_file *f);
 int view_create(struct view *v, uint64_t parent, const char *name, const struct draft_owner *owner,
 		struct view_entry *entry, struct view_file **out, struct err *e);
 int view_write(struct view_file *f, struct bytes b, uint64_t off, struct err *e);
+
+/* The kernel has no pages of F, which is only written to. So a write to it may be answered before it is done. */
+void view_answer_early(struct view_file *f);
+
+/* As view_write, but ANSWER(ARG) is called unless an error is returned: when the bytes are taken over, or when they are written. What goes
+ * wrong after it is said by each later write to the file, by view_fsync, view_flush and a commit, until the file is cut to nothing. F may be
+ * closed then. */
+int view_write_for(struct view_file *f, struct bytes b, uint64_t off, void (*answer)(void *),
+		   void *arg, struct err *e);
 int view_allocate(struct view_file *f, int mode, uint64_t off, uint64_t len, struct err *e);
 
 /* close(2) of a file that was written: -EINVAL if it can't be committed as it is. */

@@ -3,7 +3,8 @@
 
 int main(void)
 {
-	return suite_run("draft", (TCase *[]){changes_tests(), go_on_tests(), overlay_tests(),
-					      pin_tests(), pin_complete_tests(), pin_loose_tests(),
-					      pins_tests(), staged_tests(), take_up_tests(), NULL});
+	return suite_run("draft",
+			 (TCase *[]){changes_tests(), go_on_tests(), overlay_tests(), pin_tests(),
+				     pin_complete_tests(), pin_loose_tests(), pins_tests(),
+				     staged_tests(), take_up_tests(), write_tests(), NULL});
 }

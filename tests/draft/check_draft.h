@@ -10,3 +10,4 @@ TCase *pin_loose_tests(void);
 TCase *pins_tests(void);
 TCase *staged_tests(void);
 TCase *take_up_tests(void);
+TCase *write_tests(void);

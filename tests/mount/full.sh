@@ -7,6 +7,24 @@ need getfattr
 prepare_edit
 step=my_net.ckpt
 
+# A file that is as long as it is to be, but for whose bytes there is no room: a write may be answered before that is known. Whoever
+# writes it is told, and it is not committed before it was written anew.
+lost_bytes() {
+  local large=$mnt/$step/hidden/large.npy
+  head -c 128 "$tmp/too_large.npy" >"$large"
+  truncate -s "$(stat -c %s "$tmp/too_large.npy")" "$large"
+  check_status 1 dd if="$tmp/too_large.npy" of="$large" bs=1M conv=notrunc status=none
+  grep -qF "No space left" "$tmp/err" || fail "dd does not say that the disk is full: $(cat "$tmp/err")"
+  check_status 1 sync "$mnt/$step"
+  getfattr -n user.ckptfs.error --absolute-names --only-values "$mnt/$step" >"$tmp/why"
+  grep -qF "hidden/large.npy" "$tmp/why" || fail "user.ckptfs.error: $(cat "$tmp/why")"
+  [ "$(find "$mnt" -maxdepth 1 -name "$step*" | wc -l)" = 1 ] || fail "half a variable was committed"
+  make_npy 10 103 >"$large"
+  getfattr -n user.ckptfs.error --absolute-names --only-values "$mnt/$step" >"$tmp/why" 2>/dev/null || true
+  [ ! -s "$tmp/why" ] || fail "it was written anew: $(cat "$tmp/why")"
+  rm "$large"
+}
+
 # --- a disk that is full ------------------------------------------------------------------------------------------
 
 full_disk() {
@@ -27,6 +45,7 @@ full_disk() {
   grep -qF "too_large.npy" "$tmp/why" || fail "user.ckptfs.error: $(cat "$tmp/why")"
   [ "$(find "$disk/ck" -maxdepth 1 -name '*.index' | wc -l)" = 1 ] || fail "half a variable was committed"
   rm "$mnt/$step/hidden/too_large.npy"
+  lost_bytes
 
   # As it is committed: small variables are written once more then.
   edit "$mnt/$step"
