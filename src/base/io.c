@@ -234,6 +234,15 @@ int io_write_at(int fd, struct bytes b, uint64_t off, struct err *e)
 	return 0;
 }
 
+void io_write_out(int fd, uint64_t off, uint64_t n)
+{
+	const uint64_t at_once = 8 << 20;
+	uint64_t from = off / at_once * at_once, to = (off + n) / at_once * at_once;
+
+	if (from < to)
+		sync_file_range(fd, (off_t)from, (off_t)(to - from), SYNC_FILE_RANGE_WRITE);
+}
+
 int io_truncate(int fd, uint64_t size, struct err *e)
 {
 	return ftruncate(fd, (off_t)size) < 0 ? err_sys(e, -errno, "cutting to %" PRIu64, size) : 0;

@@ -44,6 +44,11 @@ ssize_t io_read_link(int dirfd, const char *name, char *target, size_t size);
 
 /* Writes all of B at OFF. */
 int io_write_at(int fd, struct bytes b, uint64_t off, struct err *e);
+
+/* N bytes were written at OFF, of many that come one behind the other: each 8 MiB that are there now begin to go to the disk, which so
+ * writes while the next ones come, and has less to do at io_sync. */
+void io_write_out(int fd, uint64_t off, uint64_t n);
+
 int io_truncate(int fd, uint64_t size, struct err *e);
 int io_sync(int fd, const char *name, struct err *e);
 

@@ -57,6 +57,7 @@ static int copy_bytes(struct npy_file *f, uint64_t n, uint64_t shared, int fd,
 		staged_saw(s, b.p, b.n, off);
 		b.n = off >= shared ? 0 : b.n < shared - off ? b.n : (size_t)(shared - off);
 		r = io_write_at(fd, b, off, e);
+		io_write_out(fd, off, b.n);
 		off += (uint64_t)got;
 	}
 	if (r == 0 && off < n && n != ALL)

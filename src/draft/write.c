@@ -123,6 +123,8 @@ static void write_taken(struct draft *d, struct draft_item *i, uint32_t number, 
 	begin(i->staged, &c);
 	pthread_mutex_unlock(&d->lock);
 	r = write_bytes(i->staged, c.fd, b, off, NULL);
+	if (r == 0)
+		io_write_out(c.fd, off, b.n);
 	pthread_mutex_lock(&d->lock);
 	i->staged->lost = r < 0 ? r : i->staged->lost;
 	end(d, i, &c, off, b.n);
