@@ -1,5 +1,6 @@
 #include "fuse/daemon.h"
 #include "base/cleanup.h"
+#include "base/memory.h"
 #include "directory/listing.h"
 #include "fuse/ckptfs.h"
 #include "fuse/reply.h"
@@ -22,6 +23,8 @@ enum { READ_AHEAD_KIB = 1024, IDLE_THREADS = 10 };
 enum { FORGETS_WRITTEN = 45 };
 
 static const double COMPACT = 0.5, KEEP_HOURS = 10000;
+
+enum { CACHE_PART = 16, LEAST_CACHE = 64 << 20 };
 
 static void op_init(void *userdata, struct fuse_conn_info *conn);
 
@@ -287,6 +290,14 @@ static void begun(void *fs)
 	commit_timer_wake(((struct ckptfs *)fs)->timer);
 }
 
+/* How much parsed steps may take where nobody says it. */
+static uint64_t cache_share(void)
+{
+	uint64_t share = memory_total() / CACHE_PART;
+
+	return share > LEAST_CACHE ? share : LEAST_CACHE;
+}
+
 /* A directory on a disk that is mounted read-only, or that is not ours, is only read. */
 static bool is_writable(const struct daemon_config *c)
 {
@@ -316,6 +327,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 		.writable = is_writable(c),
 		.commit_ms =
 			c->options->has_timer ? (int64_t)c->options->commit_seconds * 1000 : -1,
+		.cache = c->options->has_cache ? c->options->cache : cache_share(),
 		.compact = c->options->has_compact ? c->options->compact : COMPACT,
 		.state_paths = c->options->state_paths,
 		.write_state = !c->options->nowrite_state,

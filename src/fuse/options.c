@@ -1,5 +1,6 @@
 #include "fuse/options.h"
 #include "base/cleanup.h"
+#include <ctype.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -136,6 +137,30 @@ static int take_compact(struct options *o, const struct known *k, const char *va
 	return 0;
 }
 
+/* A number of bytes, or with K, M, G or T of so many. */
+static int take_size(struct options *o, const struct known *k, const char *value, struct err *e)
+{
+	static const char units[] = "KMGT";
+	unsigned long long n;
+	const char *unit = NULL;
+	char *end;
+
+	errno = 0;
+	n = strtoull(value, &end, 10);
+	if (*end && end != value)
+		unit = strchr(units, toupper((unsigned char)*end));
+	for (const char *u = units; unit && u <= unit; u++)
+		if (__builtin_mul_overflow(n, 1024ull, &n))
+			errno = ERANGE;
+	if (*value < '0' || *value > '9' || errno || end[unit != NULL])
+		return err_set(e, -EINVAL,
+			       "option %s=%s: expected a number of bytes, or with K, M, G or T",
+			       k->name, value);
+	o->has_cache = true;
+	o->cache = n;
+	return 0;
+}
+
 static int take_hours(struct options *o, const struct known *k, const char *value, struct err *e)
 {
 	char *end;
@@ -229,6 +254,8 @@ static int ignore(struct options *o, const struct known *k, const char *value, s
 static const struct known all[] = {
 	{"allow_empty", NO_VALUE, take_yes, AT(makes.allow_empty), NULL,
 	 "committing a step without variables is no error"},
+	{"cache", VALUE, take_size, 0, "SIZE",
+	 "memory for what was read of indexes, as 512M; default 1/16 of all"},
 	{"collection", VALUE, take_seen, AT(seen.collection), "NAME",
 	 "show only variables in this collection of the meta graph"},
 	{"commit", VALUE, take_commit, 0, "SECONDS|sync",

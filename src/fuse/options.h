@@ -35,6 +35,8 @@ struct options {
 	double keep_hours; /* keep_checkpoint_every_n_hours */
 	bool has_compact;
 	double compact;
+	bool has_cache;
+	uint64_t cache; /* bytes */
 	struct commit_makes makes;
 	char *fsname; /* NULL: the source */
 	struct options_number uid, gid, umask;

@@ -2,8 +2,6 @@
 #include "base/cleanup.h"
 #include "view/folder.h"
 
-enum { LOADED_BUDGET = 64 << 20 }; /* bytes of parsed steps; more only if they are in use */
-
 static struct loaded *use_loaded(struct view *v, struct node *n)
 {
 	struct loaded *l;
@@ -29,7 +27,7 @@ static struct loaded *evict_one(struct view *v, const struct node *keep)
 	struct node *oldest = NULL;
 
 	HOLD(&v->lock);
-	if (v->nodes.loaded_memory <= LOADED_BUDGET)
+	if (v->nodes.loaded_memory <= v->cache)
 		return NULL;
 	for (uint32_t i = 0; i < v->nodes.n_slots; i++) {
 		struct node *n = v->nodes.slots[i];

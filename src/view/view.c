@@ -22,6 +22,7 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 			   .begun = c->begun,
 			   .warn_arg = c->warn_arg,
 			   .commit_ms = c->commit_ms,
+			   .cache = c->cache,
 			   .max_to_keep = c->max_to_keep,
 			   .keep_seconds = c->keep_seconds,
 			   .started = (double)now.tv_sec + (double)now.tv_nsec / 1e9,

@@ -62,6 +62,7 @@ struct view {
 	uint64_t clock; /* counts uses of steps */
 	struct behind_room
 		room; /* for writes that are answered early, to files of steps or of the directory */
+	uint64_t cache; /* as in view_config */
 };
 
 struct view_config {
@@ -74,6 +75,7 @@ struct view_config {
 	struct seen seen; /* only these variables are shown. Stays the caller's */
 	bool writable;
 	int64_t commit_ms; /* -1: only at fsync of a folder, and at the end */
+	uint64_t cache; /* bytes of parsed steps; more only if they are in use */
 	double compact;
 	enum state_paths state_paths;
 	bool write_state, pad_step_number, sharded, write_v1;

@@ -9,5 +9,6 @@ TCase *error_tests(void);
 TCase *glob_tests(void);
 TCase *io_tests(void);
 TCase *kept_tests(void);
+TCase *memory_tests(void);
 TCase *scratch_tests(void);
 TCase *source_tests(void);

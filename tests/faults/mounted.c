@@ -70,6 +70,7 @@ static void mount(struct mounted *m)
 				      .verify = VERIFY_READ,
 				      .writable = true,
 				      .commit_ms = 0,
+				      .cache = 64 << 20,
 				      .compact = 1,
 				      .write_state = true,
 				      .max_to_keep = m->options.max_to_keep,

@@ -83,7 +83,7 @@ parsed_steps_are_counted_while_they_are_there() {
   mkdir "$source"
   for i in one two three large; do as_step many/model-1 "$i"; done
   size=$(stat -c %s "$source/one.index")
-  mount_ckpt "$source" -o ro
+  mount_ckpt "$source" -o ro,cache=64M
   stand_in one two three
   parsing=$(reads look_into one)
   [ "$parsing" -ge "$size" ] || fail "an index of $size bytes was parsed by reading $parsing"
@@ -173,6 +173,32 @@ descriptors_run_out() {
 
 array "$tmp/f7.npy" "np.float32(7)"
 prepare_edit
-run_tests a_listing_makes_no_text parsed_steps_are_counted_while_they_are_there descriptors_run_out
+# turns_read OPTIONS: how many bytes are read while three large steps are looked into in turn, after each was once.
+turns_read() {
+  local step
+  mount_ckpt "$source" -o "$1"
+  stand_in one two three
+  for step in one two three; do look_into "$step"; done
+  reads in_turn >"$tmp/read"
+  kill "${standing[@]}"
+  wait "${standing[@]}" || true
+  unmount
+}
+
+# As long as they fit none is parsed again. When they don't, each turn parses the step that was used longest ago.
+steps_read_in_turn_stay_parsed_if_they_fit() {
+  local step size
+  looks=0
+  source=$tmp/turns
+  mkdir "$source"
+  for step in one two three; do as_step many/model-1 "$step"; done
+  size=$(stat -c %s "$source/one.index")
+  turns_read ro
+  [ "$(cat "$tmp/read")" -lt "$size" ] || fail "$(cat "$tmp/read") bytes were read for indexes of $size that were parsed before"
+  turns_read ro,cache=1K
+  [ "$(cat "$tmp/read")" -ge $((24 * size)) ] || fail "24 turns with cache=1K read $(cat "$tmp/read") bytes for indexes of $size"
+}
+
+run_tests a_listing_makes_no_text steps_read_in_turn_stay_parsed_if_they_fit parsed_steps_are_counted_while_they_are_there descriptors_run_out
 [ "$(id -u)" = 0 ] || skip_optional "only root has a small disk"
 run_tests a_full_disk_is_not_tried_each_second

@@ -84,7 +84,7 @@ wrong_usage_is_refused() {
 
 wrong_options_are_refused() {
   local option
-  for option in nosuch nosuch=1 uid uid= uid=x uid=-1 uid=4294967295 gid=1x umask=9 umask=1777 keep_checkpoint_every_n_hours=x keep_checkpoint_every_n_hours=-1 \
+  for option in nosuch nosuch=1 uid uid= uid=x uid=-1 uid=4294967295 gid=1x umask=9 umask=1777 cache= cache=x cache=M cache=-1 cache=1X cache=1MB cache=99999999999G keep_checkpoint_every_n_hours=x keep_checkpoint_every_n_hours=-1 \
     filename= filename=a/b latest_filename=a/b remount allow_other=1; do
     refused 1 "option ${option%%=*}" "$tmp/linear" "$at" -o "ro,$option"
   done
@@ -94,7 +94,7 @@ wrong_options_are_refused() {
 
 options_need_their_values() {
   local option
-  for option in commit compact filename fsname gid keep_checkpoint_every_n_hours latest_filename max_to_keep meta_graph_suffix uid umask verify max_read; do
+  for option in cache commit compact filename fsname gid keep_checkpoint_every_n_hours latest_filename max_to_keep meta_graph_suffix uid umask verify max_read; do
     refused 1 "option $option needs a value" "$tmp/linear" "$at" -o "ro,$option"
     refused 1 "option $option needs a value" "$tmp/linear" "$at" -s -o "ro,$option"
   done
