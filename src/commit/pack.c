@@ -4,6 +4,7 @@
 #include "commit/content.h"
 #include "commit/rest.h"
 #include "commit/same.h"
+#include "commit/shards.h"
 #include "directory/placed.h"
 #include "draft/draft_state.h"
 #include "draft/staged.h"
@@ -35,41 +36,17 @@ int pack_give_to_owner(const struct plan *p, int fd, mode_t allows, struct err *
 
 /* --- the packed shard -------------------------------------------------------------------------------------- */
 
-/* What is written to it, gathered into larger pieces. */
-struct packer {
-	struct plan *p;
-	struct buf gathered;
-};
-
 enum {
-	GATHERED = 1 << 20,
 	BUDGET = 4 << 20, /* memory for elements that are turned */
+	COPIED = 64 << 10, /* bytes from which on the kernel copies them */
 };
 
-static int flush_packer(struct packer *k, struct err *e)
+static int create_packed(struct plan *p, const char *name, mode_t allows, struct err *e)
 {
-	int r = io_write_at(k->p->packed, buf_bytes(&k->gathered), k->p->packed_at, e);
+	int fd = io_create(p->fd, name, 0600 | (0644 & allows), e);
 
-	if (r == 0)
-		k->p->packed_at += k->gathered.n;
-	k->gathered.n = 0;
-	return r;
-}
-
-static int put_packed(void *to, struct bytes b, struct err *e)
-{
-	struct packer *k = to;
-	int r = 0;
-
-	if (k->gathered.n + b.n > GATHERED)
-		r = flush_packer(k, e);
-	if (r == 0 && b.n >= GATHERED) {
-		r = io_write_at(k->p->packed, b, k->p->packed_at, e);
-		k->p->packed_at += b.n;
-	} else if (r == 0 && buf_add(&k->gathered, b.p, b.n) < 0) {
-		r = err_set(e, -ENOMEM, "no memory");
-	}
-	return r;
+	p->packed = append_of(fd, 0);
+	return fd < 0 ? fd : append_put(&p->packed, bytes_of(SHARD_MARK, SHARD_MARK_SIZE), e);
 }
 
 /* Opens the file that what is packed of W goes to, at its end; NULL: that of all that have none of their own. */
@@ -79,43 +56,57 @@ static int open_packed(struct plan *p, const struct want *w, struct err *e)
 	bool alone = w && w->alone;
 	uint32_t to = alone ? w->shard : p->packed_shard;
 	struct stat st;
+	int r, fd;
 
-	if (p->packed >= 0 && p->packed_to == to)
+	if (p->packed.fd >= 0 && p->packed_to == to)
 		return 0;
-	closep(&p->packed);
+	r = append_flush(&p->packed, e);
+	if (r < 0)
+		return r;
+	append_release(&p->packed);
 	p->packed_to = to;
-	p->packed = openat(p->fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (p->packed < 0 && errno == ENOENT)
-		p->packed = io_create(p->fd, name,
-				      0600 | (0644 & (alone ? w->mode : p->packed_mode)), e);
-	else if (p->packed < 0)
-		return err_sys(e, -errno, "%s", name);
-	if (p->packed >= 0 && fstat(p->packed, &st) < 0)
-		return err_sys(e, -errno, "%s", name);
-	p->packed_at = p->packed >= 0 ? (uint64_t)st.st_size : 0;
-	return p->packed < 0 ? p->packed : 0;
+	fd = openat(p->fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 && errno == ENOENT)
+		return create_packed(p, name, alone ? w->mode : p->packed_mode, e);
+	r = fd < 0 || fstat(fd, &st) < 0 ? err_sys(e, -errno, "%s", name) : 0;
+	p->packed = append_of(fd, r == 0 ? (uint64_t)st.st_size : 0);
+	return r;
 }
 
 /* Writes the tensor behind what the shard for W has. */
 static int pack(struct plan *p, const struct want *w, const struct source *src,
 		const struct npy *npy, struct bundle_entry *entry, struct err *e)
 {
-	struct packer k = {.p = p};
 	struct npy_stored stored = {0};
 	int r = open_packed(p, w, e);
-	uint64_t at = p->packed_at;
 
-	if (r == 0)
-		r = npy_store(src, npy, p->big_endian, BUDGET, (struct sink){put_packed, &k},
-			      &stored, e);
-	if (r == 0)
-		r = flush_packer(&k, e);
-	buf_release(&k.gathered);
 	entry->shard = p->packed_to;
-	entry->off = at;
+	entry->off = append_end(&p->packed);
+	if (r == 0)
+		r = npy_store(src, npy, p->big_endian, BUDGET, append_sink(&p->packed), &stored, e);
 	entry->size = stored.size;
 	entry->crc = stored.crc;
 	return r;
+}
+
+/* The same of W, a file whose bytes are those that are stored. */
+static int pack_as_it_is(struct plan *p, struct want *w, const struct content *c,
+			 struct bundle_entry *entry, struct err *e)
+{
+	int r = want_crc(p, w, &c->npy, &c->file, e);
+
+	if (r == 0)
+		r = open_packed(p, w, e);
+	entry->shard = p->packed_to;
+	entry->off = append_end(&p->packed);
+	entry->size = c->npy.size;
+	entry->crc = w->crc;
+	return r < 0 ? r : append_copy(&p->packed, c->file.fd, c->npy.data, c->npy.size, e);
+}
+
+static bool is_copied(const struct want *w)
+{
+	return w->item && w->canonical && w->size >= COPIED;
 }
 
 /* Writes the slice at EXTENTS of the array that W is; ENTRY gets where. */
@@ -151,7 +142,9 @@ static int store_whole(struct plan *p, struct want *w, struct err *e)
 	int r = content_open(p, w, &c, e);
 
 	if (r == 0)
-		r = w->own ? store_own(p, w, &c, &entry, e) : pack(p, w, &c.src, &c.npy, &entry, e);
+		r = w->own         ? store_own(p, w, &c, &entry, e)
+		    : is_copied(w) ? pack_as_it_is(p, w, &c, &entry, e)
+				   : pack(p, w, &c.src, &c.npy, &entry, e);
 	if (r < 0)
 		return err_wrap(e, r, "%s", want_name(p, w));
 	want_take_shape(p, w, &c.npy);
@@ -201,12 +194,9 @@ static int locate_kept(struct plan *p, uint32_t pin, const struct var *v,
 		return 0;
 	fd = step_open_shard(p->pins[pin].step, plan_dir(p, pin, e), v->shard, e);
 	r = fd < 0 ? fd : open_packed(p, NULL, e);
-	if (r == 0)
-		r = io_copy_range(fd, v->off, p->packed, p->packed_at, v->size, e);
 	entry->shard = p->packed_shard;
-	entry->off = p->packed_at;
-	p->packed_at += v->size;
-	return r;
+	entry->off = append_end(&p->packed);
+	return r < 0 ? r : append_copy(&p->packed, fd, v->off, v->size, e);
 }
 
 /* The entry OLD of V under KEY. */
@@ -541,8 +531,10 @@ static int end_packed(struct plan *p, const struct want *w, struct err *e)
 	int r = open_packed(p, w, e);
 
 	if (r == 0)
-		r = io_sync(p->packed, plan_packed_name(p, w), e);
-	return r < 0 ? r : pack_give_to_owner(p, p->packed, w ? w->mode : p->packed_mode, e);
+		r = append_flush(&p->packed, e);
+	if (r == 0)
+		r = io_sync(p->packed.fd, plan_packed_name(p, w), e);
+	return r < 0 ? r : pack_give_to_owner(p, p->packed.fd, w ? w->mode : p->packed_mode, e);
 }
 
 int pack_step(struct plan *p, struct err *e)

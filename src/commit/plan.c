@@ -17,7 +17,7 @@ void plan_init(struct plan *p, struct draft *d, const struct commit_config *c)
 			   .goes_on = c->goes_on && d->has_base,
 			   .dir = -1,
 			   .fd = -1,
-			   .packed = -1,
+			   .packed = append_of(-1, 0),
 			   .index_fd = -1};
 }
 
@@ -59,7 +59,7 @@ void plan_release(struct plan *p)
 	bundle_writer_release(&p->index);
 	closep(&p->dir);
 	closep(&p->fd);
-	closep(&p->packed);
+	append_release(&p->packed);
 	closep(&p->index_fd);
 	free(p->name);
 	free(p->kept);

@@ -5,6 +5,7 @@
  * mode, has_base) does not change while a commit is under way. Files that were written are read beside those who
  * write them (commit/written.h). */
 #pragma once
+#include "base/append.h"
 #include "commit/commit.h"
 #include "draft/pin.h"
 #include "format/bundle.h"
@@ -105,9 +106,8 @@ struct plan {
 	int dir; /* where the files of pin DIR_PIN are; -1: not open */
 	uint32_t dir_pin;
 	int fd; /* of DR/commit */
-	int packed; /* the file in DR/commit that becomes shard PACKED_TO; -1: none is open */
+	struct append packed; /* the file in DR/commit that becomes shard PACKED_TO */
 	uint32_t packed_to;
-	uint64_t packed_at;
 	struct buf graph; /* the object graph, where it changes */
 	bool new_graph;
 	struct err shared; /* as in commit_done */

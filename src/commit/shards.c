@@ -1,16 +1,26 @@
 #include "commit/shards.h"
+#include "base/cleanup.h"
 #include "commit/in_place.h"
 #include "commit/rest.h"
 #include "draft/draft_state.h"
-#include "step/name.h"
 #include <stdlib.h>
 
 enum {
-	MIN_OWN = 256 << 10, /* bytes from which on a file becomes a shard of its own */
-	MAX_SHARDS = 64,
-	FEWER_SHARDS = 48, /* how many are left when there were more */
-	CHEAP_BYTES = 16 << 20, /* so many may always be copied for it */
+	/* Bytes from which on a file becomes a shard of its own: to sync it takes longer than to copy less than that. */
+	MIN_OWN = 4 << 20,
+	MAX_OWN = 32, /* and so many at the most */
+	MIN_LINKED = 256 << 10, /* the same where a copy would be made in vain */
+	MAX_SMALL = 11, /* small shards that commits have made; others are not counted */
+	MAX_SHARDED = 63, /* the same with `sharded` */
+	/* Up to which a shard is small, a file or a packed one; also if it is a 64th of the step. */
+	SMALL_NPY = 16 << 20,
+	SMALL_PACKED = 512 << 20,
+	SMALL_PART = 64,
+	SPARE_NUMBERS =
+		64, /* numbers of the base are kept up to so many more than twice its shards */
 };
+
+static const char npy_magic[] = "\x93NUMPY";
 
 static void count_live(struct plan *p, uint32_t pin, const struct var *v)
 {
@@ -25,37 +35,86 @@ static void count_live(struct plan *p, uint32_t pin, const struct var *v)
 	}
 }
 
+enum maker { MADE_BY_OTHERS, MADE_PACKED, MADE_OF_NPY };
+
+/* Who made shard I of that pin: its first bytes tell. What can't be read is others'. */
+static enum maker maker_of(struct plan *p, uint32_t pin, uint32_t i)
+{
+	int dir = plan_dir(p, pin, NULL);
+	CLEANUP(closep) int fd = dir < 0 ? -1 : step_open_shard(p->pins[pin].step, dir, i, NULL);
+	char start[SHARD_MARK_SIZE];
+	struct source src;
+
+	if (fd < 0 || source_of_fd(fd, &src, NULL) < 0 ||
+	    source_read_into(&src, 0, start, sizeof start, NULL) < 0)
+		return MADE_BY_OTHERS;
+	if (!memcmp(start, SHARD_MARK, sizeof start))
+		return MADE_PACKED;
+	return memcmp(start, npy_magic, strlen(npy_magic)) ? MADE_BY_OTHERS : MADE_OF_NPY;
+}
+
+/* --- shards with much that is dead --------------------------------------------------------------------------- */
+
+static uint64_t dead_bytes(struct plan *p, uint32_t pin, uint32_t i)
+{
+	uint64_t live = p->old[pin].shards[i].live, size = p->pins[pin].step->shards[i].id.size;
+	uint64_t dead = size > live ? size - live : 0;
+
+	return dead == SHARD_MARK_SIZE && maker_of(p, pin, i) == MADE_PACKED ? 0 : dead;
+}
+
 /* Of what the kept shards hold, too much is dead: what is alive in those of which that is so is copied. */
 static void choose_compaction(struct plan *p)
 {
-	uint64_t total = 0, live = 0;
+	uint64_t total = 0, dead = 0;
 
 	for (uint32_t pin = 0; pin < p->n_pins; pin++)
-		for (uint32_t i = 0; i < p->pins[pin].step->n_shards; i++) {
-			const struct old_shard *o = &p->old[pin].shards[i];
-
-			live += o->live;
-			total += o->live ? p->pins[pin].step->shards[i].id.size : 0;
-		}
-	if (live >= total || (double)(total - live) <= p->c->compact * (double)total)
+		for (uint32_t i = 0; i < p->pins[pin].step->n_shards; i++)
+			if (p->old[pin].shards[i].live) {
+				total += p->pins[pin].step->shards[i].id.size;
+				dead += dead_bytes(p, pin, i);
+			}
+	if ((double)dead <= p->c->compact * (double)total)
 		return;
 	for (uint32_t pin = 0; pin < p->n_pins; pin++)
 		for (uint32_t i = 0; i < p->pins[pin].step->n_shards; i++) {
 			struct old_shard *o = &p->old[pin].shards[i];
 			double size = (double)p->pins[pin].step->shards[i].id.size;
 
-			o->repack = o->live && size - (double)o->live > p->c->compact * size;
+			o->repack = o->live && (double)dead_bytes(p, pin, i) > p->c->compact * size;
 		}
+}
+
+/* --- files that become shards -------------------------------------------------------------------------------- */
+
+static bool may_be_own(const struct plan *p, const struct want *w)
+{
+	const struct step *s;
+
+	return w->store && w->item && !w->in_use && w->canonical && !want_layout(p, w, &s);
+}
+
+/* The bytes from which on a file becomes a shard. A draft that goes on has its files after the commit, too, and would have them
+ * copied by each. */
+static uint64_t least_own(const struct plan *p)
+{
+	uint64_t all = 0;
+
+	if (p->goes_on || p->c->sharded)
+		return MIN_LINKED;
+	for (uint32_t i = 0; i < plan_n(p); i++)
+		all += may_be_own(p, &plan_wants(p)[i]) ? plan_wants(p)[i].size : 0;
+	return all / MAX_OWN > MIN_OWN ? all / MAX_OWN : MIN_OWN;
 }
 
 static void choose_own(struct plan *p)
 {
+	uint64_t least = least_own(p);
+
 	for (uint32_t i = 0; i < plan_n(p); i++) {
 		struct want *w = &plan_wants(p)[i];
-		const struct step *s;
 
-		w->own = w->store && w->item && !w->in_use && w->size >= MIN_OWN &&
-			 !want_layout(p, w, &s) && w->canonical;
+		w->own = may_be_own(p, w) && w->size >= least;
 		w->alone = p->c->sharded && !w->own &&
 			   ((w->store && w->item) || plan_stores_graph(p, w));
 		if (w->alone)
@@ -63,68 +122,123 @@ static void choose_own(struct plan *p)
 	}
 }
 
-/* A shard that may be packed together with others. */
-struct candidate {
+/* --- shards of earlier commits ------------------------------------------------------------------------------- */
+
+/* What a commit makes. */
+struct fresh {
+	uint32_t shards; /* but for the packed one; files that become shards count as one */
+	uint64_t packed; /* bytes of the packed one; 0: there need not be one */
+};
+
+static struct fresh count_fresh(const struct plan *p)
+{
+	struct fresh f = {0};
+
+	for (uint32_t i = 0; i < plan_n(p); i++) {
+		const struct want *w = &plan_wants(p)[i];
+
+		if (w->own || w->alone)
+			f.shards = p->c->sharded ? f.shards + 1 : 1;
+		else if (w->store)
+			f.packed += w->size + 1;
+		else if (plan_stores_graph(p, w))
+			f.packed += p->graph.n;
+	}
+	for (uint32_t pin = 0; pin < p->n_pins; pin++)
+		for (uint32_t i = 0; i < p->pins[pin].step->n_shards; i++)
+			if (p->old[pin].shards[i].repack)
+				f.packed += p->old[pin].shards[i].live;
+	return f;
+}
+
+struct small {
 	uint64_t size;
-	bool *packed;
-	bool packed_is; /* the value that means so */
+	struct old_shard *old;
 };
 
 static int compare_sizes(const void *a, const void *b)
 {
-	const struct candidate *x = a, *y = b;
+	const struct small *x = a, *y = b;
 
 	return (x->size > y->size) - (x->size < y->size);
 }
 
-static size_t list_candidates(struct plan *p, struct candidate *out, uint64_t *live)
+static uint64_t all_live(const struct plan *p)
 {
-	size_t n = 0;
+	uint64_t live = 0;
 
-	*live = 0;
-	for (uint32_t i = 0; i < plan_n(p) && !p->c->sharded; i++) {
-		struct want *w = &plan_wants(p)[i];
+	for (uint32_t pin = 0; pin < p->n_pins; pin++)
+		for (uint32_t i = 0; i < p->pins[pin].step->n_shards; i++)
+			live += p->old[pin].shards[i].live;
+	return live;
+}
 
-		if (w->own)
-			out[n++] = (struct candidate){w->size, &w->own, false};
+/* Has a commit made shard I of that pin, and is it small? */
+static bool is_small(struct plan *p, uint32_t pin, uint32_t i, uint64_t live)
+{
+	uint64_t size = p->pins[pin].step->shards[i].id.size;
+
+	if (size > SMALL_PACKED && size > live / SMALL_PART)
+		return false;
+	switch (maker_of(p, pin, i)) {
+	case MADE_BY_OTHERS:
+		return false;
+	case MADE_PACKED:
+		return true;
+	case MADE_OF_NPY:
+		return size <= SMALL_NPY || size <= live / SMALL_PART;
 	}
+	return false;
+}
+
+/* How many shards of pinned steps stay as they are so far. The small ones are put into OUT, which may be NULL, and counted
+ * in *N. */
+static size_t list_kept(struct plan *p, struct small *out, size_t *n)
+{
+	uint64_t live = all_live(p);
+	size_t kept = 0;
+
 	for (uint32_t pin = 0; pin < p->n_pins; pin++)
 		for (uint32_t i = 0; i < p->pins[pin].step->n_shards; i++) {
 			struct old_shard *o = &p->old[pin].shards[i];
 
-			*live += o->live;
-			if (o->live && !o->repack)
-				out[n++] = (struct candidate){o->live, &o->repack, true};
+			if (!o->live || o->repack)
+				continue;
+			kept++;
+			if (out && is_small(p, pin, i, live))
+				out[(*n)++] =
+					(struct small){p->pins[pin].step->shards[i].id.size, o};
 		}
-	return n;
+	return kept;
 }
 
-/* Of too many shards the smallest are packed together, as long as that is cheap beside what the step holds. With `sharded`
- * those of written variables count, but stay. */
-static void bound_shards(struct plan *p)
+/* When commits have made too many small shards the smallest are packed together, and with them each that is no larger than all
+ * before it. So sizes grow, and a byte is copied a few times in a thousand commits. What is large, or a trainer has saved, is left
+ * alone. */
+static void merge_small(struct plan *p)
 {
-	size_t max = plan_n(p), own = 0, n, left;
-	uint64_t live, bytes = 0;
-	struct candidate *all;
+	struct fresh fresh = count_fresh(p);
+	size_t max = p->c->sharded ? MAX_SHARDED : MAX_SMALL, kept = list_kept(p, NULL, NULL);
+	size_t n = 0, more;
+	struct small *all;
 
-	for (uint32_t pin = 0; pin < p->n_pins; pin++)
-		max += p->pins[pin].step->n_shards;
-	all = calloc(max + 1, sizeof *all);
+	if (kept + fresh.shards + (fresh.packed > 0) <= max)
+		return;
+	all = calloc(kept + 1, sizeof *all);
 	if (!all)
 		return; /* more shards than one would like */
-	n = list_candidates(p, all, &live);
-	for (uint32_t i = 0; i < plan_n(p) && p->c->sharded; i++)
-		own += plan_wants(p)[i].own || plan_wants(p)[i].alone;
-	left = n + own;
+	list_kept(p, all, &n);
 	qsort(all, n, sizeof *all, compare_sizes);
-	for (size_t i = 0; i < n && n + own + 1 > MAX_SHARDS && left > FEWER_SHARDS; i++, left--) {
-		bytes += all[i].size;
-		if (bytes > CHEAP_BYTES && bytes > live / 8)
-			break;
-		*all[i].packed = all[i].packed_is;
+	more = n + fresh.shards + (fresh.packed > 0);
+	for (size_t i = 0; i < n && (more > max || (i && all[i].size <= fresh.packed)); i++) {
+		more -= fresh.packed > 0; /* else it is the packed one now */
+		all[i].old->repack = true;
+		fresh.packed += all[i].old->live;
 	}
 	free(all);
 }
+
+/* --- all of them --------------------------------------------------------------------------------------------- */
 
 /* The shards of the base that are kept keep their numbers: so the entries of what did not change stay as they are. All other shards
  * get the lowest numbers that are free. */
@@ -155,7 +269,7 @@ static void keep_numbers(struct plan *p, struct numbering *k)
 
 	if (!s || s->place.format != STEP_V2)
 		return;
-	k->n_kept = 2 * s->n_shards + MAX_SHARDS;
+	k->n_kept = 2 * s->n_shards + SPARE_NUMBERS;
 	k->taken = calloc(k->n_kept / 64 + (size_t)1, sizeof *k->taken);
 	k->n_kept = k->taken ? k->n_kept : 0;
 	for (uint32_t i = 0; i < s->n_shards; i++) {
@@ -233,7 +347,7 @@ void shards_choose(struct plan *p)
 		rest_count_live(p);
 	choose_compaction(p);
 	choose_own(p);
-	bound_shards(p);
+	merge_small(p);
 	number_shards(p);
 	find_packed_mode(p);
 }

@@ -3,5 +3,11 @@
 #pragma once
 #include "commit/plan.h"
 
+/* A packed shard begins with this, so that a later commit knows it from one that a trainer made. It is no entry's. */
+#define SHARD_MARK                                                                                 \
+	"\x93"                                                                                     \
+	"CKPTFS\n"
+enum { SHARD_MARK_SIZE = 8 };
+
 /* Decides that for P, whose wants are known. */
 void shards_choose(struct plan *p);

@@ -413,8 +413,10 @@ static void after_commit(struct view *v, struct node *n, struct draft *d, struct
 		follow_export(v, n, d, is_in_place(n, done), &ending->changes);
 		view_draft_leave(v, n, d);
 	}
-	if (done->result == COMMIT_DONE)
+	if (done->result == COMMIT_DONE) {
 		say_committed(v, done, count);
+		steps_committed(v);
+	}
 	if (done->result == COMMIT_EMPTY)
 		view_tell(v, "%s: no variable was left, so no step was made", n->place->name);
 	if (done->left_meta && done->ended)

@@ -20,15 +20,13 @@ static bool is_in_use(struct loaded *l)
 	return atomic_load(&l->refs) > 1 || atomic_load(&l->step->refs) > 1;
 }
 
-/* Takes a parsed step from its node, if there are too many: the one used longest ago of those that are not in use, and not
- * KEEP's. NULL: there is none. */
-static struct loaded *evict_one(struct view *v, const struct node *keep)
+/* Takes a parsed step from its node: the one used longest ago of those that are not in use, and not KEEP's, if there are too many,
+ * or it was not used after SINCE. NULL: there is none. */
+static struct loaded *evict_one(struct view *v, const struct node *keep, uint64_t since)
 {
 	struct node *oldest = NULL;
 
 	HOLD(&v->lock);
-	if (v->nodes.loaded_memory <= v->cache)
-		return NULL;
 	for (uint32_t i = 0; i < v->nodes.n_slots; i++) {
 		struct node *n = v->nodes.slots[i];
 
@@ -36,13 +34,34 @@ static struct loaded *evict_one(struct view *v, const struct node *keep)
 		    (!oldest || n->last_used < oldest->last_used))
 			oldest = n;
 	}
-	return oldest ? node_unload(&v->nodes, oldest) : NULL;
+	return oldest && (v->nodes.loaded_memory > v->cache || oldest->last_used <= since)
+		       ? node_unload(&v->nodes, oldest)
+		       : NULL;
+}
+
+/* Without the lock: to drop one may take long. */
+static void evict(struct view *v, const struct node *keep, uint64_t since)
+{
+	struct loaded *old;
+
+	while ((old = evict_one(v, keep, since)))
+		loaded_unref(old);
+}
+
+void steps_committed(struct view *v)
+{
+	uint64_t since;
+
+	pthread_mutex_lock(&v->lock);
+	since = v->clock_at[0];
+	memmove(v->clock_at, v->clock_at + 1, sizeof v->clock_at - sizeof *v->clock_at);
+	v->clock_at[VIEW_COMMITS - 1] = v->clock;
+	pthread_mutex_unlock(&v->lock);
+	evict(v, NULL, since);
 }
 
 static void install_loaded(struct view *v, struct node *n, struct loaded *l)
 {
-	struct loaded *old;
-
 	if (!step_is_known(l->step)) /* it is parsed again when it is next asked for */
 		return;
 	loaded_ref(l);
@@ -50,8 +69,7 @@ static void install_loaded(struct view *v, struct node *n, struct loaded *l)
 	node_load(&v->nodes, n, l);
 	n->last_used = ++v->clock;
 	pthread_mutex_unlock(&v->lock);
-	while ((old = evict_one(v, n))) /* without the lock: it may take long */
-		loaded_unref(old);
+	evict(v, n, 0);
 }
 
 /* Makes the tree of S, whose files are in FD, and looks for its texts. Takes the caller's reference to S. */

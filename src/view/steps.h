@@ -14,6 +14,10 @@ int steps_adopt(struct view *v, struct node *n, struct step *s, int dirfd, struc
  * standing for it: true. */
 bool steps_follow(struct view *v, struct node *n, const struct loaded *base);
 
+/* A step was committed. What nobody has looked into during the last VIEW_COMMITS of them is dropped: who works through `latest`
+ * never comes back to the steps before. */
+void steps_committed(struct view *v);
+
 /* What N stood for is no longer there: its name leads to another node from now on. */
 void steps_detach(struct view *v, struct node *n);
 

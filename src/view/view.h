@@ -23,6 +23,8 @@ struct rescued_step {
 	uint32_t at; /* folder->changes when it was last looked at */
 };
 
+enum { VIEW_COMMITS = 4 };
+
 struct view {
 	int root_fd;
 	struct stat root; /* of the source, for its device */
@@ -62,6 +64,7 @@ struct view {
 	uint64_t clock; /* counts uses of steps */
 	struct behind_room
 		room; /* for writes that are answered early, to files of steps or of the directory */
+	uint64_t clock_at[VIEW_COMMITS]; /* what it was at the last commits */
 	uint64_t cache; /* as in view_config */
 };
 

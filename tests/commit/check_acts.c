@@ -221,6 +221,31 @@ START_TEST(file_that_is_opened_for_writing_is_copied)
 }
 END_TEST
 
+/* They cost one sync, and one name. */
+START_TEST(small_files_are_packed_into_one_shard)
+{
+	enum { FILES = 100, COUNT = 75000 };
+	enum commit_result result;
+	struct err e = {0};
+	unsigned syncs;
+	char path[32];
+
+	for (unsigned i = 0; i < FILES; i++) {
+		snprintf(path, sizeof path, "hidden/n%u.npy", i);
+		must(trial_write(&trial, path, COUNT, (float)i, &e), &e);
+	}
+	syncs = syncs_count();
+	must(trial_commit(&trial, &result, &e), &e);
+	/* Of three files, of the directory, and of its state file. */
+	ck_assert_uint_eq(syncs_count() - syncs, 6);
+	ck_assert_uint_eq(trial_count(&trial, NEXT), 4); /* with the base's shard */
+	for (unsigned i = 0; i < FILES; i++) {
+		snprintf(path, sizeof path, "hidden/n%u", i);
+		ck_assert(trial_saved(&trial, NEXT, path) == (float)i);
+	}
+}
+END_TEST
+
 TCase *acts_tests(void)
 {
 	TCase *t = tcase_create("acts");
@@ -234,5 +259,6 @@ TCase *acts_tests(void)
 	tcase_add_test(t, commit_ends_though_changes_never_do);
 	tcase_add_test(t, file_that_is_linked_is_read_and_not_written);
 	tcase_add_test(t, file_that_is_opened_for_writing_is_copied);
+	tcase_add_test(t, small_files_are_packed_into_one_shard);
 	return t;
 }

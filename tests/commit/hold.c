@@ -20,7 +20,7 @@ static struct {
 	hold_fn act;
 	void *arg;
 	bool held, released;
-	unsigned waits;
+	unsigned waits, syncs;
 } now;
 
 void hold_at(const char *end, unsigned n, hold_fn act, void *arg)
@@ -88,6 +88,7 @@ int __wrap_fsync(int fd)
 	int r;
 
 	pthread_mutex_lock(&lock);
+	now.syncs++;
 	if (now.left && is_path_of(fd, now.end) && --now.left == 0) {
 		act = now.act;
 		arg = now.arg;
@@ -98,6 +99,16 @@ int __wrap_fsync(int fd)
 		return __real_fsync(fd);
 	errno = r;
 	return -1;
+}
+
+unsigned syncs_count(void)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&lock);
+	n = now.syncs;
+	pthread_mutex_unlock(&lock);
+	return n;
 }
 
 unsigned waits_count(void)

@@ -20,6 +20,9 @@ void hold_release(void);
 /* A hold_fn: fails with EIO. */
 int hold_fail(void *arg);
 
+/* How often fsync was called by what is tested. */
+unsigned syncs_count(void);
+
 /* How often pthread_cond_wait was called by what is tested, and waits until that is N. */
 unsigned waits_count(void);
 void waits_await(unsigned n);

@@ -217,3 +217,82 @@ fi
 cmp "$tmp/x.npy" "$mnt/net-2/v25000.npy"
 cmp "$tmp/one.npy" "$mnt/net-2/v50000.npy"
 unmount
+
+# --- shards -----------------------------------------------------------------------------------------------
+
+# shards STEP: how many it has.
+shards() {
+  find "$source" -maxdepth 1 -name "$1.data-*" | wc -l
+}
+
+# Bytes of all shards in $source.
+stored() {
+  find "$source" -maxdepth 1 -name '*.data-*' -printf '%i %s\n' | sort -u | awk '{ n += $2 } END { print n }'
+}
+
+# bundle SHARDS VARIABLES SMALL: a step net-1 with so many variables w* of 64 KiB, one after the other in SHARDS shards, and SMALL more
+# of one number.
+part=$((64 << 10))
+bundle() {
+  local i
+  {
+    header '<f4' False "$((part / 4)),"
+    head -c "$part" /dev/zero
+  } >"$tmp/part.npy"
+  {
+    echo "bundle $1 0"
+    for ((i = 0; i < $3; i++)); do echo "tensor $(hex "$(printf 's%04d' "$i")") 0 $tmp/one.npy"; done
+    for ((i = 0; i < $2; i++)); do echo "tensor $(hex "$(printf 'w%03d' "$i")") $((i * $1 / $2)) $tmp/part.npy"; done
+  } | "$builddir/write_bundle" "$source/net-1"
+  cat >"$source/checkpoint" <<'END'
+model_checkpoint_path: "net-1"
+all_model_checkpoint_paths: "net-1"
+END
+}
+
+# change COUNT: so many commits through `latest` follow, of one variable each, none twice.
+change() {
+  local i
+  for ((i = 0; i < $1; i++, changed++)); do
+    { head -c 128 "$tmp/part.npy" && head -c $((part - 4)) /dev/zero && printf '%04d' "$changed"; } >"$tmp/x.npy"
+    cp "$tmp/x.npy" "$mnt/latest/$(printf 'w%03d' "$changed").npy"
+    sync "$mnt/latest/."
+    [ "$(shards "net-$((changed + 2))")" -le "$most" ] ||
+      fail "after $((changed + 1)) commits there are $(shards "net-$((changed + 2))") shards, not $most"
+  done
+}
+
+# Each of 130 commits changes another variable. The step has few shards all the time, no byte is written more than three times on the
+# average, and steps that nobody looks into any more do not stay in memory.
+source=$tmp/few
+mkdir "$source"
+bundle 1 130 2000
+mount_ckpt "$source" -o commit=sync
+before=$(stored)
+changed=0 most=12
+change 30
+held=$(memory)
+change 100
+now=$(memory)
+written=$(($(stored) - before))
+echo "130 commits of $part bytes: $written bytes in shards, $held to $now KiB of memory"
+[ "$written" -le $((3 * 130 * (part + 128))) ] || fail "130 commits of $part bytes wrote $written bytes into shards"
+[ $((now - held)) -lt $((10 << 10)) ] || fail "100 commits: memory went from $held to $now KiB"
+unmount
+mount_ckpt "$source" -o ro
+for i in 0 60 129; do
+  check_equal "variable $i after 130 commits" "$(tail -c 4 "$mnt/net-131/$(printf 'w%03d' "$i").npy")" "$(printf '%04d' "$i")"
+done
+check_status 0 "$builddir/fsck.ckptfs" -n "$source"
+unmount
+
+# The shards of a trainer are linked, however many there are.
+source=$tmp/many
+mkdir "$source"
+bundle 16 64 0
+mount_ckpt "$source" -o commit=sync
+changed=0 most=27
+change 14
+check_equal "shards of the trainer in the last step" \
+  "$(find "$source" -name 'net-15.data-*' -exec stat -c %i {} + | sort | comm -12 - <(stat -c %i "$source"/net-1.data-* | sort) | wc -l)" 13
+unmount

@@ -30,13 +30,13 @@ lost_bytes() {
 full_disk() {
   local disk=$tmp/disk left
   mkdir "$disk"
-  mount -t tmpfs -o size=2m none "$disk" 2>"$tmp/err" || return 0
+  mount -t tmpfs -o size=16m none "$disk" 2>"$tmp/err" || return 0
   fresh "$disk/ck"
   mount_ckpt "$disk/ck" -o "$options"
 
   # As it is written.
-  make_npy 1000000 103 >"$tmp/too_large.npy"
-  if cp "$tmp/too_large.npy" "$mnt/$step/hidden/too_large.npy" 2>"$tmp/err"; then fail "4 MB in 2 MiB"; fi
+  make_npy 5000000 103 >"$tmp/too_large.npy"
+  if cp "$tmp/too_large.npy" "$mnt/$step/hidden/too_large.npy" 2>"$tmp/err"; then fail "20 MB in 16 MiB"; fi
   grep -qF "No space left" "$tmp/err" || fail "cp does not say that the disk is full: $(cat "$tmp/err")"
   grep -qF "No space left" "$mnt.log" || fail "nothing in the log: $(cat "$mnt.log")"
   # What is not whole is not committed.

@@ -108,7 +108,7 @@ parsed_steps_are_counted_while_they_are_there() {
 a_full_disk_is_not_tried_each_second() {
   local disk=$tmp/disk step=my_net.ckpt i written now tries=0
   mkdir "$disk"
-  mount -t tmpfs -o size=2m none "$disk" 2>"$tmp/err" || return 0
+  mount -t tmpfs -o size=16m none "$disk" 2>"$tmp/err" || return 0
   fresh "$disk/ck"
   mount_ckpt "$disk/ck" -o commit=1,compact=1
   edit "$mnt/$step"

@@ -740,7 +740,7 @@ def one_gib():
 
 
 def seventy_commits():
-    """Shards are packed together before there are more than 64."""
+    """The shards of commits are packed together before there are more than 11, beside that of the trainer."""
     with Mounted("linear") as m:
         keys = copy.deepcopy(m.steps["my-model-2000"]["keys"])
         for n in range(70):
@@ -751,7 +751,7 @@ def seventy_commits():
             os.close(fd)
             step = f"my-model-{2001 + n}"
             assert os.readlink(os.path.join(m.at, "latest")) == step
-            assert m.index(step)[b""].num_shards <= 64
+            assert m.index(step)[b""].num_shards <= 12
             keys[f"e{n}"] = entry_of({"dtype": "DT_FLOAT"}, array)
             if n % 10 == 9 or n > 58:
                 m.check(step, keys)
