@@ -4,12 +4,11 @@
 
 enum {
 	GATHERED = 1 << 20, /* what is larger is not gathered */
-	BEGUN = 8 << 20, /* so many bytes more, and the disk begins to write */
 };
 
 struct append append_of(int fd, uint64_t at)
 {
-	return (struct append){.fd = fd, .at = at, .begun = at};
+	return (struct append){.fd = fd, .at = at};
 }
 
 void append_release(struct append *a)
@@ -25,11 +24,8 @@ uint64_t append_end(const struct append *a)
 
 static void grew(struct append *a, uint64_t n)
 {
+	io_write_out(a->fd, a->at, n);
 	a->at += n;
-	if (a->at - a->begun < BEGUN)
-		return;
-	io_begin_sync(a->fd, a->begun, a->at - a->begun);
-	a->begun = a->at;
 }
 
 static int write_at_end(struct append *a, struct bytes b, struct err *e)

@@ -7,7 +7,6 @@
 struct append {
 	int fd; /* -1: none */
 	uint64_t at; /* the end of the file */
-	uint64_t begun; /* so far the disk has begun */
 	struct buf gathered; /* what comes behind that end */
 };
 

@@ -253,11 +253,6 @@ int io_sync(int fd, const char *name, struct err *e)
 	return fsync(fd) < 0 ? err_sys(e, -errno, "%s: syncing", name) : 0;
 }
 
-void io_begin_sync(int fd, uint64_t off, uint64_t len)
-{
-	(void)sync_file_range(fd, (off_t)off, (off_t)len, SYNC_FILE_RANGE_WRITE);
-}
-
 /* --- copies ------------------------------------------------------------------------------------------------ */
 
 enum { COPY_PIECE = 1 << 20 };

@@ -52,9 +52,6 @@ void io_write_out(int fd, uint64_t off, uint64_t n);
 int io_truncate(int fd, uint64_t size, struct err *e);
 int io_sync(int fd, const char *name, struct err *e);
 
-/* Has the disk begin to write these bytes, if it can, so that io_sync waits less. Promises nothing. */
-void io_begin_sync(int fd, uint64_t off, uint64_t len);
-
 /* Makes TO a reflink of FROM: they share all bytes, and none is copied. False: the filesystem can't. */
 bool io_clone(int from, int to);
 
