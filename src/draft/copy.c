@@ -39,8 +39,8 @@ static const uint64_t ALL = UINT64_MAX;
 
 /* The first N bytes of F, or ALL, into FD; what is behind SHARED is there already. What is read is verified, and its checksum
  * kept in S. */
-static int copy_bytes(struct npy_file *f, uint64_t n, uint64_t shared, int fd,
-		      struct staged *s, struct err *e)
+static int copy_bytes(struct npy_file *f, uint64_t n, uint64_t shared, int fd, struct staged *s,
+		      struct err *e)
 {
 	CLEANUP(freep) uint8_t *piece = malloc(COPY_PIECE);
 	uint64_t off = 0;
