@@ -6,10 +6,8 @@
 #include <stdlib.h>
 
 enum {
-	/* Bytes from which on a file becomes a shard of its own: to sync it takes longer than to copy less than that. */
-	MIN_OWN = 4 << 20,
-	MAX_OWN = 32, /* and so many at the most */
-	MIN_LINKED = 256 << 10, /* the same where a copy would be made in vain */
+	MIN_OWN = 256 << 10, /* bytes from which on a file becomes a shard of its own */
+	MAX_OWN = 32, /* and so many at the most: each costs a name and a sync */
 	MAX_SMALL = 11, /* small shards that commits have made; others are not counted */
 	MAX_SHARDED = 63, /* the same with `sharded` */
 	/* Up to which a shard is small, a file or a packed one; also if it is a 64th of the step. */
@@ -94,14 +92,14 @@ static bool may_be_own(const struct plan *p, const struct want *w)
 	return w->store && w->item && !w->in_use && w->canonical && !want_layout(p, w, &s);
 }
 
-/* The bytes from which on a file becomes a shard. A draft that goes on has its files after the commit, too, and would have them
- * copied by each. */
+/* The bytes from which on a file becomes a shard. A draft that goes on has its files after the commit, too: each commit would
+ * copy them. */
 static uint64_t least_own(const struct plan *p)
 {
 	uint64_t all = 0;
 
 	if (p->goes_on || p->c->sharded)
-		return MIN_LINKED;
+		return MIN_OWN;
 	for (uint32_t i = 0; i < plan_n(p); i++)
 		all += may_be_own(p, &plan_wants(p)[i]) ? plan_wants(p)[i].size : 0;
 	return all / MAX_OWN > MIN_OWN ? all / MAX_OWN : MIN_OWN;

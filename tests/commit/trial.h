@@ -48,7 +48,7 @@ struct draft_item *trial_item(const struct trial *t, const char *path);
 uint32_t trial_index(const struct trial *t, const char *path);
 
 /* Puts a .npy file of COUNT floats VALUE in the place of the file PATH, which is made if need be. */
-enum { SMALL = 3, LARGE = 1100000 };
+enum { SMALL = 3, LARGE = 80000 };
 int trial_write(struct trial *t, const char *path, unsigned count, float value, struct err *e);
 
 /* The first float of the file PATH of the draft; of KEY of the step NAME. */

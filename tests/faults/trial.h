@@ -38,7 +38,7 @@ int trial_recover(struct trial *t, struct err *e); /* a draft that was found is 
 struct draft_item *item(const struct trial *t, const char *path);
 
 /* A .npy file of COUNT floats, until the next call; nothing is allocated, here and below, but by what is tested. */
-enum { SMALL = 3, LARGE = 1100000 };
+enum { SMALL = 3, LARGE = 80000 };
 struct bytes make_npy(unsigned count);
 
 /* Opens the item for writing, puts the bytes into it, and closes it. */

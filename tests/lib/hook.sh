@@ -169,7 +169,7 @@ prepare_edit() {
   rm "$tmp/want"/*.tsv "$tmp/want"/*.pbtxt
   cp "$tmp/want/hidden/weights.npy" "$tmp/weights.npy"
   printf '\001\002\003\004' | dd of="$tmp/weights.npy" bs=1 seek=128 conv=notrunc status=none
-  make_npy 1100000 101 >"$tmp/large.npy"
+  make_npy 80000 101 >"$tmp/large.npy"
   cp -r "$tmp/want" "$tmp/before"
   edit "$tmp/want"
 }
