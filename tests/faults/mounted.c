@@ -212,6 +212,14 @@ static void add_file(struct mounted *m, uint64_t id, const struct stat *st, stru
 	buf_printf(out, "file %o %08x\n", st->st_mode & 0777, crc32c(bytes, (size_t)n));
 }
 
+int look_up_listed(struct mounted *m, struct view_dir *d, uint64_t id, const struct view_dirent *de,
+		   struct view_entry *out, struct err *e)
+{
+	int r = view_dirent_lookup(&m->v, d, out, e);
+
+	return r == -EAGAIN ? view_lookup(&m->v, id, de->name, out, e) : r;
+}
+
 static void add_folder(struct mounted *m, uint64_t id, const char *path, struct buf *out);
 
 static void add_entry(struct mounted *m, const char *path, const struct view_entry *entry,
@@ -249,7 +257,7 @@ static void add_folder(struct mounted *m, uint64_t id, const char *path, struct 
 		if (!strcmp(de.name, ".") || !strcmp(de.name, ".."))
 			continue;
 		snprintf(below, sizeof below, "%s/%s", path, de.name);
-		must(view_dirent_lookup(&m->v, d, &entry, &e), &e);
+		must(look_up_listed(m, d, id, &de, &entry, &e), &e);
 		if ((entry.st.st_mode & S_IFMT) != de.type)
 			fail("%s has two types", below);
 		add_entry(m, below, &entry, out);

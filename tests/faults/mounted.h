@@ -47,6 +47,10 @@ uint64_t hold(struct mounted *m, const struct view_entry *entry);
 /* Looks NAME up, which is there. */
 uint64_t look_up(struct mounted *m, uint64_t dir, const char *name);
 
+/* Looks DE up, which D, the open folder ID, gave last: as it is listed, or, of a text whose size is not known, by its name. */
+int look_up_listed(struct mounted *m, struct view_dir *d, uint64_t id, const struct view_dirent *de,
+		   struct view_entry *out, struct err *e);
+
 /* Opens the file ID for writing, puts the bytes into it, and closes it as close(2) does. */
 int put(struct mounted *m, uint64_t id, uint64_t off, struct bytes b, struct err *e);
 

@@ -69,7 +69,7 @@ static int list(struct mounted *m, uint64_t id, unsigned want, struct err *e)
 	for (uint64_t pos = 0; (r = view_readdir(m->dir, pos, &de, e)) == 1; pos = de.next) {
 		if (pos < 2)
 			continue;
-		r = view_dirent_lookup(&m->v, m->dir, &entry, e);
+		r = look_up_listed(m, m->dir, id, &de, &entry, e);
 		if (r < 0)
 			break;
 		hold(m, &entry);

@@ -42,7 +42,7 @@ costs() {
 
 # opens_of FILE CMD...
 opens_of() {
-  python3 "$srcdir/tests/mount/requests.py" "$@"
+  python3 "$srcdir/tests/mount/wire.py" "$@"
 }
 
 # How many files the daemon has open that start with this path; those that were removed end in " (deleted)".
