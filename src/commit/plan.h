@@ -91,8 +91,7 @@ struct plan {
 	struct old_step *old; /* [n_pins] */
 	bool big_endian;
 	bool object_based;
-	struct full_names *
-		graph_names; /* of an object graph that is not the base's; or NULL: commit/keys.h */
+	struct full_names *graph_names; /* of an object graph that is not the base's; or NULL */
 	const struct step *replaces; /* whose name it takes: commit/in_place.h; or NULL */
 	bool keeps; /* that is kept, under the name KEPT */
 	char *kept;

@@ -201,7 +201,7 @@ int draft_mkdir(struct draft *d, uint32_t dir, const char *name, struct draft_it
 	return make(d, dir, name, NULL, false, out, e);
 }
 
-/* I, of a new step, is removed or renamed: what is made in its place need not be like it (commit/held.h). */
+/* I, of a new step, is removed or renamed: what is made in its place need not be like it (commit/meta.h). */
 static void note_removed(struct draft *d, const struct draft_item *i)
 {
 	CLEANUP(buf_release) struct buf path = {0};

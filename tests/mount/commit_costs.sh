@@ -211,7 +211,8 @@ if echo 5 >"/proc/${daemons[$mnt]}/clear_refs"; then
   [ -e "$tmp/very-many/net-2.index" ] || fail "nothing was committed"
   memory=$(($(peak) - memory)) read=$(($(io_bytes rchar) - read)) written=$(($(io_bytes wchar) - written))
   echo "an index of $index bytes: $memory KiB more, $read bytes read, $written written"
-  [ "$memory" -le $(((2 * index >> 10) + 2048)) ] || fail "a commit took $memory KiB for an index of $index bytes"
+  # What was freed is kept for a while by sanitizers.
+  with_sanitizers || [ "$memory" -le $(((2 * index >> 10) + 2048)) ] || fail "a commit took $memory KiB for an index of $index bytes"
   [ $((read + written)) -le $((8 * index)) ] || fail "an index of $index bytes: $read bytes were read and $written written"
 fi
 cmp "$tmp/x.npy" "$mnt/net-2/v25000.npy"
@@ -277,7 +278,7 @@ now=$(memory)
 written=$(($(stored) - before))
 echo "130 commits of $part bytes: $written bytes in shards, $held to $now KiB of memory"
 [ "$written" -le $((3 * 130 * (part + 128))) ] || fail "130 commits of $part bytes wrote $written bytes into shards"
-[ $((now - held)) -lt $((10 << 10)) ] || fail "100 commits: memory went from $held to $now KiB"
+with_sanitizers || [ $((now - held)) -lt $((10 << 10)) ] || fail "100 commits: memory went from $held to $now KiB"
 unmount
 mount_ckpt "$source" -o ro
 for i in 0 60 129; do
