@@ -478,20 +478,6 @@ static int store_all(struct plan *p, struct err *e)
 
 /* --- the index --------------------------------------------------------------------------------------------- */
 
-struct index_end {
-	int fd;
-	uint64_t at;
-};
-
-static int put_index(void *to, struct bytes b, struct err *e)
-{
-	struct index_end *f = to;
-	int r = io_write_at(f->fd, b, f->at, e);
-
-	f->at += b.n;
-	return r;
-}
-
 /* The rest has the entries that it had. */
 static int finish_over_base(struct plan *p, struct sink out, struct err *e)
 {
@@ -511,16 +497,23 @@ static int finish_over_base(struct plan *p, struct sink out, struct err *e)
 
 static int write_index(struct plan *p, struct err *e)
 {
-	struct index_end end = {.fd = io_create(p->fd, "index", 0644, e)};
-	const struct sink out = {put_index, &end};
-	int r = p->index_fd = end.fd;
+	CLEANUP(append_release)
+	struct append index = append_of(io_create(p->fd, "index", 0644, e), 0);
+	const struct sink out = append_sink(&index);
+	int r = index.fd;
 
 	if (r >= 0)
 		r = p->others ? finish_over_base(p, out, e)
 			      : bundle_writer_finish(&p->index, out, e);
 	if (r == 0)
-		r = pack_give_to_owner(p, p->index_fd, 0666, e);
-	return r < 0 ? r : io_sync(p->index_fd, "index", e);
+		r = append_flush(&index, e);
+	if (r == 0)
+		r = pack_give_to_owner(p, index.fd, 0666, e);
+	if (r == 0)
+		r = io_sync(index.fd, "index", e);
+	if (r == 0)
+		p->index_fd = TAKE(index.fd, -1);
+	return r;
 }
 
 /* --- all of it --------------------------------------------------------------------------------------------- */
