@@ -4,8 +4,9 @@
 /* cp, cat and stdio read in pieces of this size; each is a request, so a page would be too little. */
 enum { BLOCK_SIZE = 128 << 10 };
 
-/* Of what is written: as much as one request takes. */
-enum { WRITE_BLOCK = 1 << 20 };
+/* Of what is written. Larger pieces are fewer requests, but cp(1) has a new buffer for each file, and touching its pages costs
+ * more than these. */
+enum { WRITE_BLOCK = 256 << 10 };
 
 /* --- inode numbers ----------------------------------------------------------------------------------------- */
 

@@ -26,18 +26,18 @@ writes_without_pages() {
 
 # --- requests ---------------------------------------------------------------------------------------------
 
-# wrote MIB COMMAND...: runs it, which writes so many and a header. A request has up to 1 MiB; whether the file has capabilities is
-# asked when it is cut, and not for each write.
+# wrote MOST COMMAND...: runs it, which writes 16 MiB and a header, in up to MOST requests and one for the rest. A request has up to
+# 1 MiB. Whether the file has capabilities is asked when it is cut, and not for each write.
 wrote() {
-  local size=$1 writes attributes
+  local most=$1 writes attributes
   shift
   writes=$(requests WRITE)
   attributes=$(requests GETXATTR)
   "$@"
   writes=$(($(requests WRITE) - writes))
   attributes=$(($(requests GETXATTR) - attributes))
-  [ "$writes" -le $((size + 1)) ] || fail "$*: $writes requests for $size MiB"
-  [ "$writes" -ge "$size" ] || fail "$*: only $writes requests for $size MiB were seen"
+  [ "$writes" -le $((most + 1)) ] || fail "$*: $writes requests for 16 MiB"
+  [ "$writes" -ge 16 ] || fail "$*: only $writes requests for 16 MiB were seen"
   [ "$attributes" -le 1 ] || fail "$*: $attributes questions for extended attributes"
 }
 
@@ -50,8 +50,9 @@ a_request_has_as_much_as_it_can() {
     return
   fi
   mkdir "$mnt/new"
-  wrote 16 cp "$tmp/w.npy" "$mnt/new/w.npy"
-  wrote 16 cp "$tmp/w.npy" "$mnt/new/w.npy" # over the other one
+  wrote 64 cp "$tmp/w.npy" "$mnt/new/w.npy" # of which each is as large as stat says
+  check_equal "size of a write" "$(stat -c %o "$mnt/new/w.npy")" $((mib / 4))
+  wrote 64 cp "$tmp/w.npy" "$mnt/new/w.npy" # over the other one
   wrote 16 dd if="$tmp/w.npy" of="$mnt/new/v.npy" bs=32M status=none
   wrote 16 dd if="$tmp/w.npy" of="$mnt/new/v.npy" bs=1M conv=notrunc status=none
   cmp "$tmp/w.npy" "$mnt/new/v.npy"
