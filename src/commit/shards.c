@@ -125,6 +125,7 @@ static void choose_own(struct plan *p)
 /* What a commit makes. */
 struct fresh {
 	uint32_t shards; /* but for the packed one; files that become shards count as one */
+	uint64_t own; /* bytes of files that become shards */
 	uint64_t packed; /* bytes of the packed one; 0: there need not be one */
 };
 
@@ -135,6 +136,7 @@ static struct fresh count_fresh(const struct plan *p)
 	for (uint32_t i = 0; i < plan_n(p); i++) {
 		const struct want *w = &plan_wants(p)[i];
 
+		f.own += w->own ? w->size : 0;
 		if (w->own || w->alone)
 			f.shards = p->c->sharded ? f.shards + 1 : 1;
 		else if (w->store)
@@ -151,7 +153,7 @@ static struct fresh count_fresh(const struct plan *p)
 
 struct small {
 	uint64_t size;
-	struct old_shard *old;
+	struct old_shard *old; /* NULL: files that would become shards */
 };
 
 static int compare_sizes(const void *a, const void *b)
@@ -171,6 +173,11 @@ static uint64_t all_live(const struct plan *p)
 	return live;
 }
 
+static bool is_small_npy(uint64_t size, uint64_t live)
+{
+	return size <= SMALL_NPY || size <= live / SMALL_PART;
+}
+
 /* Has a commit made shard I of that pin, and is it small? */
 static bool is_small(struct plan *p, uint32_t pin, uint32_t i, uint64_t live)
 {
@@ -184,7 +191,7 @@ static bool is_small(struct plan *p, uint32_t pin, uint32_t i, uint64_t live)
 	case MADE_PACKED:
 		return true;
 	case MADE_OF_NPY:
-		return size <= SMALL_NPY || size <= live / SMALL_PART;
+		return is_small_npy(size, live);
 	}
 	return false;
 }
@@ -210,9 +217,16 @@ static size_t list_kept(struct plan *p, struct small *out, size_t *n)
 	return kept;
 }
 
-/* When commits have made too many small shards the smallest are packed together, and with them each that is no larger than all
- * before it. So sizes grow, and a byte is copied a few times in a thousand commits. What is large, or a trainer has saved, is left
- * alone. */
+/* No file becomes a shard. */
+static void pack_own(struct plan *p)
+{
+	for (uint32_t i = 0; i < plan_n(p); i++)
+		plan_wants(p)[i].own = false;
+}
+
+/* When there are too many small shards that commits have made, the smallest are packed together, and with them each that is no
+ * larger than all before it. So sizes grow, and a byte is copied a few times in a thousand commits. What this commit makes is one
+ * of them. What is large, or a trainer has saved, is left alone. */
 static void merge_small(struct plan *p)
 {
 	struct fresh fresh = count_fresh(p);
@@ -222,16 +236,21 @@ static void merge_small(struct plan *p)
 
 	if (kept + fresh.shards + (fresh.packed > 0) <= max)
 		return;
-	all = calloc(kept + 1, sizeof *all);
+	all = calloc(kept + 2, sizeof *all);
 	if (!all)
 		return; /* more shards than one would like */
 	list_kept(p, all, &n);
-	qsort(all, n, sizeof *all, compare_sizes);
 	more = n + fresh.shards + (fresh.packed > 0);
+	if (fresh.own && !p->c->sharded && is_small_npy(fresh.own, all_live(p)))
+		all[n++] = (struct small){fresh.own, NULL};
+	qsort(all, n, sizeof *all, compare_sizes);
 	for (size_t i = 0; i < n && (more > max || (i && all[i].size <= fresh.packed)); i++) {
 		more -= fresh.packed > 0; /* else it is the packed one now */
-		all[i].old->repack = true;
-		fresh.packed += all[i].old->live;
+		fresh.packed += all[i].old ? all[i].old->live : all[i].size;
+		if (all[i].old)
+			all[i].old->repack = true;
+		else
+			pack_own(p);
 	}
 	free(all);
 }

@@ -231,7 +231,7 @@ stored() {
   find "$source" -maxdepth 1 -name '*.data-*' -printf '%i %s\n' | sort -u | awk '{ n += $2 } END { print n }'
 }
 
-# bundle SHARDS VARIABLES SMALL: a step net-1 with so many variables w* of 64 KiB, one after the other in SHARDS shards, and SMALL more
+# bundle SHARDS VARIABLES SMALL: a step net-1 with so many variables w* of $part bytes, one after the other in SHARDS shards, and SMALL more
 # of one number.
 part=$((64 << 10))
 bundle() {
@@ -287,7 +287,24 @@ done
 check_status 0 "$builddir/fsck.ckptfs" -n "$source"
 unmount
 
+# Of variables that are large enough for a shard of their own, too: 77 commits of which none is written more than twice fit in eleven
+# shards.
+source=$tmp/larger
+mkdir "$source"
+part=$((256 << 10))
+bundle 1 200 0
+mount_ckpt "$source" -o commit=sync
+before=$(stored)
+changed=0 most=12
+change 70
+written=$(($(stored) - before))
+echo "70 commits of $part bytes: $written bytes in shards"
+[ "$written" -le $((2 * 70 * (part + 128))) ] || fail "70 commits of $part bytes wrote $written bytes into shards"
+unmount
+check_status 0 "$builddir/fsck.ckptfs" -n "$source"
+
 # The shards of a trainer are linked, however many there are.
+part=$((64 << 10))
 source=$tmp/many
 mkdir "$source"
 bundle 16 64 0
