@@ -14,6 +14,8 @@ struct read_buffer {
 	uint8_t bytes[];
 };
 
+enum { SEEKERS = 16 };
+
 struct ckptfs {
 	struct view view;
 	struct raw raw; /* what the kernel sees: the view, and files of the directory */
@@ -25,6 +27,7 @@ struct ckptfs {
 	int ready_fd; /* gets a byte when the mount is there, and is closed; -1: none */
 	struct notifier *notifier; /* or NULL */
 	struct commit_timer *timer; /* or NULL */
+	atomic_int seekers[SEEKERS]; /* threads that have looked a file up, by their number */
 	pthread_mutex_t lock;
 	struct read_buffer *buffers; /* idle ones, under lock */
 	struct err last; /* the last one logged; under lock */

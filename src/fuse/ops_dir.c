@@ -4,6 +4,26 @@
 /* The inode number that readdir gives for "." and "..". Nobody relies on it, but 0 would hide them. */
 #define UNKNOWN_INO 0xffffffffu
 
+/* Some only list names, as find(1) does; others then ask for the attributes of each file, as ls -l does. For the first page of a folder
+ * the kernel wants attributes whoever lists it, and makes an inode of each: that takes most of the time of find. So they are given to
+ * threads that have looked a file up: ls -l does so in the first folder that it lists. */
+static atomic_int *seeker_of(fuse_req_t req)
+{
+	struct ckptfs *fs = ckptfs_of(req);
+
+	return &fs->seekers[(unsigned)fuse_req_ctx(req)->pid % SEEKERS];
+}
+
+static void note_seeker(fuse_req_t req)
+{
+	atomic_store_explicit(seeker_of(req), fuse_req_ctx(req)->pid, memory_order_relaxed);
+}
+
+static bool is_seeker(fuse_req_t req)
+{
+	return atomic_load_explicit(seeker_of(req), memory_order_relaxed) == fuse_req_ctx(req)->pid;
+}
+
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct ckptfs *fs = ckptfs_of(req);
@@ -12,6 +32,8 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct err e = {0};
 	int r = raw_lookup(&fs->raw, parent, name, fuse_req_ctx(req)->pid, &entry, &e);
 
+	if (r == 0 && S_ISREG(entry.st.st_mode))
+		note_seeker(req);
 	reply_entry(req, r, &entry, &e);
 }
 
@@ -47,7 +69,8 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 	fi->fh = (uintptr_t)d;
 	fi->cache_readdir = stable;
-	fi->keep_cache = stable;
+	/* What the kernel has of the folder may be names alone. */
+	fi->keep_cache = stable && !is_seeker(req);
 	if (fuse_reply_open(req, fi) < 0)
 		raw_closedir(d);
 }
@@ -63,7 +86,8 @@ void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 struct page {
 	fuse_req_t req;
 	struct raw_dir *dir;
-	bool plus;
+	bool plus; /* with attributes and references */
+	bool brief; /* but not of files */
 	char *p;
 	size_t n, size;
 	struct buf
@@ -108,7 +132,7 @@ static int add_dirent(struct page *page, const struct view_dirent *de, bool is_d
 	if (entry_size(page, de->name) > page->size - page->n)
 		return 0;
 	if (!is_dot)
-		r = raw_dirent_lookup(&fs->raw, page->dir, &entry, NULL);
+		r = raw_dirent_lookup(&fs->raw, page->dir, page->brief, &entry, NULL);
 	if (r == -EAGAIN)
 		p.attr.st_ino = entry.st.st_ino;
 	if (r == -ENOENT || r == -ESTALE) /* gone since the folder was opened */
@@ -138,7 +162,12 @@ static void read_dir(fuse_req_t req, size_t size, off_t off, struct fuse_file_in
 {
 	HOLD_NOTIFIER(ckptfs_of(req)->notifier);
 	CLEANUP(freep) char *p = malloc(size);
-	struct page page = {.req = req, .dir = dir_of(fi), .plus = plus, .p = p, .size = size};
+	struct page page = {.req = req,
+			    .dir = dir_of(fi),
+			    .plus = plus,
+			    .brief = !plus || (off == 0 && !is_seeker(req)),
+			    .p = p,
+			    .size = size};
 	struct raw *raw = &ckptfs_of(req)->raw;
 	struct err e = {0};
 	int r = p ? fill_page(&page, off, &e) : err_set(&e, -ENOMEM, "no memory");

@@ -215,10 +215,11 @@ int raw_readdir(struct raw_dir *d, uint64_t pos, struct view_dirent *out, struct
 	return r || !d->view ? r : next_shown(d, pos, out, e);
 }
 
-int raw_dirent_lookup(struct raw *r, struct raw_dir *d, struct view_entry *out, struct err *e)
+int raw_dirent_lookup(struct raw *r, struct raw_dir *d, bool brief, struct view_entry *out,
+		      struct err *e)
 {
 	int found = d->gave_ours ? raw_lookup(r, d->id, d->last, 0, out, e)
-				 : view_dirent_lookup(r->view, d->view, out, e);
+				 : view_dirent_lookup(r->view, d->view, brief, out, e);
 
 	if (found == 0 && d->ours.n)
 		out->fleeting = true; /* as raw_lookup says */

@@ -62,7 +62,8 @@ int raw_opendir(struct raw *r, uint64_t id, pid_t pid, struct raw_dir **out, boo
 		struct err *e);
 void raw_closedir(struct raw_dir *d);
 int raw_readdir(struct raw_dir *d, uint64_t pos, struct view_dirent *out, struct err *e);
-int raw_dirent_lookup(struct raw *r, struct raw_dir *d, struct view_entry *out, struct err *e);
+int raw_dirent_lookup(struct raw *r, struct raw_dir *d, bool brief, struct view_entry *out,
+		      struct err *e);
 
 /* --- open files --- */
 

@@ -50,7 +50,7 @@ static uint64_t mix_place(uint64_t h, const struct step *s, const struct var *v)
 	return mix(mix(h, v->off), v->size);
 }
 
-static uint64_t var_ino(const struct step *s, const struct var *v)
+uint64_t attr_var_ino(const struct step *s, const struct var *v)
 {
 	const int64_t *dims = var_dims(s, v);
 	uint64_t h = mix(mix(v->dtype, v->rank), s->big_endian);
@@ -105,7 +105,7 @@ void attr_of_var(const struct step *s, const struct var *v, const struct stat *m
 		.st_mtim = has_shard ? s->shards[v->shard].id.mtime : s->index.st_mtim,
 	};
 
-	fill(out, var_ino(s, v), S_IFREG | owner.mode, &of, size);
+	fill(out, attr_var_ino(s, v), S_IFREG | owner.mode, &of, size);
 }
 
 void attr_give_to(const struct stat *maker, struct stat *out)

@@ -13,6 +13,9 @@
 void attr_of_var(const struct step *s, const struct var *v, const struct stat *maker, uint64_t size,
 		 struct stat *out);
 
+/* st_ino of it alone: the size of strings is known only after they were read. */
+uint64_t attr_var_ino(const struct step *s, const struct var *v);
+
 /* Sets the owner: what is in a new step that is not committed yet belongs to its maker. */
 void attr_give_to(const struct stat *maker, struct stat *out);
 

@@ -258,7 +258,8 @@ static bool is_unmade_text(const struct view_dir *d)
 	       !text_size_is_known(&d->loaded->texts, in_step_text(d->loaded, d->index));
 }
 
-int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *out, struct err *e)
+int view_dirent_lookup(struct view *v, struct view_dir *d, bool brief, struct view_entry *out,
+		       struct err *e)
 {
 	if (d->drafted || (!d->loaded && !d->item))
 		return view_lookup(v, d->drafted ? d->parent : node_id(d->node, NODE_ROOT_ID),
@@ -273,6 +274,10 @@ int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *ou
 		enum text_kind kind = in_step_text(d->loaded, d->index);
 
 		attr_of_text(&d->loaded->texts.st[kind], kind, 0, &out->st);
+		return -EAGAIN;
+	}
+	if (brief && in_step_is_file(d->loaded, d->index)) {
+		out->st.st_ino = attr_var_ino(d->loaded->step, in_step_var(d->loaded, d->index));
 		return -EAGAIN;
 	}
 	in_step_entry(v, d->node, d->loaded, d->index, out);

@@ -138,8 +138,10 @@ struct view_dirent {
 int view_readdir(struct view_dir *d, uint64_t pos, struct view_dirent *out, struct err *e);
 
 /* As view_lookup, for the entry that view_readdir gave last, which is not "." or "..". -EAGAIN: it is a text, whose size would have
- * to be found out; who only lists does not wait for that. Then OUT has nothing but st_ino, and no reference is taken. */
-int view_dirent_lookup(struct view *v, struct view_dir *d, struct view_entry *out, struct err *e);
+ * to be found out, and who only lists does not wait for that; or with BRIEF, a variable of a saved step. Then OUT has nothing but
+ * st_ino, and no reference is taken. */
+int view_dirent_lookup(struct view *v, struct view_dir *d, bool brief, struct view_entry *out,
+		       struct err *e);
 
 /* --- files --- */
 

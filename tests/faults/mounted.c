@@ -215,7 +215,7 @@ static void add_file(struct mounted *m, uint64_t id, const struct stat *st, stru
 int look_up_listed(struct mounted *m, struct view_dir *d, uint64_t id, const struct view_dirent *de,
 		   struct view_entry *out, struct err *e)
 {
-	int r = view_dirent_lookup(&m->v, d, out, e);
+	int r = view_dirent_lookup(&m->v, d, false, out, e);
 
 	return r == -EAGAIN ? view_lookup(&m->v, id, de->name, out, e) : r;
 }

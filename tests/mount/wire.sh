@@ -77,10 +77,20 @@ step() {
   } | "$builddir/write_bundle" "$1"
 }
 
+# deep_step PREFIX: of 120 variables in four folders.
+deep_step() {
+  local i
+  {
+    echo "bundle 1 0"
+    for i in {100..219}; do echo "tensor $(hex "folder$((i % 4))/v$i") 0 $tmp/a.npy"; done
+  } | "$builddir/write_bundle" "$1"
+}
+
 ck=$tmp/ck
-mkdir "$ck"
+mkdir "$ck" "$tmp/deep"
 step "$ck/m-1" a
 step "$ck/m-2" b
+deep_step "$tmp/deep/m-1"
 variables=(v{100..199}.npy)
 shard=$ck/m-1.data-00000-of-00002
 
@@ -128,6 +138,36 @@ without_attributes_nothing_is_asked() {
   costs "OPENDIR 1 RELEASEDIR 1" list_all
   check_says "not supported" getfattr -n user.ckptfs.key "$mnt/m-1/v100.npy"
   unmount
+}
+
+# looked_up CMD...: how many names CMD looks up in the step.
+looked_up() {
+  requests "$@" | tr ' ' '\n' | grep -A 1 -x LOOKUP | tail -n 1
+}
+
+# For names alone the kernel makes no inodes: a file that was listed is looked up when it is asked for.
+names_are_listed_without_attributes() {
+  mount_ckpt "$tmp/deep" -o ro --debug
+  check_equal "files that find lists" "$(find "$mnt/m-1/" -name 'v*.npy' | wc -l)" 120
+  requests stat "$mnt/m-1/folder0/v100.npy" >"$tmp/requests"
+  grep -q LOOKUP "$tmp/requests" || fail "find lists attributes: $(cat "$tmp/requests")"
+  unmount
+}
+
+# Who looks files up in the first folder gets the attributes with the names in the others, also where the kernel has the names
+# alone. Others may drop the kernel's caches, so it is tried a few times.
+who_looks_files_up_is_given_attributes() {
+  local before attempt lookups
+  for before in ls find; do
+    for attempt in 1 2 3 4 5; do
+      mount_ckpt "$tmp/deep" -o ro --debug
+      "$before" "$mnt/m-1/" >"$tmp/out"
+      lookups=$(looked_up ls -lR "$mnt/m-1/")
+      unmount
+      [ "$lookups" -ge 60 ] || break
+    done
+    [ "$lookups" -lt 60 ] || fail "attempt $attempt: after $before, ls -lR looks $lookups of 120 files up"
+  done
 }
 
 shards_are_opened_once() {
@@ -202,5 +242,6 @@ a_shard_that_has_changed_is_not_used() {
 
 need getfattr setfattr
 run_tests what_is_read_again_is_opened_and_no_more attributes_are_asked_for_once_a_file \
-  without_attributes_nothing_is_asked shards_are_opened_once what_was_removed_is_closed what_a_link_leads_to_is_closed \
+  without_attributes_nothing_is_asked names_are_listed_without_attributes who_looks_files_up_is_given_attributes \
+  shards_are_opened_once what_was_removed_is_closed what_a_link_leads_to_is_closed \
   a_shard_that_has_changed_is_not_used
