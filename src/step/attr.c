@@ -1,8 +1,11 @@
 #include "step/attr.h"
 #include <sys/types.h>
 
-/* cp, cat and stdio read in pieces of this size; each is a request, so a page would be too little. */
+/* What lists a folder, and some that read a file, take pieces of this size; each is a request, so a page would be too little. */
 enum { BLOCK_SIZE = 128 << 10 };
+
+/* Of a variable. Python reads so much when it has opened a file, and np.load reads it again. cp and cat take larger pieces anyway. */
+enum { VAR_BLOCK = 16 << 10 };
 
 /* Of what is written. Larger pieces are fewer requests, but cp(1) has a new buffer for each file, and touching its pages costs
  * more than these. */
@@ -106,6 +109,7 @@ void attr_of_var(const struct step *s, const struct var *v, const struct stat *m
 	};
 
 	fill(out, attr_var_ino(s, v), S_IFREG | owner.mode, &of, size);
+	out->st_blksize = VAR_BLOCK;
 }
 
 void attr_give_to(const struct stat *maker, struct stat *out)

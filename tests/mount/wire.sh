@@ -170,6 +170,20 @@ who_looks_files_up_is_given_attributes() {
   done
 }
 
+# np.load looks at the first bytes of a file, and then reads all of it. What Python takes in beyond them is copied in vain.
+who_looks_at_a_header_reads_little_more() {
+  {
+    printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (262144,), }"
+    head -c 1048576 /dev/zero
+  } >"$tmp/large.npy"
+  mkdir "$tmp/large"
+  printf 'bundle 1 0\ntensor %s 0 %s\n' "$(hex w)" "$tmp/large.npy" | "$builddir/write_bundle" "$tmp/large/m-1"
+  mount_ckpt "$tmp/large" -o ro
+  check_equal "bytes that are read for eight" \
+    "$(python3 -c "f = open('$mnt/m-1/w.npy', 'rb'); f.read(8); print(f.raw.tell())")" 16384
+  unmount
+}
+
 shards_are_opened_once() {
   mount_ckpt "$ck" -o ro
   read_all | cmp - "$tmp/all"
@@ -243,5 +257,5 @@ a_shard_that_has_changed_is_not_used() {
 need getfattr setfattr
 run_tests what_is_read_again_is_opened_and_no_more attributes_are_asked_for_once_a_file \
   without_attributes_nothing_is_asked names_are_listed_without_attributes who_looks_files_up_is_given_attributes \
-  shards_are_opened_once what_was_removed_is_closed what_a_link_leads_to_is_closed \
+  who_looks_at_a_header_reads_little_more shards_are_opened_once what_was_removed_is_closed what_a_link_leads_to_is_closed \
   a_shard_that_has_changed_is_not_used
