@@ -17,7 +17,11 @@ void listing_release(struct listing *l)
 {
 	for (uint32_t i = 0; i < l->n; i++)
 		step_place_release(&l->items[i].place);
+	for (uint32_t i = 0; i < l->n_passed; i++)
+		step_place_release(&l->passed[i].place);
 	free(l->items);
+	free(l->passed);
+	buf_release(&l->data);
 	*l = (struct listing){0};
 }
 
@@ -180,12 +184,9 @@ static int classify_file(int dirfd, const char *name, const char *state_name, st
 }
 
 /* The same, for any entry of the directory. */
-static int classify(int dirfd, const struct dirent *de, const char *state_name, struct listed *out,
-		    size_t *n)
+static int classify(int dirfd, const char *name, int type, const char *state_name,
+		    struct listed *out, size_t *n)
 {
-	const char *name = de->d_name;
-	int type = dir_type(dirfd, de);
-
 	*out = (struct listed){0};
 	if (type == DT_DIR) {
 		*n = strlen(name);
@@ -230,28 +231,84 @@ static int add_if_link(int dirfd, const char *name, struct buf *items)
 	return r;
 }
 
-/* UNREAD as in struct listing. */
-static int read_items(int dirfd, const char *state_name, struct buf *items, int *unread)
+/* What the entries of a directory give, one by one, before they are compared with each other. */
+struct reading {
+	int dirfd;
+	const char *state_name;
+	struct buf items; /* struct listed */
+	int unread; /* this and what follows as in struct listing */
+	bool looks_beyond;
+	struct buf data;
+};
+
+/* FNV-1a. */
+static uint32_t number_of(const char *prefix, size_t n)
 {
-	CLEANUP(dir_closep) DIR *d = dir_open(dirfd, ".");
-	const struct dirent *de;
-	struct listed item;
+	uint32_t h = 2166136261;
+
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ (uint8_t)prefix[i]) * 16777619;
+	return h;
+}
+
+static int note_data(struct buf *data, const char *name)
+{
 	size_t n;
+	uint32_t of, number;
+
+	if (!name_is_data(name, &n, &of))
+		return 0;
+	number = number_of(name, n);
+	/* The shards of a step often come one after the other. */
+	if (data->n && memcmp(data->p + data->n - sizeof number, &number, sizeof number) == 0)
+		return 0;
+	return buf_add(data, &number, sizeof number);
+}
+
+bool listing_may_have_data(const struct listing *l, const char *prefix)
+{
+	const uint32_t number = number_of(prefix, strlen(prefix));
+	const uint32_t *numbers = (const uint32_t *)l->data.p;
+
+	for (size_t i = 0; i < l->data.n / sizeof number; i++)
+		if (numbers[i] == number)
+			return true;
+	return false;
+}
+
+/* Adds what the entry NAME of the directory gives. */
+static int read_entry(struct reading *of, const char *name, int type)
+{
+	struct listed item;
+	size_t n, before = of->items.n;
+	int r = classify(of->dirfd, name, type, of->state_name, &item, &n);
+
+	if (r < 0 && r != -ENOMEM) {
+		of->unread = r;
+		r = 0;
+	}
+	if (r > 0)
+		r = add(&of->items, item, name, n);
+	if (r == 0 && type == DT_LNK) {
+		of->looks_beyond |= of->items.n > before;
+		before = of->items.n;
+		r = add_if_link(of->dirfd, name, &of->items);
+		of->looks_beyond |= of->items.n == before;
+	}
+	of->looks_beyond |= type == DT_DIR && looks_temporary(name);
+	return r == 0 ? note_data(&of->data, name) : r;
+}
+
+static int read_entries(struct reading *of)
+{
+	CLEANUP(dir_closep) DIR *d = dir_open(of->dirfd, ".");
+	const struct dirent *de;
 	int r = 0;
 
 	if (!d)
 		return -errno;
-	while (r == 0 && (de = dir_next(d))) {
-		r = classify(dirfd, de, state_name, &item, &n);
-		if (r < 0 && r != -ENOMEM) {
-			*unread = r;
-			r = 0;
-		}
-		if (r > 0)
-			r = add(items, item, de->d_name, n);
-		if (r == 0 && dir_type(dirfd, de) == DT_LNK)
-			r = add_if_link(dirfd, de->d_name, items);
-	}
+	while (r == 0 && (de = dir_next(d)))
+		r = read_entry(of, de->d_name, dir_type(of->dirfd, de));
 	return r == 0 ? -errno : r;
 }
 
@@ -270,6 +327,12 @@ static int compare_all(const void *a, const void *b)
 	return c ? c : strcmp(x->place.file, y->place.file);
 }
 
+/* ITEM, which was an item of L, is none any more. */
+static void pass_over(struct listing *l, struct listed item)
+{
+	l->passed[l->n_passed++] = item;
+}
+
 /* Sorts, and keeps the one that TensorFlow prefers of those with the same name and kind. */
 static void keep_preferred(struct listing *l)
 {
@@ -279,7 +342,7 @@ static void keep_preferred(struct listing *l)
 		qsort(l->items, l->n, sizeof *l->items, compare_all);
 	for (uint32_t i = 0; i < l->n; i++) {
 		if (kept && compare(&l->items[kept - 1], &l->items[i]) == 0)
-			step_place_release(&l->items[i].place);
+			pass_over(l, l->items[i]);
 		else
 			l->items[kept++] = l->items[i];
 	}
@@ -312,30 +375,46 @@ static void keep_links(struct listing *l)
 		if (is_link)
 			p->shards = 0;
 		if (keep && is_link && kept && is_step_by_link(&l->items[kept - 1], p->name))
-			step_place_release(&l->items[--kept].place);
+			pass_over(l, l->items[--kept]);
 		if (keep)
 			l->items[kept++] = l->items[i];
 		else
-			step_place_release(p);
+			pass_over(l, l->items[i]);
+		l->looks_beyond |= !keep; /* it may be the file that it leads to */
 	}
 	l->n = kept;
 }
 
-int listing_read(int dirfd, const char *state_name, struct listing *out, struct err *e)
+/* Makes OUT of what was read, which is empty then; R says whether all was. */
+static int finish(struct reading *of, int r, struct listing *out)
 {
-	struct buf items = {0};
-	int unread = 0, r = read_items(dirfd, state_name, &items, &unread);
-	struct listing l = {(struct listed *)items.p, (uint32_t)(items.n / sizeof(struct listed)),
-			    unread};
+	struct listing l = {.items = (struct listed *)of->items.p,
+			    .n = (uint32_t)(of->items.n / sizeof(struct listed)),
+			    .unread = of->unread,
+			    .looks_beyond = of->looks_beyond,
+			    .data = of->data};
 
+	/* Any item may be passed over. */
+	if (r == 0 && l.n && !(l.passed = malloc(l.n * sizeof *l.passed)))
+		r = -ENOMEM;
 	if (r < 0) {
 		listing_release(&l);
-		return err_sys(e, r, "reading the directory");
+		return r;
 	}
 	keep_preferred(&l);
 	keep_links(&l);
+	if (!l.n_passed)
+		freep(&l.passed);
 	*out = l;
 	return 0;
+}
+
+int listing_read(int dirfd, const char *state_name, struct listing *out, struct err *e)
+{
+	struct reading of = {.dirfd = dirfd, .state_name = state_name};
+	int r = finish(&of, read_entries(&of), out);
+
+	return r < 0 ? err_sys(e, r, "reading the directory") : 0;
 }
 
 int listing_add_link(struct listing *l, const char *name, const char *target)
@@ -343,6 +422,7 @@ int listing_add_link(struct listing *l, const char *name, const char *target)
 	struct step_place place = {.name = (char *)name, .file = (char *)target};
 	struct listed link = {.kind = LISTED_LINK};
 	struct listed *items = realloc(l->items, (l->n + (size_t)1) * sizeof *items), *old;
+	size_t at = l->n;
 
 	if (!items)
 		return -ENOMEM;
@@ -355,7 +435,114 @@ int listing_add_link(struct listing *l, const char *name, const char *target)
 		*old = link;
 		return 0;
 	}
-	items[l->n++] = link;
-	qsort(items, l->n, sizeof *items, compare);
+	while (at && compare(&link, &items[at - 1]) < 0)
+		at--;
+	memmove(items + at + 1, items + at, (l->n - at) * sizeof *items);
+	items[at] = link;
+	l->n++;
 	return 0;
+}
+
+int listing_keep(struct listing *l, bool (*keep)(const void *arg, const struct listed *item),
+		 const void *arg)
+{
+	size_t room = l->n + (size_t)l->n_passed;
+	struct listed *passed = room ? realloc(l->passed, room * sizeof *passed) : NULL;
+	uint32_t kept = 0;
+
+	if (room && !passed)
+		return -ENOMEM;
+	l->passed = passed;
+	for (uint32_t i = 0; i < l->n; i++) {
+		if (keep(arg, &l->items[i]))
+			l->items[kept++] = l->items[i];
+		else
+			pass_over(l, l->items[i]);
+	}
+	l->n = kept;
+	return 0;
+}
+
+/* --- updating ---------------------------------------------------------------------------------------------- */
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Appends to OUT pointers to NAMES, sorted. */
+static int sort_names(const struct buf *names, struct buf *out)
+{
+	int r = 0;
+
+	for (const char *n = (char *)names->p; r == 0 && n < (char *)names->p + names->n;
+	     n += strlen(n) + 1)
+		r = buf_add(out, &n, sizeof n);
+	if (out->n)
+		qsort(out->p, out->n / sizeof(char *), sizeof(char *), compare_names);
+	return r;
+}
+
+/* Copies those of the N items at FROM that are not of a name in SORTED. */
+static int carry_over(struct reading *of, const struct listed *from, uint32_t n,
+		      const struct buf *sorted)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		const struct step_place *p = &from[i].place;
+		const char *name = from[i].kind == LISTED_LINK ? p->name : p->file;
+		struct listed copy = {.kind = from[i].kind};
+		int r;
+
+		if (sorted->n &&
+		    bsearch(&name, sorted->p, sorted->n / sizeof name, sizeof name, compare_names))
+			continue;
+		r = step_place_copy(p, &copy.place);
+		if (r == 0 && (r = buf_add(&of->items, &copy, sizeof copy)) < 0)
+			step_place_release(&copy.place);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Adds what each name in SORTED gives now. */
+static int look_again(struct reading *of, const struct buf *sorted)
+{
+	const char *const *names = (const char *const *)sorted->p;
+	int r = 0;
+
+	for (size_t i = 0; i < sorted->n / sizeof *names && r == 0; i++) {
+		struct stat st;
+
+		if (i && !strcmp(names[i], names[i - 1]))
+			continue;
+		if (fstatat(of->dirfd, names[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
+			r = read_entry(of, names[i], (int)IFTODT(st.st_mode));
+		else if (errno != ENOENT)
+			r = -EAGAIN;
+	}
+	return r == 0 && of->unread ? -EAGAIN : r;
+}
+
+int listing_update(int dirfd, const char *state_name, const struct listing *old,
+		   const struct buf *names, struct listing *out, struct err *e)
+{
+	struct reading of = {.dirfd = dirfd, .state_name = state_name};
+	CLEANUP(buf_release) struct buf sorted = {0};
+	int r = old->unread || old->looks_beyond ? -EAGAIN : sort_names(names, &sorted);
+
+	if (r == 0)
+		r = buf_add(&of.data, old->data.p, old->data.n);
+	if (r == 0)
+		r = carry_over(&of, old->items, old->n, &sorted);
+	if (r == 0)
+		r = carry_over(&of, old->passed, old->n_passed, &sorted);
+	if (r == 0)
+		r = look_again(&of, &sorted);
+	r = finish(&of, r, out);
+	if (r == 0 && out->looks_beyond) {
+		listing_release(out);
+		r = -EAGAIN;
+	}
+	return r < 0 && r != -EAGAIN ? err_sys(e, r, "looking at the directory") : r;
 }

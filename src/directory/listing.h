@@ -7,6 +7,7 @@
  * listed are .ckptfs, every other file, and the temporary folder of a save that is under way (NAME_temp,
  * NAME_temp_HEX, with nothing but part-* in it). */
 #pragma once
+#include "base/buf.h"
 #include "message/state.h"
 #include "step/step.h"
 
@@ -22,11 +23,32 @@ struct listing {
 	struct listed *items; /* sorted by name, as bytes, then by kind */
 	uint32_t n;
 	int unread; /* why a file that may be a V1 table could not be read; 0: all could */
+	/* What is listed may change without a change of its name: a symbolic link does not lead to a step, or a folder may be the temporary
+	 * one of a save. */
+	bool looks_beyond;
+	/* For listing_update: what has to give way to an item, or leads to none; in no order. */
+	struct listed *passed;
+	uint32_t n_passed;
+	struct buf
+		data; /* uint32_t: for each V2 shard that is there, or was, a number made of its prefix */
 };
 
 /* Lists the directory DIRFD, wherever its position is. -ENOMEM, or what reading it returns. */
 int listing_read(int dirfd, const char *state_name, struct listing *out, struct err *e);
 void listing_release(struct listing *l);
+
+/* The same from OLD, a listing of that directory. Only NAMES are looked at: all that were made, removed or changed since, each
+ * with its NUL, and the links that were added to OLD with listing_add_link. What listing_keep has left out is there again.
+ * -EAGAIN: OLD does not tell enough, or something can't be looked at, so the directory has to be read. */
+int listing_update(int dirfd, const char *state_name, const struct listing *old,
+		   const struct buf *names, struct listing *out, struct err *e);
+
+/* Leaves out the items for which KEEP says no. -ENOMEM. */
+int listing_keep(struct listing *l, bool (*keep)(const void *arg, const struct listed *item),
+		 const void *arg);
+
+/* False: no V2 shard of the step PREFIX was there when L was made. */
+bool listing_may_have_data(const struct listing *l, const char *prefix);
 
 /* What is not in L is not there for certain: 0; or L->unread, and E says it. */
 int listing_is_sure(const struct listing *l, struct err *e);

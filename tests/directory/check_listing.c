@@ -4,6 +4,8 @@
 #include "directory/listing.h"
 #include "lib/files.h"
 #include "lib/lit.h"
+#include "lib/random.h"
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -185,6 +187,161 @@ START_TEST(a_file_that_cannot_be_opened_leaves_doubt)
 }
 END_TEST
 
+/* --- brought up to date ------------------------------------------------------------------------------------ */
+
+static const char *const changing[] = {
+	"checkpoint",
+	"m-1.index",
+	"m-1.data-00000-of-00001",
+	"m-1",
+	"m-1.meta",
+	"m-2.index",
+	"m-2.data-00003-of-00007",
+	"m-2-00000-of-00002",
+	"m-2-00001-of-00002",
+	"m-2-00000-of-00003",
+	"m-2",
+	"folder",
+	"best",
+	"latest",
+};
+
+/* What becomes of NAME: V1 is a table. */
+static void change(const struct folder *f, const char *name, struct bytes v1, unsigned how)
+{
+	bool is_link = !strcmp(name, "best") || !strcmp(name, "latest");
+
+	if (unlinkat(f->fd, name, 0) < 0)
+		unlinkat(f->fd, name, AT_REMOVEDIR);
+	if (how == 1 && is_link)
+		ck_assert_int_eq(symlinkat("m-1", f->fd, name), 0);
+	else if (how == 2 && is_link)
+		ck_assert_int_eq(symlinkat("best", f->fd, name), 0);
+	else if (how == 1 && !strcmp(name, "folder"))
+		ck_assert_int_eq(mkdirat(f->fd, name, 0755), 0);
+	else if (how == 1)
+		folder_put(f, v1, "%s", name);
+	else if (how == 2)
+		folder_put(f, LIT("no table"), "%s", name);
+	else if (how == 3)
+		ck_assert_int_eq(mkfifoat(f->fd, name, 0644), 0);
+}
+
+static void assert_same(const struct listing *a, const struct listing *b)
+{
+	ck_assert_uint_eq(a->n, b->n);
+	for (uint32_t i = 0; i < a->n; i++) {
+		const struct listed *x = &a->items[i], *y = &b->items[i];
+
+		ck_assert_int_eq(x->kind, y->kind);
+		ck_assert_str_eq(x->place.name, y->place.name);
+		ck_assert_str_eq(x->place.file, y->place.file);
+		ck_assert_int_eq(x->place.format, y->place.format);
+		ck_assert_uint_eq(x->place.shards, y->place.shards);
+	}
+}
+
+static bool is_no_link(const void *arg, const struct listed *item)
+{
+	(void)arg;
+	return item->kind != LISTED_LINK;
+}
+
+/* After some changes L, which a view has made its own meanwhile, is brought up to date; it is as the directory is then. False: it had to
+ * be read again. */
+static bool follow(const struct folder *f, struct listing *l, const struct buf *changed)
+{
+	struct listing now, next;
+	int r;
+
+	ck_assert_int_eq(listing_keep(l, is_no_link, NULL), 0);
+	ck_assert_int_eq(listing_add_link(l, "latest", "m-1"), 0);
+	r = listing_update(f->fd, "checkpoint", l, changed, &next, NULL);
+	ck_assert_int_eq(listing_read(f->fd, "checkpoint", &now, NULL), 0);
+	if (r == -EAGAIN) {
+		ck_assert(l->looks_beyond || now.looks_beyond);
+		listing_release(l);
+		*l = now;
+		return false;
+	}
+	ck_assert_int_eq(r, 0);
+	assert_same(&now, &next);
+	for (int i = 1; i < 3; i++) {
+		char prefix[] = {'m', '-', (char)('0' + i), 0};
+
+		ck_assert(!listing_may_have_data(&now, prefix) ||
+			  listing_may_have_data(&next, prefix));
+	}
+	listing_release(&now);
+	listing_release(l);
+	*l = next;
+	return true;
+}
+
+START_TEST(a_listing_is_brought_up_to_date_by_names)
+{
+	CLEANUP(folder_remove) struct folder f = folder_new();
+	CLEANUP(buf_release) struct buf v1 = {0};
+	uint64_t random = 13;
+	struct listing l;
+	int followed = 0;
+
+	read_whole(&v1, ASSETS "/fixtures/v1/model.ckpt-10");
+	ck_assert_int_eq(listing_read(f.fd, "checkpoint", &l, NULL), 0);
+	for (int round = 0; round < 3000; round++) {
+		CLEANUP(buf_release) struct buf changed = {0};
+
+		buf_add(&changed, "latest", sizeof "latest");
+		for (size_t left = 1 + random_below(&random, 4); left; left--) {
+			const char *name = changing[random_below(&random, COUNT(changing))];
+
+			change(&f, name, buf_bytes(&v1), (unsigned)random_below(&random, 5));
+			buf_add(&changed, name, strlen(name) + 1);
+		}
+		followed += follow(&f, &l, &changed);
+	}
+	ck_assert_int_gt(followed, 500);
+	listing_release(&l);
+}
+END_TEST
+
+START_TEST(a_listing_that_names_do_not_tell_is_read_again)
+{
+	static const struct {
+		const char *name, *target;
+	} beyond[] = {
+		{"m-1.index", "elsewhere.index"},
+		{"m-1", "table"},
+		{"m-1.data-00000-of-00001", "m-2.data-00000-of-00001"},
+		{"checkpoint", "state"},
+		{"m_temp/", NULL},
+	};
+	static const struct buf none = {0};
+
+	for (size_t i = 0; i < COUNT(beyond); i++) {
+		CLEANUP(folder_remove) struct folder f = folder_new();
+		CLEANUP(listing_release) struct listing before = {0}, l = {0};
+		CLEANUP(buf_release) struct buf v1 = {0}, changed = {0};
+		struct listing next;
+
+		read_whole(&v1, ASSETS "/fixtures/v1/model.ckpt-10");
+		folder_put(&f, buf_bytes(&v1), "table");
+		ck_assert_int_eq(listing_read(f.fd, "checkpoint", &before, NULL), 0);
+		if (beyond[i].target)
+			ck_assert_int_eq(symlinkat(beyond[i].target, f.fd, beyond[i].name), 0);
+		else
+			put_entry(&f, beyond[i].name);
+		buf_add(&changed, beyond[i].name, strcspn(beyond[i].name, "/"));
+		buf_add_byte(&changed, 0);
+		ck_assert_int_eq(listing_update(f.fd, "checkpoint", &before, &changed, &next, NULL),
+				 -EAGAIN);
+		ck_assert_int_eq(listing_read(f.fd, "checkpoint", &l, NULL), 0);
+		ck_assert_int_eq(listing_update(f.fd, "checkpoint", &l, &none, &next, NULL),
+				 -EAGAIN);
+	}
+}
+END_TEST
+
 TCase *listing_tests(void)
 {
 	TCase *t = tcase_create("listing");
@@ -194,5 +351,7 @@ TCase *listing_tests(void)
 	tcase_add_test(t, links_to_files_are_listed_and_other_things_are_not);
 	tcase_add_test(t, links_to_steps_are_listed);
 	tcase_add_test(t, a_file_that_cannot_be_opened_leaves_doubt);
+	tcase_add_test(t, a_listing_is_brought_up_to_date_by_names);
+	tcase_add_test(t, a_listing_that_names_do_not_tell_is_read_again);
 	return t;
 }
