@@ -363,7 +363,7 @@ int commit_foresee(struct draft *d, const struct commit_config *c, struct buf *o
 		done = strdup(last.name);
 	if (!done &&
 	    (!d->has_base || strcmp(name, EXPORT_STEP) != 0 || export_is(d->top, NULL) != 1)) {
-		r = publish_next_name(d->top, name, !d->has_base, c->pad_step_number, out, e);
+		r = publish_next_name(d->top, name, !d->has_base, c, out, e);
 		return r < 0 ? r : 1;
 	}
 	r = buf_add_str(out, done ? done : name);

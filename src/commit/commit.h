@@ -25,6 +25,7 @@
  * index is renamed over the old one; and before 5 the shards are removed that have a stamp. */
 #pragma once
 #include "commit/rescue.h"
+#include "directory/listing.h"
 #include "directory/state_update.h"
 #include "draft/draft.h"
 
@@ -41,6 +42,13 @@ struct commit_makes {
 	bool allow_empty; /* without a variable no step is made, and that is no error */
 };
 
+/* Who knows what the checkpoint directory holds, without reading it. */
+struct commit_lister {
+	/* The listing of TOP, as it is now; it stays until the next call, or the commit's end. NULL: TOP has to be read. */
+	const struct listing *(*list)(void *arg, int top);
+	void *arg;
+};
+
 struct commit_config {
 	const char *state_name;
 	bool write_state; /* false: commits leave the state file alone */
@@ -54,6 +62,7 @@ struct commit_config {
 	const struct draft_watch *watch; /* for the caller; or NULL */
 	const struct step *
 		over; /* the step of a SavedModel, which D takes the place of as it is, whatever its base; or NULL */
+	const struct commit_lister *lister; /* or NULL */
 	bool goes_on; /* a draft over a base goes on as a whole, whatever becomes of the commit */
 	double compact; /* dead bytes among those that a step keeps alive, above which they are left behind */
 };

@@ -372,24 +372,34 @@ static int publish_as(struct plan *p, const char *name, struct err *e)
 
 /* --- under which name -------------------------------------------------------------------------------------- */
 
-int publish_next_name(int top, const char *own, bool may_have_own, bool pad, struct buf *name,
-		      struct err *e)
+/* What TOP holds now: as C's lister knows, or as is read into OWN, to which OUT leads then. */
+static int list(int top, const struct commit_config *c, struct listing *own,
+		const struct listing **out, struct err *e)
 {
-	CLEANUP(listing_release) struct listing l = {0};
-	int r;
+	*out = c->lister ? c->lister->list(c->lister->arg, top) : NULL;
+	if (*out)
+		return 0;
+	*out = own;
+	return listing_read(top, STATE_NAME, own, e);
+}
+
+/* Who saves there after the listing was made, and takes the name, is found by link(2). */
+int publish_next_name(int top, const char *own, bool may_have_own, const struct commit_config *c,
+		      struct buf *name, struct err *e)
+{
+	CLEANUP(listing_release) struct listing read = {0};
+	const struct listing *l;
+	int r = list(top, c, &read, &l, e);
 
 	name->n = 0;
-	if (may_have_own) {
-		r = step_name_is_free(top, own, e);
-		if (r < 0)
-			return r;
-		if (r > 0)
-			return buf_add(name, own, strlen(own) + 1) < 0
-				       ? err_set(e, -ENOMEM, "no memory")
-				       : 0;
-	}
-	r = listing_read(top, STATE_NAME, &l, e);
-	return r < 0 ? r : step_next_free(top, &l, own, pad, name, e);
+	if (r == 0 && may_have_own)
+		r = step_name_is_free(top, l, own, e);
+	if (r < 0)
+		return r;
+	if (r > 0)
+		return buf_add(name, own, strlen(own) + 1) < 0 ? err_set(e, -ENOMEM, "no memory")
+							       : 0;
+	return step_next_free(top, l, own, c->pad_step_number, name, e);
 }
 
 /* NAME, as it was found, is what the base is kept as, if it is; P takes the name of what it replaces. */
@@ -410,8 +420,8 @@ int publish(struct plan *p, struct buf *name, struct err *e)
 	int r = -EEXIST;
 
 	for (unsigned i = 0; r == -EEXIST && i < MAX_TRIES; i++) {
-		r = publish_next_name(p->d->top, p->d->name, !p->d->has_base && i == 0,
-				      p->c->pad_step_number, name, e);
+		r = publish_next_name(p->d->top, p->d->name, !p->d->has_base && i == 0, p->c, name,
+				      e);
 		if (r == 0 && p->replaces)
 			r = take_base_name(p, name, e);
 		if (r == 0)

@@ -9,9 +9,9 @@
 int publish(struct plan *p, struct buf *name, struct err *e);
 
 /* Into NAME, with a NUL, the name under which a draft of the step OWN is published in the directory TOP: OWN itself, if it MAY_HAVE_OWN,
- * as a new step may, and that is free; else the next of the family, with PAD as step_next_free. */
-int publish_next_name(int top, const char *own, bool may_have_own, bool pad, struct buf *name,
-		      struct err *e);
+ * as a new step may, and that is free; else the next of the family. */
+int publish_next_name(int top, const char *own, bool may_have_own, const struct commit_config *c,
+		      struct buf *name, struct err *e);
 
 /* The index of the published step P, open under its name there, for the one in DR is to be removed; -1: without memory.
  * If another has that name by now it is the one in DR all the same, which is P's no more. */

@@ -39,6 +39,24 @@ bool ability_hears_changes(int dirfd)
 	}
 }
 
+bool ability_hears_all(int dirfd)
+{
+	struct statfs st;
+
+	if (fstatfs(dirfd, &st) < 0)
+		return false;
+	switch ((uint32_t)st.f_type) {
+	case EXT4_SUPER_MAGIC: /* ext2 and ext3, too */
+	case XFS_SUPER_MAGIC:
+	case BTRFS_SUPER_MAGIC:
+	case F2FS_SUPER_MAGIC:
+	case TMPFS_MAGIC:
+		return true;
+	default:
+		return false;
+	}
+}
+
 bool ability_dates_folders(int dirfd)
 {
 	struct statfs st;

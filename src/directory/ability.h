@@ -17,7 +17,8 @@
  *     modes                  io_is_mark                                an empty file is one
  *     reflinks               io_clone tries it each time               copies
  *     flock                  lock_directory                            the lock file alone
- *     inotify                folder_watch                              the kernel asks after each second */
+ *     inotify                folder_watch                              the kernel asks after each second; a folder that has changed
+ *                                                                      is read again as a whole */
 #pragma once
 #include "base/buf.h"
 #include "base/error.h"
@@ -32,6 +33,10 @@ int ability_learn(int top, struct buf *say, struct err *e);
 /* Does inotify(7) tell of all changes of the folder DIRFD? Not where another machine or program can change files without
  * this kernel. Nothing is tried for this. */
 bool ability_hears_changes(int dirfd);
+
+/* Does it tell of each change before the call that makes it returns, so that nothing has to be asked besides? Of the filesystems that are
+ * known for it, which no other machine can change. */
+bool ability_hears_all(int dirfd);
 
 /* Does the time of the folder DIRFD tell whether it has changed? Not so on FUSE: there are filesystems that leave it as it
  * is (rclone), or cut it to seconds (sshfs). */

@@ -162,7 +162,7 @@ static int has_data(int dirfd, const char *name)
 	return -errno;
 }
 
-static int is_free(int dirfd, const char *name)
+static int is_free(int dirfd, const struct listing *l, const char *name)
 {
 	CLEANUP(buf_release) struct buf index = {0}, meta = {0};
 	const struct step_place place = {.name = (char *)name};
@@ -176,14 +176,14 @@ static int is_free(int dirfd, const char *name)
 		r = exists(dirfd, (char *)meta.p);
 	if (r == 0)
 		r = exists(dirfd, name);
-	if (r == 0)
+	if (r == 0 && (!l || listing_may_have_data(l, name)))
 		r = has_data(dirfd, name);
 	return r < 0 ? r : !r;
 }
 
-int step_name_is_free(int dirfd, const char *name, struct err *e)
+int step_name_is_free(int dirfd, const struct listing *l, const char *name, struct err *e)
 {
-	int r = is_free(dirfd, name);
+	int r = is_free(dirfd, l, name);
 
 	return r < 0 ? err_sys(e, r, "%s", name) : r;
 }
@@ -198,7 +198,7 @@ int step_next_free(int dirfd, const struct listing *l, const char *name, bool pa
 	for (int i = 0; i < TRIES && r == 0; i++) {
 		CLEANUP(buf_release) struct buf taken = {0};
 
-		r = is_free(dirfd, (char *)next.p);
+		r = is_free(dirfd, l, (char *)next.p);
 		if (r != 0)
 			break;
 		buf_swap(&taken, &next);

@@ -13,7 +13,7 @@ bool same_family(const char *a, const char *b);
 
 enum { PAD_DIGITS = 8 }; /* of Saver's pad_step_number */
 
-/* Appends, with its NUL, the prefix of the step after the last of NAME's family that L lists: its number is one
+/* Appends, with its NUL, the prefix of the step after the last of NAME's family that L, which is of now, lists: its number is one
  * higher, or more where that is not free. If the family's numbers are padded with zeros it has as many digits; with PAD
  * at least PAD_DIGITS.
  * -EEXIST: the next 1000 are taken; -ENAMETOOLONG, -ENOMEM, or what looking returns. */
@@ -21,5 +21,6 @@ int step_next_free(int dirfd, const struct listing *l, const char *name, bool pa
 		   struct err *e);
 
 /* 1: in the directory is nothing that a step NAME would have, or hide: NAME, its index, meta graph and data; 0:
- * there is; or why that can't be known. */
-int step_name_is_free(int dirfd, const char *name, struct err *e);
+ * there is; or why that can't be known. L: what the directory holds now, or NULL; with it names are only gone through where it does not
+ * tell that there is no data. */
+int step_name_is_free(int dirfd, const struct listing *l, const char *name, struct err *e);

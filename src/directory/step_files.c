@@ -454,7 +454,7 @@ int step_rename(const struct step_files *f, const struct step_place *from, const
 	struct leaving l;
 	int r;
 
-	r = step_name_is_free(f->top, to, e);
+	r = step_name_is_free(f->top, NULL, to, e);
 	if (r <= 0)
 		return r < 0 ? r : err_set(e, -EEXIST, "%s: something of that name is there", to);
 	r = start(f, from, to, &l, e);
@@ -515,7 +515,7 @@ static int start_move(const struct step_files *f, const struct step_place *from,
 
 	if (r == 0)
 		r = resume(to_dir, f->state_name, false, &done, e);
-	if (r == 0 && (r = step_name_is_free(to_dir, to, e)) >= 0)
+	if (r == 0 && (r = step_name_is_free(to_dir, NULL, to, e)) >= 0)
 		r = r ? 0 : err_set(e, -EEXIST, "%s: something of that name is there", to);
 	if (r == 0)
 		r = prepare_record(f, from, f->top, NULL, e);

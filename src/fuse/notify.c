@@ -9,7 +9,6 @@ struct notifier {
 	struct ckptfs *fs;
 	struct fuse_session *se;
 	pthread_t thread;
-	int inotify;
 	int wake; /* eventfd: something is in `told`, or it is time to stop */
 	int ended; /* eventfd: the thread sends nothing any more */
 	pthread_mutex_t lock;
@@ -109,14 +108,15 @@ static void *run(void *arg)
 {
 	struct notifier *n = arg;
 	struct pollfd fds[] = {{.fd = n->wake, .events = POLLIN},
-			       {.fd = n->inotify, .events = POLLIN}};
+			       {.fd = n->fs->view.inotify, .events = POLLIN},
+			       {.fd = n->fs->view.heard, .events = POLLIN}};
 
 	while (!is_stopping(n)) {
-		if (poll(fds, 2, -1) < 0)
+		if (poll(fds, 3, -1) < 0)
 			continue;
 		if (fds[0].revents)
 			send_told(n);
-		if (fds[1].revents && !is_stopping(n))
+		if ((fds[1].revents || fds[2].revents) && !is_stopping(n))
 			send_changes(n);
 	}
 	add_one(n->ended);
@@ -144,7 +144,7 @@ struct notifier *notifier_start(struct ckptfs *fs, struct fuse_session *se)
 	n->se = se;
 	pthread_mutex_init(&n->lock, NULL);
 	pthread_cond_init(&n->answered, NULL);
-	n->inotify = changes_init(&fs->view);
+	changes_init(&fs->view);
 	n->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	n->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (n->wake >= 0 && n->ended >= 0 && pthread_create(&n->thread, NULL, run, n) == 0)

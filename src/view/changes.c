@@ -1,25 +1,94 @@
 #include "view/changes.h"
 #include "base/cleanup.h"
+#include "step/sidecar.h"
 #include "view/folder.h"
 #include "view/snapshot.h"
+#include <sys/eventfd.h>
 #include <sys/inotify.h>
 
 int changes_init(struct view *v)
 {
 	pthread_mutex_init(&v->watching, NULL);
-	v->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	return v->inotify;
+	v->heard = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (v->heard >= 0)
+		v->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	return v->inotify < 0 ? -errno : 0;
 }
 
 void changes_release(struct view *v)
 {
 	closep(&v->inotify);
+	closep(&v->heard);
 	pthread_mutex_destroy(&v->watching);
 }
 
-enum { BATCH = 64 << 10 };
+/* --- what has changed -------------------------------------------------------------------------------------- */
 
-/* --- reading ----------------------------------------------------------------------------------------------- */
+/* What inotify has told of a folder. */
+struct told {
+	bool all; /* anything may have changed */
+	struct buf names; /* else these have: each with its NUL */
+	struct buf sorted; /* struct bytes: the same, sorted */
+};
+
+static void told_release(struct told *t)
+{
+	buf_release(&t->names);
+	buf_release(&t->sorted);
+}
+
+static int compare_bytes(const void *a, const void *b)
+{
+	return bytes_cmp(*(const struct bytes *)a, *(const struct bytes *)b);
+}
+
+static int sort_names(struct told *t)
+{
+	int r = 0;
+
+	for (const char *n = (char *)t->names.p; r == 0 && n < (char *)t->names.p + t->names.n;
+	     n += strlen(n) + 1) {
+		const struct bytes name = bytes_str(n);
+
+		r = buf_add(&t->sorted, &name, sizeof name);
+	}
+	if (t->sorted.n)
+		qsort(t->sorted.p, t->sorted.n / sizeof(struct bytes), sizeof(struct bytes),
+		      compare_bytes);
+	return r;
+}
+
+/* Takes what was told of FOLDER since the last time. Where a file is a link, a change is told of what it leads to. */
+static void take_told(struct view *v, struct node *folder, struct told *out)
+{
+	pthread_mutex_lock(&v->lock);
+	out->all = folder->compare_all || !folder->snapshot ||
+		   folder->snapshot->listing.looks_beyond ||
+		   !folder_heard_since(folder, folder->compared, &out->names);
+	folder->compare_all = false;
+	folder->compared = folder->changes;
+	folder_drop_heard(folder);
+	pthread_mutex_unlock(&v->lock);
+	if (!out->all && sort_names(out) < 0)
+		out->all = true;
+}
+
+/* May T be of what N stands for? All names of a step's files begin in the same way. Other things are few, and may have changed
+ * with another name. */
+static bool is_told_of(const struct told *t, const struct node *n)
+{
+	const struct bytes *names = (const struct bytes *)t->sorted.p;
+	const char *name = n->place->name;
+	const struct bytes stem = bytes_of(name, sidecar_stem(name));
+	size_t count = t->sorted.n / sizeof *names, at;
+
+	if (t->all || n->uncompared || n->kind != NODE_STEP)
+		return true;
+	at = bytes_search(names, count, sizeof *names, stem);
+	return at < count && bytes_starts(names[at], stem);
+}
+
+/* --- comparing --------------------------------------------------------------------------------------------- */
 
 /* The names under which N may be shown. */
 static int add_entry(struct buf *changes, const struct node *n)
@@ -38,9 +107,11 @@ static int add_entry(struct buf *changes, const struct node *n)
 	return r;
 }
 
-/* The nodes in FOLDER that have a name and stand for what is on disk, each with a reference. Not steps that have a
- * draft now: the listing may be older than a commit that comes before it is compared, and not have the new step. */
-static int children_of(struct view *v, const struct node *folder, struct buf *out)
+/* The nodes in FOLDER of which T is, that have a name and stand for what is on disk, each with a reference. Not steps that have a
+ * draft now, which are compared later: the listing may be older than a commit that comes before it is compared, and not have the new
+ * step. */
+static int children_of(struct view *v, const struct node *folder, const struct told *t,
+		       struct buf *out)
 {
 	int r = 0;
 
@@ -48,8 +119,10 @@ static int children_of(struct view *v, const struct node *folder, struct buf *ou
 	for (uint32_t i = 0; i < v->nodes.n_slots && r == 0; i++) {
 		struct node *n = v->nodes.slots[i];
 
-		if (n && n->parent == folder && !n->detached && !n->draft && !n->pending &&
-		    (r = buf_add(out, &n, sizeof n)) == 0)
+		if (!n || n->parent != folder || n->detached || !is_told_of(t, n))
+			continue;
+		n->uncompared = n->draft || n->pending;
+		if (!n->uncompared && (r = buf_add(out, &n, sizeof n)) == 0)
 			n->lookups++;
 	}
 	return r;
@@ -73,7 +146,7 @@ static enum fate fate_of(struct view *v, int dirfd, const struct snapshot *s, st
 	struct stat st;
 
 	pthread_mutex_lock(&v->lock);
-	held = n->draft || n->pending;
+	held = n->uncompared = n->draft || n->pending;
 	pthread_mutex_unlock(&v->lock);
 	if (held)
 		return FATE_SAME;
@@ -94,9 +167,12 @@ static int compare_folder(struct view *v, struct node *folder, struct buf *chang
 {
 	CLEANUP(buf_release) struct buf children = {0};
 	CLEANUP(closep) int fd = -1;
+	CLEANUP(told_release) struct told told = {0};
 	struct snapshot *s = NULL;
-	int r = children_of(v, folder, &children);
+	int r;
 
+	take_told(v, folder, &told);
+	r = children_of(v, folder, &told, &children);
 	snapshot_get(v, folder, &fd, &s, NULL);
 	for (size_t i = 0; i < children.n / sizeof(struct node *); i++) {
 		struct node *n = ((struct node **)children.p)[i];
@@ -112,10 +188,8 @@ static int compare_folder(struct view *v, struct node *folder, struct buf *chang
 	return r < 0 ? r : view_add_change(changes, node_id(folder, NODE_ROOT_ID), NULL);
 }
 
-/* Gives the folders that are watched as WD, or with 0 all that are watched, each with a reference. Their listings are
- * not trusted any more. A directory has one watch, but may have several nodes: it was renamed, or is mounted at
- * two places. ENDED: the watch is no more. */
-static int watched_folders(struct view *v, int wd, bool ended, struct buf *out)
+/* Gives the folders of which something was told, each with a reference. */
+static int changed_folders(struct view *v, struct buf *out)
 {
 	int r = 0;
 
@@ -123,67 +197,33 @@ static int watched_folders(struct view *v, int wd, bool ended, struct buf *out)
 	for (uint32_t i = 0; i < v->nodes.n_slots && r == 0; i++) {
 		struct node *n = v->nodes.slots[i];
 
-		if (!n || !n->watch || (wd && n->watch != wd))
+		if (!n || n->compared == n->changes)
 			continue;
 		r = buf_add(out, &n, sizeof n);
 		if (r == 0)
 			n->lookups++;
-		n->changes++;
-		if (ended)
-			n->watch = 0;
 	}
 	return r;
 }
 
-/* WD 0: events were lost, so every folder may have changed. */
-static int handle_event(struct view *v, int wd, bool ended, struct buf *changes)
+int changes_read(struct view *v, struct buf *changes)
 {
 	CLEANUP(buf_release) struct buf folders = {0};
+	uint64_t count;
 	int r;
 
-	pthread_mutex_lock(&v->watching);
-	r = watched_folders(v, wd, ended, &folders);
-	if (r == 0 && !folders.n && wd && !ended)
-		inotify_rm_watch(v->inotify, wd); /* their nodes have gone */
-	pthread_mutex_unlock(&v->watching);
+	if (read(v->heard, &count, sizeof count) < 0 && errno != EAGAIN)
+		return -errno;
+	folder_hear(v);
+	r = changed_folders(v, &folders);
+	if (folders.n)
+		kept_close(&v->kept); /* what was removed takes room as long as it is open */
 	for (size_t i = 0; i < folders.n / sizeof(struct node *); i++) {
 		struct node *n = ((struct node **)folders.p)[i];
 
 		if (r == 0)
 			r = compare_folder(v, n, changes);
 		view_forget(v, node_id(n, NODE_ROOT_ID), 1);
-	}
-	return r;
-}
-
-/* Is WD in SEEN? From now on it is. */
-static bool is_seen(struct buf *seen, int wd)
-{
-	for (size_t i = 0; i < seen->n / sizeof wd; i++)
-		if (((const int *)seen->p)[i] == wd)
-			return true;
-	buf_add(seen, &wd, sizeof wd); /* else the folder is compared twice */
-	return false;
-}
-
-int changes_read(struct view *v, struct buf *changes)
-{
-	CLEANUP(freep) char *batch = malloc(BATCH);
-	CLEANUP(buf_release) struct buf seen = {0};
-	ssize_t n = batch ? read(v->inotify, batch, BATCH) : 0;
-	int r = batch ? 0 : -ENOMEM;
-
-	if (n > 0)
-		kept_close(&v->kept); /* what was removed takes room as long as it is open */
-	for (ssize_t at = 0; at < n && r == 0;) {
-		const struct inotify_event *event = (const struct inotify_event *)(batch + at);
-
-		/* A save gives many events of one folder, which is compared once for all in a batch. */
-		if (event->mask & IN_Q_OVERFLOW)
-			r = handle_event(v, 0, false, changes);
-		else if (event->mask & IN_IGNORED || !is_seen(&seen, event->wd))
-			r = handle_event(v, event->wd, event->mask & IN_IGNORED, changes);
-		at += (ssize_t)(sizeof *event + event->len);
 	}
 	return r;
 }

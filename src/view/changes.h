@@ -7,10 +7,10 @@
 #pragma once
 #include "view/view.h"
 
-/* The descriptor to poll for changes; -1 where there is no inotify: then nothing is watched. */
+/* V->inotify and V->heard are the descriptors to poll for changes. After an error there are none, and nothing is watched. */
 int changes_init(struct view *v);
 void changes_release(struct view *v);
 
-/* Reads a batch of inotify's events, without waiting, and appends what the kernel must forget to CHANGES, an array of
- * struct view_change. Only a batch, since the events may never cease. -ENOMEM: some may be missing. */
+/* Appends what the kernel must forget, as far as inotify has told of it, to CHANGES, an array of struct view_change, without
+ * waiting. Only what was told so far, since the events may never cease. -ENOMEM: some may be missing. */
 int changes_read(struct view *v, struct buf *changes);

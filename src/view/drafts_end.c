@@ -12,6 +12,7 @@
 #include "view/in_step.h"
 #include "view/open.h"
 #include "view/recovery.h"
+#include "view/snapshot.h"
 #include "view/status.h"
 #include "view/steps.h"
 #include <fcntl.h>
@@ -350,10 +351,13 @@ static int commit_beside_others(struct view *v, struct node *n, struct draft *d,
 	CLEANUP(closep) int dirfd = folder_open_parent(v, n, NULL);
 	const struct draft_watch watch = {note_changes, number_moved_folders, ending};
 	struct commit_other others[MAX_OTHERS];
+	struct snapshot_lister held = {v, n->parent, NULL};
+	const struct commit_lister lister = {snapshot_list, &held};
 	struct commit_config c = v->commit;
 	int r;
 
 	c.watch = &watch;
+	c.lister = &lister;
 	c.goes_on = how->goes_on;
 	c.over = how->over;
 	c.others = others;
@@ -363,6 +367,7 @@ static int commit_beside_others(struct view *v, struct node *n, struct draft *d,
 	if (done->rescue.name)
 		rescued_steps_add(v, n, &done->rescue);
 	pthread_mutex_unlock(&v->committing);
+	snapshot_unref(held.snapshot);
 	for (size_t i = 0; i < c.n_others; i++)
 		step_unref(others[i].step);
 	return r;

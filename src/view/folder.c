@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 /* --- opening ------------------------------------------------------------------------------------------------- */
@@ -101,6 +102,14 @@ static bool is_watched(struct view *v, const struct node *n)
 	return n->watch;
 }
 
+/* Which names have changed so far is not known any more. */
+static void forget_heard(struct node *n)
+{
+	n->heard.n = 0;
+	n->heard_from = n->changes;
+	n->compare_all = true;
+}
+
 void folder_watch(struct view *v, struct node *n, int dirfd)
 {
 	char path[32];
@@ -113,12 +122,143 @@ void folder_watch(struct view *v, struct node *n, int dirfd)
 		&v->watching); /* before its first event is read the number stands here */
 	wd = inotify_add_watch(v->inotify, path, EVENTS);
 	if (wd >= 0) {
+		bool hears_all = ability_hears_all(dirfd);
+
 		pthread_mutex_lock(&v->lock);
 		n->watch = wd;
+		n->hears_all = hears_all;
 		n->changes++; /* what was read before may have changed unheard */
+		n->compared = n->changes;
+		forget_heard(n);
 		pthread_mutex_unlock(&v->lock);
 	}
 	pthread_mutex_unlock(&v->watching);
+}
+
+/* What is written or touched in its place may have other names, too: hard links. */
+static bool concerns_others(uint32_t mask)
+{
+	return mask & (IN_CLOSE_WRITE | IN_ATTRIB) && !(mask & IN_ISDIR);
+}
+
+/* Names that nobody has looked at for so long are forgotten, as if inotify had lost them. */
+enum { MAX_HEARD = 64 << 10 };
+
+/* Notes EVENT, which is of the folder N. */
+static void note_event(struct node *n, const struct inotify_event *event)
+{
+	const char *name = event->len ? event->name : NULL;
+
+	if (name && !strcmp(name, ".ckptfs"))
+		name = "";
+	n->changes++;
+	n->compare_all = n->compare_all || concerns_others(event->mask);
+	if (event->mask & IN_IGNORED)
+		n->watch = 0;
+	if (!name || n->heard.n > MAX_HEARD || buf_add(&n->heard, name, strlen(name) + 1) < 0)
+		forget_heard(n); /* events were lost, or it is of the folder itself */
+}
+
+enum { CHUNK = 4096, MAX_EVENTS = CHUNK / sizeof(struct inotify_event) };
+
+static const struct inotify_event *next_event(const struct inotify_event *event)
+{
+	return (const struct inotify_event *)((const char *)(event + 1) + event->len);
+}
+
+/* Notes those of the events up to END that are of N, or of all: then some were lost. WANTED gets which these are. */
+static void note_events(struct node *n, const struct inotify_event *event, const void *end,
+			bool *wanted)
+{
+	const int wd = n->watch;
+
+	for (; (const void *)event < end; event = next_event(event), wanted++)
+		if (event->wd == wd || event->mask & IN_Q_OVERFLOW) {
+			note_event(n, event);
+			*wanted = true;
+		}
+}
+
+/* Notes events with their folders. A directory has one watch, but may have several nodes: it was renamed, or is mounted at
+ * two places. If it has none left the watch is not needed. */
+static void note_chunk(struct view *v, const struct inotify_event *event, const void *end)
+{
+	bool wanted[MAX_EVENTS] = {0};
+
+	pthread_mutex_lock(&v->lock);
+	for (uint32_t i = 0; i < v->nodes.n_slots; i++)
+		if (v->nodes.slots[i] && v->nodes.slots[i]->watch)
+			note_events(v->nodes.slots[i], event, end, wanted);
+	pthread_mutex_unlock(&v->lock);
+	for (uint32_t i = 0; (const void *)event < end; event = next_event(event), i++)
+		if (!wanted[i] && !(event->mask & (IN_IGNORED | IN_Q_OVERFLOW)))
+			inotify_rm_watch(v->inotify, event->wd);
+}
+
+void folder_hear(struct view *v)
+{
+	_Alignas(struct inotify_event) char chunk[CHUNK];
+	const uint64_t one = 1;
+	int queued = 0, left;
+	ssize_t n;
+
+	if (v->inotify < 0)
+		return;
+	pthread_mutex_lock(&v->watching);
+	if (ioctl(v->inotify, FIONREAD, &queued) < 0)
+		queued = 0;
+	for (left = queued; left > 0; left -= (int)n) { /* only these, for they may never cease */
+		n = read(v->inotify, chunk, sizeof chunk);
+		if (n <= 0)
+			break;
+		note_chunk(v, (const struct inotify_event *)chunk, chunk + n);
+	}
+	pthread_mutex_unlock(&v->watching);
+	if (queued && write(v->heard, &one, sizeof one) < 0)
+		return; /* it can be read already */
+}
+
+bool folder_hears_all(const struct view *v, const struct node *n)
+{
+	return v->inotify >= 0 && n->watch && n->hears_all;
+}
+
+/* The first name in n->heard that came after the first COUNT. */
+static size_t skip_heard(const struct node *n, uint32_t count)
+{
+	size_t at = 0;
+
+	for (; count; count--)
+		at += strlen((char *)n->heard.p + at) + 1;
+	return at;
+}
+
+bool folder_heard_since(const struct node *n, uint32_t since, struct buf *names)
+{
+	uint32_t count = since - n->heard_from;
+	size_t at;
+
+	if (count > n->changes - n->heard_from)
+		return false;
+	at = skip_heard(n, count);
+	return n->heard.n == at || buf_add(names, n->heard.p + at, n->heard.n - at) == 0;
+}
+
+void folder_drop_heard(struct node *n)
+{
+	uint32_t count = n->compared - n->heard_from, more = count;
+	size_t at;
+
+	if (n->snapshot)
+		more = n->snapshot->changes - n->heard_from;
+	if (more < count)
+		count = more;
+	if (!count || count > n->changes - n->heard_from)
+		return;
+	at = skip_heard(n, count);
+	n->heard.n -= at;
+	memmove(n->heard.p, n->heard.p + at, n->heard.n);
+	n->heard_from += count;
 }
 
 /* --- nodes and what is on disk for them -------------------------------------------------------------------- */

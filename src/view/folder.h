@@ -14,8 +14,26 @@ int folder_add_path(const struct node *n, const struct node *above, struct buf *
 /* If R is an error, puts the path of N, below the source, in front of what E says; for the source itself nothing. Gives R. */
 int folder_wrap(const struct node *n, int r, struct err *e);
 
-/* Watches the folder N, which DIRFD is, from now on, if that is possible (view/changes.h). */
+/* --- watching (view/changes.h) --- */
+
+/* Watches the folder N, which DIRFD is, from now on, if that is possible. */
 void folder_watch(struct view *v, struct node *n, int dirfd);
+
+/* Notes with their folders all changes that inotify has told of so far, without waiting. It tells of a change before the call
+ * that makes it returns: so what anybody has done before this call is noted after it. */
+void folder_hear(struct view *v);
+
+/* The next three with v->lock held. */
+
+/* Has nothing changed in N since it was watched, but what is noted? */
+bool folder_hears_all(const struct view *v, const struct node *n);
+
+/* Appends the names of all that has changed in N since N->changes was SINCE, each with its NUL; some several times. "": it is
+ * of no matter. False: not all are known, or there is no memory. */
+bool folder_heard_since(const struct node *n, uint32_t since, struct buf *names);
+
+/* Forgets what N's snapshot and the kernel know already. */
+void folder_drop_heard(struct node *n);
 
 enum node_kind folder_node_kind(enum listed_kind kind);
 

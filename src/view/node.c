@@ -26,6 +26,7 @@ void snapshot_unref(struct snapshot *s)
 	if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
 		return;
 	listing_release(&s->listing);
+	free(s->latest);
 	free(s);
 }
 
@@ -255,6 +256,7 @@ static void free_node(struct node_table *t, struct node *n)
 	seen_release(&n->seen);
 	closep(&n->copy);
 	snapshot_unref(n->snapshot);
+	buf_release(&n->heard);
 	numbers_release(n->numbers);
 	for (struct node_place *p = n->places, *before; p; p = before) {
 		before = p->before;

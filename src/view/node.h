@@ -47,12 +47,14 @@ struct loaded *loaded_ref(struct loaded *l);
 struct snapshot {
 	atomic_uint refs;
 	struct listing listing;
-	struct timespec mtime, ctime; /* of the folder, before it was read */
 	struct file_id state; /* of the state file then; zeros: none */
+	char *latest; /* the path that it calls the latest; NULL: none is known */
 	struct err
 		no_latest; /* why it is not known whether there is `latest`; code 0: it is known */
+	/* These may become those of a later time, at which the folder holds the same; under view.lock: */
+	struct timespec mtime, ctime; /* of the folder, before it was read */
 	bool settled; /* the folder had been still for long enough to trust its times */
-	uint32_t changes; /* node->changes, before it was read */
+	uint32_t changes; /* node->changes, before it was read or brought up to date */
 };
 
 void snapshot_unref(struct snapshot *s);
@@ -97,7 +99,14 @@ struct node {
 	struct loaded *loaded; /* step: parsed, or NULL */
 	struct snapshot *snapshot; /* folder: or NULL */
 	int watch; /* folder: inotify's number; 0: not watched */
+	bool hears_all; /* folder: while it is watched nothing changes unheard (ability_hears_all) */
 	uint32_t changes; /* folder: how often inotify has told of a change */
+	uint32_t heard_from; /* folder: how many of these came before those in `heard` */
+	struct buf heard; /* folder: the name of each later one, with its NUL; "": of .ckptfs */
+	uint32_t
+		compared; /* folder: how many were looked into, to tell the kernel (view/changes.h) */
+	bool compare_all; /* folder: one of the others is not of its name alone */
+	bool uncompared; /* it was told of a change that was not looked into, for the node had a draft or was pending */
 	uint32_t
 		overdue; /* folder: steps that max_to_keep has left, for they were in use; under view.committing */
 	uint32_t

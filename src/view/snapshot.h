@@ -8,3 +8,11 @@ int snapshot_get(struct view *v, struct node *n, int *dirfd, struct snapshot **o
 
 /* inotify has told of no change in N since S was read. */
 bool snapshot_is_current(struct view *v, const struct node *n, const struct snapshot *s);
+
+/* For a commit of a step in FOLDER: struct commit_lister. The caller unrefs SNAPSHOT, which is NULL at first, at the end. */
+struct snapshot_lister {
+	struct view *v;
+	struct node *folder;
+	struct snapshot *snapshot;
+};
+const struct listing *snapshot_list(void *arg, int top);

@@ -11,6 +11,7 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 	clock_gettime(CLOCK_REALTIME, &now);
 	*v = (struct view){.root_fd = root_fd,
 			   .inotify = -1,
+			   .heard = -1,
 			   .verify = c->verify,
 			   .full_names = c->full_names,
 			   .reshape = c->reshape,

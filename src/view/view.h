@@ -38,7 +38,9 @@ struct view {
 	void (*warn)(void *, const struct err *);
 	void *warn_arg;
 	int inotify; /* -1: nothing is watched; view/changes.h */
-	/* Held from the call of inotify until its number stands in node->watch. Only there with inotify. */
+	int heard; /* eventfd: changes were heard of that the kernel was not told of; only there with inotify */
+	/* Held from the call of inotify until its number stands in node->watch, and from the reading of events until they stand
+	 * with their folders. Only there with inotify. */
 	pthread_mutex_t watching;
 	/* Held by whoever changes which steps there are, or the state file. */
 	pthread_mutex_t committing;

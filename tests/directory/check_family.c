@@ -211,8 +211,9 @@ START_TEST(the_next_step_takes_nothing_s_place)
 	ck_assert_int_eq(listing_read(f.fd, "checkpoint", &l, NULL), 0);
 	ck_assert_int_eq(step_next_free(f.fd, &l, "m-1", false, &next, NULL), 0);
 	ck_assert_str_eq((char *)next.p, taken[_i].next);
-	ck_assert_int_eq(step_name_is_free(f.fd, taken[_i].next, NULL), 1);
-	ck_assert_int_eq(step_name_is_free(f.fd, "m-1", NULL), 0);
+	ck_assert_int_eq(step_name_is_free(f.fd, NULL, taken[_i].next, NULL), 1);
+	ck_assert_int_eq(step_name_is_free(f.fd, &l, taken[_i].next, NULL), 1);
+	ck_assert_int_eq(step_name_is_free(f.fd, NULL, "m-1", NULL), 0);
 }
 END_TEST
 
@@ -221,10 +222,10 @@ START_TEST(a_meta_graph_that_another_step_would_share_is_in_the_way)
 	CLEANUP(folder_remove) struct folder f = folder_new();
 
 	folder_put(&f, LIT(""), "a.meta");
-	ck_assert_int_eq(step_name_is_free(f.fd, "a-1-of-6", NULL), 0);
-	ck_assert_int_eq(step_name_is_free(f.fd, "a-1-of-5-1", NULL), 1);
+	ck_assert_int_eq(step_name_is_free(f.fd, NULL, "a-1-of-6", NULL), 0);
+	ck_assert_int_eq(step_name_is_free(f.fd, NULL, "a-1-of-5-1", NULL), 1);
 	ck_assert_int_eq(symlinkat("nowhere", f.fd, "b"), 0);
-	ck_assert_int_eq(step_name_is_free(f.fd, "b", NULL), 0);
+	ck_assert_int_eq(step_name_is_free(f.fd, NULL, "b", NULL), 0);
 }
 END_TEST
 
