@@ -83,3 +83,59 @@ wait $!
 until_is my_net.ckpt-7 readlink "$mnt/latest"
 unmount
 ! grep . "$mnt.log" || fail "complains of a step that is there"
+
+# --- what others do is seen at once, by all who look --------------------------------------------------------
+
+# shown_is_there: the steps that the mount shows are those that are in the directory.
+shown_is_there() {
+  (cd "$ck" && LC_ALL=C ls -1) | sed -n 's/\.index$//p' >"$tmp/want"
+  (cd "$mnt" && LC_ALL=C ls -1 -I checkpoint -I latest) >"$tmp/have"
+  diff "$tmp/want" "$tmp/have" >&2 || fail "$1: other steps are shown"
+}
+
+# saves NAME COUNT: steps come, are renamed, and go, and each time that is seen.
+saves() {
+  local i end
+  for ((i = 0; i < $2; i++)); do
+    for end in data-00000-of-00001 index; do cp "$ck/my_net.ckpt.$end" "$ck/$1-$i.$end"; done
+    [ -d "$mnt/$1-$i" ] || fail "$1-$i is not seen"
+    mv "$ck/$1-$i.index" "$ck/$1-new-$i.index"
+    ls "$mnt" >"$tmp/$1.out"
+    grep -qx -e "$1-new-$i" "$tmp/$1.out" || fail "$1-new-$i is not listed"
+    ! grep -qx -e "$1-$i" "$tmp/$1.out" || fail "$1-$i is listed, and was renamed"
+    printf 'model_checkpoint_path: "%s"\n' "$1-new-$i" >"$tmp/$1.state"
+    mv "$tmp/$1.state" "$ck/checkpoint"
+    [ $((i % 3)) = 0 ] || rm "$ck/$1-new-$i".*
+    ls "$mnt" >"$tmp/$1.out"
+    [ $((i % 3)) = 0 ] || ! grep -qx -e "$1-new-$i" "$tmp/$1.out" || fail "$1-new-$i is listed, and was removed"
+  done
+}
+
+fresh "$ck"
+mount_ckpt "$ck" -o ro
+ls "$mnt" >"$tmp/out"
+saves one 40 &
+first=$!
+saves two 40
+wait "$first"
+shown_is_there "after two have saved"
+printf 'model_checkpoint_path: "one-new-0"\n' >"$ck/checkpoint"
+[ "$(readlink "$mnt/latest")" = one-new-0 ] || until_is one-new-0 readlink "$mnt/latest"
+
+# More than inotify remembers, while nobody listens.
+[ -d "$mnt/one-new-3" ] || fail "one-new-3 is not there"
+many=$(cat /proc/sys/fs/inotify/max_queued_events)
+if [ "$many" -le 100000 ]; then
+  kill -STOP "${daemons[$mnt]}"
+  (cd "$ck" && seq "$many" | sed 's/^/file-/' | xargs touch && seq "$many" | sed 's/^/file-/' | xargs rm)
+  for end in data-00000-of-00001 index; do cp "$ck/my_net.ckpt.$end" "$ck/late.$end"; done
+  rm "$ck/one-new-3.index"
+  kill -CONT "${daemons[$mnt]}"
+  shown_is_there "events were lost"
+  until [ ! -e "$mnt/one-new-3" ]; do sleep 0.01; done
+  mv "$ck/late.index" "$ck/later.index"
+  shown_is_there "after events were lost"
+else
+  echo "inotify remembers $many events"
+fi
+unmount

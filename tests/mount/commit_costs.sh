@@ -2,6 +2,7 @@
 # What a commit takes is bounded: descriptors by a constant, reading by what was written, memory by the index. Nothing is timed.
 . "$(dirname "$0")/../lib/mount.sh"
 . "$(dirname "$0")/../lib/write.sh"
+. "$(dirname "$0")/../lib/hook.sh"
 need getfattr
 
 # mount_limited SOURCE LIMIT: the daemon may have LIMIT descriptors, and what ASan keeps of freed memory is little.
@@ -314,3 +315,43 @@ change 14
 check_equal "shards of the trainer in the last step" \
   "$(find "$source" -name 'net-15.data-*' -exec stat -c %i {} + | sort | comm -12 - <(stat -c %i "$source"/net-1.data-* | sort) | wc -l)" 13
 unmount
+
+# --- names in the directory ---------------------------------------------------------------------------------
+
+# entries_of STEPS: the entries of folders that ten commits read where there are so many steps.
+entries_of() {
+  local i file
+  source=$tmp/steps-$1
+  mkdir "$source"
+  bundle 1 1 0
+  : >"$source/net-1.meta"
+  for ((i = 2; i <= $1; i++)); do
+    for file in "$source"/net-1.*; do ln "$file" "$source/net-$i.${file##*/net-1.}"; done
+    echo "all_model_checkpoint_paths: \"net-$i\"" >>"$source/checkpoint"
+  done
+  sed -i "1s/net-1/net-$1/" "$source/checkpoint"
+  mount_hooked "$source" -o commit=sync
+  readlink "$mnt/latest" >"$tmp/out"
+  : >"$hook.entries"
+  for ((i = 0; i < 10; i++)); do
+    { head -c 128 "$tmp/part.npy" && head -c $((part - 4)) /dev/zero && printf '%04d' "$i"; } >"$tmp/x.npy"
+    cp "$tmp/x.npy" "$mnt/latest/w000.npy"
+    sync "$mnt/latest/."
+    check_equal latest "$(readlink "$mnt/latest")" "net-$(($1 + i + 1))"
+    ls "$mnt/latest/" >"$tmp/out"
+  done
+  entries=$(stat -c %s "$hook.entries")
+  unmount
+}
+
+# Where inotify tells of all, a commit does not read the names of the directory, and nor do the looks at it before and after. What is
+# being done to it at that very moment may be a reason to read it; so a few times are not too many.
+case $(stat -f -c %T "$tmp") in
+  ext2/ext3 | xfs | btrfs | f2fs | tmpfs)
+    entries_of 2
+    few=$entries
+    entries_of 300
+    echo "ten commits read $few entries of folders beside 2 steps, and $entries beside 300"
+    [ "$entries" -le $((few + 5 * 900)) ] || fail "ten commits read $entries entries of folders beside 300 steps, and $few beside 2"
+    ;;
+esac
