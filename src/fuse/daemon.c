@@ -14,6 +14,10 @@
 #include <sys/resource.h>
 #include <syslog.h>
 
+/* The most that the kernel asks for at once. What it reads ahead comes in such parts, which several threads answer side by side, and a
+ * part is still in the processor's cache when it is checksummed and sent. */
+enum { MOST_READ = 256 << 10 };
+
 /* As many threads stay as a busy program keeps at work, and with them those that write while it goes on (base/behind.h): with four,
  * threads ended and were started again all the time. */
 enum { READ_AHEAD_KIB = 1024, IDLE_THREADS = 10 };
@@ -77,7 +81,7 @@ static struct fuse_lowlevel_ops ops_of(const struct options *o)
 
 /* --- becoming ready ---------------------------------------------------------------------------------------- */
 
-/* The kernel asks for as much at once as it reads ahead. Only root may raise that; without, requests are smaller. The
+/* Only root may raise how much the kernel reads ahead; without, requests are smaller, and fewer at a time. The
  * device's number must be found without a request to this very filesystem: a process that is killed while it waits
  * for its own answer never ends. Kernels before protocol 7.28 would send one. */
 static void raise_read_ahead(const struct ckptfs *fs, struct fuse_conn_info *conn)
@@ -126,6 +130,9 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	struct ckptfs *fs = userdata;
 
 	raise_read_ahead(fs, conn);
+	/* libfuse ends if this is not what the mount was given. */
+	conn->max_read =
+		fs->options->max_read.given ? fs->options->max_read.n : (unsigned)MOST_READ;
 	/* Replies are in memory, where they were checksummed. Splicing would pay only for what was not. */
 	conn->want &=
 		~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
@@ -151,6 +158,8 @@ static int make_args(const struct daemon_config *c, bool writable, struct fuse_a
 		r = buf_add_str(&list, ",subtype=ckptfs,default_permissions");
 	if (r == 0)
 		r = buf_add_str(&list, writable ? ",rw" : ",ro");
+	if (r == 0 && !o->max_read.given)
+		r = buf_printf(&list, ",max_read=%d", MOST_READ);
 	if (r == 0 && o->handed_on.n)
 		r = buf_add_byte(&list, ',');
 	if (r == 0)

@@ -238,6 +238,13 @@ static int hand_on(struct options *o, const struct known *k, const char *value, 
 	return options_add(&o->handed_on, k->name, value);
 }
 
+/* libfuse wants to hear of it twice. What is no number it refuses. */
+static int take_max_read(struct options *o, const struct known *k, const char *value, struct err *e)
+{
+	o->max_read = (struct options_number){true, (unsigned)strtoul(value, NULL, 10)};
+	return hand_on(o, k, value, e);
+}
+
 static int ignore(struct options *o, const struct known *k, const char *value, struct err *e)
 {
 	(void)o;
@@ -270,6 +277,7 @@ static const struct known all[] = {
 	 "max_to_keep leaves a step for so many hours; default 10000"},
 	{"latest_filename", VALUE, take_file_name, AT(latest_filename), "NAME",
 	 "name of the state file; default checkpoint"},
+	{"max_read", VALUE, take_max_read, 0, NULL, NULL},
 	{"max_to_keep", VALUE, take_number, AT(max_to_keep), "N",
 	 "commits remove the oldest steps, as Saver does; default 0: none"},
 	{"meta_graph_suffix", VALUE, take_file_name, AT(meta_graph_suffix), "SUFFIX",

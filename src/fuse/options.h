@@ -39,8 +39,8 @@ struct options {
 	uint64_t cache; /* bytes */
 	struct commit_makes makes;
 	char *fsname; /* NULL: the source */
-	struct options_number uid, gid, umask;
-	struct buf handed_on; /* to libfuse, as "allow_other,nosuid"; without a NUL */
+	struct options_number uid, gid, umask, max_read;
+	struct buf handed_on; /* to libfuse, as "allow_other,nosuid"; max_read too. Without a NUL */
 };
 
 /* Adds what the comma-separated TEXT says to O ("\," is a comma in a value). SLOPPY: unknown options are ignored. -EINVAL: E

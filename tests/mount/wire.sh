@@ -196,6 +196,32 @@ shards_are_opened_once() {
   unmount
 }
 
+# most_read MOUNT-OPTIONS: the bytes of the largest answer while an 8 MiB variable is read. Each has 16 before the data.
+most_read() {
+  local from
+  mount_ckpt "$tmp/large" --debug -o "$1"
+  settle
+  from=$(stat -c %s "$mnt.log")
+  cmp "$tmp/large.npy" "$mnt/m-1/w.npy"
+  settle
+  most=$(tail -c +$((from + 1)) "$mnt.log" | sed -n 's/.*success, outsize: \([0-9]*\)$/\1/p' | sort -n | tail -n 1)
+  unmount
+}
+
+what_is_read_ahead_comes_in_parts() {
+  local most
+  {
+    printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (2097152,), }"
+    head -c 8388608 /dev/urandom
+  } >"$tmp/large.npy"
+  mkdir "$tmp/large"
+  printf 'bundle 1 0\ntensor %s 0 %s\n' "$(hex w)" "$tmp/large.npy" | "$builddir/write_bundle" "$tmp/large/m-1"
+  most_read ro
+  [ "$most" -le $((16 + (256 << 10))) ] || fail "an answer has $most bytes"
+  most_read ro,max_read=65536
+  [ "$most" -le $((16 + (64 << 10))) ] || fail "with max_read=65536 an answer has $most bytes"
+}
+
 # A step is removed by others, and by the mount: its space is free.
 what_was_removed_is_closed() {
   local left
@@ -257,5 +283,5 @@ a_shard_that_has_changed_is_not_used() {
 need getfattr setfattr
 run_tests what_is_read_again_is_opened_and_no_more attributes_are_asked_for_once_a_file \
   without_attributes_nothing_is_asked names_are_listed_without_attributes who_looks_files_up_is_given_attributes \
-  who_looks_at_a_header_reads_little_more shards_are_opened_once what_was_removed_is_closed what_a_link_leads_to_is_closed \
+  who_looks_at_a_header_reads_little_more what_is_read_ahead_comes_in_parts shards_are_opened_once what_was_removed_is_closed what_a_link_leads_to_is_closed \
   a_shard_that_has_changed_is_not_used
