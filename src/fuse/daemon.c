@@ -18,6 +18,10 @@
  * part is still in the processor's cache when it is checksummed and sent. */
 enum { MOST_READ = 256 << 10 };
 
+/* So many requests that nobody waits for may be under way: for one reader up to eight of what is read ahead. With the usual 12 the kernel
+ * stops reading ahead when there is a second reader. */
+enum { MOST_AHEAD = 48 };
+
 /* As many threads stay as a busy program keeps at work, and with them those that write while it goes on (base/behind.h): with four,
  * threads ended and were started again all the time. */
 enum { READ_AHEAD_KIB = 1024, IDLE_THREADS = 10 };
@@ -133,6 +137,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	/* libfuse ends if this is not what the mount was given. */
 	conn->max_read =
 		fs->options->max_read.given ? fs->options->max_read.n : (unsigned)MOST_READ;
+	conn->max_background = MOST_AHEAD;
 	/* Replies are in memory, where they were checksummed. Splicing would pay only for what was not. */
 	conn->want &=
 		~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);

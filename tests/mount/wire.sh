@@ -222,6 +222,13 @@ what_is_read_ahead_comes_in_parts() {
   [ "$most" -le $((16 + (64 << 10))) ] || fail "with max_read=65536 an answer has $most bytes"
 }
 
+# The kernel reads ahead for nobody while three quarters of so many requests are under way.
+several_readers_are_read_ahead_for() {
+  mount_ckpt "$ck" -o ro --debug
+  grep -q 'max_background=48$' "$mnt.log" || fail "INIT: $(grep background "$mnt.log")"
+  unmount
+}
+
 # A step is removed by others, and by the mount: its space is free.
 what_was_removed_is_closed() {
   local left
@@ -283,5 +290,5 @@ a_shard_that_has_changed_is_not_used() {
 need getfattr setfattr
 run_tests what_is_read_again_is_opened_and_no_more attributes_are_asked_for_once_a_file \
   without_attributes_nothing_is_asked names_are_listed_without_attributes who_looks_files_up_is_given_attributes \
-  who_looks_at_a_header_reads_little_more what_is_read_ahead_comes_in_parts shards_are_opened_once what_was_removed_is_closed what_a_link_leads_to_is_closed \
-  a_shard_that_has_changed_is_not_used
+  who_looks_at_a_header_reads_little_more what_is_read_ahead_comes_in_parts several_readers_are_read_ahead_for \
+  shards_are_opened_once what_was_removed_is_closed what_a_link_leads_to_is_closed a_shard_that_has_changed_is_not_used
