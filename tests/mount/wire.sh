@@ -225,6 +225,7 @@ what_is_read_ahead_comes_in_parts() {
 # The kernel reads ahead for nobody while three quarters of so many requests are under way.
 several_readers_are_read_ahead_for() {
   mount_ckpt "$ck" -o ro --debug
+  stat "$mnt/m-1/v100.npy" >"$tmp/out" # is asked when INIT has been answered
   grep -q 'max_background=48$' "$mnt.log" || fail "INIT: $(grep background "$mnt.log")"
   unmount
 }
