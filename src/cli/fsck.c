@@ -7,8 +7,8 @@
 #include "cli/fsck.h"
 #include "base/cleanup.h"
 #include "base/dir.h"
-#include "cli/args.h"
 #include "directory/locate.h"
+#include "verb/args.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>

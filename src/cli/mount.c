@@ -6,7 +6,7 @@
  * failed. */
 #include "base/cleanup.h"
 #include "base/dir.h"
-#include "cli/args.h"
+#include "verb/args.h"
 #include "cli/mounts.h"
 #include "cli/run.h"
 #include "directory/ability.h"

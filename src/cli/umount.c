@@ -10,7 +10,7 @@
  * Exit codes are those of umount(8), and 64: unmounted, but something waits as a draft. */
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "cli/args.h"
+#include "verb/args.h"
 #include "cli/mounts.h"
 #include "cli/run.h"
 #include <fcntl.h>

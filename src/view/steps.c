@@ -283,3 +283,12 @@ int steps_get(struct view *v, struct node *n, struct loaded **out, struct err *e
 	view_end_turn(v, &n->parsing);
 	return r;
 }
+
+int view_saved_step(struct view *v, uint64_t id, struct loaded **out, struct err *e)
+{
+	struct node *n = view_node(v, id);
+
+	if (!n)
+		return -ESTALE;
+	return n->kind == NODE_STEP ? steps_get(v, n, out, e) : -ENOTDIR;
+}

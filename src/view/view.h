@@ -242,6 +242,9 @@ void view_commit_all(struct view *v);
 /* Where a link leads, into OUT, without a NUL. -EINVAL if ID is no link. */
 int view_readlink(struct view *v, uint64_t id, struct buf *out, struct err *e);
 
+/* The saved step ID, parsed, which the caller unrefs with loaded_unref. -ENOTDIR: ID is no step; or why it can't be parsed. */
+int view_saved_step(struct view *v, uint64_t id, struct loaded **out, struct err *e);
+
 /* NAME with its prefix. -ENODATA if there is none; -EINTR: STOP, which may be NULL, said so. */
 int view_getxattr(struct view *v, uint64_t id, const char *name, const struct stop *stop,
 		  struct buf *out, struct err *e);

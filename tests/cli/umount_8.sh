@@ -21,9 +21,8 @@ mkdir /run/upper /run/work /run/programs
 mount -t overlay -o "lowerdir=$sbin,upperdir=/run/upper,workdir=/run/work" none "$sbin" || exit 77
 
 # The programs as `make install` puts them, but that the helper says how it was called.
-cp "$builddir/mount.ckptfs" "$sbin/"
+cp "$builddir/mount.ckptfs" "$builddir/ckptfs" "$sbin/"
 ln -s mount.ckptfs "$sbin/mount.fuse.ckptfs"
-ln -s mount.ckptfs "$sbin/ckptfs"
 cat >"$sbin/umount.ckptfs" <<END
 #!/bin/sh
 echo "\$0 \$*" >>"$log"

@@ -1,4 +1,4 @@
-#include "cli/args.h"
+#include "verb/args.h"
 #include "config.h"
 #include <stdio.h>
 

@@ -1,0 +1,391 @@
+/* src/verb/diff.c: what differs between two steps, scopes or variables. */
+#include "base/cleanup.h"
+#include "format/dtype.h"
+#include "verb/args.h"
+#include "verb/array.h"
+#include "verb/compare.h"
+#include "verb/json.h"
+#include "verb/table.h"
+#include "verb/verb.h"
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { DIFFERS = 1, TROUBLE = 2 };
+
+enum kind { REMOVED, ADDED, RETYPED, CHANGED };
+
+/* A variable that is not the same in both. */
+struct difference {
+	enum kind kind;
+	uint32_t a, b; /* files of the trees; ADDED has no A, REMOVED no B */
+	struct change change; /* CHANGED */
+};
+
+struct diff {
+	bool names_only, json;
+	double tolerance;
+	struct places places;
+	struct place a, b;
+	struct buf found; /* struct difference */
+	uint64_t same;
+	bool failed;
+};
+
+/* --- finding -------------------------------------------------------------------------------------------------- */
+
+static void complain(struct diff *d, const struct err *e)
+{
+	fprintf(stderr, "ckptfs diff: %s\n", e->text);
+	d->failed = true;
+}
+
+static struct place var_of(const struct place *in, uint32_t file)
+{
+	struct place p = *in;
+
+	p.kind = PLACE_VAR;
+	p.at = file;
+	return p;
+}
+
+static bool same_shape(const struct place *a, const struct place *b)
+{
+	const struct var *x = place_var(a), *y = place_var(b);
+
+	return x->dtype == y->dtype && x->rank == y->rank &&
+	       !memcmp(var_dims(a->loaded->step, x), var_dims(b->loaded->step, y),
+		       x->rank * sizeof(int64_t));
+}
+
+static int found(struct diff *d, const struct difference *what, struct err *e)
+{
+	return buf_add(&d->found, what, sizeof *what) < 0 ? err_set(e, -ENOMEM, "no memory") : 0;
+}
+
+/* A variable that both have. One that can't be read is told, and the rest is compared. */
+static int compare(struct diff *d, uint32_t a, uint32_t b, struct err *e)
+{
+	struct difference what = {.kind = CHANGED, .a = a, .b = b};
+	struct place x = var_of(&d->a, a), y = var_of(&d->b, b);
+	struct err why = {0};
+	int r;
+
+	if (place_var(&x)->kind != VAR_BAD && place_var(&y)->kind != VAR_BAD &&
+	    !same_shape(&x, &y)) {
+		what.kind = RETYPED;
+		return found(d, &what, e);
+	}
+	r = compare_shares(&x, &y) ? 0 : compare_arrays(&x, &y, d->tolerance, &what.change, &why);
+	if (r < 0)
+		complain(d, &why);
+	if (r == 0 || (r == 1 && d->tolerance > 0 && !what.change.differ))
+		d->same++;
+	else if (r == 1)
+		return found(d, &what, e);
+	return 0;
+}
+
+/* The files of a tree that are below its folder. */
+struct range {
+	const struct tree *tree;
+	uint32_t at, end, prefix;
+};
+
+static struct range range_of(const struct place *p)
+{
+	const struct tree *t = &p->loaded->tree;
+	const struct tree_dir *d = &t->dirs[p->kind == PLACE_SCOPE ? p->at : 0];
+
+	return (struct range){t, d->lo, d->hi, d->prefix};
+}
+
+static struct bytes stem_at(const struct range *r)
+{
+	const struct tree_file *f = &r->tree->files[r->at];
+
+	return bytes_of(f->stem + r->prefix, f->n - r->prefix);
+}
+
+/* -1: what A is at comes before what B is at; 0: they have the same name; 1: behind. */
+static int order(const struct range *a, const struct range *b)
+{
+	if (a->at == a->end || b->at == b->end)
+		return a->at == a->end ? 1 : -1;
+	return bytes_cmp(stem_at(a), stem_at(b));
+}
+
+/* Both are steps or scopes. Files of a tree are sorted by their paths. */
+static int compare_all(struct diff *d, struct err *e)
+{
+	struct range a = range_of(&d->a), b = range_of(&d->b);
+	int r = 0;
+
+	while (r == 0 && (a.at < a.end || b.at < b.end)) {
+		int way = order(&a, &b);
+		struct difference what = {way < 0 ? REMOVED : ADDED, a.at, b.at, {0}};
+
+		r = way == 0 ? compare(d, a.at, b.at, e) : found(d, &what, e);
+		a.at += way <= 0;
+		b.at += way >= 0;
+	}
+	return r;
+}
+
+/* --- the order in which it is told ----------------------------------------------------------------------------- */
+
+static double moved(const struct difference *d)
+{
+	return d->kind == CHANGED && d->change.numbers ? d->change.relative : -1;
+}
+
+/* By kind; of what changed the farthest first; else by name, as it was found. */
+static int compare_differences(const void *x, const void *y)
+{
+	const struct difference *a = x, *b = y;
+
+	if (a->kind != b->kind)
+		return a->kind < b->kind ? -1 : 1;
+	if (moved(a) != moved(b))
+		return moved(a) > moved(b) ? -1 : 1;
+	if (a->kind == ADDED)
+		return (a->b > b->b) - (a->b < b->b);
+	return (a->a > b->a) - (a->a < b->a);
+}
+
+/* --- as text -------------------------------------------------------------------------------------------------- */
+
+static const char *const words[] = {
+	[REMOVED] = "removed", [ADDED] = "added", [RETYPED] = "retyped", [CHANGED] = "changed"};
+
+/* Appends the name below the step or scope; of two variables the whole one. With a NUL. */
+static int put_name(const struct diff *d, const struct difference *what, struct buf *out)
+{
+	const struct place *in = what->kind == ADDED ? &d->b : &d->a;
+	const struct tree *t = &in->loaded->tree;
+	const struct tree_file *f = &t->files[what->kind == ADDED ? what->b : what->a];
+	uint32_t prefix = in->kind == PLACE_SCOPE ? t->dirs[in->at].prefix : 0;
+
+	out->n = 0;
+	return buf_add(out, f->stem + prefix, f->n - prefix) < 0 ? -ENOMEM : buf_add_byte(out, 0);
+}
+
+static int put_type(const struct place *in, uint32_t file, struct buf *out)
+{
+	struct place p = var_of(in, file);
+	const struct var *v = place_var(&p);
+	int r = buf_add_str(out, dtype_info(v->dtype)->name);
+
+	for (unsigned k = 0; k < v->rank && r == 0; k++)
+		r = buf_printf(out, "%s%" PRId64, k ? "," : " [", var_dims(p.loaded->step, v)[k]);
+	return r < 0 ? r : buf_add_str(out, v->rank ? "]" : " []");
+}
+
+/* What is said of WHAT behind its name. */
+static int put_detail(const struct diff *d, const struct difference *what, struct buf *out)
+{
+	const struct change *c = &what->change;
+	int r = 0;
+
+	out->n = 0;
+	if (what->kind == REMOVED || what->kind == RETYPED)
+		r = put_type(&d->a, what->a, out);
+	if (r == 0 && what->kind == RETYPED)
+		r = buf_add_str(out, " -> ");
+	if (r == 0 && (what->kind == ADDED || what->kind == RETYPED))
+		r = put_type(&d->b, what->b, out);
+	if (r == 0 && what->kind == CHANGED)
+		r = buf_printf(out, "%" PRIu64 " of %" PRIu64, c->differ, c->elements);
+	if (r == 0 && what->kind == CHANGED && c->numbers)
+		r = buf_printf(out, "  max %.4g  mean %.4g  relative %.4g  cosine %.6g", c->max,
+			       c->mean, c->relative, c->cosine);
+	return r < 0 ? r : buf_add_byte(out, 0);
+}
+
+static int print_text(const struct diff *d, const struct difference *all, size_t n)
+{
+	CLEANUP(table_release) struct table t = {.columns = d->names_only ? "ll" : "lll"};
+	CLEANUP(buf_release) struct buf name = {0}, detail = {0};
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		r = put_name(d, &all[i], &name);
+		if (r == 0)
+			r = table_text(&t, words[all[i].kind]);
+		if (r == 0)
+			r = table_text(&t, (char *)name.p);
+		if (r < 0 || d->names_only)
+			continue;
+		r = put_detail(d, &all[i], &detail);
+		if (r == 0)
+			r = table_text(&t, (char *)detail.p);
+	}
+	table_print(&t, stdout);
+	return r;
+}
+
+/* --- JSON ----------------------------------------------------------------------------------------------------- */
+
+static struct json_object *type_json(const struct place *in, uint32_t file)
+{
+	struct place p = var_of(in, file);
+	struct json_object *o = json_object_new_object();
+
+	json_put(o, "dtype", json_bytes(bytes_str(dtype_info(place_var(&p)->dtype)->name)));
+	json_put(o, "shape", shape_json(p.loaded->step, place_var(&p)));
+	return o;
+}
+
+static struct json_object *difference_json(const struct diff *d, const struct difference *what,
+					   struct bytes name)
+{
+	const struct change *c = &what->change;
+	struct json_object *o = json_object_new_object();
+
+	json_put(o, "kind", json_bytes(bytes_str(words[what->kind])));
+	json_put(o, "name", json_bytes(name));
+	if (what->kind != ADDED)
+		json_put(o, "a", type_json(&d->a, what->a));
+	if (what->kind != REMOVED)
+		json_put(o, "b", type_json(&d->b, what->b));
+	if (what->kind != CHANGED)
+		return o;
+	json_put(o, "elements", json_object_new_uint64(c->elements));
+	json_put(o, "differ", json_object_new_uint64(c->differ));
+	if (!c->numbers)
+		return o;
+	json_put(o, "max", json_number(c->max));
+	json_put(o, "mean", json_number(c->mean));
+	json_put(o, "relative", json_number(c->relative));
+	json_put(o, "cosine", json_number(c->cosine));
+	return o;
+}
+
+static int print_json(const struct diff *d, const struct difference *all, size_t n)
+{
+	CLEANUP(buf_release) struct buf name = {0};
+	struct json_object *o = json_object_new_object(), *list = json_object_new_array();
+
+	for (size_t i = 0; i < n; i++)
+		if (put_name(d, &all[i], &name) == 0)
+			json_append(list,
+				    difference_json(d, &all[i], bytes_of(name.p, name.n - 1)));
+	json_put(o, "same", json_object_new_uint64(d->same));
+	json_put(o, "differences", list);
+	return json_print_as("diff", o);
+}
+
+/* --- the verb ------------------------------------------------------------------------------------------------- */
+
+static const char usage[] =
+	"Usage: ckptfs diff [--names-only] [--tolerance T] [--json] A B\n"
+	"\n"
+	"Compares two steps, scopes or variables. What was removed, added, or has another dtype or shape comes first;\n"
+	"then what changed, the farthest first: how many elements differ, the largest and the mean absolute\n"
+	"difference, the norm of the difference divided by that of A, and the cosine between both.\n"
+	"Stored bytes that both share are not read.\n"
+	"\n"
+	"  --names-only   only the names\n"
+	"  --tolerance T  numbers that are no more than T apart do not differ\n"
+	"  --json         print one JSON object\n"
+	"  --help, --version\n"
+	"\n"
+	"The exit status is 0 if they are the same, 1 if they differ, 2 in trouble.\n";
+
+enum { OPT_NAMES = ARGS_FIRST, OPT_TOLERANCE, OPT_JSON };
+
+static const struct option long_switches[] = {
+	{"names-only", no_argument, NULL, OPT_NAMES},
+	{"tolerance", required_argument, NULL, OPT_TOLERANCE},
+	{"json", no_argument, NULL, OPT_JSON},
+	ARGS_COMMON,
+	{0},
+};
+
+static int take_switch(void *to, int code, const char *value);
+
+static const struct args args = {
+	.program = "ckptfs diff",
+	.usage = usage,
+	.switches = "",
+	.long_switches = long_switches,
+	.needed = "two steps, scopes or variables are needed",
+	.min = 2,
+	.max = 2,
+	.exit_usage = TROUBLE,
+	.take = take_switch,
+};
+
+static int take_switch(void *to, int code, const char *value)
+{
+	struct diff *d = to;
+	char *end;
+
+	switch (code) {
+	case OPT_NAMES:
+		d->names_only = true;
+		return -1;
+	case OPT_TOLERANCE:
+		d->tolerance = strtod(value, &end);
+		return *value && !*end && d->tolerance >= 0
+			       ? -1
+			       : args_refuse(&args, "--tolerance takes a number, 0 or more");
+	default: /* --json */
+		d->json = true;
+		return -1;
+	}
+}
+
+static bool has_variables(const struct place *p)
+{
+	return p->kind == PLACE_STEP || p->kind == PLACE_SCOPE;
+}
+
+static int compare_places(struct diff *d, struct err *e)
+{
+	if (d->a.kind == PLACE_VAR && d->b.kind == PLACE_VAR)
+		return compare(d, d->a.at, d->b.at, e);
+	if (has_variables(&d->a) && has_variables(&d->b))
+		return compare_all(d, e);
+	return err_set(e, -EINVAL, "two variables can be compared, or two steps or scopes");
+}
+
+static int run(struct diff *d, char **paths, struct err *e)
+{
+	struct difference *all;
+	size_t n;
+	int r = place_find(&d->places, paths[0], WISH_VAR, &d->a, e);
+
+	if (r == 0)
+		r = place_find(&d->places, paths[1], WISH_VAR, &d->b, e);
+	if (r == 0)
+		r = compare_places(d, e);
+	if (r < 0)
+		return r;
+	all = (struct difference *)(void *)d->found.p;
+	n = d->found.n / sizeof *all;
+	if (n)
+		qsort(all, n, sizeof *all, compare_differences);
+	r = d->json ? print_json(d, all, n) : print_text(d, all, n);
+	return r < 0 || fflush(stdout) ? err_set(e, -EIO, "can't print what differs") : 0;
+}
+
+int verb_diff(int argc, char **argv)
+{
+	struct diff d = {.a = PLACE_EMPTY, .b = PLACE_EMPTY};
+	struct err e = {0};
+	char **paths;
+	int status = args_parse(&args, argc, argv, &d, &paths);
+
+	if (status >= 0)
+		return status;
+	if (run(&d, paths, &e) < 0)
+		complain(&d, &e);
+	status = d.failed ? TROUBLE : d.found.n ? DIFFERS : 0;
+	place_release(&d.a);
+	place_release(&d.b);
+	buf_release(&d.found);
+	places_release(&d.places);
+	return status;
+}

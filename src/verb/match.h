@@ -1,0 +1,12 @@
+/* src/verb/match.h: paths with globs (base/glob.h), as net/model-200/layer_*\/kernel or net/model-*\/w. */
+#pragma once
+#include "verb/place.h"
+
+/* What a path, or each of its matches, is: PATH is how it would be named by itself. */
+typedef int match_found(void *arg, const char *path, const struct place *p, struct err *e);
+
+/* Calls FOUND for what PATH names. If there is nothing of that name, and PATH has a glob behind the directory, for each step and
+ * variable that matches; a scope matches by the variables in it. WISH as for place_find. -ENOENT: nothing matches; or what FOUND
+ * returns. */
+int match_each(struct places *ps, const char *path, enum place_wish wish, match_found *found,
+	       void *arg, struct err *e);

@@ -1,0 +1,30 @@
+/* src/verb/table.h: rows of cells, in columns when they are printed. */
+#pragma once
+#include "base/buf.h"
+#include <stdio.h>
+
+/* {.columns = "lrr"}: a letter for each column, whether its text stands left or right. */
+struct table {
+	const char *columns;
+	struct buf text; /* of all cells, one behind the other */
+	struct buf cells; /* struct table_cell */
+};
+
+void table_release(struct table *t);
+
+/* The next cell, from left to right and from top to bottom. -ENOMEM. */
+int table_text(struct table *t, const char *text);
+int table_cell(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Prints all rows, with two spaces between columns, and none at the end of a line. */
+void table_print(const struct table *t, FILE *to);
+
+/* Prints cells side by side as ls(1) does, going down first, in lines of WIDTH columns; 0: one a line. */
+void table_print_across(const struct table *t, unsigned width, FILE *to);
+
+/* The columns of a terminal that FD is, from $COLUMNS or the terminal itself; 0: it is none. */
+unsigned terminal_width(int fd);
+
+/* BYTES as "1.5M", to three digits, as ls -h does; 1,023 and less have no letter. */
+enum { HUMAN_SIZE = 8 };
+const char *human_size(uint64_t bytes, char out[HUMAN_SIZE]);

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# What ckptfs says of every variable of the fixtures is what TensorFlow and NumPy say. Nothing is mounted.
+. "$(dirname "$0")/../lib/mount.sh"
+need_python
+
+"$CKPTFS_PYTHON" "$srcdir/tests/tf/ckptfs.py" "$builddir" "$fixtures" "$tmp" "$@"
