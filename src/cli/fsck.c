@@ -128,7 +128,7 @@ static int take_switch(void *to, int code, const char *value)
 		a->fsck.verbose = true;
 		return -1;
 	case OPT_JSON:
-		a->fsck.report.json = true;
+		report_as_json(&a->fsck.report);
 		return -1;
 	default: /* -f: all is always checked; -r: asking is the default; -M: a mount only reads; -T: no title is printed */
 		return -1;

@@ -1,6 +1,5 @@
 #include "cli/fsck_report.h"
 #include "base/cleanup.h"
-#include "base/utf8.h"
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -43,59 +42,33 @@ void findings_release(struct findings *f)
 
 /* --- JSON -------------------------------------------------------------------------------------------------- */
 
-/* S as a JSON string. A byte that is not UTF-8 becomes a lone surrogate, as with Python's surrogateescape. */
-static void json_string(struct buf *out, struct bytes s)
+void report_as_json(struct report *r)
 {
-	buf_add_byte(out, '"');
-	while (s.n) {
-		size_t n = utf8_length(s);
-
-		if (!n)
-			buf_printf(out, "\\udc%02x", s.p[0]);
-		else if (*s.p == '"' || *s.p == '\\')
-			buf_printf(out, "\\%c", *s.p);
-		else if (*s.p < 0x20 || *s.p == 0x7f)
-			buf_printf(out, "\\u%04x", *s.p);
-		else
-			buf_add(out, s.p, n);
-		s = bytes_of(s.p + (n ? n : 1), s.n - (n ? n : 1));
-	}
-	buf_add_byte(out, '"');
+	if (r->json)
+		return;
+	r->json = true;
+	r->json_steps = json_object_new_array();
+	r->json_problems = json_object_new_array();
+	r->json_notes = json_object_new_array();
+	r->json_repaired = json_object_new_array();
+	r->json_errors = json_object_new_array();
 }
 
-static void json_field(struct buf *out, const char *name, struct bytes value)
+/* LIST is NULL if no JSON is printed. */
+static void json_told(struct json_object *list, const char *path, struct bytes key,
+		      const char *text)
 {
-	buf_printf(out, "\"%s\": ", name);
-	json_string(out, value);
-}
+	struct json_object *o;
 
-static void json_next(struct buf *l)
-{
-	buf_add_str(l, l->n ? ",\n  " : "\n  ");
-}
-
-static void json_told(struct buf *l, const char *path, struct bytes key, const char *text)
-{
-	json_next(l);
-	buf_add_str(l, "{");
-	if (path) {
-		json_field(l, "path", bytes_str(path));
-		buf_add_str(l, ", ");
-	}
-	if (key.p) {
-		json_field(l, "key", key);
-		buf_add_str(l, ", ");
-	}
-	json_field(l, "text", bytes_str(text));
-	buf_add_str(l, "}");
-}
-
-static void print_list(const char *name, const struct buf *l)
-{
-	printf(",\n \"%s\": [", name);
-	if (l->n)
-		fwrite(l->p, 1, l->n, stdout);
-	putchar(']');
+	if (!list)
+		return;
+	o = json_object_new_object();
+	if (path)
+		json_put(o, "path", json_bytes(bytes_str(path)));
+	if (key.p)
+		json_put(o, "key", json_bytes(key));
+	json_put(o, "text", json_bytes(bytes_str(text)));
+	json_append(list, o);
 }
 
 /* --- lines ------------------------------------------------------------------------------------------------- */
@@ -130,27 +103,27 @@ static const struct bytes no_key = {NULL, 0};
 void report_problem(struct report *r, const char *path, const char *text)
 {
 	r->problems++;
-	json_told(&r->json_problems, path, no_key, text);
+	json_told(r->json_problems, path, no_key, text);
 	print_line(r, "", path, no_key, text);
 }
 
 void report_note(struct report *r, const char *path, const char *text)
 {
 	r->notes++;
-	json_told(&r->json_notes, path, no_key, text);
+	json_told(r->json_notes, path, no_key, text);
 	print_line(r, "note: ", path, no_key, text);
 }
 
 void report_repaired(struct report *r, const char *path, const char *text)
 {
-	json_told(&r->json_repaired, path, no_key, text);
+	json_told(r->json_repaired, path, no_key, text);
 	print_line(r, "", path, no_key, text);
 }
 
 void report_error(struct report *r, const char *text)
 {
 	r->errors++;
-	json_told(&r->json_errors, NULL, no_key, text);
+	json_told(r->json_errors, NULL, no_key, text);
 	progress_erase(r->progress);
 	fprintf(stderr, "fsck.ckptfs: %s\n", text);
 }
@@ -162,27 +135,23 @@ void report_failure(struct report *r, const char *path, struct err *e)
 }
 
 static void json_step(struct report *r, const char *path, const struct step_place *place,
-		      const struct checked *checked, const struct buf *problems)
+		      const struct checked *checked, struct json_object *problems)
 {
-	struct buf *out = &r->json_steps;
+	struct json_object *o = json_object_new_object();
 
-	json_next(&r->json_steps);
-	buf_add_str(out, "{");
-	json_field(out, "name", bytes_str(place->name));
-	buf_add_str(out, ", ");
-	json_field(out, "path", bytes_str(path));
-	buf_printf(out,
-		   ", \"format\": \"%s\", \"variables\": %" PRIu32 ", \"bytes\": %" PRIu64
-		   ", \"problems\": [",
-		   place->format == STEP_V2 ? "v2" : "v1", checked->variables, checked->bytes);
-	buf_add(out, problems->p, problems->n);
-	buf_add_str(out, "]}");
+	json_put(o, "name", json_bytes(bytes_str(place->name)));
+	json_put(o, "path", json_bytes(bytes_str(path)));
+	json_put(o, "format", json_bytes(bytes_str(place->format == STEP_V2 ? "v2" : "v1")));
+	json_put(o, "variables", json_object_new_uint64(checked->variables));
+	json_put(o, "bytes", json_object_new_uint64(checked->bytes));
+	json_put(o, "problems", problems);
+	json_append(r->json_steps, o);
 }
 
 void report_step(struct report *r, const char *path, const struct step_place *place,
 		 const struct checked *checked, const struct findings *f)
 {
-	struct buf problems = {0};
+	struct json_object *problems = r->json ? json_object_new_array() : NULL;
 
 	r->steps++;
 	r->variables += checked->variables;
@@ -197,11 +166,11 @@ void report_step(struct report *r, const char *path, const struct step_place *pl
 			continue;
 		}
 		r->problems++;
-		json_told(&problems, NULL, item->key_n ? key : no_key, text);
+		json_told(problems, NULL, item->key_n ? key : no_key, text);
 		print_line(r, "", path, key, text);
 	}
-	json_step(r, path, place, checked, &problems);
-	buf_release(&problems);
+	if (r->json)
+		json_step(r, path, place, checked, problems);
 }
 
 bool report_ask(struct report *r, const char *path, const char *question)
@@ -213,44 +182,46 @@ bool report_ask(struct report *r, const char *path, const char *question)
 	return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
-static void print_object(const struct report *r, const char *directory)
+/* The lists are handed on. False: it can't be printed. */
+static bool print_object(struct report *r, const char *directory)
 {
-	CLEANUP(buf_release) struct buf name = {0};
+	struct json_object *o = json_object_new_object(), *summary = json_object_new_object();
 
-	json_field(&name, "directory", bytes_str(directory));
-	printf("{%.*s", (int)name.n, (char *)name.p);
-	print_list("steps", &r->json_steps);
-	print_list("problems", &r->json_problems);
-	print_list("notes", &r->json_notes);
-	print_list("repaired", &r->json_repaired);
-	print_list("errors", &r->json_errors);
-	printf(",\n \"summary\": {\"steps\": %" PRIu64 ", \"variables\": %" PRIu64
-	       ", \"bytes\": %" PRIu64 ", \"problems\": %" PRIu64 ", \"notes\": %" PRIu64
-	       ", \"corrected\": %" PRIu64 "}}\n",
-	       r->steps, r->variables, r->bytes, r->problems, r->notes, r->corrected);
+	json_put(summary, "steps", json_object_new_uint64(r->steps));
+	json_put(summary, "variables", json_object_new_uint64(r->variables));
+	json_put(summary, "bytes", json_object_new_uint64(r->bytes));
+	json_put(summary, "problems", json_object_new_uint64(r->problems));
+	json_put(summary, "notes", json_object_new_uint64(r->notes));
+	json_put(summary, "corrected", json_object_new_uint64(r->corrected));
+	json_put(o, "directory", json_bytes(bytes_str(directory)));
+	json_put(o, "steps", TAKE(r->json_steps, NULL));
+	json_put(o, "problems", TAKE(r->json_problems, NULL));
+	json_put(o, "notes", TAKE(r->json_notes, NULL));
+	json_put(o, "repaired", TAKE(r->json_repaired, NULL));
+	json_put(o, "errors", TAKE(r->json_errors, NULL));
+	json_put(o, "summary", summary);
+	return json_print(o) == 0;
 }
 
 bool report_end(struct report *r, const char *directory, bool interrupted)
 {
 	progress_erase(r->progress);
 	if (r->json)
-		print_object(r, directory);
-	else
-		printf("%s: %s%" PRIu64 " step%s, %" PRIu64 " variable%s, %" PRIu64
-		       " bytes verified, %" PRIu64 " problem%s, %" PRIu64 " note%s, %" PRIu64
-		       " corrected\n",
-		       directory, interrupted ? "interrupted: " : "", r->steps,
-		       r->steps == 1 ? "" : "s", r->variables, r->variables == 1 ? "" : "s",
-		       r->bytes, r->problems, r->problems == 1 ? "" : "s", r->notes,
-		       r->notes == 1 ? "" : "s", r->corrected);
+		return print_object(r, directory);
+	printf("%s: %s%" PRIu64 " step%s, %" PRIu64 " variable%s, %" PRIu64
+	       " bytes verified, %" PRIu64 " problem%s, %" PRIu64 " note%s, %" PRIu64
+	       " corrected\n",
+	       directory, interrupted ? "interrupted: " : "", r->steps, r->steps == 1 ? "" : "s",
+	       r->variables, r->variables == 1 ? "" : "s", r->bytes, r->problems,
+	       r->problems == 1 ? "" : "s", r->notes, r->notes == 1 ? "" : "s", r->corrected);
 	return fflush(stdout) == 0 && !ferror(stdout);
 }
 
 void report_release(struct report *r)
 {
-	buf_release(&r->json_steps);
-	buf_release(&r->json_problems);
-	buf_release(&r->json_notes);
-	buf_release(&r->json_repaired);
-	buf_release(&r->json_errors);
+	json_object_put(r->json_steps);
+	json_object_put(r->json_problems);
+	json_object_put(r->json_notes);
+	json_object_put(r->json_repaired);
+	json_object_put(r->json_errors);
 }

@@ -4,6 +4,7 @@
 #pragma once
 #include "base/buf.h"
 #include "check/check.h"
+#include "verb/json.h"
 #include <stdio.h>
 
 struct progress;
@@ -11,8 +12,8 @@ struct progress;
 struct report {
 	bool json;
 	uint64_t steps, variables, bytes, problems, notes, corrected, errors;
-	struct buf json_steps, json_problems, json_notes, json_repaired,
-		json_errors; /* arrays, as they grow */
+	/* As JSON: arrays, which are printed at the end. Else NULL. */
+	struct json_object *json_steps, *json_problems, *json_notes, *json_repaired, *json_errors;
 	struct progress *progress; /* NULL: none is shown */
 };
 
@@ -33,6 +34,9 @@ char *path_in(const char *folder, const char *name);
 void findings_add(void *arg, enum finding kind, struct bytes key, const char *text);
 void findings_reset(struct findings *f);
 void findings_release(struct findings *f);
+
+/* From now on one JSON object is printed at the end, and no lines. */
+void report_as_json(struct report *r);
 
 void report_step(struct report *r, const char *path, const struct step_place *place,
 		 const struct checked *checked, const struct findings *f);
