@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What bash offers for mount.ckptfs, umount.ckptfs and fsck.ckptfs. The daemon is stopped meanwhile: a shell that asks anything in
+# What bash offers for mount.ckptfs, umount.ckptfs, fsck.ckptfs and ckptfs. The daemon is stopped meanwhile: a shell that asks anything in
 # the mount waits until `timeout` ends it.
 . "$(dirname "$0")/../lib/mount.sh"
 need timeout readlink
@@ -96,6 +96,39 @@ odd_names_are_quoted() {
   offers / fsck.ckptfs "$work/around/my\\&mount/"
 }
 
+# says WORD... -- OFFERED...: what is offered for the last of the words behind ckptfs, in the fixtures.
+says() {
+  local words=()
+  while [ "$1" != -- ]; do
+    words+=("$1")
+    shift
+  done
+  # shellcheck disable=SC2016 # for the other bash
+  run timeout -k 1 5 bash -c '
+    cd "$1" && . "$2/src/cli/ckptfs.bash" || exit
+    compopt() { :; }
+    COMP_WORDS=("${@:3}")
+    COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+    _ckptfs
+    printf "%s\n" "${COMPREPLY[@]}" | LC_ALL=C sort' - "$fixtures" "$srcdir" "$builddir/ckptfs" "${words[@]}"
+  [ "$status$(cat "$tmp/err")" = 0 ] || fail "completion of ${words[*]} ended with status $status: $(cat "$tmp/err")"
+  diff <(printf '%s\n' "${@:2}") "$tmp/out" >&2 || fail "for 'ckptfs ${words[*]}' it offers something else"
+}
+
+# What is in a checkpoint is offered, where it is no file on disk.
+verbs_and_what_is_in_a_checkpoint() {
+  says l -- log ls
+  says ver -- verify
+  says ls --j -- --json
+  says cat --format n -- npy
+  says ls linear/my-model-0/ -- linear/my-model-0/b{,.npy} linear/my-model-0/beta{1,2}_power.npy \
+    linear/my-model-0/global_step.npy linear/my-model-0/meta_graph.pbtxt linear/my-model-0/variables.tsv linear/my-model-0/w{,.npy}
+  says stat linear/latest/w -- linear/latest/w linear/latest/w.npy
+  says diff linear/latest linear/my-model-0/w/Adam_ -- linear/my-model-0/w/Adam_1.npy
+  says ls linear/lat -- linear/latest
+  says ls "$mnt/my-" --
+}
+
 work=$tmp/work
 mkdir -p "$work/at" "$work/around" "$work/other dir"
 touch "$work/file"
@@ -104,4 +137,4 @@ ln -s "$work/at" "$work/absolute"
 mnt=$work/at
 start_daemon "$builddir/mount.ckptfs" "$fixtures/linear" "$mnt" --foreground -o ro
 run_tests what_is_in_a_mount_is_not_offered files_but_no_mounts_are_offered mounts_are_offered_to_umount \
-  a_mount_is_no_file_name odd_names_are_quoted
+  a_mount_is_no_file_name odd_names_are_quoted verbs_and_what_is_in_a_checkpoint

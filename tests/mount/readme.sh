@@ -9,7 +9,7 @@
 need python3 getfattr rsync script
 
 mkdir "$tmp/bin"
-ln -s "$builddir/mount.ckptfs" "$builddir/fsck.ckptfs" "$tmp/bin/"
+ln -s "$builddir/mount.ckptfs" "$builddir/fsck.ckptfs" "$builddir/ckptfs" "$tmp/bin/"
 if [ -n "${CKPTFS_PYTHON:-}" ]; then
   printf '#!/bin/sh\nexec "%s" "$@"\n' "$CKPTFS_PYTHON" >"$tmp/bin/python3"
   chmod +x "$tmp/bin/python3"
