@@ -6,7 +6,6 @@
  * failed. */
 #include "base/cleanup.h"
 #include "base/dir.h"
-#include "verb/args.h"
 #include "cli/mounts.h"
 #include "cli/run.h"
 #include "directory/ability.h"
@@ -14,6 +13,7 @@
 #include "directory/lock.h"
 #include "fuse/daemon.h"
 #include "message/state.h"
+#include "verb/args.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>

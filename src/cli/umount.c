@@ -10,9 +10,9 @@
  * Exit codes are those of umount(8), and 64: unmounted, but something waits as a draft. */
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "verb/args.h"
 #include "cli/mounts.h"
 #include "cli/run.h"
+#include "verb/args.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
