@@ -199,10 +199,10 @@ shards_are_opened_once() {
 # most_read MOUNT-OPTIONS: the bytes of the largest answer while an 8 MiB variable is read. Each has 16 before the data.
 most_read() {
   local from
-  mount_ckpt "$tmp/large" --debug -o "$1"
+  mount_ckpt "$tmp/in_parts" --debug -o "$1"
   settle
   from=$(stat -c %s "$mnt.log")
-  cmp "$tmp/large.npy" "$mnt/m-1/w.npy"
+  cmp "$tmp/in_parts.npy" "$mnt/m-1/w.npy"
   settle
   most=$(tail -c +$((from + 1)) "$mnt.log" | sed -n 's/.*success, outsize: \([0-9]*\)$/\1/p' | sort -n | tail -n 1)
   unmount
@@ -213,9 +213,9 @@ what_is_read_ahead_comes_in_parts() {
   {
     printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (2097152,), }"
     head -c 8388608 /dev/urandom
-  } >"$tmp/large.npy"
-  mkdir "$tmp/large"
-  printf 'bundle 1 0\ntensor %s 0 %s\n' "$(hex w)" "$tmp/large.npy" | "$builddir/write_bundle" "$tmp/large/m-1"
+  } >"$tmp/in_parts.npy"
+  mkdir "$tmp/in_parts"
+  printf 'bundle 1 0\ntensor %s 0 %s\n' "$(hex w)" "$tmp/in_parts.npy" | "$builddir/write_bundle" "$tmp/in_parts/m-1"
   most_read ro
   [ "$most" -le $((16 + (256 << 10))) ] || fail "an answer has $most bytes"
   most_read ro,max_read=65536
