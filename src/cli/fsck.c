@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "directory/locate.h"
-#include "verb/args.h"
+#include "tool/args.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>

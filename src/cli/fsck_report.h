@@ -4,7 +4,7 @@
 #pragma once
 #include "base/buf.h"
 #include "check/check.h"
-#include "verb/json.h"
+#include "tool/json.h"
 #include <stdio.h>
 
 struct progress;

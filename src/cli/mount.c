@@ -13,7 +13,7 @@
 #include "directory/lock.h"
 #include "fuse/daemon.h"
 #include "message/state.h"
-#include "verb/args.h"
+#include "tool/args.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>

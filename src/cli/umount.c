@@ -12,7 +12,7 @@
 #include "base/cleanup.h"
 #include "cli/mounts.h"
 #include "cli/run.h"
-#include "verb/args.h"
+#include "tool/args.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>

@@ -2,10 +2,10 @@
 #include "base/cleanup.h"
 #include "format/dtype.h"
 #include "step/npy_file.h"
-#include "verb/args.h"
-#include "verb/array.h"
-#include "verb/json.h"
-#include "verb/match.h"
+#include "tool/args.h"
+#include "tool/array.h"
+#include "tool/json.h"
+#include "tool/match.h"
 #include "verb/verb.h"
 #include <inttypes.h>
 #include <limits.h>

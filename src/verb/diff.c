@@ -1,11 +1,11 @@
 /* src/verb/diff.c: what differs between two steps, scopes or variables. */
 #include "base/cleanup.h"
 #include "format/dtype.h"
-#include "verb/args.h"
-#include "verb/array.h"
-#include "verb/compare.h"
-#include "verb/json.h"
-#include "verb/table.h"
+#include "tool/args.h"
+#include "tool/array.h"
+#include "tool/compare.h"
+#include "tool/json.h"
+#include "tool/table.h"
 #include "verb/verb.h"
 #include <inttypes.h>
 #include <math.h>

@@ -1,10 +1,10 @@
 /* src/verb/log.c: the steps of a directory, and what each changed against the one before it. Only indexes are read. */
 #include "base/cleanup.h"
 #include "directory/family.h"
-#include "verb/args.h"
-#include "verb/json.h"
-#include "verb/list.h"
-#include "verb/table.h"
+#include "tool/args.h"
+#include "tool/json.h"
+#include "tool/list.h"
+#include "tool/table.h"
 #include "verb/verb.h"
 #include <inttypes.h>
 #include <limits.h>

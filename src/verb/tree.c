@@ -1,8 +1,8 @@
 /* src/verb/tree.c: the scopes of a step, with how much is in each. */
 #include "base/cleanup.h"
-#include "verb/args.h"
-#include "verb/list.h"
-#include "verb/table.h"
+#include "tool/args.h"
+#include "tool/list.h"
+#include "tool/table.h"
 #include "verb/verb.h"
 #include <inttypes.h>
 #include <limits.h>

@@ -1,4 +1,4 @@
-#include "verb/table.h"
+#include "tool/table.h"
 #include "base/cleanup.h"
 #include "base/utf8.h"
 #include <inttypes.h>

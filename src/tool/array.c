@@ -1,7 +1,7 @@
-#include "verb/array.h"
+#include "tool/array.h"
 #include "base/cleanup.h"
 #include "format/dtype.h"
-#include "verb/number.h"
+#include "tool/number.h"
 #include <math.h>
 
 int array_open(const struct place *p, struct array *out, struct err *e)

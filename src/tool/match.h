@@ -1,6 +1,6 @@
-/* src/verb/match.h: paths with globs (base/glob.h), as net/model-200/layer_*\/kernel or net/model-*\/w. */
+/* src/tool/match.h: paths with globs (base/glob.h), as net/model-200/layer_*\/kernel or net/model-*\/w. */
 #pragma once
-#include "verb/place.h"
+#include "tool/place.h"
 
 /* What a path, or each of its matches, is: PATH is how it would be named by itself. */
 typedef int match_found(void *arg, const char *path, const struct place *p, struct err *e);

@@ -1,5 +1,5 @@
-#include "verb/histogram.h"
-#include "verb/number.h"
+#include "tool/histogram.h"
+#include "tool/number.h"
 #include <math.h>
 
 enum { PIECE = 1 << 20 };

@@ -1,4 +1,4 @@
-/* src/verb/json.h: what --json prints, by json-c. docs/json.md says what it looks like.
+/* src/tool/json.h: what --json prints, by json-c. docs/json.md says what it looks like.
  *
  * A call without memory gives NULL, which json-c takes for null; json_print fails then. */
 #pragma once

@@ -1,8 +1,8 @@
-/* src/verb/array.h: the elements of a variable, piece by piece, in C order. */
+/* src/tool/array.h: the elements of a variable, piece by piece, in C order. */
 #pragma once
 #include "format/npy.h"
-#include "verb/json.h"
-#include "verb/place.h"
+#include "tool/json.h"
+#include "tool/place.h"
 
 struct array {
 	struct tensor *tensor;

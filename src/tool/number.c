@@ -1,4 +1,4 @@
-#include "verb/number.h"
+#include "tool/number.h"
 #include "base/repr.h"
 #include "format/dtype.h"
 #include "step/sums.h"

@@ -1,4 +1,4 @@
-/* src/verb/number.h: elements of an array as numbers and as text. */
+/* src/tool/number.h: elements of an array as numbers and as text. */
 #pragma once
 #include "base/buf.h"
 

@@ -1,6 +1,6 @@
-/* src/verb/compare.h: how far two variables of one dtype and shape are apart. */
+/* src/tool/compare.h: how far two variables of one dtype and shape are apart. */
 #pragma once
-#include "verb/place.h"
+#include "tool/place.h"
 
 struct change {
 	uint64_t elements; /* of each */

@@ -1,4 +1,4 @@
-/* src/verb/table.h: rows of cells, in columns when they are printed. */
+/* src/tool/table.h: rows of cells, in columns when they are printed. */
 #pragma once
 #include "base/buf.h"
 #include <stdio.h>

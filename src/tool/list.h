@@ -1,6 +1,6 @@
-/* src/verb/list.h: what is in a folder, a step or a scope, as items. */
+/* src/tool/list.h: what is in a folder, a step or a scope, as items. */
 #pragma once
-#include "verb/place.h"
+#include "tool/place.h"
 
 enum item_kind {
 	ITEM_STEP,

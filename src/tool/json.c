@@ -1,4 +1,4 @@
-#include "verb/json.h"
+#include "tool/json.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/utf8.h"

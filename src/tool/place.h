@@ -1,4 +1,4 @@
-/* src/verb/place.h: what a path on the command line names.
+/* src/tool/place.h: what a path on the command line names.
  *
  * A path is what it would be in a mount, with the checkpoint directory in the mount point's place: net/model-200/output/bias, with
  * or without .npy, net/latest/w. What is on disk under that name is meant first: a directory, or a file of a checkpoint, which

@@ -1,7 +1,7 @@
-#include "verb/match.h"
+#include "tool/match.h"
 #include "base/cleanup.h"
 #include "base/glob.h"
-#include "verb/list.h"
+#include "tool/list.h"
 #include <stdio.h>
 
 struct matching {

@@ -1,6 +1,6 @@
-/* src/verb/histogram.h: how the numbers of a variable lie between the smallest and the largest one. */
+/* src/tool/histogram.h: how the numbers of a variable lie between the smallest and the largest one. */
 #pragma once
-#include "verb/array.h"
+#include "tool/array.h"
 
 enum { HISTOGRAM_BINS = 40 };
 

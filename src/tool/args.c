@@ -1,4 +1,4 @@
-#include "verb/args.h"
+#include "tool/args.h"
 #include "config.h"
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-/* src/verb/args.h: what the command lines of all programs, and of the verbs of ckptfs, have in common.
+/* src/tool/args.h: what the command lines of all programs, and of the verbs of ckptfs, have in common.
  *
  * Switches and operands may be mixed, as getopt_long(3) allows. Each program has --help and --version. */
 #pragma once

@@ -1,9 +1,9 @@
-#include "verb/compare.h"
+#include "tool/compare.h"
 #include "base/cleanup.h"
 #include "format/dtype.h"
 #include "format/elements.h"
-#include "verb/array.h"
-#include "verb/number.h"
+#include "tool/array.h"
+#include "tool/number.h"
 #include <math.h>
 #include <stdatomic.h>
 

@@ -1,4 +1,4 @@
-#include "verb/list.h"
+#include "tool/list.h"
 #include "base/cleanup.h"
 #include "message/state.h"
 #include <stdlib.h>

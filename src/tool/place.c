@@ -1,4 +1,4 @@
-#include "verb/place.h"
+#include "tool/place.h"
 #include "base/cleanup.h"
 #include "directory/locate.h"
 #include "message/state.h"
