@@ -16,7 +16,7 @@ build_packages="gcc libc6-dev make autoconf automake pkg-config xz-utils libfuse
 test_packages="clang clang-format libclang-rt-dev valgrind libc6-dbg shellcheck mandoc
   rsync perl vim-tiny nano procps util-linux python3-venv bindfs sshfs openssh-sftp-server rclone"
 bench_packages="python3-venv procps util-linux bindfs squashfuse squashfs-tools fio libfuse3-dev"
-requirements="tensorflow-cpu==2.21.* numpy ml_dtypes"
+requirements="tensorflow-cpu==2.21.* numpy ml_dtypes safetensors"
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/ckptfs-tests
 venv=$cache/venv

@@ -1,0 +1,230 @@
+/* src/verb/export.c: variables of a step become a .safetensors file. */
+#include "base/cleanup.h"
+#include "format/dtype.h"
+#include "format/elements.h"
+#include "tool/args.h"
+#include "tool/array.h"
+#include "tool/match.h"
+#include "tool/out_file.h"
+#include "tool/safetensors.h"
+#include "verb/verb.h"
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+
+enum { PIECE = 1 << 20 };
+
+struct export
+{
+	const char *to;
+	struct places places;
+	struct place in; /* the step */
+	struct buf files; /* numbers of its files, uint32_t */
+	struct out_file out;
+	uint8_t *piece;
+};
+
+/* --- which variables ---------------------------------------------------------------------------------------------- */
+
+static int take_file(struct export *x, uint32_t file, struct err *e)
+{
+	return buf_add(&x->files, &file, sizeof file) < 0 ? err_set(e, -ENOMEM, "no memory") : 0;
+}
+
+static int take_place(void *arg, const char *path, const struct place *p, struct err *e)
+{
+	struct export *x = arg;
+	const struct tree_dir *d;
+	int r = 0;
+
+	if (p->kind != PLACE_STEP && p->kind != PLACE_SCOPE && p->kind != PLACE_VAR)
+		return err_set(e, -EINVAL, "%s: is no step, scope or variable", path);
+	if (x->in.loaded && x->in.loaded->step != p->loaded->step)
+		return err_set(e, -EINVAL, "%s: is of another step than the variables before it",
+			       path);
+	if (!x->in.loaded) {
+		x->in = (struct place){.kind = PLACE_STEP,
+				       .view = p->view,
+				       .id = p->id,
+				       .dirfd = fcntl(p->dirfd, F_DUPFD_CLOEXEC, 0),
+				       .loaded = loaded_ref(p->loaded)};
+		view_remember(p->view, p->id);
+	}
+	if (p->kind == PLACE_VAR)
+		return take_file(x, p->at, e);
+	d = &p->loaded->tree.dirs[p->kind == PLACE_SCOPE ? p->at : 0];
+	for (uint32_t i = d->lo; i < d->hi && r == 0; i++)
+		r = take_file(x, i, e);
+	return r;
+}
+
+static int compare_files(const void *x, const void *y)
+{
+	const uint32_t *a = x, *b = y;
+
+	return (*a > *b) - (*a < *b);
+}
+
+/* What several paths name counts once. */
+static size_t sort_files(struct export *x)
+{
+	uint32_t *files = (uint32_t *)(void *)x->files.p;
+	size_t n = x->files.n / sizeof *files, kept = 0;
+
+	if (n)
+		qsort(files, n, sizeof *files, compare_files);
+	for (size_t i = 0; i < n; i++)
+		if (!kept || files[kept - 1] != files[i])
+			files[kept++] = files[i];
+	return kept;
+}
+
+/* --- the file ----------------------------------------------------------------------------------------------------- */
+
+static const struct tree_file *file_of(const struct export *x, uint32_t file)
+{
+	return &x->in.loaded->tree.files[file];
+}
+
+static int put_array(struct export *x, const struct array *a, struct err *e)
+{
+	size_t item = array_item(a), most = PIECE / item;
+	size_t word = a->step->big_endian ? dtype_info(a->var->dtype)->word : 1;
+	int r = 0;
+
+	for (uint64_t first = 0; first < a->count && r == 0; first += most) {
+		size_t n = a->count - first < most ? (size_t)(a->count - first) : most;
+
+		r = array_get(a, first, n, x->piece, e);
+		if (r == 0) {
+			elements_swap(x->piece, n * item, word);
+			r = out_file_put(&x->out, bytes_of(x->piece, n * item), e);
+		}
+	}
+	return r;
+}
+
+static int put_item(struct export *x, const struct safetensors_item *item, struct err *e)
+{
+	const struct tree_file *f = file_of(x, item->file);
+	struct place var = x->in;
+	struct array a;
+	int r;
+
+	var.kind = PLACE_VAR;
+	var.at = item->file;
+	r = array_open(&var, &a, e);
+	if (r == 0) {
+		r = put_array(x, &a, e);
+		array_close(&a);
+	}
+	return r < 0 ? err_wrap(e, r, "%.*s", (int)f->n, (const char *)f->stem) : 0;
+}
+
+static int put_all(struct export *x, const struct safetensors *s, struct err *e)
+{
+	const struct safetensors_item *items = (const void *)s->items.p;
+	int r = out_file_open(x->to, &x->out, e);
+
+	if (r == 0)
+		r = out_file_put(&x->out, buf_bytes(&s->head), e);
+	for (size_t i = 0; i < s->items.n / sizeof *items && r == 0; i++)
+		r = put_item(x, &items[i], e);
+	if (r == 0)
+		r = out_file_finish(&x->out, e);
+	return r < 0 ? err_wrap(e, r, "%s", x->to) : 0;
+}
+
+static void tell_lacks(const struct export *x, const struct safetensors *s)
+{
+	const struct safetensors_lack *lacks = (const void *)s->lacks.p;
+
+	for (size_t i = 0; i < s->lacks.n / sizeof *lacks; i++) {
+		const struct tree_file *f = file_of(x, lacks[i].file);
+		const struct var *v = &x->in.loaded->step->vars[f->var];
+
+		fprintf(stderr, "ckptfs export: %.*s (%s) is left out: it has %s\n", (int)f->n,
+			(const char *)f->stem, dtype_info(v->dtype)->name, lacks[i].why);
+	}
+}
+
+/* --- the verb ----------------------------------------------------------------------------------------------------- */
+
+static const char usage[] =
+	"Usage: ckptfs export PATH... [-o] FILE.safetensors\n"
+	"\n"
+	"Writes variables of a step to a .safetensors file: of a step all, of a scope those in it, or single ones. The\n"
+	"names are those of the variables. A FILE of that name is replaced when the new one is whole; '-' is the standard\n"
+	"output. Strings, and dtypes that safetensors has no name for, are left out. That is said, and the file names them\n"
+	"in its metadata, as ckptfs.left_out.\n"
+	"\n"
+	"  -o FILE  the file\n"
+	"  --help, --version\n";
+
+static const struct option long_switches[] = {ARGS_COMMON, {0}};
+
+static int take_switch(void *to, int code, const char *value)
+{
+	struct export *x = to;
+
+	(void)code;
+	x->to = value;
+	return -1;
+}
+
+static const struct args args = {
+	.program = "ckptfs export",
+	.usage = usage,
+	.switches = "o:",
+	.long_switches = long_switches,
+	.needed = "a step and a file are needed",
+	.min = 1,
+	.max = INT_MAX,
+	.exit_usage = VERB_USAGE,
+	.take = take_switch,
+};
+
+static int run(struct export *x, char **paths, struct err *e)
+{
+	CLEANUP(safetensors_release) struct safetensors s = {0};
+	int r = 0;
+
+	for (; *paths && r == 0; paths++)
+		r = match_each(&x->places, *paths, WISH_VAR, take_place, x, e);
+	if (r < 0)
+		return r;
+	x->piece = malloc(PIECE);
+	if (!x->piece)
+		return err_set(e, -ENOMEM, "no memory");
+	r = safetensors_layout(&x->in, (const uint32_t *)(const void *)x->files.p, sort_files(x),
+			       &s, e);
+	if (r == 0)
+		tell_lacks(x, &s);
+	return r < 0 ? r : put_all(x, &s, e);
+}
+
+int verb_export(int argc, char **argv)
+{
+	struct export x = {.in = PLACE_EMPTY, .out = OUT_FILE_EMPTY};
+	struct err e = {0};
+	char **paths;
+	int n, status = args_parse(&args, argc, argv, &x, &paths);
+
+	if (status >= 0)
+		return status;
+	for (n = 0; paths[n];)
+		n++;
+	if (!x.to && n < 2)
+		return args_refuse(&args, "a file is needed behind the step");
+	if (!x.to)
+		x.to = TAKE(paths[n - 1], NULL);
+	status = run(&x, paths, &e) < 0 ? VERB_FAILED : 0;
+	if (status)
+		fprintf(stderr, "ckptfs export: %s\n", e.text);
+	out_file_release(&x.out);
+	place_release(&x.in);
+	buf_release(&x.files);
+	free(x.piece);
+	places_release(&x.places);
+	return status;
+}
