@@ -25,6 +25,7 @@ static const struct verb {
 	 "what differs between two steps, scopes or variables, and by how much"},
 	{"log", verb_log, NULL, "the steps, and what each changed against the one before"},
 	{"export", verb_export, NULL, "writes a step to a .safetensors file"},
+	{"import", verb_import, NULL, "makes a step of a .safetensors file"},
 	{"verify", NULL, "fsck.ckptfs", "reads all, and says what is damaged"},
 	{"mount", NULL, "mount.ckptfs", "shows a directory as folders of .npy files"},
 	{"umount", NULL, "umount.ckptfs", "commits what was written there, and unmounts"},

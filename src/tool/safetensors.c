@@ -46,7 +46,7 @@ int safetensors_dtype_of(const char *name)
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (!strcmp(names[i].name, name))
 			return names[i].dtype;
-	return DTYPE_INVALID;
+	return strcmp(name, "C64") ? DTYPE_INVALID : DTYPE_COMPLEX64;
 }
 
 void safetensors_release(struct safetensors *s)

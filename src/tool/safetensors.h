@@ -43,7 +43,7 @@ int safetensors_layout(const struct place *in, const uint32_t *files, size_t n,
 /* --- reading one -------------------------------------------------------------------------------------------------- */
 
 struct safetensors_tensor {
-	char *name; /* not empty */
+	const char *name; /* not empty */
 	int dtype;
 	unsigned rank;
 	int64_t dims[SHAPE_MAX_RANK];

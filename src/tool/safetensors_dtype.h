@@ -4,7 +4,7 @@
 /* The name that is no tensor's. */
 #define SAFETENSORS_METADATA "__metadata__"
 
-/* NULL: there is none. Complex numbers have one that not every library reads, so it is not used. */
+/* NULL: there is none, or not every library reads it: C64. */
 const char *safetensors_dtype_name(int dtype);
 
 /* DTYPE_INVALID: none of ours has that name. */

@@ -133,4 +133,139 @@ def parts_and_places():
     assert sorted(left) == ["out.safetensors", "part.safetensors"] or left == ["part.safetensors"], left
 
 
-runner.run([what_export_wrote, parts_and_places], sys.argv[4:])
+def a_file(name, header, data=b"", length=None):
+    """A file with that header, an object or bytes."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    at = f"{FOLDER}/{name}.safetensors"
+    with open(at, "wb") as f:
+        f.write(struct.pack("<Q", len(text) if length is None else length) + text + data)
+    return at
+
+
+def files_in(folder):
+    return sorted(os.path.join(where, name) for where, _, names in os.walk(folder) for name in names)
+
+
+def what_import_reads():
+    """What the package saves, TensorFlow restores."""
+    rng = np.random.default_rng(3)
+    arrays = {"empty": np.zeros((0, 3), np.float32), "a/b/c": rng.standard_normal((300, 1000)).astype(np.float32), "a/b": np.array(3.0),
+              "../up": np.ones(3, np.int8), "a//b": np.ones(2, np.uint64), "w.npy/x": np.arange(3, dtype=np.uint16), "k": np.array([1 + 2j], np.complex64),
+              "flag": np.array([True, False]), "ä": np.arange(4, dtype=np.int64), "n" * 300: np.ones(1, np.int16), 
+              "s/.OPTIMIZER_SLOT/x": np.ones(1, np.int32), "not-whole.tsv/v": np.ones(2, np.float16), "model.layers.0.weight": np.ones((2, 2), np.uint8), "100%": np.ones(1, np.uint32),
+              "x/.ATTRIBUTES/VARIABLE_VALUE": np.ones(5, np.float32)}
+    file = f"{FOLDER}/in.safetensors"
+    safetensors.numpy.save_file(arrays, file, metadata={"format": "np"})
+    run("import", file, f"{FOLDER}/made/model-7")
+    found = by_tensorflow(f"{FOLDER}/made/model-7")
+    assert set(found) == set(arrays), set(arrays) ^ set(found)
+    for name, array in arrays.items():
+        same(found[name], np.asarray(array), name)
+    assert "is there already" in run("import", file, f"{FOLDER}/made/model-7", status=1).stderr.decode()
+    run("import", file, f"{FOLDER}/made/model-8")
+    assert len(files_in(f"{FOLDER}/made")) == 6, files_in(f"{FOLDER}/made")
+    # Through a session of TensorFlow 1.
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        v = tf.compat.v1.get_variable("a/b/c", shape=(300, 1000))
+        tf.compat.v1.train.Saver([v]).restore(session, f"{FOLDER}/made/model-8")
+        same(session.run(v), arrays["a/b/c"], "a/b/c")
+    # There and back: the same bytes.
+    for dtype in ("bfloat16", "float8_e4m3fn", "float8_e5m2"):
+        codes = np.arange(256 if "8_" in dtype else 65536).astype("u1" if "8_" in dtype else "u2")
+        name = {"bfloat16": "BF16", "float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2"}[dtype]
+        at = a_file("small", {"x": {"dtype": name, "shape": [len(codes)], "data_offsets": [0, codes.nbytes]}}, codes.tobytes())
+        run("import", at, f"{FOLDER}/made/{dtype}")
+        same(by_tensorflow(f"{FOLDER}/made/{dtype}")["x"], codes.view(getattr(ml_dtypes, dtype)), dtype)
+        back = f"{FOLDER}/back.safetensors"
+        run("export", f"{FOLDER}/made/{dtype}", back)
+        same(by_safetensors(back)["x"], codes.view(getattr(ml_dtypes, dtype)), dtype)
+
+
+def hostile_files():
+    """Each gives an error that names the file, and leaves nothing."""
+    def one(**changes):
+        return {"x": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8], **changes}}
+    data, two = bytes(8), {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
+    cases = {
+        "length_beyond": (one(), data, 1 << 20), "length_huge": (one(), data, 1 << 63), "length_most": (one(), data, (1 << 64) - 1),
+        "length_zero": (one(), data, 0), "no_header": (b"", b""), "no_json": (b"{\"x\": ", data), "no_object": (b"[1, 2]", data), "a_number": (b"7", data),
+        "rest": (json.dumps(one()).encode() + b" x", data), "nul": (json.dumps(one()).encode() + b"\0", data),
+        "deep": (b'{"x":' * 100000 + b"1" + b"}" * 100000, data), "deep_array": (b'{"x":' + b"[" * 100000 + b"]" * 100000 + b"}", data),
+        "twice": (b'{"x":%b,"x":%b}' % ((json.dumps(one()["x"]).encode(),) * 2), data),
+        "twice_empty": (b'{"x":%b,"x":%b}' % ((b'{"dtype":"F32","shape":[0],"data_offsets":[0,0]}',) * 2), b""),
+        "twice_inside": (b'{"x":{"dtype":"F64","dtype":"F32","shape":[2],"data_offsets":[0,8]}}', data),
+        "nul_in_name": (b'{"x\\u0000y":%b}' % json.dumps(one()["x"]).encode(), data), "not_utf8": (b'{"\xff":%b}' % json.dumps(one()["x"]).encode(), data),
+        "beyond": (one(data_offsets=[0, 12], shape=[3]), data), "backwards": (one(data_offsets=[8, 0]), data), "negative": (one(data_offsets=[-8, 0]), data),
+        "huge_offset": (one(data_offsets=[0, 1 << 64]), data), "float_offset": (one(data_offsets=[0.0, 8.0]), data), "one_offset": (one(data_offsets=[8]), data),
+        "no_offsets": ({"x": {"dtype": "F32", "shape": [2]}}, data), "gap": (one(data_offsets=[4, 12]), bytes(12)), "rest_of_data": (one(), bytes(9)),
+        "overlap": ({"a": two, "b": {**two, "data_offsets": [2, 6]}}, bytes(6)), "same_bytes": ({"a": two, "b": two}, bytes(4)),
+        "wrong_size": (one(shape=[3]), data), "wrong_dtype": (one(dtype="F64"), data), "no_dtype": (one(dtype="F77"), data), "dtype_number": (one(dtype=3), data),
+        "no_type_of_ours": (one(dtype="F8_E8M0", shape=[8]), data),
+        "negative_shape": (one(shape=[-2]), data), "huge_shape": (one(shape=[1 << 62, 1 << 62]), data), "many_dimensions": (one(shape=[1] * 300 + [2]), data),
+        "shape_of_texts": (one(shape=["2"]), data), "no_shape": ({"x": {"dtype": "F32", "data_offsets": [0, 8]}}, data), "no_tensor": ({"x": 3}, data),
+        "dot": ({".x": one()["x"]}, data), "dot_inside": ({"a/.b/x": one()["x"]}, data),
+        "empty_name": ({"": one()["x"]}, data), "object_graph": ({GRAPH: one()["x"]}, data), "nothing": ({}, b""),
+        "only_metadata": ({"__metadata__": {"a": "b"}}, b""),
+    }
+    for name, case in cases.items():
+        at = a_file("bad", *case)
+        said = run("import", at, f"{FOLDER}/bad/model", status=1).stderr.decode()
+        assert at in said and len(said) < 700 and len(said.splitlines()) == 1, (name, said)
+        assert not os.path.exists(f"{FOLDER}/bad"), (name, said)
+    for at in (f"{FOLDER}/not there", FOLDER, "/dev/null"):
+        run("import", at, f"{FOLDER}/bad/model", status=1)
+    good = a_file("bad", one(), data)
+    for to in (f"{FOLDER}/bad/deeper/model", f"{FOLDER}/bad/", f"{FOLDER}/bad/..", "/proc/x/y"):
+        run("import", good, to, status=1)
+        assert not os.path.exists(f"{FOLDER}/bad"), to
+    run("import", good, status=2)
+    run("import", good, f"{FOLDER}/good/model")
+
+
+def who_is_interrupted():
+    """A signal undoes it. What a killed import has left is never committed, and is said."""
+    array = np.zeros(100 << 20, np.uint8)
+    file = f"{FOLDER}/large.safetensors"
+    safetensors.numpy.save_file({"first": array[:10], "x": array}, file)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
+        folder = f"{FOLDER}/signal.{number}"
+        p = subprocess.Popen([f"{BUILD}/ckptfs", "import", file, f"{folder}/model"], stderr=subprocess.PIPE)
+        while p.poll() is None and not glob.glob(f"{folder}/.ckptfs/drafts/*/tree/x.npy"):
+            pass
+        p.send_signal(number)
+        said = p.communicate()[1].decode()
+        if number != signal.SIGKILL:
+            assert p.returncode == 1 and "interrupted" in said and not os.path.exists(folder), (p.returncode, said)
+    with runner.Mount(BUILD, folder, "rw", FOLDER) as mount:
+        assert os.listdir(f"{mount.at}/model")
+    assert glob.glob(f"{folder}/.ckptfs/drafts/*") and not glob.glob(f"{folder}/model*"), files_in(folder)
+    assert "is there already" in run("import", file, f"{folder}/model", status=1).stderr.decode()
+    run("import", file, f"{folder}/other")
+    # Also where all that is there is whole.
+    safetensors.numpy.save_file({f"v{i:04}": np.zeros(1) for i in range(3000)}, file)
+    folder = f"{FOLDER}/killed"
+    p = subprocess.Popen([f"{BUILD}/ckptfs", "import", file, f"{folder}/model"])
+    while p.poll() is None and not glob.glob(f"{folder}/.ckptfs/drafts/*/tree/v0100.npy"):
+        pass
+    p.kill()
+    assert p.wait() == -signal.SIGKILL
+    for last in sorted(glob.glob(f"{folder}/.ckptfs/drafts/*/tree/v*.npy"))[-2:]:
+        os.unlink(last)
+    with runner.Mount(BUILD, folder, "rw", FOLDER) as mount:
+        assert subprocess.run(["sync", f"{mount.at}/model"], capture_output=True).returncode == 1
+    assert glob.glob(f"{folder}/.ckptfs/drafts/*") and not glob.glob(f"{folder}/model*"), files_in(folder)
+    os.unlink(file)
+
+
+def two_at_once():
+    """While a mount may write there, an import may not."""
+    file, folder = f"{FOLDER}/once.safetensors", f"{FOLDER}/once"
+    safetensors.numpy.save_file({"x": np.ones(3)}, file)
+    run("import", file, f"{folder}/a")
+    with runner.Mount(BUILD, folder, "rw", FOLDER):
+        said = run("import", file, f"{folder}/b", status=1).stderr.decode()
+    assert "mounted" in said or "writ" in said, said
+    run("import", file, f"{folder}/b")
+
+
+runner.run([what_export_wrote, parts_and_places, what_import_reads, hostile_files, who_is_interrupted, two_at_once], sys.argv[4:])
