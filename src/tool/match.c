@@ -32,6 +32,16 @@ static char *as_list(const char *glob)
 	return r == 0 && buf_add_byte(&out, 0) == 0 ? (char *)TAKE(out.p, NULL) : NULL;
 }
 
+bool match_name(const char *glob, struct bytes stem)
+{
+	CLEANUP(freep) char *globs = as_list(glob);
+	CLEANUP(buf_release) struct buf name = {0};
+
+	if (!globs || buf_add(&name, stem.p, stem.n) < 0 || buf_add_str(&name, VAR_ENDING) < 0)
+		return false;
+	return globs_match(globs, stem) || globs_match(globs, buf_bytes(&name));
+}
+
 /* NAME in the folder BASE, as a path. The caller frees it; NULL: no memory. */
 static char *join(const char *base, const char *name)
 {

@@ -10,3 +10,6 @@ typedef int match_found(void *arg, const char *path, const struct place *p, stru
  * returns. */
 int match_each(struct places *ps, const char *path, enum place_wish wish, match_found *found,
 	       void *arg, struct err *e);
+
+/* Does the variable with the path STEM, without .npy, match GLOB, which may have it? False also without memory. */
+bool match_name(const char *glob, struct bytes stem);

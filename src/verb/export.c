@@ -2,11 +2,11 @@
 #include "base/cleanup.h"
 #include "format/dtype.h"
 #include "format/elements.h"
+#include "make/out_file.h"
+#include "make/safetensors.h"
 #include "tool/args.h"
 #include "tool/array.h"
 #include "tool/match.h"
-#include "tool/out_file.h"
-#include "tool/safetensors.h"
 #include "verb/verb.h"
 #include <fcntl.h>
 #include <limits.h>

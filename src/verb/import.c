@@ -1,8 +1,8 @@
 /* src/verb/import.c: a .safetensors file becomes a new step. */
 #include "base/cleanup.h"
+#include "make/new_step.h"
+#include "make/safetensors.h"
 #include "tool/args.h"
-#include "tool/new_step.h"
-#include "tool/safetensors.h"
 #include "verb/verb.h"
 #include <fcntl.h>
 #include <stdio.h>

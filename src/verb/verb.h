@@ -4,11 +4,14 @@
 
 enum { VERB_FAILED = 1, VERB_USAGE = 2 };
 
+int verb_average(int argc, char **argv);
+int verb_cast(int argc, char **argv);
 int verb_cat(int argc, char **argv);
 int verb_diff(int argc, char **argv);
 int verb_export(int argc, char **argv);
 int verb_import(int argc, char **argv);
 int verb_log(int argc, char **argv);
 int verb_ls(int argc, char **argv);
+int verb_merge(int argc, char **argv);
 int verb_stat(int argc, char **argv);
 int verb_tree(int argc, char **argv);

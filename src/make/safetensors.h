@@ -1,4 +1,4 @@
-/* src/tool/safetensors.h: variables as a .safetensors file, and such a file as variables.
+/* src/make/safetensors.h: variables as a .safetensors file, and such a file as variables.
  *
  *   8 bytes: the length of the header, little-endian
  *   header:  JSON, {"__metadata__": {TEXT: TEXT, …}, NAME: {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, …},

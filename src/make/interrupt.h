@@ -1,4 +1,4 @@
-/* src/tool/interrupt.h: a signal that would end the process waits until what was begun is undone. */
+/* src/make/interrupt.h: a signal that would end the process waits until what was begun is undone. */
 #pragma once
 #include "base/error.h"
 

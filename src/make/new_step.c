@@ -1,8 +1,8 @@
-#include "tool/new_step.h"
+#include "make/new_step.h"
 #include "base/cleanup.h"
 #include "format/npy.h"
+#include "make/interrupt.h"
 #include "message/state.h"
-#include "tool/interrupt.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>

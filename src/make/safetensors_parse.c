@@ -1,9 +1,9 @@
-/* src/tool/safetensors_parse.c: the header of a .safetensors file is checked. It may come from anywhere. */
+/* src/make/safetensors_parse.c: the header of a .safetensors file is checked. It may come from anywhere. */
 #include "base/cleanup.h"
 #include "format/dtype.h"
+#include "make/safetensors.h"
+#include "make/safetensors_dtype.h"
 #include "step/name.h"
-#include "tool/safetensors.h"
-#include "tool/safetensors_dtype.h"
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <limits.h>

@@ -1,7 +1,7 @@
-#include "tool/out_file.h"
+#include "make/out_file.h"
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "tool/interrupt.h"
+#include "make/interrupt.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
-#include "tool/safetensors.h"
+#include "make/safetensors.h"
 #include "base/cleanup.h"
 #include "base/utf8.h"
 #include "format/dtype.h"
+#include "make/safetensors_dtype.h"
 #include "tool/array.h"
-#include "tool/safetensors_dtype.h"
 #include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>

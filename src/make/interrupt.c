@@ -1,4 +1,4 @@
-#include "tool/interrupt.h"
+#include "make/interrupt.h"
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* src/tool/out_file.h: a file that is there when it is whole, and not before. */
+/* src/make/out_file.h: a file that is there when it is whole, and not before. */
 #pragma once
 #include "base/append.h"
 
@@ -17,7 +17,7 @@ struct out_file {
 		.dirfd = -1, .fd = -1, .to.fd = -1                                                 \
 	}
 
-/* PATH; "-" is the standard output. A regular file of that name is replaced at the end. Signals wait from now on (tool/interrupt.h). */
+/* PATH; "-" is the standard output. A regular file of that name is replaced at the end. Signals wait from now on (make/interrupt.h). */
 int out_file_open(const char *path, struct out_file *out, struct err *e);
 
 /* Puts bytes behind those that are there. -EINTR, or of writing. */
