@@ -24,12 +24,18 @@ _ckptfs() {
   local -A options=(
     [ls]="-h -l -R -r -S -t --json" [tree]="-h -L" [cat]="--format" [stat]="--json"
     [log]="--names --json" [diff]="--names-only --tolerance --json"
+    [export]="-o" [import]=" " [average]="-o" [cast]="--to -o" [merge]="--prefer -o"
   )
 
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W "ls tree cat stat diff log verify mount umount --help --version" -- "$word")
+    mapfile -t COMPREPLY < <(compgen -W "ls tree cat stat diff log average cast merge export import verify mount umount --help --version" -- "$word")
   elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --format ]]; then
     mapfile -t COMPREPLY < <(compgen -W "text npy raw csv json" -- "$word")
+  elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --to ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "float64 float32 float16 bfloat16 float8_e5m2 float8_e4m3fn float8_e4m3fnuz
+      float8_e4m3b11fnuz float8_e5m2fnuz" -- "$word")
+  elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --prefer ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "a b" -- "$word")
   elif [[ $word == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W "${options[$verb]:-} --help" -- "$word")
   else

@@ -119,6 +119,10 @@ says() {
 verbs_and_what_is_in_a_checkpoint() {
   says l -- log ls
   says ver -- verify
+  says e -- export
+  says cast --to b -- bfloat16
+  says merge --prefer "" -- a b
+  says average linear/lat -- linear/latest
   says ls --j -- --json
   says cat --format n -- npy
   says ls linear/my-model-0/ -- linear/my-model-0/b{,.npy} linear/my-model-0/beta{1,2}_power.npy \
