@@ -14,6 +14,7 @@ struct import {
 	struct source src;
 	struct new_step
 		step; /* begun with the first tensor: by then all of the header was checked */
+	int refused; /* why it can't be begun; 0: it can */
 	uint8_t *piece;
 };
 
@@ -41,11 +42,12 @@ static int take_tensor(void *arg, const struct safetensors_tensor *t, struct err
 
 	if (r < 0)
 		return err_set(e, r, "no memory");
-	if (!im->step.open)
-		r = new_step_begin_at(&im->step, im->to, e);
-	if (r == 0)
-		r = new_array_begin(&im->step, buf_bytes(&stem), t->dtype, t->rank, t->dims, &to,
-				    e);
+	if (!im->step.open) {
+		im->refused = new_step_begin_at(&im->step, im->to, e);
+		if (im->refused < 0)
+			return im->refused;
+	}
+	r = new_array_begin(&im->step, buf_bytes(&stem), t->dtype, t->rank, t->dims, &to, e);
 	if (r == 0)
 		r = new_array_end(&to, put_bytes(im, t, &to, e), e);
 	return r < 0 ? err_wrap(e, r, "%s", t->name) : 0;
@@ -65,7 +67,7 @@ static int run(struct import *im, const char *from, struct err *e)
 	if (r == 0 && !im->step.open)
 		r = err_set(e, -EINVAL, "it has no tensors, and a step needs one");
 	if (r < 0)
-		return err_wrap(e, r, "%s", from);
+		return im->refused ? r : err_wrap(e, r, "%s", from);
 	r = new_step_commit(&im->step, e);
 	return r < 0 ? err_wrap(e, r, "%s", im->to) : 0;
 }
