@@ -21,8 +21,8 @@ static char *before_glob(const char *path, const char **rest)
 	return n ? strndup(path, n) : strdup(".");
 }
 
-/* GLOB as one of a list of globs: a ':' would end it there. */
-static char *as_list(const char *glob)
+/* A ':' would end a glob. */
+char *match_list(const char *glob)
 {
 	CLEANUP(buf_release) struct buf out = {0};
 	int r = 0;
@@ -69,7 +69,7 @@ static int tell(struct matching *m, const char *base, const char *name, const st
 static int match_in_step(struct matching *m, const char *base, const struct place *p,
 			 const char *glob, struct err *e)
 {
-	CLEANUP(freep) char *globs = as_list(glob);
+	CLEANUP(freep) char *globs = match_list(glob);
 	CLEANUP(list_release) struct list all = {0};
 	int r = globs ? list_step(p, true, &all, e) : err_set(e, -ENOMEM, "no memory");
 
@@ -112,7 +112,7 @@ static int match_in_folder(struct matching *m, const char *base, const struct pl
 {
 	const char *slash = strchr(glob, '/');
 	CLEANUP(freep) char *first = strndup(glob, slash ? (size_t)(slash - glob) : strlen(glob));
-	CLEANUP(freep) char *globs = first ? as_list(first) : NULL;
+	CLEANUP(freep) char *globs = first ? match_list(first) : NULL;
 	CLEANUP(list_release) struct list all = {0};
 	int r = globs ? list_folder(p, false, &all, e) : err_set(e, -ENOMEM, "no memory");
 

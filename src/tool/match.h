@@ -2,6 +2,9 @@
 #pragma once
 #include "tool/place.h"
 
+/* GLOB, which may have ':' in it, as a list of globs (base/glob.h). The caller frees it; NULL: no memory. */
+char *match_list(const char *glob);
+
 /* What a path, or each of its matches, is: PATH is how it would be named by itself. */
 typedef int match_found(void *arg, const char *path, const struct place *p, struct err *e);
 

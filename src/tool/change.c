@@ -1,0 +1,318 @@
+#include "tool/change.h"
+#include "base/cleanup.h"
+#include "message/state.h"
+#include "tool/path.h"
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+struct touched_step {
+	uint64_t id;
+	char *name;
+};
+
+/* Parsed steps may take so much memory; more only if they are in use. */
+enum { CACHE = 256 << 20 };
+
+static const double COMPACT = 0.5, KEEP_SECONDS = 3600.0 * 10000;
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int number)
+{
+	(void)number;
+	stopped = 1;
+}
+
+static void catch_signals(void)
+{
+	const struct sigaction action = {.sa_handler = stop, .sa_flags = SA_RESTART};
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
+}
+
+int changing_stopped(struct err *e)
+{
+	return stopped ? err_set(e, -EINTR, "stopped by a signal, nothing is changed") : 0;
+}
+
+int changing_failed(const char *path, int r, struct err *e)
+{
+	if (r >= 0)
+		return r;
+	return e->code ? err_wrap(e, r, "%s", path) : err_sys(e, r, "%s", path);
+}
+
+/* --- opening ------------------------------------------------------------------------------------------------- */
+
+static void tell(void *arg, const char *text)
+{
+	struct changing *c = arg;
+
+	if (!c->committing)
+		fprintf(stderr, "%s: %s\n", c->program, text);
+	else if (puts(text) >= 0)
+		c->said = true;
+}
+
+static void warn(void *arg, const struct err *e)
+{
+	const struct changing *c = arg;
+
+	fprintf(stderr, "%s: %s\n", c->program, e->text);
+}
+
+static void remind(void *arg, const char *why)
+{
+	const struct changing *c = arg;
+
+	fprintf(stderr, "%s: %s: so it could not be committed before\n", c->program, why);
+}
+
+/* A draft needs a descriptor for each step that it takes something from. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static struct draft_owner owner_of_process(void)
+{
+	mode_t mask = umask(0);
+
+	umask(mask);
+	return (struct draft_owner){geteuid(), getegid(), 0777 & ~mask};
+}
+
+/* As a mount without options. ROOT_FD is taken. */
+static int open_view(struct changing *c, int root_fd, struct err *e)
+{
+	const struct view_config config = {
+		.state_name = STATE_NAME,
+		.meta_suffix = META_SUFFIX,
+		.verify = VERIFY_READ,
+		.writable = true,
+		.commit_ms = -1,
+		.cache = CACHE,
+		.compact = COMPACT,
+		.state_paths = STATE_PATHS_KEPT,
+		.write_state = true,
+		.keep_seconds = KEEP_SECONDS,
+		.who = c->who,
+		.warn = warn,
+		.tell = tell,
+		.remind = remind,
+		.warn_arg = c,
+	};
+
+	c->opened = true;
+	return view_init(&c->view, root_fd, &config, e);
+}
+
+/* A mount may have the directory DIR below the root, and have no draft there. */
+static int lock_below(struct changing *c, const char *dir, struct err *e)
+{
+	CLEANUP(closep) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct lock lock;
+	int r = fd < 0 ? err_sys(e, -errno, "%s", dir) : lock_directory(&lock, fd, e);
+
+	if (r == 0 && buf_add(&c->locks, &lock, sizeof lock) < 0) {
+		closep(&lock.dir);
+		r = err_set(e, -ENOMEM, "no memory");
+	}
+	return r < 0 ? err_wrap(e, r, "%s", dir) : 0;
+}
+
+/* Each of the N directories DIRS once. */
+static int lock_all_below(struct changing *c, char *const *dirs, size_t n, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		bool again = !strcmp(dirs[i], c->root);
+
+		for (size_t k = 0; k < i && !again; k++)
+			again = !strcmp(dirs[i], dirs[k]);
+		r = again ? 0 : lock_below(c, dirs[i], e);
+	}
+	return r;
+}
+
+int changing_open(struct changing *c, const char *program, char *const *paths, size_t n,
+		  struct err *e)
+{
+	CLEANUP(freep) char **dirs = calloc(n + 1, sizeof *dirs);
+	char host[100] = "";
+	int fd = -1, r = dirs ? 0 : err_set(e, -ENOMEM, "no memory");
+
+	*c = (struct changing){.program = program, .owner = owner_of_process()};
+	gethostname(host, sizeof host - 1);
+	snprintf(c->who, sizeof c->who, "process %d on %s, %s\n", (int)getpid(), host, program);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = path_directory(paths[i], &dirs[i], e);
+	if (r == 0)
+		r = path_common(dirs, n, &c->root, e);
+	if (r == 0 && (fd = open(c->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+		r = err_sys(e, -errno, "%s", c->root);
+	if (r == 0) {
+		raise_descriptor_limit();
+		catch_signals();
+		r = changing_failed(c->root, open_view(c, fd, e), e);
+	}
+	if (r == 0)
+		r = lock_all_below(c, dirs, n, e);
+	for (size_t i = 0; i < n && dirs; i++)
+		free(dirs[i]);
+	return r;
+}
+
+/* --- drafts -------------------------------------------------------------------------------------------------- */
+
+static struct touched_step *touched_steps(const struct changing *c, size_t *n)
+{
+	*n = c->touched.n / sizeof(struct touched_step);
+	return (struct touched_step *)c->touched.p;
+}
+
+int changing_count(struct changing *c, uint64_t id, uint64_t *out, struct err *e)
+{
+	CLEANUP(buf_release) struct buf text = {0};
+	int r = view_getxattr(&c->view, id, "user.ckptfs.draft", NULL, &text, e);
+
+	*out = 0;
+	if (r == 0 && buf_add_byte(&text, 0) < 0)
+		r = err_set(e, -ENOMEM, "no memory");
+	if (r == 0)
+		*out = strtoull((char *)text.p, NULL, 10);
+	return r == -ENODATA ? 0 : r;
+}
+
+int changing_touch_new(struct changing *c, uint64_t id, const char *name, struct err *e)
+{
+	struct touched_step t = {id, strdup(name)};
+
+	if (t.name && buf_add(&c->touched, &t, sizeof t) == 0)
+		return 0;
+	free(t.name);
+	return err_set(e, -ENOMEM, "no memory");
+}
+
+int changing_check(struct changing *c, uint64_t id, const char *name, struct err *e)
+{
+	uint64_t count;
+	int r = changing_failed(name, changing_count(c, id, &count, e), e);
+	if (r == 0 && count)
+		r = err_set(e, -EBUSY,
+			    "%s: a mount or a crash has left %llu change%s that %s not committed: "
+			    "'ckptfs commit' or 'ckptfs discard' ends that",
+			    name, (unsigned long long)count, count == 1 ? "" : "s",
+			    count == 1 ? "is" : "are");
+	return r;
+}
+
+int changing_touch(struct changing *c, uint64_t id, const char *name, struct err *e)
+{
+	size_t n;
+	const struct touched_step *all = touched_steps(c, &n);
+	int r = changing_stopped(e);
+
+	if (r < 0)
+		return r;
+	if (c->only && id != c->only)
+		return err_set(e, -EINVAL, "%s: is another step, only one is edited at a time",
+			       name);
+	for (size_t i = 0; i < n; i++)
+		if (all[i].id == id)
+			return 0;
+	r = changing_check(c, id, name, e);
+	return r < 0 ? r : changing_touch_new(c, id, name, e);
+}
+
+static void discard_all(struct changing *c)
+{
+	size_t n;
+	struct touched_step *all = touched_steps(c, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		struct err e = {0};
+		int r = view_setxattr(&c->view, all[i].id, "user.ckptfs.draft",
+				      bytes_str("discard"), &c->changes, &e);
+
+		if (changing_failed(all[i].name, r, &e) < 0 && r != -ESTALE)
+			warn(c, &e);
+		free(all[i].name);
+	}
+	c->touched.n = 0;
+}
+
+int changing_commit_step(struct changing *c, uint64_t id, const char *name, struct err *e)
+{
+	int r;
+
+	c->committing = true;
+	c->said = false;
+	r = changing_failed(name, view_sync(&c->view, id, NULL, &c->changes, e), e);
+	c->committing = false;
+	if (r == 0 && !c->said)
+		printf("%s: nothing differs, so no step was made\n", name);
+	return r;
+}
+
+int changing_commit(struct changing *c, struct err *e)
+{
+	size_t n;
+	struct touched_step *all = touched_steps(c, &n);
+	int r = changing_stopped(e);
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = changing_commit_step(c, all[i].id, all[i].name, e);
+	discard_all(c); /* what could not be committed, or had no changes */
+	if (fflush(stdout) != 0 && r == 0)
+		r = err_sys(e, -errno, "stdout");
+	return r;
+}
+
+int changing_status(struct changing *c, uint64_t id, struct buf *out, struct err *e)
+{
+	enum { PIECE = 4096 };
+	struct view_entry entry;
+	struct view_file *f;
+	bool stable;
+	int64_t n = 1;
+	int r = view_lookup(&c->view, id, ".ckptfs", &entry, e);
+
+	if (r == 0)
+		r = view_lookup(&c->view, entry.id, "status", &entry, e);
+	if (r == 0)
+		r = view_open(&c->view, entry.id, &f, &stable, e);
+	if (r < 0)
+		return r;
+	for (uint64_t at = 0; n > 0 && r == 0; at += (uint64_t)n) {
+		r = buf_reserve(out, PIECE) < 0 ? err_set(e, -ENOMEM, "no memory") : 0;
+		n = r < 0 ? 0 : view_read(f, at, PIECE, out->p + out->n, e);
+		out->n += n > 0 ? (size_t)n : 0;
+	}
+	view_close(f);
+	return n < 0 ? (int)n : r;
+}
+
+void changing_close(struct changing *c)
+{
+	discard_all(c);
+	if (c->opened)
+		view_release(&c->view);
+	for (size_t i = 0; i < c->locks.n / sizeof(struct lock); i++)
+		closep(&((struct lock *)c->locks.p)[i].dir);
+	buf_release(&c->locks);
+	buf_release(&c->touched);
+	buf_release(&c->changes);
+	freep(&c->root);
+}

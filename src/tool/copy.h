@@ -1,0 +1,26 @@
+/* src/tool/copy.h: variables are copied: within a checkpoint directory, from another one, from and to .npy files on disk. */
+#pragma once
+#include "tool/target.h"
+
+/* T, a file, scope or step, becomes NAME in the folder DIR. DST is how that was said: DIR is of it. Between steps of the directory no
+ * bytes are moved. */
+int copy_in_view(struct changing *c, const struct target *t, const struct target *dst, uint64_t dir,
+		 const char *name, struct err *e);
+
+/* Is PATH a .npy file on disk? */
+bool copy_is_file(const char *path);
+
+/* The same; or is it in another directory? */
+bool copy_is_outside(const struct changing *c, const char *path);
+
+/* As copy_in_view, of such a file; of a variable in another directory. */
+int copy_from_disk(struct changing *c, const char *path, const struct target *dst, uint64_t dir,
+		   const char *name, struct err *e);
+int copy_from_other(struct changing *c, const char *path, const struct target *dst, uint64_t dir,
+		    const char *name, struct err *e);
+
+/* Is DST, to which something is to be copied, on disk and not in a checkpoint? RECURSIVE: steps may be meant. */
+bool copy_is_to_disk(const char *dst, bool recursive);
+
+/* Copies the variables PATHS (N of them, with globs) to the .npy file DST, or into the directory DST. */
+int copy_to_disk(char *const *paths, size_t n, const char *dst, struct err *e);

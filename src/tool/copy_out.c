@@ -1,0 +1,125 @@
+/* src/tool/copy_out.c: variables become .npy files on disk. */
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "step/npy_file.h"
+#include "step/text_kind.h"
+#include "tool/copy.h"
+#include "tool/match.h"
+#include "tool/path.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+enum { PIECE = 256 << 10 };
+
+static bool is_directory(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+bool copy_is_to_disk(const char *dst, bool recursive)
+{
+	CLEANUP(split_path_release) struct split_path split = {0};
+
+	if (recursive)
+		return false;
+	if (is_directory(dst) || copy_is_file(dst))
+		return true;
+	return path_split(dst, &split, NULL) == 0 && !split.slash && !strchr(split.rest, '/') &&
+	       bytes_ends(bytes_str(split.rest), bytes_str(VAR_ENDING));
+}
+
+/* Writes F to FD. */
+static int write_file(struct npy_file *f, int fd, struct err *e)
+{
+	CLEANUP(freep) uint8_t *piece = malloc(PIECE);
+	uint64_t at = 0;
+	int64_t n = 1;
+	int r = piece ? 0 : err_set(e, -ENOMEM, "no memory");
+
+	while (r == 0 && (n = npy_file_read(f, at, PIECE, piece, e)) > 0) {
+		r = io_write_at(fd, bytes_of(piece, (size_t)n), at, e);
+		at += (uint64_t)n;
+	}
+	return r < 0 ? r : n < 0 ? (int)n : 0;
+}
+
+/* Makes the file NAME of F in DIR, whole or not at all. */
+static int make_file(struct npy_file *f, const char *dir, const char *name, struct err *e)
+{
+	CLEANUP(closep) int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP(closep) int fd = -1;
+	CLEANUP(freep) char *made = NULL;
+	int r;
+
+	if (dirfd < 0)
+		return err_sys(e, -errno, "%s", dir);
+	if (asprintf(&made, ".%s.%d.tmp", name, (int)getpid()) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	r = fd = io_create(dirfd, made, 0666, e);
+	if (fd < 0)
+		return r;
+	r = write_file(f, fd, e);
+	if (r == 0)
+		r = io_move(dirfd, made, dirfd, name, e);
+	if (r < 0)
+		io_remove_file(dirfd, made, NULL);
+	return r;
+}
+
+struct copying_out {
+	const char *dst;
+	bool into; /* DST is a directory */
+	size_t n; /* so many were copied */
+};
+
+/* The name of a file for the variable at PATH. The caller frees it; NULL: no memory. */
+static char *name_for(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *last = slash ? slash + 1 : path;
+	char *name = NULL;
+
+	return asprintf(&name, "%s%s", last,
+			bytes_ends(bytes_str(last), bytes_str(VAR_ENDING)) ? "" : VAR_ENDING) < 0
+		       ? NULL
+		       : name;
+}
+
+static int copy_out(void *arg, const char *path, const struct place *p, struct err *e)
+{
+	struct copying_out *out = arg;
+	CLEANUP(split_path_release) struct split_path split = {0};
+	CLEANUP(freep) char *name = out->into ? name_for(path) : NULL;
+	struct npy_file *f;
+	int r = path_split(out->dst, &split, e);
+
+	if (p->kind != PLACE_VAR)
+		return err_set(e, -EISDIR, "%s: is no variable; only these are copied to disk",
+			       path);
+	if (out->n && !out->into)
+		return err_set(e, -ENOTDIR, "%s: is no directory, and several variables are copied",
+			       out->dst);
+	if (r == 0 && out->into && !name)
+		r = err_set(e, -ENOMEM, "no memory");
+	if (r == 0)
+		r = npy_file_open(p->loaded->step, place_var(p), p->dirfd, &f, e);
+	if (r < 0)
+		return changing_failed(path, r, e);
+	r = make_file(f, split.dir, name ? name : split.rest, e);
+	npy_file_close(f);
+	out->n += r == 0;
+	return changing_failed(path, r, e);
+}
+
+int copy_to_disk(char *const *paths, size_t n, const char *dst, struct err *e)
+{
+	CLEANUP(places_release) struct places places = {0};
+	struct copying_out out = {.dst = dst, .into = is_directory(dst)};
+	int r = n > 1 && !out.into ? err_set(e, -ENOTDIR, "%s: is no directory", dst) : 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = match_each(&places, paths[i], WISH_VAR, copy_out, &out, e);
+	return r;
+}
