@@ -30,6 +30,15 @@ static const struct verb {
 	{"merge", verb_merge, NULL, "makes a step of the variables of two"},
 	{"export", verb_export, NULL, "writes a step to a .safetensors file"},
 	{"import", verb_import, NULL, "makes a step of a .safetensors file"},
+	{"rm", verb_rm, NULL, "removes variables, scopes, steps"},
+	{"mv", verb_mv, NULL, "renames variables, scopes, steps"},
+	{"cp", verb_cp, NULL, "copies variables, scopes, steps; .npy files in and out"},
+	{"ln", verb_ln, NULL, "gives a step a second name, or makes it the latest"},
+	{"mkdir", verb_mkdir, NULL, "makes a directory for steps"},
+	{"edit", verb_edit, NULL, "makes several changes of a step in one commit"},
+	{"status", verb_status, NULL, "says what a mount has left uncommitted"},
+	{"commit", verb_commit, NULL, "commits that"},
+	{"discard", verb_discard, NULL, "discards that"},
 	{"verify", NULL, "fsck.ckptfs", "reads all, and says what is damaged"},
 	{"mount", NULL, "mount.ckptfs", "shows a directory as folders of .npy files"},
 	{"umount", NULL, "umount.ckptfs", "commits what was written there, and unmounts"},
@@ -39,8 +48,8 @@ static void print_help(FILE *to)
 {
 	fputs("Usage: ckptfs VERB [OPTION...] PATH...\n"
 	      "\n"
-	      "Looks into TensorFlow checkpoints without a mount. A PATH is what it would be in a mount, with the\n"
-	      "checkpoint directory in the mount point's place: net, net/model-200, net/latest/dense/kernel.\n"
+	      "Looks into TensorFlow checkpoints, and changes them, without a mount. A PATH is what it would be in a\n"
+	      "mount, with the checkpoint directory in the mount point's place: net, net/latest/dense/kernel.\n"
 	      "\n",
 	      to);
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
