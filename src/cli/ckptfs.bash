@@ -23,12 +23,14 @@ _ckptfs() {
   local word=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]}
   local -A options=(
     [ls]="-h -l -R -r -S -t --json" [tree]="-h -L" [cat]="--format" [stat]="--json"
-    [log]="--names --json" [diff]="--names-only --tolerance --json"
-    [export]="-o" [import]=" " [average]="-o" [cast]="--to -o" [merge]="--prefer -o"
+    [log]="--names --json" [diff]="--names-only --tolerance --json" [rm]="-r" [mv]="--help" [cp]="-r" [ln]="-f" [mkdir]="--help"
+    [edit]="-n --dry-run -o" [status]="--help" [commit]="--help" [discard]="--help"
+    [export]="-o" [import]="--help" [average]="-o" [cast]="--to -o" [merge]="--prefer -o"
   )
+  local verbs="ls tree cat stat diff log rm mv cp ln mkdir edit status commit discard average cast merge export import verify mount umount"
 
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W "ls tree cat stat diff log average cast merge export import verify mount umount --help --version" -- "$word")
+    mapfile -t COMPREPLY < <(compgen -W "$verbs --help --version" -- "$word")
   elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --format ]]; then
     mapfile -t COMPREPLY < <(compgen -W "text npy raw csv json" -- "$word")
   elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --to ]]; then

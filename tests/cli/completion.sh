@@ -117,7 +117,10 @@ says() {
 
 # What is in a checkpoint is offered, where it is no file on disk.
 verbs_and_what_is_in_a_checkpoint() {
-  says l -- log ls
+  says l -- ln log ls
+  says m -- mkdir mount mv
+  says rm linear/my-model-0/w/Adam_ -- linear/my-model-0/w/Adam_1.npy
+  says edit --d -- --dry-run
   says ver -- verify
   says e -- export
   says cast --to b -- bfloat16
