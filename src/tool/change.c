@@ -26,13 +26,16 @@ static void stop(int number)
 	stopped = 1;
 }
 
+/* What is ignored, as by nohup(1), stays so. */
 static void catch_signals(void)
 {
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
 	const struct sigaction action = {.sa_handler = stop, .sa_flags = SA_RESTART};
+	struct sigaction before;
 
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGHUP, &action, NULL);
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+		if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+			sigaction(numbers[i], &action, NULL);
 }
 
 int changing_stopped(struct err *e)
@@ -259,8 +262,10 @@ int changing_commit_step(struct changing *c, uint64_t id, const char *name, stru
 
 	c->committing = true;
 	c->said = false;
-	r = changing_failed(name, view_sync(&c->view, id, NULL, &c->changes, e), e);
+	r = view_sync(&c->view, id, NULL, &c->changes, e); /* E names the step */
 	c->committing = false;
+	if (r < 0 && !e->code)
+		err_sys(e, r, "%s", name);
 	if (r == 0 && !c->said)
 		printf("%s: nothing differs, so no step was made\n", name);
 	return r;

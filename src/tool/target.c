@@ -413,6 +413,8 @@ static int find_matches(struct changing *c, const struct split_path *split, stru
 	r = begin(&in, path, e);
 	if (r == 0)
 		r = find_split(c, split, start, TARGET_SCOPE_FIRST, &in, e);
+	if (r == 0 && in.kind == TARGET_LINK)
+		r = target_follow(c, &in, e);
 	in.slash = true;
 	if (r == 0 && (is_in_step(&in) || in.kind == TARGET_FOLDER))
 		r = match_all(&g, &in, split->rest + n, e);

@@ -4,6 +4,7 @@
 import glob
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -269,7 +270,7 @@ def a_command_that_fails_changes_nothing():
                   ("cp", f"{made}/model-200/embedding", f"{made}/model-300"), ("cp", "-r", f"{made}/model-200", f"{made}/model-100"),
                   ("cp", f"{made}/model-200", f"{made}/x"), ("cp", f"{made}/model-200/output/bias", f"{made}/model-200/embedding"),
                   ("ln", f"{made}/model-300", f"{made}/x"), ("ln", f"{made}/model-200/hidden", f"{made}/x"),
-                  ("mkdir", f"{made}/model-200/x"), ("mkdir", f"{made}/model-200"), ("mkdir", f"{made}/.x")]:
+                  ("rm", f"{made}/model-200/**"), ("mkdir", f"{made}/model-200/x"), ("mkdir", f"{made}/model-200"), ("mkdir", f"{made}/.x")]:
         said = ckptfs(*words, status=1)
         assert said.startswith(f"ckptfs {words[0]}: ") and said.count("\n") == 1, said
         assert details_of(made) == before, words
@@ -390,6 +391,22 @@ def drafts_are_told_committed_and_discarded():
     assert ckptfs("status", made) == "changes: none\n"
 
 
+def what_the_readme_says():
+    """Each row of its table, in directories of their own."""
+    with open(f"{NET}/../../README.md") as f:
+        rows = re.findall(r"^\| .* \| (`ckptfs .*) \|$", f.read(), re.MULTILINE)
+    assert len(rows) > 15, rows
+    for row in rows:
+        folder = tempfile.mkdtemp(dir=FOLDER)
+        for name in ("net", "other"):
+            shutil.copytree(NET, f"{folder}/{name}")
+        for command in re.findall("`(ckptfs .*?)`", row):
+            p = subprocess.run(command, shell=True, cwd=folder, env={**os.environ, "PATH": f"{BUILD}:{os.environ['PATH']}"}, stdout=subprocess.DEVNULL)
+            assert p.returncode == (1 if " diff " in command else 0), command
+        for name in ("net", "other"):
+            subprocess.run([f"{BUILD}/fsck.ckptfs", f"{folder}/{name}"], check=True, stdout=subprocess.DEVNULL)
+
+
 def wrong_usage():
     for words in [("rm",), ("mv", "x"), ("cp", "x"), ("ln", "x"), ("ln", "a", "b", "c"), ("mkdir",), ("edit",), ("edit", "-o", "a/b", "x"), ("commit",),
                   ("rm", "-x", "y")]:
@@ -403,4 +420,4 @@ runner.run([the_same_as_on_a_mount_in_a_net, a_session_restores_what_was_changed
             the_same_as_on_a_mount_in_a_saved_model, the_same_as_on_a_mount_in_deep_scopes, whole_steps_are_the_same_as_on_a_mount,
             files_go_out_and_in, a_layer_comes_from_another_run, globs_match_what_they_should, a_command_that_fails_changes_nothing,
             a_script_says_which_line, a_dry_run_leaves_nothing, a_signal_changes_nothing, a_mount_that_writes_keeps_others_out,
-            many_tools_at_once, drafts_are_told_committed_and_discarded, wrong_usage], sys.argv[4:])
+            many_tools_at_once, drafts_are_told_committed_and_discarded, what_the_readme_says, wrong_usage], sys.argv[4:])
