@@ -276,6 +276,22 @@ def a_command_that_fails_changes_nothing():
         assert details_of(made) == before, words
 
 
+def steps_are_moved_together_or_not():
+    made = copy_of(NET)
+    ckptfs("mkdir", f"{made}/old")
+    ckptfs("cp", "-r", f"{made}/model-200", f"{made}/old/")
+    before = details_of(made)
+    said = ckptfs("mv", f"{made}/model-100", f"{made}/model-200", f"{made}/old/", status=1)
+    assert "model-200" in said, said
+    assert {name: sha for name, sha in details_of(made)[1].items() if name != "checkpoint"} == {  # which may list them in another order
+        name: sha for name, sha in before[1].items() if name != "checkpoint"}
+    assert tf.train.latest_checkpoint(made) == f"{made}/model-200"
+    ckptfs("rm", "-r", f"{made}/old/model-200")
+    ckptfs("mv", f"{made}/model-100", f"{made}/model-200", f"{made}/old/")
+    for name in ("model-100", "model-200"):
+        same_values(values_of(f"{made}/old", name), values_of(NET, name))
+
+
 def a_script_says_which_line():
     made = copy_of(NET)
     before = details_of(made)
@@ -389,6 +405,10 @@ def drafts_are_told_committed_and_discarded():
     keys = set(values_of(made, "model-201"))
     assert "h/kernel" in keys and "hidden/kernel" not in keys and "output/bias" not in keys
     assert ckptfs("status", made) == "changes: none\n"
+    above = os.path.dirname(left_draft())  # in a folder below
+    assert ckptfs("status", above).startswith("step: d/model-200\nchanges: 5\n")
+    assert ckptfs("commit", above).endswith("model-201: committed, changes: 5\n")
+    assert ckptfs("status", above) == "changes: none\n"
 
 
 def what_the_readme_says():
@@ -419,5 +439,5 @@ def wrong_usage():
 runner.run([the_same_as_on_a_mount_in_a_net, a_session_restores_what_was_changed, the_same_as_on_a_mount_in_other_fixtures,
             the_same_as_on_a_mount_in_a_saved_model, the_same_as_on_a_mount_in_deep_scopes, whole_steps_are_the_same_as_on_a_mount,
             files_go_out_and_in, a_layer_comes_from_another_run, globs_match_what_they_should, a_command_that_fails_changes_nothing,
-            a_script_says_which_line, a_dry_run_leaves_nothing, a_signal_changes_nothing, a_mount_that_writes_keeps_others_out,
+            steps_are_moved_together_or_not, a_script_says_which_line, a_dry_run_leaves_nothing, a_signal_changes_nothing, a_mount_that_writes_keeps_others_out,
             many_tools_at_once, drafts_are_told_committed_and_discarded, what_the_readme_says, wrong_usage], sys.argv[4:])
