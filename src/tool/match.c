@@ -34,7 +34,7 @@ char *match_list(const char *glob)
 
 bool match_name(const char *glob, struct bytes stem)
 {
-	CLEANUP(freep) char *globs = as_list(glob);
+	CLEANUP(freep) char *globs = match_list(glob);
 	CLEANUP(buf_release) struct buf name = {0};
 
 	if (!globs || buf_add(&name, stem.p, stem.n) < 0 || buf_add_str(&name, VAR_ENDING) < 0)
