@@ -118,11 +118,11 @@ says() {
 # What is in a checkpoint is offered, where it is no file on disk.
 verbs_and_what_is_in_a_checkpoint() {
   says l -- ln log ls
-  says m -- mkdir mount mv
+  says m -- merge mkdir mount mv
   says rm linear/my-model-0/w/Adam_ -- linear/my-model-0/w/Adam_1.npy
   says edit --d -- --dry-run
   says ver -- verify
-  says e -- export
+  says e -- edit export
   says cast --to b -- bfloat16
   says merge --prefer "" -- a b
   says average linear/lat -- linear/latest
