@@ -1,15 +1,10 @@
 #include "make/new_step.h"
 #include "base/cleanup.h"
 #include "format/npy.h"
-#include "make/interrupt.h"
-#include "message/state.h"
+#include "tool/writer.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-
-/* As a mount has it where nothing else is said. */
-enum { CACHE = 64 << 20 };
-static const double COMPACT = 0.5;
 
 /* The file that keeps the draft from being committed. No scope has a name with this ending (step/name.h). */
 #define GUARD "not-whole.tsv"
@@ -36,37 +31,14 @@ static void remind(void *arg, const char *line)
 
 static int open_view(struct new_step *n, int dirfd, struct err *e)
 {
-	char who[300], host[100] = "";
-	const struct view_config c = {
-		.state_name = STATE_NAME,
-		.meta_suffix = META_SUFFIX,
-		.verify = VERIFY_READ,
-		.writable = true,
-		.commit_ms = -1,
-		.cache = CACHE,
-		.compact = COMPACT,
-		.write_state = true,
-		.who = who,
-		.warn = warn,
-		.remind = remind,
-	};
+	const struct writer_says says = {.warn = warn, .remind = remind};
 	int r;
 
-	gethostname(host, sizeof host - 1);
-	snprintf(who, sizeof who, "process %d on %s, ckptfs\n", (int)getpid(), host);
 	n->open = true;
-	r = view_init(&n->view, dirfd, &c, e);
+	r = writer_open(&n->view, dirfd, "ckptfs", &says, e);
 	if (r == 0)
 		view_look(&n->view);
 	return r;
-}
-
-static struct draft_owner maker(void)
-{
-	mode_t mask = umask(0);
-
-	umask(mask);
-	return (struct draft_owner){geteuid(), getegid(), 0777 & ~mask};
 }
 
 static struct draft_owner file_maker(const struct new_step *n)
@@ -91,11 +63,11 @@ static int make_guard(struct new_step *n, struct err *e)
 
 int new_step_begin(struct new_step *n, int dirfd, const char *name, struct err *e)
 {
-	const struct draft_owner owner = maker();
+	const struct draft_owner owner = writer_owner();
 	struct view_entry entry;
 	int r;
 
-	interrupt_hold();
+	writer_hold_signals();
 	r = open_view(n, dirfd, e);
 	n->name = strdup(name);
 	n->owner = owner;
@@ -143,7 +115,7 @@ int new_step_begin_at(struct new_step *n, const char *path, struct err *e)
 		return err_set(e, -ENOMEM, "no memory");
 	if (!*name)
 		return err_set(e, -EINVAL, "%s: expected DIRECTORY/STEP", path);
-	interrupt_hold();
+	writer_hold_signals();
 	fd = make_directory(n, dir, e);
 	return fd < 0 ? fd : new_step_begin(n, fd, name, e);
 }
@@ -305,7 +277,7 @@ int new_array_begin(struct new_step *n, struct bytes stem, int dtype, unsigned r
 
 int new_array_put(struct new_array *a, struct bytes b, struct err *e)
 {
-	int r = interrupt_check(e);
+	int r = writer_interrupted(e);
 
 	if (r == 0)
 		r = say(view_write(a->file, b, a->at, e), "write", e);
@@ -327,7 +299,7 @@ static int copy_all(struct view_file *from, struct view_file *to, struct err *e)
 	int r;
 
 	do {
-		r = interrupt_check(e);
+		r = writer_interrupted(e);
 		n = r < 0 ? r : view_copy_range(from, at, to, at, INT32_MAX, e);
 		at += n > 0 ? (uint64_t)n : 0;
 	} while (n > 0);
@@ -377,7 +349,7 @@ static int check_count(struct new_step *n, struct err *e)
 int new_step_commit(struct new_step *n, struct err *e)
 {
 	CLEANUP(buf_release) struct buf changes = {0};
-	int r = interrupt_check(e);
+	int r = writer_interrupted(e);
 
 	leave_scope(n);
 	if (r == 0)

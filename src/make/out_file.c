@@ -1,7 +1,7 @@
 #include "make/out_file.h"
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "make/interrupt.h"
+#include "tool/writer.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -38,7 +38,7 @@ int out_file_open(const char *path, struct out_file *out, struct err *e)
 	struct stat st;
 
 	*out = OUT_FILE_EMPTY;
-	interrupt_hold();
+	writer_hold_signals();
 	if (!strcmp(path, "-")) {
 		out->fd = dup(STDOUT_FILENO);
 		return out->fd < 0 ? err_sys(e, -errno, "standard output") : 0;
@@ -54,7 +54,7 @@ int out_file_open(const char *path, struct out_file *out, struct err *e)
 
 int out_file_put(struct out_file *f, struct bytes b, struct err *e)
 {
-	int r = interrupt_check(e);
+	int r = writer_interrupted(e);
 
 	if (r < 0 || f->fd < 0)
 		return r < 0 ? r : append_put(&f->to, b, e);

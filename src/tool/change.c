@@ -1,47 +1,14 @@
 #include "tool/change.h"
 #include "base/cleanup.h"
-#include "message/state.h"
 #include "tool/path.h"
+#include "tool/writer.h"
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 
 struct touched_step {
 	uint64_t id;
 	char *name;
 };
-
-/* Parsed steps may take so much memory; more only if they are in use. */
-enum { CACHE = 256 << 20 };
-
-static const double COMPACT = 0.5, KEEP_SECONDS = 3600.0 * 10000;
-
-static volatile sig_atomic_t stopped;
-
-static void stop(int number)
-{
-	(void)number;
-	stopped = 1;
-}
-
-/* What is ignored, as by nohup(1), stays so. */
-static void catch_signals(void)
-{
-	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-	const struct sigaction action = {.sa_handler = stop, .sa_flags = SA_RESTART};
-	struct sigaction before;
-
-	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-		if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
-			sigaction(numbers[i], &action, NULL);
-}
-
-int changing_stopped(struct err *e)
-{
-	return stopped ? err_set(e, -EINTR, "stopped by a signal, nothing is changed") : 0;
-}
 
 int changing_failed(const char *path, int r, struct err *e)
 {
@@ -74,50 +41,6 @@ static void remind(void *arg, const char *why)
 	const struct changing *c = arg;
 
 	fprintf(stderr, "%s: %s: so it could not be committed before\n", c->program, why);
-}
-
-/* A draft needs a descriptor for each step that it takes something from. */
-static void raise_descriptor_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
-
-static struct draft_owner owner_of_process(void)
-{
-	mode_t mask = umask(0);
-
-	umask(mask);
-	return (struct draft_owner){geteuid(), getegid(), 0777 & ~mask};
-}
-
-/* As a mount without options. ROOT_FD is taken. */
-static int open_view(struct changing *c, int root_fd, struct err *e)
-{
-	const struct view_config config = {
-		.state_name = STATE_NAME,
-		.meta_suffix = META_SUFFIX,
-		.verify = VERIFY_READ,
-		.writable = true,
-		.commit_ms = -1,
-		.cache = CACHE,
-		.compact = COMPACT,
-		.state_paths = STATE_PATHS_KEPT,
-		.write_state = true,
-		.keep_seconds = KEEP_SECONDS,
-		.who = c->who,
-		.warn = warn,
-		.tell = tell,
-		.remind = remind,
-		.warn_arg = c,
-	};
-
-	c->opened = true;
-	return view_init(&c->view, root_fd, &config, e);
 }
 
 /* A mount may have the directory DIR below the root, and have no draft there. */
@@ -153,12 +76,10 @@ int changing_open(struct changing *c, const char *program, char *const *paths, s
 		  struct err *e)
 {
 	CLEANUP(freep) char **dirs = calloc(n + 1, sizeof *dirs);
-	char host[100] = "";
+	const struct writer_says says = {warn, tell, remind, c};
 	int fd = -1, r = dirs ? 0 : err_set(e, -ENOMEM, "no memory");
 
-	*c = (struct changing){.program = program, .owner = owner_of_process()};
-	gethostname(host, sizeof host - 1);
-	snprintf(c->who, sizeof c->who, "process %d on %s, %s\n", (int)getpid(), host, program);
+	*c = (struct changing){.program = program, .owner = writer_owner()};
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = path_directory(paths[i], &dirs[i], e);
 	if (r == 0)
@@ -166,9 +87,9 @@ int changing_open(struct changing *c, const char *program, char *const *paths, s
 	if (r == 0 && (fd = open(c->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
 		r = err_sys(e, -errno, "%s", c->root);
 	if (r == 0) {
-		raise_descriptor_limit();
-		catch_signals();
-		r = changing_failed(c->root, open_view(c, fd, e), e);
+		writer_hold_signals();
+		c->opened = true;
+		r = changing_failed(c->root, writer_open(&c->view, fd, program, &says, e), e);
 	}
 	if (r == 0)
 		r = lock_all_below(c, dirs, n, e);
@@ -225,7 +146,7 @@ int changing_touch(struct changing *c, uint64_t id, const char *name, struct err
 {
 	size_t n;
 	const struct touched_step *all = touched_steps(c, &n);
-	int r = changing_stopped(e);
+	int r = writer_interrupted(e);
 
 	if (r < 0)
 		return r;
@@ -275,7 +196,7 @@ int changing_commit(struct changing *c, struct err *e)
 {
 	size_t n;
 	struct touched_step *all = touched_steps(c, &n);
-	int r = changing_stopped(e);
+	int r = writer_interrupted(e);
 
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = changing_commit_step(c, all[i].id, all[i].name, e);

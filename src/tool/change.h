@@ -1,6 +1,6 @@
 /* src/tool/change.h: a checkpoint directory that is changed without a mount, by the same calls of the view.
  *
- * What is changed in a step is in a draft of it. All drafts are committed together, or discarded: also on SIGINT and SIGTERM. */
+ * What is changed in a step is in a draft of it. All drafts are committed together, or discarded: also when a signal ends it (tool/writer.h). */
 #pragma once
 #include "view/view.h"
 
@@ -9,7 +9,6 @@ struct changing {
 	struct view view;
 	bool opened;
 	char *root; /* the directory of the view, absolute */
-	char who[300];
 	struct buf locks; /* struct lock: of the directories below ROOT that paths name */
 	struct buf touched; /* struct touched_step */
 	struct buf changes; /* what a kernel would have to forget */
@@ -47,9 +46,6 @@ int changing_status(struct changing *c, uint64_t id, struct buf *out, struct err
 
 /* How many changes the draft of the step ID has, or those in the folder ID; 0: there is none. */
 int changing_count(struct changing *c, uint64_t id, uint64_t *out, struct err *e);
-
-/* -EINTR: SIGINT or SIGTERM has come. */
-int changing_stopped(struct err *e);
 
 /* R, an error of a call of the view: E names PATH, and says what it is. */
 int changing_failed(const char *path, int r, struct err *e);

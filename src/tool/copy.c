@@ -4,6 +4,7 @@
 #include "step/text_kind.h"
 #include "tool/path.h"
 #include "tool/place.h"
+#include "tool/writer.h"
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -55,7 +56,7 @@ static int copy_bytes(struct view_file *from, struct view_file *to, struct err *
 	int64_t n = 1;
 	int r = 0;
 
-	while (n > 0 && (r = changing_stopped(e)) == 0) {
+	while (n > 0 && (r = writer_interrupted(e)) == 0) {
 		n = view_copy_range(from, at, to, at, AT_ONCE, e);
 		at += n > 0 ? (uint64_t)n : 0;
 	}
@@ -154,7 +155,7 @@ static int write_all(reader *read, void *from, struct view_file *to, struct err 
 	int64_t n = 1;
 	int r = piece ? 0 : err_set(e, -ENOMEM, "no memory");
 
-	while (r == 0 && (r = changing_stopped(e)) == 0 &&
+	while (r == 0 && (r = writer_interrupted(e)) == 0 &&
 	       (n = read(from, at, PIECE, piece, e)) > 0) {
 		r = view_write(to, bytes_of(piece, (size_t)n), at, e);
 		at += (uint64_t)n;

@@ -5,6 +5,7 @@
 #include "step/text_kind.h"
 #include "tool/match.h"
 #include "tool/path.h"
+#include "tool/writer.h"
 #include <stdio.h>
 
 void target_release(struct target *t)
@@ -322,7 +323,7 @@ int target_each(struct changing *c, const struct target *t, target_visit *visit,
 	while (r == 0 && (r = view_readdir(d, entry.next, &entry, e)) == 1) {
 		struct target child;
 
-		r = changing_stopped(e);
+		r = writer_interrupted(e);
 		if (r < 0 || !strcmp(entry.name, ".") || !strcmp(entry.name, ".."))
 			continue;
 		r = child_of(c, t, entry.name, &child, e);

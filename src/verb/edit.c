@@ -124,21 +124,31 @@ static int run_line(struct edit *ed, const char *line, struct err *e)
 	return r < 0 ? err_wrap(e, r, "'%s'", line) : 0;
 }
 
-static int run_script(struct edit *ed, FILE *from, struct err *e)
+/* All of stdin, before the directory is opened: meanwhile others may write there, and a signal may end this. */
+static int read_script(struct buf *out, struct err *e)
 {
-	CLEANUP(freep) char *line = NULL;
-	size_t size = 0;
-	ssize_t n;
+	char piece[4096];
+	size_t n;
+
+	while ((n = fread(piece, 1, sizeof piece, stdin)) > 0)
+		if (buf_add(out, piece, n) < 0)
+			return err_set(e, -ENOMEM, "no memory for the script on stdin");
+	return ferror(stdin) ? err_set(e, -EIO, "the script on stdin can't be read") : 0;
+}
+
+static int run_script(struct edit *ed, const struct buf *script, struct err *e)
+{
+	struct bytes rest = buf_bytes(script), line;
 	int r = 0;
 
-	for (unsigned number = 1; r == 0 && (n = getline(&line, &size, from)) >= 0; number++) {
-		if (n && line[n - 1] == '\n')
-			line[n - 1] = 0;
-		r = run_line(ed, line, e);
+	for (unsigned number = 1; r == 0 && bytes_next_line(&rest, &line); number++) {
+		CLEANUP(freep) char *text = strndup((const char *)line.p, line.n);
+
+		r = text ? run_line(ed, text, e) : err_set(e, -ENOMEM, "no memory");
 		if (r < 0)
 			err_wrap(e, r, "line %u", number);
 	}
-	return r == 0 && ferror(from) ? err_set(e, -EIO, "the script on stdin can't be read") : r;
+	return r;
 }
 
 /* --- the end --------------------------------------------------------------------------------------------------- */
@@ -168,12 +178,15 @@ static int print_changes(struct edit *ed, struct err *e)
 
 static int run(struct edit *ed, char **operands, struct err *e)
 {
-	int r = begin(ed, operands[0], e);
+	CLEANUP(buf_release) struct buf script = {0};
+	int r = operands[1] ? 0 : read_script(&script, e);
 
+	if (r == 0)
+		r = begin(ed, operands[0], e);
 	for (char **line = operands + 1; r == 0 && *line; line++)
 		r = run_line(ed, *line, e);
-	if (r == 0 && !operands[1])
-		r = run_script(ed, stdin, e);
+	if (r == 0)
+		r = run_script(ed, &script, e);
 	if (r == 0 && ed->dry_run)
 		r = print_changes(ed, e);
 	else if (r == 0)

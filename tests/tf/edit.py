@@ -304,6 +304,16 @@ def a_script_says_which_line():
     assert "a b/kernel" in keys and "output/bias" not in keys and "x/kernel" in keys, keys
 
 
+def a_script_is_awaited_without_the_lock():
+    """Who types a script keeps nobody out, and can end it."""
+    made = copy_of(NET)
+    with subprocess.Popen([f"{BUILD}/ckptfs", "edit", f"{made}/model-200"], stdin=subprocess.PIPE) as edit:
+        assert "model-201: committed" in ckptfs("rm", f"{made}/model-200/output/bias")
+        edit.send_signal(signal.SIGINT)
+        assert edit.wait() == -signal.SIGINT
+    assert "output/bias" in values_of(made, "model-200") and "output/bias" not in values_of(made, "model-201")
+
+
 def a_dry_run_leaves_nothing():
     made = copy_of(NET)
     before = details_of(made)
@@ -439,5 +449,6 @@ def wrong_usage():
 runner.run([the_same_as_on_a_mount_in_a_net, a_session_restores_what_was_changed, the_same_as_on_a_mount_in_other_fixtures,
             the_same_as_on_a_mount_in_a_saved_model, the_same_as_on_a_mount_in_deep_scopes, whole_steps_are_the_same_as_on_a_mount,
             files_go_out_and_in, a_layer_comes_from_another_run, globs_match_what_they_should, a_command_that_fails_changes_nothing,
-            steps_are_moved_together_or_not, a_script_says_which_line, a_dry_run_leaves_nothing, a_signal_changes_nothing, a_mount_that_writes_keeps_others_out,
+            steps_are_moved_together_or_not, a_script_says_which_line, a_script_is_awaited_without_the_lock,
+            a_dry_run_leaves_nothing, a_signal_changes_nothing, a_mount_that_writes_keeps_others_out,
             many_tools_at_once, drafts_are_told_committed_and_discarded, what_the_readme_says, wrong_usage], sys.argv[4:])

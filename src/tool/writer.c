@@ -1,0 +1,89 @@
+#include "tool/writer.h"
+#include "message/state.h"
+#include "step/text_kind.h"
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+/* Parsed steps may take so much memory; more only if they are in use. */
+enum { CACHE = 256 << 20 };
+
+static const double COMPACT = 0.5, KEEP_SECONDS = 3600.0 * 10000;
+
+/* A draft needs a descriptor for each step that it takes something from. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+int writer_open(struct view *v, int dirfd, const char *program, const struct writer_says *says,
+		struct err *e)
+{
+	char who[300], host[100] = "";
+	const struct view_config c = {
+		.state_name = STATE_NAME,
+		.meta_suffix = META_SUFFIX,
+		.verify = VERIFY_READ,
+		.writable = true,
+		.commit_ms = -1,
+		.cache = CACHE,
+		.compact = COMPACT,
+		.state_paths = STATE_PATHS_KEPT,
+		.write_state = true,
+		.keep_seconds = KEEP_SECONDS,
+		.who = who,
+		.warn = says->warn,
+		.tell = says->tell,
+		.remind = says->remind,
+		.warn_arg = says->arg,
+	};
+
+	raise_descriptor_limit();
+	gethostname(host, sizeof host - 1);
+	snprintf(who, sizeof who, "process %d on %s, %s\n", (int)getpid(), host, program);
+	return view_init(v, dirfd, &c, e);
+}
+
+struct draft_owner writer_owner(void)
+{
+	mode_t mask = umask(0);
+
+	umask(mask);
+	return (struct draft_owner){geteuid(), getegid(), 0777 & ~mask};
+}
+
+/* --- signals -------------------------------------------------------------------------------------------------- */
+
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+
+enum { N_SIGNALS = sizeof signals / sizeof *signals };
+
+void writer_hold_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (int i = 0; i < N_SIGNALS; i++)
+		sigaddset(&set, signals[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* One that is ignored, as by nohup(1), never waits. */
+int writer_interrupted(struct err *e)
+{
+	sigset_t waiting;
+
+	sigpending(&waiting);
+	for (int i = 0; i < N_SIGNALS; i++)
+		if (sigismember(&waiting, signals[i]))
+			return err_set(e, -EINTR, "interrupted (%s); nothing was changed",
+				       strsignal(signals[i]));
+	return 0;
+}
