@@ -33,6 +33,21 @@ static int no_memory(struct err *e)
 	return err_set(e, -ENOMEM, "no memory");
 }
 
+void item_put_sizes(const struct item *i, struct json_object *o)
+{
+	if (i->why.code < 0) {
+		json_put(o, "error", json_bytes(bytes_str(i->why.text)));
+		return;
+	}
+	json_put(o, "variables", json_object_new_uint64(i->variables));
+	json_put(o, "bytes", json_object_new_uint64(i->bytes));
+	if (i->kind != ITEM_STEP)
+		return;
+	json_put(o, "own_bytes", json_object_new_uint64(i->own));
+	json_put(o, "saved",
+		 json_object_new_double((double)i->time.tv_sec + (double)i->time.tv_nsec / 1e9));
+}
+
 /* --- in a step ------------------------------------------------------------------------------------------------ */
 
 /* NAME is a path or a part of one, with a length. */

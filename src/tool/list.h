@@ -1,5 +1,6 @@
 /* src/tool/list.h: what is in a folder, a step or a scope, as items. */
 #pragma once
+#include "tool/json.h"
 #include "tool/place.h"
 
 enum item_kind {
@@ -47,6 +48,10 @@ enum list_order { ORDER_NAME, ORDER_SIZE, ORDER_TIME };
 
 /* The largest first, the newest first; what is alike stays in the order of names. */
 void list_sort(struct list *l, enum list_order order, bool reverse);
+
+/* Puts what is known of the STEP or SCOPE I into O: its variables and bytes, of a STEP its own bytes and when it was saved; or why it
+ * can't be read. */
+void item_put_sizes(const struct item *i, struct json_object *o);
 
 /* The variable of a VAR. */
 static inline const struct var *item_var(const struct list *l, const struct item *i)

@@ -140,11 +140,7 @@ static struct json_object *step_json(const struct item *i, const char *before)
 	struct json_object *o = json_object_new_object();
 
 	json_put(o, "name", json_bytes(bytes_str(i->name)));
-	json_put(o, "saved",
-		 json_object_new_double((double)i->time.tv_sec + (double)i->time.tv_nsec / 1e9));
-	json_put(o, "variables", json_object_new_uint64(i->variables));
-	json_put(o, "bytes", json_object_new_uint64(i->bytes));
-	json_put(o, "own_bytes", json_object_new_uint64(i->own));
+	item_put_sizes(i, o);
 	if (!before)
 		return o;
 	json_put(o, "against", json_bytes(bytes_str(before)));

@@ -238,21 +238,6 @@ static void var_json(struct json_object *o, const struct list *of, const struct 
 	json_put(o, "bytes", json_object_new_uint64(i->bytes));
 }
 
-static void step_json(struct json_object *o, const struct item *i)
-{
-	if (i->why.code < 0) {
-		json_put(o, "error", json_bytes(bytes_str(i->why.text)));
-		return;
-	}
-	json_put(o, "variables", json_object_new_uint64(i->variables));
-	json_put(o, "bytes", json_object_new_uint64(i->bytes));
-	if (i->kind != ITEM_STEP)
-		return;
-	json_put(o, "own_bytes", json_object_new_uint64(i->own));
-	json_put(o, "saved",
-		 json_object_new_double((double)i->time.tv_sec + (double)i->time.tv_nsec / 1e9));
-}
-
 static struct json_object *item_json(const struct place *p, const struct list *of,
 				     const struct item *i)
 {
@@ -269,7 +254,7 @@ static struct json_object *item_json(const struct place *p, const struct list *o
 	if (i->kind == ITEM_VAR)
 		var_json(o, of, i);
 	else if (i->kind == ITEM_STEP || i->kind == ITEM_SCOPE)
-		step_json(o, i);
+		item_put_sizes(i, o);
 	else if (i->kind == ITEM_LINK)
 		read_link(p, i, &target);
 	if (target.n)
