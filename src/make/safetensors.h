@@ -5,7 +5,7 @@
  *            with spaces behind it
  *   data:    the elements, little-endian, in C order; offsets count from here, and leave no gap
  *
- * A name is the variable's key; in an object-based step it is its path. https://github.com/huggingface/safetensors */
+ * A name is the variable's key; in an object-based step it is its path. Source: the format as the safetensors package describes it. */
 #pragma once
 #include "base/source.h"
 #include "format/slice.h"
