@@ -244,14 +244,6 @@ static bool is_hidden(struct bytes stem)
 
 /* --- arrays ------------------------------------------------------------------------------------------------------- */
 
-static int end_file(struct view_file *f, int r, struct err *e)
-{
-	if (r == 0)
-		r = say(view_flush(f, e), "close", e);
-	view_close(f);
-	return r;
-}
-
 int new_array_begin(struct new_step *n, struct bytes stem, int dtype, unsigned rank,
 		    const int64_t *dims, struct new_array *out, struct err *e)
 {
@@ -287,24 +279,10 @@ int new_array_put(struct new_array *a, struct bytes b, struct err *e)
 
 int new_array_end(struct new_array *a, int r, struct err *e)
 {
-	return end_file(TAKE(a->file, NULL), r, e);
+	return say(writer_close(TAKE(a->file, NULL), r, e), "close", e);
 }
 
 /* --- copies ------------------------------------------------------------------------------------------------------- */
-
-static int copy_all(struct view_file *from, struct view_file *to, struct err *e)
-{
-	uint64_t at = 0;
-	int64_t n;
-	int r;
-
-	do {
-		r = writer_interrupted(e);
-		n = r < 0 ? r : view_copy_range(from, at, to, at, INT32_MAX, e);
-		at += n > 0 ? (uint64_t)n : 0;
-	} while (n > 0);
-	return say((int)n, "copy", e);
-}
 
 int new_step_copy(struct new_step *n, const struct place *from, struct err *e)
 {
@@ -321,7 +299,7 @@ int new_step_copy(struct new_step *n, const struct place *from, struct err *e)
 	r = create(n, is_var ? bytes_of(f->stem, f->n) : bytes_str(text_name(from->at)),
 		   is_var ? VAR_ENDING : "", &out, e);
 	if (r == 0)
-		r = end_file(out, copy_all(in, out, e), e);
+		r = say(writer_close(out, writer_copy(in, out, e), e), "copy", e);
 	if (r == 0 && (is_var || from->at == TEXT_META_GRAPH))
 		n->variables++;
 	view_close(in);

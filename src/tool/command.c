@@ -18,6 +18,12 @@ static bool is_whole(const struct target *t)
 	       t->kind == TARGET_STATE;
 }
 
+/* Is T a folder? What is put there keeps its name. */
+static bool holds_others(const struct target *t)
+{
+	return t->kind == TARGET_STEP || t->kind == TARGET_SCOPE || t->kind == TARGET_FOLDER;
+}
+
 /* -EINVAL: an edit changes what is in one step. */
 static int refuse_in_edit(const struct changing *c, const struct target *t, struct err *e)
 {
@@ -132,8 +138,7 @@ static int finish_rm(struct changing *c, struct command *k, struct err *e)
 static int place_of(const struct target *t, const struct target *dst, uint64_t *dir, char **name,
 		    struct err *e)
 {
-	bool into =
-		dst->kind == TARGET_STEP || dst->kind == TARGET_SCOPE || dst->kind == TARGET_FOLDER;
+	bool into = holds_others(dst);
 	size_t n = strlen(dst->as), ending = strlen(VAR_ENDING);
 	bool is_var = t->kind == TARGET_FILE &&
 		      bytes_ends(bytes_str(t->name), bytes_str(VAR_ENDING)) &&
@@ -149,14 +154,12 @@ static int place_of(const struct target *t, const struct target *dst, uint64_t *
 
 static int check_many(size_t n, const struct target *dst, struct err *e)
 {
-	bool into =
-		dst->kind == TARGET_STEP || dst->kind == TARGET_SCOPE || dst->kind == TARGET_FOLDER;
-
-	return n > 1 && !into ? err_set(e, -ENOTDIR,
-					"%s: is no scope, step or directory, and there are "
-					"several things to put there",
-					dst->path)
-			      : 0;
+	return n > 1 && !holds_others(dst)
+		       ? err_set(e, -ENOTDIR,
+				 "%s: is no scope, step or directory, and there are "
+				 "several things to put there",
+				 dst->path)
+		       : 0;
 }
 
 static int move_one(struct changing *c, const struct target *t, const struct target *dst,

@@ -8,7 +8,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-enum { PIECE = 256 << 10, AT_ONCE = 64 << 20 };
+enum { PIECE = 256 << 10 };
 
 /* --- what is written to ---------------------------------------------------------------------------------------- */
 
@@ -30,15 +30,6 @@ static int open_to_write(struct changing *c, uint64_t dir, const char *name, uin
 	return r < 0 ? r : view_open_to_write(&c->view, entry.id, true, out, e);
 }
 
-/* R: how writing to it went. */
-static int close_written(struct view_file *f, int r, struct err *e)
-{
-	if (r == 0)
-		r = view_flush(f, e);
-	view_close(f);
-	return r;
-}
-
 static int need_step(struct changing *c, const struct target *dst, struct err *e)
 {
 	if (!dst->step)
@@ -49,19 +40,6 @@ static int need_step(struct changing *c, const struct target *dst, struct err *e
 }
 
 /* --- within the directory ---------------------------------------------------------------------------------------- */
-
-static int copy_bytes(struct view_file *from, struct view_file *to, struct err *e)
-{
-	uint64_t at = 0;
-	int64_t n = 1;
-	int r = 0;
-
-	while (n > 0 && (r = writer_interrupted(e)) == 0) {
-		n = view_copy_range(from, at, to, at, AT_ONCE, e);
-		at += n > 0 ? (uint64_t)n : 0;
-	}
-	return r < 0 ? r : n < 0 ? (int)n : 0;
-}
 
 static int copy_file(struct changing *c, const struct target *t, uint64_t dir, const char *name,
 		     struct err *e)
@@ -74,7 +52,7 @@ static int copy_file(struct changing *c, const struct target *t, uint64_t dir, c
 		return changing_failed(t->path, r, e);
 	r = open_to_write(c, dir, name, t->id, &to, e);
 	if (r == 0)
-		r = close_written(to, copy_bytes(from, to, e), e);
+		r = writer_close(to, writer_copy(from, to, e), e);
 	view_close(from);
 	return changing_failed(t->path, r, e);
 }
@@ -183,7 +161,7 @@ static int write_new(struct changing *c, reader *read, void *from, const struct 
 
 	if (r == 0)
 		r = open_to_write(c, dir, name, 0, &to, e);
-	return r < 0 ? r : close_written(to, write_all(read, from, to, e), e);
+	return r < 0 ? r : writer_close(to, write_all(read, from, to, e), e);
 }
 
 int copy_from_disk(struct changing *c, const char *path, const struct target *dst, uint64_t dir,

@@ -63,6 +63,13 @@ int table_cell(struct table *t, const char *fmt, ...)
 	return n < 0 ? -ENOMEM : table_text(t, text);
 }
 
+int table_size(struct table *t, uint64_t bytes, bool human)
+{
+	char text[HUMAN_SIZE];
+
+	return human ? table_text(t, human_size(bytes, text)) : table_cell(t, "%" PRIu64, bytes);
+}
+
 static size_t n_cells(const struct table *t)
 {
 	return t->cells.n / sizeof(struct table_cell);
@@ -203,5 +210,15 @@ const char *human_size(uint64_t bytes, char out[HUMAN_SIZE])
 	for (; v >= 999.5 && i < 5; i++)
 		v /= 1024;
 	snprintf(out, HUMAN_SIZE, v < 9.95 ? "%.1f%c" : "%.0f%c", v, letters[i]);
+	return out;
+}
+
+const char *time_text(const struct timespec *at, char out[TIME_TEXT])
+{
+	struct tm tm;
+
+	out[0] = 0;
+	if (localtime_r(&at->tv_sec, &tm))
+		strftime(out, TIME_TEXT, "%Y-%m-%d %H:%M:%S", &tm);
 	return out;
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include "base/buf.h"
 #include <stdio.h>
+#include <time.h>
 
 /* {.columns = "lrr"}: a letter for each column, whether its text stands left or right. */
 struct table {
@@ -16,6 +17,9 @@ void table_release(struct table *t);
 int table_text(struct table *t, const char *text);
 int table_cell(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* BYTES as a cell: all digits, or HUMAN ones. */
+int table_size(struct table *t, uint64_t bytes, bool human);
+
 /* Prints all rows, with two spaces between columns, and none at the end of a line. */
 void table_print(const struct table *t, FILE *to);
 
@@ -28,3 +32,7 @@ unsigned terminal_width(int fd);
 /* BYTES as "1.5M", to three digits, as ls -h does; 1,023 and less have no letter. */
 enum { HUMAN_SIZE = 8 };
 const char *human_size(uint64_t bytes, char out[HUMAN_SIZE]);
+
+/* The local time AT, as "2026-11-27 18:05:09"; empty if it is none. */
+enum { TIME_TEXT = 40 };
+const char *time_text(const struct timespec *at, char out[TIME_TEXT]);

@@ -58,6 +58,31 @@ struct draft_owner writer_owner(void)
 	return (struct draft_owner){geteuid(), getegid(), 0777 & ~mask};
 }
 
+/* --- files ---------------------------------------------------------------------------------------------------- */
+
+enum { AT_ONCE = 64 << 20 }; /* bytes that are copied before a signal is looked for */
+
+int writer_copy(struct view_file *from, struct view_file *to, struct err *e)
+{
+	uint64_t at = 0;
+	int64_t n = 1;
+	int r = 0;
+
+	while (n > 0 && (r = writer_interrupted(e)) == 0) {
+		n = view_copy_range(from, at, to, at, AT_ONCE, e);
+		at += n > 0 ? (uint64_t)n : 0;
+	}
+	return r < 0 ? r : n < 0 ? (int)n : 0;
+}
+
+int writer_close(struct view_file *f, int r, struct err *e)
+{
+	if (r == 0)
+		r = view_flush(f, e);
+	view_close(f);
+	return r;
+}
+
 /* --- signals -------------------------------------------------------------------------------------------------- */
 
 static const int signals[] = {SIGINT, SIGTERM, SIGHUP};

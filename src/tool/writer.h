@@ -18,6 +18,12 @@ int writer_open(struct view *v, int dirfd, const char *program, const struct wri
 /* Who makes folders, and files by its mode & 0666. */
 struct draft_owner writer_owner(void);
 
+/* Copies all of FROM to TO, in the way of view_copy_range. -EINTR, or of copying. */
+int writer_copy(struct view_file *from, struct view_file *to, struct err *e);
+
+/* Closes F, which was written with the result R. Gives R, or why it can't be committed as it is. */
+int writer_close(struct view_file *f, int r, struct err *e);
+
 /* From now on SIGINT, SIGTERM and SIGHUP wait until what was begun is undone, and a pipe that nobody reads is an error of write(2). */
 void writer_hold_signals(void);
 

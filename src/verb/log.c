@@ -10,7 +10,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 struct log {
 	bool json, names;
@@ -122,13 +121,10 @@ static void add_name(void *arg, enum sort sort, struct bytes name)
 
 static void print_step(const struct item *i, const char *before, const struct counts *c)
 {
-	char when[40] = "", size[HUMAN_SIZE];
-	struct tm tm;
+	char when[TIME_TEXT], size[HUMAN_SIZE];
 
-	if (localtime_r(&i->time.tv_sec, &tm))
-		strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
-	printf("%s  %s  %" PRIu32 " variables, %s of its own", i->name, when, i->variables,
-	       human_size(i->own, size));
+	printf("%s  %s  %" PRIu32 " variables, %s of its own", i->name, time_text(&i->time, when),
+	       i->variables, human_size(i->own, size));
 	if (before)
 		printf("; against %s: %" PRIu32 " changed, %" PRIu32 " added, %" PRIu32 " removed",
 		       before, c->changed, c->added, c->removed);

@@ -12,7 +12,6 @@
 #include "verb/verb.h"
 #include <inttypes.h>
 #include <limits.h>
-#include <time.h>
 
 struct ls {
 	bool details, all, human, json, reverse;
@@ -96,23 +95,6 @@ static void complain(struct ls *l, const char *where, const char *why)
 
 /* --- details as text ------------------------------------------------------------------------------------------ */
 
-static int size_cell(const struct ls *l, struct table *t, uint64_t bytes)
-{
-	char text[HUMAN_SIZE];
-
-	return l->human ? table_text(t, human_size(bytes, text)) : table_cell(t, "%" PRIu64, bytes);
-}
-
-static int time_cell(struct table *t, const struct timespec *at)
-{
-	char text[40] = "";
-	struct tm tm;
-
-	if (localtime_r(&at->tv_sec, &tm))
-		strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm);
-	return table_text(t, text);
-}
-
 /* dtype, shape, bytes, name. */
 static int var_row(const struct ls *l, struct table *t, const struct list *of, const struct item *i)
 {
@@ -126,7 +108,7 @@ static int var_row(const struct ls *l, struct table *t, const struct list *of, c
 	if (r == 0)
 		r = table_cell(t, "[%.*s]", (int)shape.n, (char *)shape.p);
 	if (r == 0)
-		r = size_cell(l, t, i->bytes);
+		r = table_size(t, i->bytes, l->human);
 	return r < 0 ? r : table_text(t, i->name);
 }
 
@@ -138,7 +120,7 @@ static int scope_row(const struct ls *l, struct table *t, const struct item *i)
 		r = i->kind == ITEM_SCOPE ? table_cell(t, "%" PRIu32, i->variables)
 					  : table_text(t, "-");
 	if (r == 0)
-		r = i->kind == ITEM_SCOPE ? size_cell(l, t, i->bytes) : table_text(t, "-");
+		r = i->kind == ITEM_SCOPE ? table_size(t, i->bytes, l->human) : table_text(t, "-");
 	return r < 0 ? r : table_cell(t, "%s%s", i->name, i->kind == ITEM_SCOPE ? "/" : "");
 }
 
@@ -146,14 +128,15 @@ static int scope_row(const struct ls *l, struct table *t, const struct item *i)
 static int step_row(const struct ls *l, struct table *t, const struct item *i, const char *leads_to)
 {
 	bool known = i->kind == ITEM_STEP && i->why.code == 0;
+	char when[TIME_TEXT];
 	int r = known ? table_cell(t, "%" PRIu32, i->variables) : table_text(t, "-");
 
 	if (r == 0)
-		r = known ? size_cell(l, t, i->bytes) : table_text(t, "-");
+		r = known ? table_size(t, i->bytes, l->human) : table_text(t, "-");
 	if (r == 0)
-		r = known ? size_cell(l, t, i->own) : table_text(t, "-");
+		r = known ? table_size(t, i->own, l->human) : table_text(t, "-");
 	if (r == 0)
-		r = known ? time_cell(t, &i->time) : table_text(t, "-");
+		r = known ? table_text(t, time_text(&i->time, when)) : table_text(t, "-");
 	return r < 0 ? r
 		     : table_cell(t, "%s%s%s%s", i->name, i->kind == ITEM_FOLDER ? "/" : "",
 				  leads_to ? " -> " : "", leads_to ? leads_to : "");

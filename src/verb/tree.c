@@ -29,9 +29,7 @@ static void complain(struct tree_verb *t, const char *why)
 static int row(struct tree_verb *t, uint64_t variables, uint64_t bytes, const char *branch,
 	       const char *name)
 {
-	char text[HUMAN_SIZE];
-	int r = t->human ? table_text(&t->table, human_size(bytes, text))
-			 : table_cell(&t->table, "%" PRIu64, bytes);
+	int r = table_size(&t->table, bytes, t->human);
 
 	if (r == 0)
 		r = table_cell(&t->table, "%" PRIu64, variables);
