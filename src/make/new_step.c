@@ -1,7 +1,7 @@
 #include "make/new_step.h"
 #include "base/cleanup.h"
+#include "edit/writer.h"
 #include "format/npy.h"
-#include "tool/writer.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>

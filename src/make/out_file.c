@@ -1,7 +1,7 @@
 #include "make/out_file.h"
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "tool/writer.h"
+#include "edit/writer.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>

@@ -17,7 +17,7 @@ struct out_file {
 		.dirfd = -1, .fd = -1, .to.fd = -1                                                 \
 	}
 
-/* PATH; "-" is the standard output. A regular file of that name is replaced at the end. Signals wait from now on (tool/writer.h). */
+/* PATH; "-" is the standard output. A regular file of that name is replaced at the end. Signals wait from now on (edit/writer.h). */
 int out_file_open(const char *path, struct out_file *out, struct err *e);
 
 /* Puts bytes behind those that are there. -EINTR, or of writing. */

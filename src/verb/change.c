@@ -1,8 +1,8 @@
 /* src/verb/change.c: rm, mv, cp, ln and mkdir. */
 #include "base/cleanup.h"
+#include "edit/command.h"
+#include "edit/copy.h"
 #include "tool/args.h"
-#include "tool/command.h"
-#include "tool/copy.h"
 #include "verb/verb.h"
 #include <limits.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* src/verb/drafts.c: what a mount or a crash has left uncommitted: status, commit, discard. */
 #include "base/cleanup.h"
+#include "edit/target.h"
 #include "tool/args.h"
-#include "tool/target.h"
 #include "verb/verb.h"
 #include <limits.h>
 #include <stdio.h>

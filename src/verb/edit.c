@@ -1,9 +1,9 @@
 /* src/verb/edit.c: several changes of one step in one commit. */
 #include "base/cleanup.h"
+#include "edit/command.h"
+#include "edit/path.h"
+#include "edit/words.h"
 #include "tool/args.h"
-#include "tool/command.h"
-#include "tool/path.h"
-#include "tool/words.h"
 #include "verb/verb.h"
 #include <limits.h>
 #include <stdio.h>

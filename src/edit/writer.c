@@ -1,4 +1,4 @@
-#include "tool/writer.h"
+#include "edit/writer.h"
 #include "message/state.h"
 #include "step/text_kind.h"
 #include <signal.h>

@@ -1,6 +1,6 @@
-/* src/tool/change.h: a checkpoint directory that is changed without a mount, by the same calls of the view.
+/* src/edit/change.h: a checkpoint directory that is changed without a mount, by the same calls of the view.
  *
- * What is changed in a step is in a draft of it. All drafts are committed together, or discarded: also when a signal ends it (tool/writer.h). */
+ * What is changed in a step is in a draft of it. All drafts are committed together, or discarded: also when a signal ends it (edit/writer.h). */
 #pragma once
 #include "view/view.h"
 

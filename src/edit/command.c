@@ -1,10 +1,10 @@
-#include "tool/command.h"
+#include "edit/command.h"
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "edit/copy.h"
+#include "edit/path.h"
 #include "step/name.h"
 #include "step/text_kind.h"
-#include "tool/copy.h"
-#include "tool/path.h"
 #include <stdio.h>
 
 void command_release(struct command *k)

@@ -1,4 +1,4 @@
-#include "tool/path.h"
+#include "edit/path.h"
 #include "base/cleanup.h"
 #include <limits.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
-/* src/tool/command.h: rm, mv, cp, ln and mkdir on what is in a checkpoint directory, as coreutils would on a mount. */
+/* src/edit/command.h: rm, mv, cp, ln and mkdir on what is in a checkpoint directory, as coreutils would on a mount. */
 #pragma once
-#include "tool/target.h"
+#include "edit/target.h"
 
 struct command {
 	const char *name; /* "rm" */

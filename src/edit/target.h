@@ -1,6 +1,6 @@
-/* src/tool/target.h: what a path names in a directory that is being changed: as it is now, with the changes so far. */
+/* src/edit/target.h: what a path names in a directory that is being changed: as it is now, with the changes so far. */
 #pragma once
-#include "tool/change.h"
+#include "edit/change.h"
 
 enum target_kind {
 	TARGET_NONE, /* nothing has the name, but its folder is there */

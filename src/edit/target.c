@@ -1,11 +1,11 @@
-#include "tool/target.h"
+#include "edit/target.h"
 #include "base/cleanup.h"
 #include "base/glob.h"
+#include "edit/path.h"
+#include "edit/writer.h"
 #include "step/name.h"
 #include "step/text_kind.h"
 #include "tool/match.h"
-#include "tool/path.h"
-#include "tool/writer.h"
 #include <stdio.h>
 
 void target_release(struct target *t)

@@ -1,11 +1,11 @@
-/* src/tool/copy_out.c: variables become .npy files on disk. */
+/* src/edit/copy_out.c: variables become .npy files on disk. */
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "edit/copy.h"
+#include "edit/path.h"
 #include "step/npy_file.h"
 #include "step/text_kind.h"
-#include "tool/copy.h"
 #include "tool/match.h"
-#include "tool/path.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>

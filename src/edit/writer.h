@@ -1,4 +1,4 @@
-/* src/tool/writer.h: a process that changes a checkpoint directory without a mount. */
+/* src/edit/writer.h: a process that changes a checkpoint directory without a mount. */
 #pragma once
 #include "view/view.h"
 

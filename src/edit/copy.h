@@ -1,6 +1,6 @@
-/* src/tool/copy.h: variables are copied: within a checkpoint directory, from another one, from and to .npy files on disk. */
+/* src/edit/copy.h: variables are copied: within a checkpoint directory, from another one, from and to .npy files on disk. */
 #pragma once
-#include "tool/target.h"
+#include "edit/target.h"
 
 /* T, a file, scope or step, becomes NAME in the folder DIR. DST is how that was said: DIR is of it. Between steps of the directory no
  * bytes are moved. */

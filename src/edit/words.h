@@ -1,4 +1,4 @@
-/* src/tool/words.h: a line of a script as words, as a shell would read it. */
+/* src/edit/words.h: a line of a script as words, as a shell would read it. */
 #pragma once
 #include "base/buf.h"
 #include "base/error.h"

@@ -1,4 +1,4 @@
-/* src/tool/path.h: paths on the command line, of which the first part is on disk and the rest is in a checkpoint. */
+/* src/edit/path.h: paths on the command line, of which the first part is on disk and the rest is in a checkpoint. */
 #pragma once
 #include "base/error.h"
 #include <stdbool.h>

@@ -1,7 +1,7 @@
-#include "tool/change.h"
+#include "edit/change.h"
 #include "base/cleanup.h"
-#include "tool/path.h"
-#include "tool/writer.h"
+#include "edit/path.h"
+#include "edit/writer.h"
 #include <fcntl.h>
 #include <stdio.h>
 

@@ -1,10 +1,10 @@
-#include "tool/copy.h"
+#include "edit/copy.h"
 #include "base/cleanup.h"
+#include "edit/path.h"
+#include "edit/writer.h"
 #include "step/npy_file.h"
 #include "step/text_kind.h"
-#include "tool/path.h"
 #include "tool/place.h"
-#include "tool/writer.h"
 #include <fcntl.h>
 #include <sys/stat.h>
 

@@ -1,4 +1,4 @@
-#include "tool/words.h"
+#include "edit/words.h"
 #include "base/cleanup.h"
 
 void words_release(struct words *w)
