@@ -64,8 +64,8 @@ void check_base(const struct trial *t);
 
 unsigned count_descriptors(void);
 
-/* TRY(S, f, n) for each kind of fault and n = 1, 2, ... until it is false: there are no n calls. With EACH false some numbers are left
- * out. What is allocated or open is to be as before. */
+/* TRY(S, f, n) for each kind of fault and n = 1, 2, ... until it is false: there are no n calls. With EACH false, and with
+ * AddressSanitizer, some numbers are left out. What is allocated or open is to be as before. */
 void try_each(bool (*try)(const void *s, enum fault f, unsigned long n), const void *s, bool each);
 
 /* Is NAME one of the program's arguments, or are there none? */

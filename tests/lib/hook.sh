@@ -84,13 +84,13 @@ quiet_hours() {
 
 # --- at which calls it is killed ----------------------------------------------------------------------------
 
-# At each; but with sanitizers, which are slow, at each third, and not in each script from the same on.
-stride=1
-start=0 # the call before the first, less than stride
-if with_sanitizers; then
-  stride=3
-  start=$(($(printf '%s' "${0##*/}" | cksum | cut -d' ' -f1) % stride))
-fi
+# every_nth N: at each N-th, and with sanitizers, which are slow, at each 5 N-th; not in each script from the same call on.
+every_nth() {
+  stride=$1
+  ! with_sanitizers || stride=$((5 * stride))
+  start=$(($(printf '%s' "${0##*/}" | cksum | cut -d' ' -f1) % stride)) # the call before the first
+}
+every_nth 1
 
 # kills_in_recovery DIR AT MAKE TAKE_UP STEP [OPTION...]: for each call of the recovery after a commit that is killed at call AT, MAKE DIR
 # mounts an edit that is not committed, the commit of STEP and then the recovery are killed, and TAKE_UP DIR checks what the

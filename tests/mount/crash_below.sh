@@ -5,6 +5,7 @@
 . "$(dirname "$0")/../lib/below.sh"
 
 prepare_edit
+every_nth 3 # the calls are those of crash.sh
 
 # rclone would write for seconds what it has in its cache: it is not mounted anew, and what it shows is looked at.
 stop_in_commits() {

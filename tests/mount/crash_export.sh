@@ -156,6 +156,7 @@ check_back() {
 ck=$tmp/model
 prepare_values
 killed_in_commit
+every_nth 2
 killed_in_recovery
 killed_on_the_way_back
 export IO_HOOK_LACKS=links
