@@ -1,8 +1,8 @@
 #include "base/cleanup.h"
-#include "base/repr.h"
 #include "base/utf8.h"
 #include "message/pb.h"
 #include "message/pb_wire.h"
+#include "message/repr.h"
 #include "message/textpb.h"
 #include <inttypes.h>
 #include <stdio.h>

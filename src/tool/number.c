@@ -1,6 +1,6 @@
 #include "tool/number.h"
-#include "base/repr.h"
 #include "format/dtype.h"
+#include "message/repr.h"
 #include "step/sums.h"
 #include <inttypes.h>
 #include <math.h>

@@ -1,4 +1,4 @@
-/* src/base/repr.h: floating point as Python prints it, which is how text protos have it.
+/* src/message/repr.h: floating point as Python prints it, which is how text protos have it.
  *
  * The fewest digits that read back as the same number; ".0" behind an integer; an exponent, of two or more
  * digits, below 1e-4 and from 1e16 on. "inf", "-inf" and, whatever its sign and payload, "nan". */

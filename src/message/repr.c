@@ -1,4 +1,4 @@
-#include "base/repr.h"
+#include "message/repr.h"
 #include <float.h>
 #include <math.h>
 #include <stdbool.h>
