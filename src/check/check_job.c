@@ -1,9 +1,8 @@
 #include "check/check_job.h"
 #include "base/cleanup.h"
+#include "base/threads.h"
 #include <inttypes.h>
 #include <stdio.h>
-
-enum { MAX_THREADS = 64 };
 
 /* --- in many threads --------------------------------------------------------------------------------------- */
 
@@ -52,27 +51,18 @@ struct thread {
 	void *arg;
 };
 
-static void *run_thread(void *arg)
+static void run_thread(void *arg)
 {
-	struct thread *t = arg;
+	const struct thread *t = arg;
 
 	t->work(t->j, t->arg);
-	return NULL;
 }
 
 void job_run(struct job *j, void (*work)(struct job *j, void *arg), void *arg)
 {
 	struct thread t = {j, work, arg};
-	pthread_t threads[MAX_THREADS];
-	unsigned n = 0;
 
-	/* If a thread can't be made, those that there are do all of the work. */
-	while (n + 1 < j->c->threads && n < MAX_THREADS &&
-	       pthread_create(&threads[n], NULL, run_thread, &t) == 0)
-		n++;
-	work(j, arg);
-	for (unsigned i = 0; i < n; i++)
-		pthread_join(threads[i], NULL);
+	threads_run(j->c->threads, run_thread, &t);
 }
 
 bool job_can_read(const struct job *j, const struct var *v)

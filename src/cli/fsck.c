@@ -7,6 +7,7 @@
 #include "cli/fsck.h"
 #include "base/cleanup.h"
 #include "base/dir.h"
+#include "base/threads.h"
 #include "directory/locate.h"
 #include "tool/args.h"
 #include <fcntl.h>
@@ -381,14 +382,13 @@ int main(int argc, char **argv)
 {
 	CLEANUP(arguments_release) struct arguments a = {.fsck.stop = &interrupted};
 	struct location where = {.dirfd = -1};
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	struct err e = {0};
 	int status = parse_arguments(argc, argv, &a);
 
 	if (status >= 0)
 		return status;
 	catch_signals();
-	a.fsck.threads = cores > 1 ? (unsigned)cores : 1;
+	a.fsck.threads = threads_cores();
 	if (locate(a.source, STATE_NAME, &where, &e) < 0) {
 		fprintf(stderr, "fsck.ckptfs: %s\n", e.text);
 		return EXIT_OPERATION;

@@ -12,3 +12,4 @@ TCase *kept_tests(void);
 TCase *memory_tests(void);
 TCase *scratch_tests(void);
 TCase *source_tests(void);
+TCase *threads_tests(void);
