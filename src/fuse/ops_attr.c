@@ -38,7 +38,7 @@ static bool is_given_up(void *req)
 void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	CLEANUP(buf_release) struct buf value = {0};
-	const struct stop stop = {is_given_up, req};
+	const struct stop stop = {.asked = is_given_up, .arg = req};
 	struct err e = {0};
 	int r = raw_getxattr(&ckptfs_of(req)->raw, ino, name, &stop, &value, &e);
 

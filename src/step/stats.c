@@ -1,13 +1,11 @@
 #include "step/stats.h"
 #include "base/cleanup.h"
+#include "base/threads.h"
 #include "format/dtype.h"
 #include "step/sums.h"
 #include <math.h>
 
-enum {
-	PIECE = 1 << 20, /* bytes; a multiple of every element's size */
-	MAX_THREADS = 63, /* besides the caller's */
-};
+enum { PIECE = 1 << 20 }; /* bytes, at the most */
 
 /* An array of numbers, in a tensor or in a file. */
 struct values {
@@ -22,13 +20,17 @@ struct values {
 struct reading {
 	const struct values *a;
 	const struct stop *stop;
-	_Atomic uint64_t next; /* where the next piece begins */
-	atomic_bool ended; /* somebody has failed */
-	pthread_mutex_t lock;
-	int status; /* under lock, as all below */
-	struct err why;
+	size_t piece; /* bytes; a multiple of every element's size */
+	size_t n_codes; /* 0: values are added; else it is counted how often each code is there */
 	struct sums sums;
-	uint64_t *codes; /* of small types: how often each was seen */
+	uint64_t *codes; /* [n_codes] */
+};
+
+/* What each thread has. */
+struct scratch {
+	struct sums sums; /* of a piece */
+	uint64_t *codes; /* NULL: it has counted none */
+	uint8_t bytes[];
 };
 
 static size_t item_of(const struct values *a)
@@ -36,10 +38,12 @@ static size_t item_of(const struct values *a)
 	return dtype_info(a->dtype)->item;
 }
 
-/* How many codes a small type has: one of one or two bytes. 0 for others. */
+/* Of many elements of one or two bytes: how many codes they have. */
 static size_t n_codes(const struct values *a)
 {
-	return item_of(a) > 2 ? 0 : (size_t)1 << 8 * item_of(a);
+	size_t codes = item_of(a) > 2 ? 0 : (size_t)1 << 8 * item_of(a);
+
+	return a->size / item_of(a) < codes / 4 ? 0 : codes;
 }
 
 /* Four tables take turns. With one, a byte that comes again at once would wait until its count is stored. */
@@ -74,96 +78,84 @@ static void count_codes(const struct values *a, const uint8_t *p, size_t n, uint
 	}
 }
 
-static void fail(struct reading *rd, int r, const struct err *why)
+static int read_piece(void *arg, uint64_t i, void *scratch, struct err *e)
 {
-	pthread_mutex_lock(&rd->lock);
-	if (rd->status == 0) {
-		rd->status = r;
-		rd->why = *why;
-	}
-	pthread_mutex_unlock(&rd->lock);
-	rd->ended = true;
-}
-
-/* Reads pieces that no other thread reads, until there are none left. */
-static int read_pieces(struct reading *rd, uint8_t *piece, struct sums *sums, uint64_t *codes,
-		       struct err *e)
-{
+	const struct reading *rd = arg;
 	const struct values *a = rd->a;
-	uint64_t off;
-	int r = 0;
+	struct scratch *own = scratch;
+	uint64_t off = i * rd->piece;
+	size_t n = a->size - off < rd->piece ? (size_t)(a->size - off) : rd->piece;
+	int r;
 
-	while (r == 0 && !rd->ended && (off = atomic_fetch_add(&rd->next, PIECE)) < a->size) {
-		size_t n = a->size - off < PIECE ? (size_t)(a->size - off) : PIECE;
-
-		if (rd->stop && rd->stop->asked(rd->stop->arg))
-			return err_set(e, -EINTR, "interrupted");
-		r = a->t ? tensor_read(a->t, off, n, piece, e)
-			 : source_read_into(a->src, a->off + off, piece, n, e);
-		if (r == 0 && codes)
-			count_codes(a, piece, n, codes);
-		else if (r == 0)
-			sums_add_elements(sums, a->dtype, a->big_endian, piece, n / item_of(a));
-	}
-	return r;
+	if (rd->stop && rd->stop->asked && rd->stop->asked(rd->stop->arg))
+		return err_set(e, -EINTR, "interrupted");
+	if (rd->n_codes && !own->codes)
+		own->codes = calloc(rd->n_codes, sizeof *own->codes);
+	if (rd->n_codes && !own->codes)
+		return err_set(e, -ENOMEM, "no memory");
+	r = a->t ? tensor_read(a->t, off, n, own->bytes, e)
+		 : source_read_into(a->src, a->off + off, own->bytes, n, e);
+	if (r < 0)
+		return r;
+	if (rd->stop && rd->stop->seen)
+		*rd->stop->seen += n;
+	own->sums = (struct sums){0};
+	if (rd->n_codes)
+		count_codes(a, own->bytes, n, own->codes);
+	else
+		sums_add_elements(&own->sums, a->dtype, a->big_endian, own->bytes, n / item_of(a));
+	return 0;
 }
 
-static void *run_thread(void *arg)
+static int add_piece(void *arg, uint64_t i, void *scratch, struct err *e)
 {
 	struct reading *rd = arg;
-	CLEANUP(freep) uint8_t *piece = malloc(PIECE);
-	CLEANUP(freep) uint64_t *codes = calloc(n_codes(rd->a) + 1, sizeof *codes);
-	struct sums sums = {0};
-	struct err why = {0};
-	int r = piece && codes ? 0 : err_set(&why, -ENOMEM, "no memory");
 
-	if (r == 0)
-		r = read_pieces(rd, piece, &sums, n_codes(rd->a) ? codes : NULL, &why);
-	if (r < 0) {
-		fail(rd, r, &why);
-		return NULL;
-	}
-	pthread_mutex_lock(&rd->lock);
-	sums_add(&rd->sums, &sums);
-	for (size_t i = 0; i < n_codes(rd->a); i++)
-		rd->codes[i] += codes[i];
-	pthread_mutex_unlock(&rd->lock);
-	return NULL;
+	(void)i;
+	(void)e;
+	sums_add(&rd->sums, &((struct scratch *)scratch)->sums);
+	return 0;
 }
 
-/* Starts no more threads than there are cores or pieces. If one can't be started the others do its work. */
-static void run_threads(struct reading *rd)
+static void add_codes(void *arg, void *scratch)
 {
-	pthread_t threads[MAX_THREADS];
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	uint64_t pieces = rd->a->size / PIECE;
-	int n = 0;
+	struct reading *rd = arg;
+	struct scratch *own = scratch;
 
-	while (n < MAX_THREADS && n + 1 < cores && (uint64_t)n < pieces &&
-	       pthread_create(&threads[n], NULL, run_thread, rd) == 0)
-		n++;
-	run_thread(rd);
-	while (n > 0)
-		pthread_join(threads[--n], NULL);
+	for (size_t i = 0; own->codes && i < rd->n_codes; i++)
+		rd->codes[i] += own->codes[i];
+	free(own->codes);
+}
+
+static int read_pieces(struct reading *rd, struct err *e)
+{
+	const struct pieces p = {
+		.n = (rd->a->size + rd->piece - 1) / rd->piece,
+		.scratch = sizeof(struct scratch) + rd->piece,
+		.work = read_piece,
+		.take = rd->n_codes ? NULL : add_piece,
+		.end = add_codes,
+		.arg = rd,
+	};
+
+	return pieces_run(&p, e);
 }
 
 static int read_values(const struct values *a, const struct stop *stop, struct stats *out,
 		       struct err *e)
 {
 	CLEANUP(freep) uint64_t *codes = calloc(n_codes(a) + 1, sizeof *codes);
-	struct reading rd = {.a = a, .stop = stop, .codes = codes};
+	struct reading rd = {.a = a,
+			     .stop = stop,
+			     .piece = a->size && a->size < PIECE ? (size_t)a->size : PIECE,
+			     .n_codes = n_codes(a),
+			     .codes = codes};
 	struct sums *s = &rd.sums;
+	int r = codes ? read_pieces(&rd, e) : err_set(e, -ENOMEM, "no memory");
 
-	if (!codes)
-		return err_set(e, -ENOMEM, "no memory");
-	pthread_mutex_init(&rd.lock, NULL);
-	run_threads(&rd);
-	pthread_mutex_destroy(&rd.lock);
-	if (rd.status < 0 && e)
-		*e = rd.why;
-	if (rd.status < 0)
-		return rd.status;
-	for (size_t i = 0; i < n_codes(a); i++)
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < rd.n_codes; i++)
 		if (codes[i])
 			sums_add_value(s, sums_value(a->dtype, a->big_endian, (uint16_t)i),
 				       codes[i]);

@@ -8,14 +8,16 @@ struct stats {
 	double mean, std, min, max, norm; /* of the finite ones; 0 if there are none */
 };
 
-/* Can end what takes long. ASKED is called now and then, from several threads; true ends it. */
+/* What takes long can be ended, and watched. ASKED, if not NULL, is called now and then, from several threads; true ends it. SEEN, if not
+ * NULL, counts the bytes that were read. */
 struct stop {
 	bool (*asked)(void *arg);
 	void *arg;
+	_Atomic uint64_t *seen;
 };
 
-/* Reads all of V, on all cores. STOP may be NULL. -ENODATA: its elements are no real numbers; -EINTR: STOP ended it; or
- * of tensor_open and tensor_read. */
+/* Reads all of V, on all cores; what is found does not depend on how many there are. STOP may be NULL. -ENODATA: its elements are no
+ * real numbers; -EINTR: STOP ended it; or of tensor_open and tensor_read. */
 int stats_of(struct step *s, const struct var *v, int dirfd, const struct stop *stop,
 	     struct stats *out, struct err *e);
 

@@ -93,6 +93,7 @@ void sums_add_value(struct sums *s, double v, uint64_t n)
 
 enum {
 	BLOCK = 2048, /* how many doubles are summed at a time */
+	SWAPPED = 4096, /* bytes whose order is changed at a time */
 	LANES = 2, /* how many of them in one vector */
 };
 
@@ -184,46 +185,116 @@ static void add_block(struct sums *s, lanes *block, size_t n)
 		out[i] = (double)x;                                                                \
 	}
 
-/* N elements of ITEM bytes, in this machine's byte order. */
-static void to_doubles(enum real_kind kind, size_t item, const uint8_t *p, size_t n, double *out)
+/* Of N elements of one byte. Their values stand in a table if it is worth to make one. */
+static void of_bytes(int dtype, const uint8_t *p, size_t n, double *out)
 {
-	switch (kind) {
-	case REAL_SIGNED:
-		if (item == 4)
-			EACH(int32_t)
-		else
-			EACH(int64_t)
-		break;
-	case REAL_UNSIGNED:
-		if (item == 4)
-			EACH(uint32_t)
-		else
-			EACH(uint64_t)
-		break;
-	case REAL_FLOAT:
-		if (item == 4)
-			EACH(float)
-		else
-			EACH(double)
-		break;
-	case REAL_BOOL:
-	case REAL_NONE:
-		break;
+	double values[256];
+
+	if (n < 256) {
+		for (size_t i = 0; i < n; i++)
+			out[i] = sums_value(dtype, false, p[i]);
+		return;
+	}
+	for (unsigned code = 0; code < 256; code++)
+		values[code] = sums_value(dtype, false, (uint16_t)code);
+	for (size_t i = 0; i < n; i++)
+		out[i] = values[p[i]];
+}
+
+/* A bfloat16 is the upper half of a float. */
+static void of_bfloats(const uint8_t *p, size_t n, double *out)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint16_t code;
+		uint32_t bits;
+		float f;
+
+		memcpy(&code, p + i * sizeof code, sizeof code);
+		bits = (uint32_t)code << 16;
+		memcpy(&f, &bits, sizeof f);
+		out[i] = (double)f;
 	}
 }
 
-void sums_add_elements(struct sums *s, int dtype, bool big_endian, uint8_t *p, size_t n)
+/* As a float with the same bits the number would be 2^112 times smaller: their exponents begin at other places. */
+static void of_halves(const uint8_t *p, size_t n, double *out)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint16_t code;
+		uint32_t bits, special;
+		float f;
+
+		memcpy(&code, p + i * sizeof code, sizeof code);
+		bits = (code & 0x7fffu) << 13;
+		memcpy(&f, &bits, sizeof f);
+		f *= 0x1p112f;
+		memcpy(&bits, &f, sizeof f);
+		special = code & 0x3ff ? 0x7fc00000 : 0x7f800000; /* NaN, infinity */
+		bits = (code & 0x7c00) == 0x7c00 ? special : bits;
+		bits |= (code & 0x8000u) << 16;
+		memcpy(&f, &bits, sizeof f);
+		out[i] = (double)f;
+	}
+}
+
+/* N elements in this machine's byte order. */
+static void to_doubles(int dtype, const struct dtype_info *type, const uint8_t *p, size_t n,
+		       double *out)
+{
+	enum real_kind kind = type->real.kind;
+
+	if (type->item == 1)
+		of_bytes(dtype, p, n, out);
+	else if (dtype == DTYPE_BFLOAT16)
+		of_bfloats(p, n, out);
+	else if (type->item == 2 && kind == REAL_FLOAT)
+		of_halves(p, n, out);
+	else if (type->item == 2 && kind == REAL_SIGNED)
+		EACH(int16_t)
+	else if (type->item == 2)
+		EACH(uint16_t)
+	else if (type->item == 4 && kind == REAL_FLOAT)
+		EACH(float)
+	else if (type->item == 4 && kind == REAL_SIGNED)
+		EACH(int32_t)
+	else if (type->item == 4)
+		EACH(uint32_t)
+	else if (kind == REAL_FLOAT)
+		EACH(double)
+	else if (kind == REAL_SIGNED)
+		EACH(int64_t)
+	else
+		EACH(uint64_t)
+}
+
+void sums_values(int dtype, bool big_endian, const uint8_t *p, size_t n, double *out)
 {
 	const struct dtype_info *type = dtype_info(dtype);
-	size_t item = type->item;
+	uint8_t swapped[SWAPPED];
+	size_t item = type->item, most = sizeof swapped / item;
+
+	if (item == 1 || big_endian == (BYTE_ORDER == BIG_ENDIAN)) {
+		to_doubles(dtype, type, p, n, out);
+		return;
+	}
+	for (size_t i = 0; i < n; i += most) {
+		size_t some = n - i < most ? n - i : most;
+
+		memcpy(swapped, p + i * item, some * item);
+		elements_swap(swapped, some * item, item);
+		to_doubles(dtype, type, swapped, some, out + i);
+	}
+}
+
+void sums_add_elements(struct sums *s, int dtype, bool big_endian, const uint8_t *p, size_t n)
+{
+	size_t item = dtype_info(dtype)->item;
 	lanes block[BLOCK / LANES];
 
-	if (big_endian != (BYTE_ORDER == BIG_ENDIAN))
-		elements_swap(p, n * item, item);
 	for (size_t i = 0; i < n; i += BLOCK) {
 		size_t count = n - i < BLOCK ? n - i : BLOCK;
 
-		to_doubles(type->real.kind, item, p + i * item, count, (double *)block);
+		sums_values(dtype, big_endian, p + i * item, count, (double *)block);
 		add_block(s, block, count);
 	}
 }

@@ -7,6 +7,7 @@
 #include "step/sums.h"
 #include <endian.h>
 #include <math.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -239,6 +240,69 @@ START_TEST(small_types_have_their_values)
 }
 END_TEST
 
+/* One by one a value is worked out from its bits, many at once by faster ways. */
+START_TEST(values_of_many_are_those_of_each)
+{
+	static uint16_t codes[1 << 16];
+	static double values[1 << 16];
+
+	for (int dtype = 1; dtype <= DTYPE_FLOAT4_E2M1FN; dtype++) {
+		const struct dtype_info *type = dtype_info(dtype);
+		size_t n = type->item == 1 ? 1 << 8 : 1 << 16;
+
+		if (type->item < 1 || type->item > 2)
+			continue;
+		for (int big = 0; big < 2; big++) {
+			for (size_t i = 0; i < n; i++)
+				memcpy((uint8_t *)codes + i * type->item, &(uint16_t){(uint16_t)i},
+				       type->item);
+			sums_values(dtype, big, (uint8_t *)codes, n, values);
+			for (size_t i = 0; i < n; i++) {
+				double v = sums_value(dtype, big, (uint16_t)i);
+
+				ck_assert_msg(isnan(v) ? isnan(values[i]) : v == values[i],
+					      "%s %zx: %g, not %g", type->name, i, values[i], v);
+				ck_assert_int_eq(signbit(v), signbit(values[i]));
+			}
+		}
+	}
+}
+END_TEST
+
+START_TEST(stats_do_not_depend_on_the_number_of_threads)
+{
+	struct array a = array_of(DTYPE_DOUBLE, 8, (size_t)MIB, false);
+	struct stats with_all, with_one;
+	cpu_set_t all, one;
+	int first = 0;
+
+	ck_assert_int_eq(stats_of_array(&a, NULL, &with_all), 0);
+	ck_assert_int_eq(sched_getaffinity(0, sizeof all, &all), 0);
+	while (!CPU_ISSET(first, &all))
+		first++;
+	CPU_ZERO(&one);
+	CPU_SET(first, &one);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof one, &one), 0);
+	ck_assert_int_eq(stats_of_array(&a, NULL, &with_one), 0);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof all, &all), 0);
+	ck_assert_mem_eq(&with_all, &with_one, sizeof with_all);
+	release(&a);
+}
+END_TEST
+
+START_TEST(the_bytes_that_were_read_are_counted)
+{
+	struct array a = array_of(DTYPE_HALF, 2, (size_t)3 * MIB + 5, false);
+	_Atomic uint64_t seen = 0;
+	struct stop stop = {.seen = &seen};
+	struct stats have;
+
+	ck_assert_int_eq(stats_of_array(&a, &stop, &have), 0);
+	ck_assert_uint_eq(seen, 2 * a.n);
+	release(&a);
+}
+END_TEST
+
 START_TEST(types_without_numbers_are_refused)
 {
 	static const struct source none = {.fd = -1};
@@ -263,7 +327,7 @@ START_TEST(stats_end_when_they_are_to)
 {
 	struct array a = array_of(DTYPE_UINT8, 1, (size_t)16 * MIB, false);
 	atomic_int asked = 0;
-	struct stop stop = {after_three, &asked};
+	struct stop stop = {.asked = after_three, .arg = &asked};
 	struct stats have;
 
 	ck_assert_int_eq(stats_of_array(&a, &stop, &have), -EINTR);
@@ -281,6 +345,9 @@ TCase *stats_tests(void)
 	tcase_add_loop_test(c, stats_of_pieces_are_those_of_the_whole, 0, 2 * 11);
 	tcase_add_test(c, stats_of_large_numbers_are_exact);
 	tcase_add_test(c, small_types_have_their_values);
+	tcase_add_test(c, values_of_many_are_those_of_each);
+	tcase_add_test(c, stats_do_not_depend_on_the_number_of_threads);
+	tcase_add_test(c, the_bytes_that_were_read_are_counted);
 	tcase_add_test(c, types_without_numbers_are_refused);
 	tcase_add_test(c, stats_end_when_they_are_to);
 	return c;
