@@ -5,9 +5,8 @@
 #include "base/buf.h"
 #include "check/check.h"
 #include "tool/json.h"
+#include "tool/progress.h"
 #include <stdio.h>
-
-struct progress;
 
 struct report {
 	bool json;
@@ -52,10 +51,3 @@ bool report_ask(struct report *r, const char *path, const char *question);
 /* Prints the last line, or the JSON object. False: stdout could not be written to. */
 bool report_end(struct report *r, const char *directory, bool interrupted);
 void report_release(struct report *r);
-
-/* Shows how much of TOTAL bytes has been SEEN: as a bar on stderr, or if FD is more than 0 by lines "1 SEEN TOTAL DIRECTORY" to
- * FD, which fsck(8) understands. NULL: no memory. */
-struct progress *progress_start(const _Atomic uint64_t *seen, uint64_t total, int fd,
-				const char *directory);
-void progress_stop(struct progress *p);
-void progress_erase(struct progress *p); /* until it is painted again */
