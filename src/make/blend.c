@@ -1,8 +1,9 @@
 #include "make/blend.h"
 #include "base/cleanup.h"
 #include "format/dtype.h"
-#include "make/convert.h"
+#include "step/sums.h"
 #include "tool/array.h"
+#include "tool/convert.h"
 #include <fcntl.h>
 
 /* Numbers of a piece. */
@@ -104,7 +105,7 @@ static int mix_piece(struct mixer *m, uint64_t first, size_t n, struct new_array
 		r = array_get(a, first, n, m->bytes, e);
 		if (r < 0)
 			return r;
-		convert_from(from, a->step->big_endian, m->bytes, numbers, to_numbers);
+		sums_values(from, a->step->big_endian, m->bytes, numbers, to_numbers);
 		for (size_t i = 0; k && i < numbers; i++)
 			m->sum[i] += m->one[i];
 	}

@@ -8,7 +8,7 @@ bool blend_has_mean(int dtype);
 
 /* The mean of N variables FROM, each a PLACE_VAR, of the shape of the first, becomes a variable of the first one's name in TO, with DTYPE:
  * a float, or if it is that of all, complex. It is summed in double, from the first to the last, and rounded to the nearest, of two the even
- * one (number_store). -EINTR, or of reading and writing. */
+ * one (convert_to). -EINTR, or of reading and writing. */
 int blend(struct new_step *to, const struct place *from, size_t n, int dtype, struct err *e);
 
 /* Starts the step NAME beside the step BESIDE: in its directory. */

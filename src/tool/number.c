@@ -2,6 +2,7 @@
 #include "format/dtype.h"
 #include "message/repr.h"
 #include "step/sums.h"
+#include "tool/convert.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -19,28 +20,6 @@ static uint64_t bits_of(const uint8_t *p, size_t n, bool big_endian)
 	return bits;
 }
 
-static void put_bits(uint64_t bits, size_t n, bool big_endian, uint8_t *p)
-{
-	for (size_t i = 0; i < n; i++)
-		p[big_endian ? n - 1 - i : i] = (uint8_t)(bits >> 8 * i);
-}
-
-static double double_of(uint64_t bits)
-{
-	double v;
-
-	memcpy(&v, &bits, sizeof v);
-	return v;
-}
-
-static float float_of(uint32_t bits)
-{
-	float v;
-
-	memcpy(&v, &bits, sizeof v);
-	return v;
-}
-
 static int64_t signed_of(uint64_t bits, size_t n)
 {
 	return (int64_t)(bits << (64 - 8 * n)) >> (64 - 8 * n);
@@ -50,20 +29,11 @@ static int64_t signed_of(uint64_t bits, size_t n)
 
 double number_value(int dtype, bool big_endian, const uint8_t *p)
 {
-	const struct dtype_info *type = dtype_info(dtype);
-	uint64_t bits;
-	uint16_t code = 0;
+	double v = (double)NAN;
 
-	if (type->real.kind == REAL_NONE)
-		return (double)NAN;
-	if (type->item <= 2) {
-		memcpy(&code, p, type->item);
-		return sums_value(dtype, big_endian, code);
-	}
-	bits = bits_of(p, type->item, big_endian);
-	if (type->real.kind == REAL_FLOAT)
-		return type->item == 4 ? (double)float_of((uint32_t)bits) : double_of(bits);
-	return type->real.kind == REAL_SIGNED ? (double)signed_of(bits, type->item) : (double)bits;
+	if (dtype_info(dtype)->real.kind != REAL_NONE)
+		sums_values(dtype, big_endian, p, 1, &v);
+	return v;
 }
 
 int64_t number_signed(int dtype, bool big_endian, const uint8_t *p)
@@ -81,100 +51,23 @@ uint64_t number_unsigned(int dtype, bool big_endian, const uint8_t *p)
 	return n > 2 ? bits_of(p, n, big_endian) : (uint64_t)number_value(dtype, big_endian, p);
 }
 
-/* The bits of a number that is not finite, or too large, without its sign. */
-static unsigned special_bits(const struct real *f, bool is_nan)
-{
-	unsigned all_x = ((1u << f->exponent) - 1) << f->mantissa, all_m = (1u << f->mantissa) - 1;
-
-	switch (f->specials) {
-	case FLOAT_IEEE:
-		return all_x | (is_nan ? 1u << (f->mantissa - 1) : 0);
-	case FLOAT_FN:
-		return all_x | all_m;
-	case FLOAT_FNUZ:
-		return 1u << (f->mantissa + f->exponent);
-	case FLOAT_FINITE:
-		break;
-	}
-	return is_nan ? 1u << (f->mantissa + f->exponent) : all_x | all_m;
-}
-
-/* The largest finite value as bits. */
-static unsigned largest_bits(const struct real *f)
-{
-	unsigned all = (1u << (f->mantissa + f->exponent)) - 1;
-
-	return f->specials == FLOAT_IEEE
-		       ? ((all >> f->mantissa) - 1) << f->mantissa | ((1u << f->mantissa) - 1)
-	       : f->specials == FLOAT_FN ? all - 1
-					 : all;
-}
-
-/* The finite V > 0 as bits; more than the largest ones if it is too large. */
-static unsigned finite_bits(const struct real *f, double v)
-{
-	int x = ilogb(v) + f->bias; /* with 1 the smallest numbers begin that have all bits */
-	double steps;
-
-	if (x < 1)
-		x = 1;
-	if (x > 1 << f->exponent)
-		return UINT32_MAX;
-	/* nearbyint rounds to even. A mantissa that is full carries into the exponent. */
-	steps = nearbyint(ldexp(v, f->mantissa - (x - f->bias)));
-	return ((unsigned)(x - 1) << f->mantissa) + (unsigned)steps;
-}
-
-static unsigned float_bits(const struct real *f, double v)
-{
-	unsigned sign = signbit(v) ? 1u << (f->mantissa + f->exponent) : 0, bits;
-
-	if (isnan(v))
-		return f->specials == FLOAT_FNUZ || f->specials == FLOAT_FINITE
-			       ? special_bits(f, true)
-			       : sign | special_bits(f, true);
-	if (v == 0)
-		return f->specials == FLOAT_FNUZ ? 0 : sign;
-	bits = isinf(v) ? UINT32_MAX : finite_bits(f, fabs(v));
-	if (bits > largest_bits(f))
-		return f->specials == FLOAT_FNUZ ? special_bits(f, true)
-						 : sign | special_bits(f, false);
-	return f->specials == FLOAT_FNUZ && !bits ? 0 : sign | bits;
-}
-
-void number_store(int dtype, bool big_endian, double v, uint8_t *p)
-{
-	const struct dtype_info *type = dtype_info(dtype);
-	float single = (float)v;
-	uint32_t word;
-	uint64_t bits;
-
-	if (type->item == 8) {
-		memcpy(&bits, &v, sizeof bits);
-	} else if (type->item == 4) {
-		memcpy(&word, &single, sizeof word);
-		bits = word;
-	} else {
-		bits = float_bits(&type->real, v);
-	}
-	put_bits(bits, type->item, big_endian, p);
-}
-
 /* --- text ----------------------------------------------------------------------------------------------------- */
 
 /* V, a value of a float type of one or two bytes, with as many digits as tell it from its neighbours. */
 static void small_text(int dtype, double v, char out[REPR_MAX])
 {
 	uint8_t bytes[2], back[2];
+	double shorter = v;
 
-	number_store(dtype, false, v, bytes);
+	convert_to(dtype, &v, 1, bytes);
 	for (int digits = 1; digits < 17; digits++) {
 		snprintf(out, REPR_MAX, "%.*g", digits, v);
-		number_store(dtype, false, strtod(out, NULL), back);
+		shorter = strtod(out, NULL);
+		convert_to(dtype, &shorter, 1, back);
 		if (!memcmp(bytes, back, dtype_info(dtype)->item))
 			break;
 	}
-	repr_double(strtod(out, NULL), out);
+	repr_double(shorter, out);
 }
 
 static int float_text(int dtype, bool big_endian, const uint8_t *p, struct buf *out)

@@ -10,10 +10,6 @@ double number_value(int dtype, bool big_endian, const uint8_t *p);
 int64_t number_signed(int dtype, bool big_endian, const uint8_t *p);
 uint64_t number_unsigned(int dtype, bool big_endian, const uint8_t *p);
 
-/* Stores V at P as an element of DTYPE, which is a float: the nearest value, of two the even one. What is too large becomes an infinity,
- * where there is none NaN, and where there is none either the largest value. So does NumPy with ml_dtypes. */
-void number_store(int dtype, bool big_endian, double v, uint8_t *p);
-
 /* Appends the element at P: a float with the fewest digits that tell it from all others of its type, a complex number as (1+2j), True
  * or False. DTYPE is no string, variant or resource. -ENOMEM. */
 int number_text(int dtype, bool big_endian, const uint8_t *p, struct buf *out);
