@@ -1,16 +1,13 @@
 #include "tool/compare.h"
 #include "base/cleanup.h"
+#include "base/threads.h"
 #include "format/dtype.h"
 #include "format/elements.h"
+#include "step/sums.h"
 #include "tool/array.h"
-#include "tool/number.h"
 #include <math.h>
-#include <stdatomic.h>
 
-enum {
-	PIECE = 256 << 10, /* bytes */
-	MAX_THREADS = 63, /* besides the caller's */
-};
+enum { PIECE = 256 << 10 }; /* bytes */
 
 static bool share_shard(const struct step *a, const struct var *x, const struct step *b,
 			const struct var *y)
@@ -39,99 +36,29 @@ struct sums_of_two {
 
 enum {
 	BLOCK = 512, /* doubles at a time */
-	LANES = 2, /* of them in one vector */
+	LANES = 4, /* of them in one vector */
 };
 
-/* The compiler puts these into vector registers. */
-typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
-typedef int64_t lanes_mask __attribute__((vector_size(LANES * sizeof(int64_t))));
-
-union block {
-	double v[BLOCK];
-	lanes l[BLOCK / LANES];
-};
-
-/* The N elements at P as doubles. */
-static void widen(int dtype, bool big_endian, const uint8_t *p, size_t n, union block *out)
-{
-	size_t item = dtype_info(dtype)->item;
-	float f;
-
-	if (dtype == DTYPE_DOUBLE && !big_endian)
-		memcpy(out->v, p, n * item);
-	else if (dtype == DTYPE_FLOAT && !big_endian)
-		for (size_t i = 0; i < n; i++) {
-			memcpy(&f, p + i * sizeof f, sizeof f);
-			out->v[i] = f;
-		}
-	else
-		for (size_t i = 0; i < n; i++)
-			out->v[i] = number_value(dtype, big_endian, p + i * item);
-}
-
-static void add_pair(struct sums_of_two *s, double a, double b, double tolerance)
-{
-	double d = fabs(a - b);
-
-	if (!isfinite(a) || !isfinite(b)) {
-		s->differ += !(a == b || (isnan(a) && isnan(b)));
-		return;
-	}
-	s->pairs++;
-	s->differ += d > tolerance;
-	s->max = d > s->max ? d : s->max;
-	s->sum += d;
-	s->dd += d * d;
-	s->aa += a * a;
-	s->bb += b * b;
-	s->ab += a * b;
-}
-
-static double total(lanes v)
-{
-	return v[0] + v[1];
-}
-
-/* As add_pair of a whole block, all of which is finite. */
-static void add_block(struct sums_of_two *s, const union block *a, const union block *b,
+/* One by one: what is not finite has no difference. */
+static void add_pairs(struct sums_of_two *s, const double *a, const double *b, size_t n,
 		      double tolerance)
 {
-	lanes sum = {0}, dd = {0}, aa = {0}, bb = {0}, ab = {0}, max = {0};
-	lanes_mask differ = {0}; /* a comparison that holds is -1 */
+	for (size_t i = 0; i < n; i++) {
+		double x = a[i], y = b[i], d = fabs(x - y);
 
-	for (size_t i = 0; i < BLOCK / LANES; i++) {
-		lanes x = a->l[i], y = b->l[i], d = x - y;
-		lanes_mask negative = d < 0, more;
-
-		d = (lanes)(((lanes_mask)-d & negative) | ((lanes_mask)d & ~negative));
-		more = d > max;
-		max = (lanes)(((lanes_mask)d & more) | ((lanes_mask)max & ~more));
-		differ -= d > tolerance;
-		sum += d;
-		dd += d * d;
-		aa += x * x;
-		bb += y * y;
-		ab += x * y;
+		if (!isfinite(x) || !isfinite(y)) {
+			s->differ += !(x == y || (isnan(x) && isnan(y)));
+			continue;
+		}
+		s->pairs++;
+		s->differ += d > tolerance;
+		s->max = d > s->max ? d : s->max;
+		s->sum += d;
+		s->dd += d * d;
+		s->aa += x * x;
+		s->bb += y * y;
+		s->ab += x * y;
 	}
-	s->pairs += BLOCK;
-	for (int k = 0; k < LANES; k++) {
-		s->differ += (uint64_t)differ[k];
-		s->max = max[k] > s->max ? max[k] : s->max;
-	}
-	s->sum += total(sum);
-	s->dd += total(dd);
-	s->aa += total(aa);
-	s->bb += total(bb);
-	s->ab += total(ab);
-}
-
-static bool is_finite(const union block *b)
-{
-	lanes sum = {0};
-
-	for (size_t i = 0; i < BLOCK / LANES; i++)
-		sum += b->l[i] - b->l[i]; /* 0, or NaN if it is not finite */
-	return total(sum) == 0;
 }
 
 static void add_sums(struct sums_of_two *s, const struct sums_of_two *more)
@@ -146,22 +73,90 @@ static void add_sums(struct sums_of_two *s, const struct sums_of_two *more)
 	s->ab += more->ab;
 }
 
+#ifdef __x86_64__
+/* The compiler puts these into vector registers. */
+typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
+typedef int64_t lanes_mask __attribute__((vector_size(LANES * sizeof(int64_t))));
+
+/* The same of BLOCK pairs. False, and nothing is added: some are not finite, or too large. */
+__attribute__((target("avx2"))) static bool add_block(struct sums_of_two *s, const double *a,
+						      const double *b, double tolerance)
+{
+	lanes sum = {0}, dd = {0}, aa = {0}, bb = {0}, ab = {0}, max = {0};
+	lanes_mask differ = {0}; /* a comparison that holds is -1 */
+	struct sums_of_two of = {.pairs = BLOCK};
+
+	for (size_t i = 0; i < BLOCK; i += LANES) {
+		lanes x, y, d;
+		lanes_mask more;
+
+		memcpy(&x, a + i, sizeof x);
+		memcpy(&y, b + i, sizeof y);
+		d = (lanes)((lanes_mask)(x - y) & INT64_MAX);
+		more = d > max;
+		max = (lanes)(((lanes_mask)d & more) | ((lanes_mask)max & ~more));
+		differ -= d > tolerance;
+		sum += d;
+		dd += d * d;
+		aa += x * x;
+		bb += y * y;
+		ab += x * y;
+	}
+	for (int k = 0; k < LANES; k++) {
+		const struct sums_of_two lane = {
+			(uint64_t)differ[k], 0, max[k], sum[k], aa[k], bb[k], ab[k], dd[k]};
+
+		add_sums(&of, &lane);
+	}
+	if (!isfinite(of.aa) || !isfinite(of.bb) || !isfinite(of.dd))
+		return false;
+	add_sums(s, &of);
+	return true;
+}
+
+static bool has_vectors(void)
+{
+	return __builtin_cpu_supports("avx2");
+}
+#else
+static bool add_block(struct sums_of_two *s, const double *a, const double *b, double tolerance)
+{
+	add_pairs(s, a, b, BLOCK, tolerance);
+	return true;
+}
+
+static bool has_vectors(void)
+{
+	return true;
+}
+#endif
+
 /* --- both arrays ---------------------------------------------------------------------------------------------- */
 
-/* What the threads share. Each takes the next piece until there are none. */
 struct two {
 	struct array a, b;
 	bool swaps; /* their byte orders differ */
-	double tolerance;
+	bool vectors; /* add_block can be called */
+	const struct comparing *how;
 	size_t elements; /* of a piece */
-	bool summing; /* else only whether they differ is asked */
-	_Atomic uint64_t next;
-	atomic_bool ended; /* somebody has failed, or found a difference where one is enough */
-	pthread_mutex_t lock;
-	int status; /* under lock, as all below: 1 a difference, or an error */
-	struct err why;
+	uint8_t *same; /* [pieces]: it has the same bytes in both */
+	bool any; /* some piece has not */
 	struct sums_of_two sums;
 };
+
+/* What each thread has. */
+struct scratch {
+	bool same;
+	struct sums_of_two sums; /* of a piece */
+	uint8_t bytes[]; /* of a piece of A, then of B */
+};
+
+static size_t larger_item(const struct two *t)
+{
+	size_t a = array_item(&t->a), b = array_item(&t->b);
+
+	return a > b ? a : b;
+}
 
 static bool has_numbers(const struct two *t)
 {
@@ -185,28 +180,7 @@ static uint64_t count_others(const struct two *t, const uint8_t *a, const uint8_
 	return differ;
 }
 
-static void add_numbers(const struct two *t, const uint8_t *a, const uint8_t *b, size_t n,
-			struct sums_of_two *s)
-{
-	size_t item = array_item(&t->a);
-	int dtype = t->a.var->dtype;
-	union block x, y;
-
-	for (size_t at = 0; at < n; at += BLOCK) {
-		size_t some = n - at < BLOCK ? n - at : BLOCK;
-
-		widen(dtype, t->a.step->big_endian, a + at * item, some, &x);
-		widen(dtype, t->b.step->big_endian, b + at * item, some, &y);
-		if (some == BLOCK && is_finite(&x) && is_finite(&y)) {
-			add_block(s, &x, &y, t->tolerance);
-			continue;
-		}
-		for (size_t i = 0; i < some; i++)
-			add_pair(s, x.v[i], y.v[i], t->tolerance);
-	}
-}
-
-/* The bytes of B are changed. */
+/* The bytes of B get the order of A's. */
 static bool same_piece(const struct two *t, const uint8_t *a, uint8_t *b, size_t n)
 {
 	if (t->a.var->dtype == DTYPE_STRING)
@@ -216,74 +190,94 @@ static bool same_piece(const struct two *t, const uint8_t *a, uint8_t *b, size_t
 	return !memcmp(a, b, n * array_item(&t->a));
 }
 
-/* 1: a piece differs. */
-static int take_pieces(struct two *t, uint8_t *a, uint8_t *b, struct sums_of_two *s, struct err *e)
+/* Both have the byte order of A. */
+static void add_numbers(const struct two *t, const uint8_t *a, const uint8_t *b, size_t n,
+			struct sums_of_two *s)
 {
-	uint64_t first;
-	int r = 0;
+	double tolerance = t->how->tolerance;
+	size_t item = array_item(&t->a);
+	double x[BLOCK], y[BLOCK];
 
-	while (r == 0 && !t->ended &&
-	       (first = atomic_fetch_add(&t->next, t->elements)) < t->a.count) {
-		size_t left = (size_t)(t->a.count - first);
-		size_t n = left < t->elements ? left : t->elements;
+	for (size_t at = 0; at < n; at += BLOCK) {
+		size_t some = n - at < BLOCK ? n - at : BLOCK;
 
-		r = array_get(&t->a, first, n, a, e);
-		if (r == 0)
-			r = array_get(&t->b, first, n, b, e);
-		if (r < 0)
-			return r;
-		if (!t->summing)
-			r = !same_piece(t, a, b, n);
-		else if (has_numbers(t))
-			add_numbers(t, a, b, n, s);
-		else
-			s->differ += count_others(t, a, b, n);
+		sums_values(t->a.var->dtype, t->a.step->big_endian, a + at * item, some, x);
+		sums_values(t->a.var->dtype, t->a.step->big_endian, b + at * item, some, y);
+		if (some < BLOCK || !t->vectors || !add_block(s, x, y, tolerance))
+			add_pairs(s, x, y, some, tolerance);
 	}
+}
+
+/* How many elements piece I has. */
+static size_t piece_elements(const struct two *t, uint64_t i)
+{
+	uint64_t left = t->a.count - i * t->elements;
+
+	return left < t->elements ? (size_t)left : t->elements;
+}
+
+static int read_piece(void *arg, uint64_t i, void *scratch, struct err *e)
+{
+	const struct two *t = arg;
+	struct scratch *own = scratch;
+	uint8_t *a = own->bytes, *b = own->bytes + t->elements * array_item(&t->a);
+	size_t n = piece_elements(t, i);
+	int r = array_get(&t->a, i * t->elements, n, a, e);
+
+	if (r == 0)
+		r = array_get(&t->b, i * t->elements, n, b, e);
+	if (r < 0)
+		return r;
+	if (t->how->seen)
+		*t->how->seen += n * array_item(&t->a);
+	own->sums = (struct sums_of_two){0};
+	own->same = same_piece(t, a, b, n);
+	if (own->same)
+		return 0;
+	if (t->how->only_whether && t->how->tolerance <= 0)
+		own->sums.differ = 1;
+	else if (has_numbers(t))
+		add_numbers(t, a, b, n, &own->sums);
+	else
+		own->sums.differ = count_others(t, a, b, n);
+	return 0;
+}
+
+static int take_piece(void *arg, uint64_t i, void *scratch, struct err *e)
+{
+	struct two *t = arg;
+	const struct scratch *own = scratch;
+
+	(void)e;
+	t->same[i] = own->same;
+	t->any |= !own->same;
+	add_sums(&t->sums, &own->sums);
+	return t->how->only_whether && t->sums.differ;
+}
+
+/* The norms are of all elements, so of the same ones, too. */
+static int read_same(void *arg, uint64_t i, void *scratch, struct err *e)
+{
+	const struct two *t = arg;
+	struct scratch *own = scratch;
+	size_t n = piece_elements(t, i);
+	int r = t->same[i] ? array_get(&t->a, i * t->elements, n, own->bytes, e) : 0;
+
+	own->sums = (struct sums_of_two){0};
+	if (r == 0 && t->same[i])
+		add_numbers(t, own->bytes, own->bytes, n, &own->sums);
 	return r;
 }
 
-static void *run_thread(void *arg)
+static int take_same(void *arg, uint64_t i, void *scratch, struct err *e)
 {
 	struct two *t = arg;
-	CLEANUP(freep) uint8_t *a = malloc(t->elements * array_item(&t->a));
-	CLEANUP(freep) uint8_t *b = malloc(t->elements * array_item(&t->b));
-	struct sums_of_two sums = {0};
-	struct err why = {0};
-	int r = a && b ? take_pieces(t, a, b, &sums, &why) : err_set(&why, -ENOMEM, "no memory");
+	struct scratch *own = scratch;
 
-	HOLD(&t->lock);
-	add_sums(&t->sums, &sums);
-	if (r == 0)
-		return NULL;
-	t->ended = true;
-	if (t->status >= 0) {
-		t->status = r;
-		t->why = why;
-	}
-	return NULL;
-}
-
-/* On all cores, but no more threads than pieces. */
-static int run(struct two *t, bool summing, struct err *e)
-{
-	pthread_t threads[MAX_THREADS];
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	uint64_t pieces = t->a.count / t->elements;
-	int n = 0;
-
-	t->summing = summing;
-	t->next = 0;
-	t->ended = false;
-	t->status = 0;
-	while (n < MAX_THREADS && n + 1 < cores && (uint64_t)n < pieces &&
-	       pthread_create(&threads[n], NULL, run_thread, t) == 0)
-		n++;
-	run_thread(t);
-	while (n > 0)
-		pthread_join(threads[--n], NULL);
-	if (t->status < 0 && e)
-		*e = t->why;
-	return t->status;
+	(void)i;
+	(void)e;
+	add_sums(&t->sums, &own->sums);
+	return 0;
 }
 
 static int open_two(struct two *t, const struct place *a, const struct place *b, struct err *e)
@@ -306,7 +300,7 @@ static void conclude(const struct two *t, struct change *out)
 	*out = (struct change){
 		.elements = t->a.count,
 		.differ = s->differ,
-		.numbers = has_numbers(t),
+		.numbers = has_numbers(t) && !t->how->only_whether,
 		.max = s->max,
 		.mean = s->pairs ? s->sum / (double)s->pairs : 0,
 		.relative = s->dd > 0 ? sqrt(s->dd) / sqrt(s->aa) : 0,
@@ -316,7 +310,8 @@ static void conclude(const struct two *t, struct change *out)
 
 static int compare_opened(struct two *t, struct err *e)
 {
-	size_t item = array_item(&t->a) > array_item(&t->b) ? array_item(&t->a) : array_item(&t->b);
+	size_t item = larger_item(t);
+	struct pieces p = {.work = read_piece, .take = take_piece, .arg = t};
 	int r;
 
 	if (t->a.count != t->b.count) { /* records of different lengths */
@@ -324,27 +319,36 @@ static int compare_opened(struct two *t, struct err *e)
 		return 1;
 	}
 	t->elements = item < PIECE ? PIECE / item : 1;
-	r = run(t, false, e);
-	if (r <= 0)
-		return r;
-	r = run(t, true, e);
+	if (t->elements > t->a.count)
+		t->elements = t->a.count ? (size_t)t->a.count : 1;
+	p.n = (t->a.count + t->elements - 1) / t->elements;
+	p.scratch = sizeof(struct scratch) + t->elements * (array_item(&t->a) + array_item(&t->b));
+	t->same = calloc(p.n + 1, 1);
+	if (!t->same)
+		return err_set(e, -ENOMEM, "no memory");
+	r = pieces_run(&p, e);
+	if (r || !t->any || !has_numbers(t) || t->how->only_whether)
+		return r ? r : t->any;
+	p.work = read_same;
+	p.take = take_same;
+	r = pieces_run(&p, e);
 	return r < 0 ? r : 1;
 }
 
-int compare_arrays(const struct place *a, const struct place *b, double tolerance,
+int compare_arrays(const struct place *a, const struct place *b, const struct comparing *how,
 		   struct change *out, struct err *e)
 {
-	struct two t = {.tolerance = tolerance,
+	struct two t = {.how = how,
+			.vectors = has_vectors(),
 			.swaps = a->loaded->step->big_endian != b->loaded->step->big_endian};
 	int r = open_two(&t, a, b, e);
 
 	if (r < 0)
 		return r;
-	pthread_mutex_init(&t.lock, NULL);
 	r = compare_opened(&t, e);
 	if (r == 1)
 		conclude(&t, out);
-	pthread_mutex_destroy(&t.lock);
+	free(t.same);
 	array_close(&t.a);
 	array_close(&t.b);
 	return r;

@@ -15,6 +15,13 @@ struct change {
 /* Do A and B, each a PLACE_VAR, lead to the same stored bytes? Then nothing need be read. */
 bool compare_shares(const struct place *a, const struct place *b);
 
-/* Reads both. 0: they have the same bytes, whatever the byte order; 1: they differ, and OUT says how far; or of reading. */
-int compare_arrays(const struct place *a, const struct place *b, double tolerance,
+struct comparing {
+	double tolerance;
+	bool only_whether; /* the first difference ends it, and of OUT only `elements` is known, and whether `differ` is 0 */
+	_Atomic uint64_t *seen; /* counts the bytes of A that were compared; or NULL */
+};
+
+/* Reads both, on all cores. 0: they have the same bytes, whatever the byte order; 1: they differ, and OUT says how far, which does not depend on
+ * the number of cores; or of reading. */
+int compare_arrays(const struct place *a, const struct place *b, const struct comparing *how,
 		   struct change *out, struct err *e);

@@ -4,7 +4,9 @@
 #include "tool/args.h"
 #include "tool/array.h"
 #include "tool/compare.h"
+#include "tool/jobs.h"
 #include "tool/json.h"
+#include "tool/progress.h"
 #include "tool/table.h"
 #include "verb/verb.h"
 #include <inttypes.h>
@@ -28,16 +30,18 @@ struct diff {
 	double tolerance;
 	struct places places;
 	struct place a, b;
+	struct buf pairs; /* struct pair */
 	struct buf found; /* struct difference */
 	uint64_t same;
+	_Atomic uint64_t seen; /* bytes of A that were compared */
 	bool failed;
 };
 
 /* --- finding -------------------------------------------------------------------------------------------------- */
 
-static void complain(struct diff *d, const struct err *e)
+static void complain(struct diff *d, const char *why)
 {
-	fprintf(stderr, "ckptfs diff: %s\n", e->text);
+	fprintf(stderr, "ckptfs diff: %s\n", why);
 	d->failed = true;
 }
 
@@ -64,27 +68,90 @@ static int found(struct diff *d, const struct difference *what, struct err *e)
 	return buf_add(&d->found, what, sizeof *what) < 0 ? err_set(e, -ENOMEM, "no memory") : 0;
 }
 
-/* A variable that both have. One that can't be read is told, and the rest is compared. */
-static int compare(struct diff *d, uint32_t a, uint32_t b, struct err *e)
-{
-	struct difference what = {.kind = CHANGED, .a = a, .b = b};
-	struct place x = var_of(&d->a, a), y = var_of(&d->b, b);
-	struct err why = {0};
-	int r;
+/* A variable that both have. */
+struct pair {
+	uint32_t a, b; /* files of the trees */
+	int r; /* of compare_arrays */
+	char *why; /* it can't be read; or NULL */
+	struct change change;
+};
 
-	if (place_var(&x)->kind != VAR_BAD && place_var(&y)->kind != VAR_BAD &&
-	    !same_shape(&x, &y)) {
-		what.kind = RETYPED;
-		return found(d, &what, e);
-	}
-	r = compare_shares(&x, &y) ? 0 : compare_arrays(&x, &y, d->tolerance, &what.change, &why);
-	if (r < 0)
-		complain(d, &why);
-	if (r == 0 || (r == 1 && d->tolerance > 0 && !what.change.differ))
+/* The pair is found, or noted as one whose bytes are to be compared. */
+static int add_pair(struct diff *d, uint32_t a, uint32_t b, struct err *e)
+{
+	const struct difference retyped = {.kind = RETYPED, .a = a, .b = b};
+	struct place x = var_of(&d->a, a), y = var_of(&d->b, b);
+	const struct pair pair = {.a = a, .b = b};
+
+	if (place_var(&x)->kind != VAR_BAD && place_var(&y)->kind != VAR_BAD && !same_shape(&x, &y))
+		return found(d, &retyped, e);
+	if (compare_shares(&x, &y)) {
 		d->same++;
-	else if (r == 1)
+		return 0;
+	}
+	return buf_add(&d->pairs, &pair, sizeof pair) < 0 ? err_set(e, -ENOMEM, "no memory") : 0;
+}
+
+static struct pair *pairs_of(const struct diff *d)
+{
+	return (struct pair *)(void *)d->pairs.p;
+}
+
+static uint64_t size_of(void *arg, uint64_t i)
+{
+	const struct diff *d = arg;
+	struct place x = var_of(&d->a, pairs_of(d)[i].a);
+
+	return place_var(&x)->size;
+}
+
+static int compare_pair(void *arg, uint64_t i, struct err *e)
+{
+	struct diff *d = arg;
+	struct pair *p = &pairs_of(d)[i];
+	const struct comparing how = {
+		.tolerance = d->tolerance, .only_whether = d->names_only, .seen = &d->seen};
+	struct place x = var_of(&d->a, p->a), y = var_of(&d->b, p->b);
+	struct err why = {0};
+
+	p->r = compare_arrays(&x, &y, &how, &p->change, &why);
+	if (p->r >= 0)
+		return 0;
+	p->why = strdup(why.text);
+	return p->why ? 0 : err_set(e, -ENOMEM, "no memory");
+}
+
+/* A pair that can't be read is told, and the rest counts. */
+static int tell_pair(struct diff *d, const struct pair *p, struct err *e)
+{
+	const struct difference what = {.kind = CHANGED, .a = p->a, .b = p->b, .change = p->change};
+
+	if (p->r < 0)
+		complain(d, p->why);
+	else if (p->r == 0 || (d->tolerance > 0 && !p->change.differ))
+		d->same++;
+	else
 		return found(d, &what, e);
 	return 0;
+}
+
+static int compare_pairs(struct diff *d, struct err *e)
+{
+	const struct jobs jobs = {d->pairs.n / sizeof(struct pair), size_of, compare_pair, d};
+	struct progress *progress;
+	uint64_t total = 0;
+	int r;
+
+	for (uint64_t i = 0; i < jobs.n; i++)
+		total += size_of(d, i);
+	progress = d->json ? NULL : progress_on_terminal(&d->seen, total);
+	r = jobs_run(&jobs, e);
+	progress_stop(progress);
+	for (uint64_t i = 0; i < jobs.n && r == 0; i++)
+		r = tell_pair(d, &pairs_of(d)[i], e);
+	for (uint64_t i = 0; i < jobs.n; i++)
+		free(pairs_of(d)[i].why);
+	return r;
 }
 
 /* The files of a tree that are below its folder. */
@@ -117,7 +184,7 @@ static int order(const struct range *a, const struct range *b)
 }
 
 /* Both are steps or scopes. Files of a tree are sorted by their paths. */
-static int compare_all(struct diff *d, struct err *e)
+static int add_all(struct diff *d, struct err *e)
 {
 	struct range a = range_of(&d->a), b = range_of(&d->b);
 	int r = 0;
@@ -126,7 +193,7 @@ static int compare_all(struct diff *d, struct err *e)
 		int way = order(&a, &b);
 		struct difference what = {way < 0 ? REMOVED : ADDED, a.at, b.at, {0}};
 
-		r = way == 0 ? compare(d, a.at, b.at, e) : found(d, &what, e);
+		r = way == 0 ? add_pair(d, a.at, b.at, e) : found(d, &what, e);
 		a.at += way <= 0;
 		b.at += way >= 0;
 	}
@@ -249,7 +316,7 @@ static struct json_object *difference_json(const struct diff *d, const struct di
 		json_put(o, "a", type_json(&d->a, what->a));
 	if (what->kind != REMOVED)
 		json_put(o, "b", type_json(&d->b, what->b));
-	if (what->kind != CHANGED)
+	if (what->kind != CHANGED || d->names_only)
 		return o;
 	json_put(o, "elements", json_object_new_uint64(c->elements));
 	json_put(o, "differ", json_object_new_uint64(c->differ));
@@ -286,7 +353,7 @@ static const char usage[] =
 	"difference, the norm of the difference divided by that of A, and the cosine between both.\n"
 	"Stored bytes that both share are not read.\n"
 	"\n"
-	"  --names-only   only the names\n"
+	"  --names-only   only the names; of each variable no more is read than shows that it differs\n"
 	"  --tolerance T  numbers that are no more than T apart do not differ\n"
 	"  --json         print one JSON object\n"
 	"  --help, --version\n"
@@ -342,12 +409,12 @@ static bool has_variables(const struct place *p)
 	return p->kind == PLACE_STEP || p->kind == PLACE_SCOPE;
 }
 
-static int compare_places(struct diff *d, struct err *e)
+static int add_places(struct diff *d, struct err *e)
 {
 	if (d->a.kind == PLACE_VAR && d->b.kind == PLACE_VAR)
-		return compare(d, d->a.at, d->b.at, e);
+		return add_pair(d, d->a.at, d->b.at, e);
 	if (has_variables(&d->a) && has_variables(&d->b))
-		return compare_all(d, e);
+		return add_all(d, e);
 	return err_set(e, -EINVAL, "two variables can be compared, or two steps or scopes");
 }
 
@@ -360,7 +427,9 @@ static int run(struct diff *d, char **paths, struct err *e)
 	if (r == 0)
 		r = place_find(&d->places, paths[1], WISH_VAR, &d->b, e);
 	if (r == 0)
-		r = compare_places(d, e);
+		r = add_places(d, e);
+	if (r == 0)
+		r = compare_pairs(d, e);
 	if (r < 0)
 		return r;
 	all = (struct difference *)(void *)d->found.p;
@@ -381,11 +450,12 @@ int verb_diff(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	if (run(&d, paths, &e) < 0)
-		complain(&d, &e);
+		complain(&d, e.text);
 	status = d.failed ? TROUBLE : d.found.n ? DIFFERS : 0;
 	place_release(&d.a);
 	place_release(&d.b);
 	buf_release(&d.found);
+	buf_release(&d.pairs);
 	places_release(&d.places);
 	return status;
 }

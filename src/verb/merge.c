@@ -34,6 +34,7 @@ static int choose_of_two(struct merge *m, uint32_t a, uint32_t b, struct err *e)
 {
 	struct place x = blend_var(&m->steps[0], a), y = blend_var(&m->steps[1], b);
 	struct bytes stem = blend_stem(&m->steps[0], a);
+	const struct comparing how = {.only_whether = true};
 	struct change change;
 	int r = 0;
 
@@ -45,7 +46,7 @@ static int choose_of_two(struct merge *m, uint32_t a, uint32_t b, struct err *e)
 			       "takes one of them",
 			       (int)stem.n, (const char *)stem.p);
 	if (!compare_shares(&x, &y))
-		r = compare_arrays(&x, &y, 0, &change, e);
+		r = compare_arrays(&x, &y, &how, &change, e);
 	if (r == 1)
 		return err_set(e, -EINVAL,
 			       "%.*s: both have it, with other values; --prefer a or b takes one "

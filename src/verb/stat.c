@@ -5,9 +5,11 @@
 #include "tool/args.h"
 #include "tool/array.h"
 #include "tool/histogram.h"
+#include "tool/jobs.h"
 #include "tool/json.h"
 #include "tool/list.h"
 #include "tool/match.h"
+#include "tool/progress.h"
 #include "tool/table.h"
 #include "verb/verb.h"
 #include <inttypes.h>
@@ -19,7 +21,15 @@ struct stat_verb {
 	struct places places;
 	struct json_object *variables; /* with JSON: what is printed at the end */
 	bool failed;
+	_Atomic uint64_t seen; /* bytes of the variables that are at hand */
 };
+
+/* NULL: none is shown. */
+static struct progress *start_progress(struct stat_verb *s, uint64_t total)
+{
+	s->seen = 0;
+	return s->json ? NULL : progress_on_terminal(&s->seen, total);
+}
 
 static void complain(struct stat_verb *s, const char *why)
 {
@@ -145,21 +155,24 @@ enum { N_FIELDS = sizeof fields / sizeof *fields };
 struct numbers {
 	bool known;
 	struct stats stats;
-	uint64_t bins[HISTOGRAM_BINS];
 };
 
 /* 0 also if P has no numbers; with BINS the histogram, too. */
-static int find_numbers(const struct place *p, bool bins, struct numbers *out, struct err *e)
+static int find_numbers(struct stat_verb *s, const struct place *p, struct numbers *out,
+			uint64_t *bins, struct err *e)
 {
-	int r = stats_of(p->loaded->step, place_var(p), p->dirfd, NULL, &out->stats, e);
+	const struct stop watch = {.seen = &s->seen};
+	int r = stats_of(p->loaded->step, place_var(p), p->dirfd, &watch, &out->stats, e);
 
 	out->known = r == 0;
 	if (r == 0 && bins)
-		r = histogram_count(p, out->stats.min, out->stats.max, out->bins, e);
-	return r == -ENODATA ? 0 : r;
+		r = histogram_count(p, out->stats.min, out->stats.max, &s->seen, bins, e);
+	if (r < 0 && r != -ENODATA)
+		return err_wrap(e, r, "%s", p->loaded->step->place.name);
+	return 0;
 }
 
-static int number_rows(struct table *t, const struct numbers *n)
+static int number_rows(struct table *t, const struct numbers *n, const uint64_t *bins)
 {
 	const struct {
 		const char *name;
@@ -177,7 +190,7 @@ static int number_rows(struct table *t, const struct numbers *n)
 		      {"nans", n->stats.nans},
 		      {"infs", n->stats.infs}};
 	CLEANUP(buf_release) struct buf bars = {0};
-	int r = histogram_text(n->bins, &bars);
+	int r = histogram_text(bins, &bars);
 
 	for (size_t i = 0; i < sizeof counts / sizeof *counts && r == 0; i++) {
 		r = table_cell(t, "%s:", counts[i].name);
@@ -194,7 +207,8 @@ static int number_rows(struct table *t, const struct numbers *n)
 	return r < 0 ? r : table_cell(t, "|%.*s|", (int)bars.n, (char *)bars.p);
 }
 
-static int print_var(const struct place *p, const struct numbers *n, struct err *e)
+static int print_var(const struct place *p, const struct numbers *n, const uint64_t *bins,
+		     struct err *e)
 {
 	CLEANUP(table_release) struct table t = {.columns = "ll"};
 	CLEANUP(buf_release) struct buf value = {0};
@@ -210,7 +224,7 @@ static int print_var(const struct place *p, const struct numbers *n, struct err 
 			r = table_cell(&t, "%.*s", (int)value.n, (char *)value.p);
 	}
 	if (r == 0 && n->known)
-		r = number_rows(&t, n);
+		r = number_rows(&t, n, bins);
 	if (r < 0)
 		return err_set(e, r, "no memory");
 	table_print(&t, stdout);
@@ -262,8 +276,9 @@ static struct json_object *numbers_json(const struct numbers *n)
 	return o;
 }
 
+/* WHY: the sentence that says why its numbers can't be known; or NULL. */
 static int add_json(struct stat_verb *s, const struct place *p, const struct numbers *n,
-		    const struct err *why)
+		    const char *why)
 {
 	CLEANUP(buf_release) struct buf value = {0};
 	struct json_object *o = json_object_new_object();
@@ -278,7 +293,7 @@ static int add_json(struct stat_verb *s, const struct place *p, const struct num
 		}
 	}
 	if (why)
-		json_put(o, "error", json_bytes(bytes_str(why->text)));
+		json_put(o, "error", json_bytes(bytes_str(why)));
 	else if (n->known)
 		json_put(o, "numbers", numbers_json(n));
 	json_append(s->variables, o);
@@ -321,41 +336,114 @@ static int heading(struct table *t)
 	return r;
 }
 
-/* The PLACE_VAR P; with T a row of it is added there for I, else it is printed. */
-static int one(struct stat_verb *s, const struct place *p, struct table *t, const struct item *i,
-	       struct err *e)
+/* The PLACE_VAR P alone. */
+static int one(struct stat_verb *s, const struct place *p, struct err *e)
 {
+	uint64_t bins[HISTOGRAM_BINS] = {0}, total = place_var(p)->size * (s->json ? 1 : 2);
+	struct progress *progress = start_progress(s, total);
 	struct numbers n = {0};
 	struct err why = {0};
-	int r = find_numbers(p, !t && !s->json, &n, &why), failed = r;
+	int r = find_numbers(s, p, &n, s->json ? NULL : bins, &why);
 
-	if (r < 0) {
-		err_wrap(&why, r, "%s", p->loaded->step->place.name);
+	progress_stop(progress);
+	if (r < 0)
 		complain(s, why.text);
+	if (!s->json)
+		return print_var(p, &n, bins, e);
+	return add_json(s, p, &n, r < 0 ? why.text : NULL) < 0 ? err_set(e, -ENOMEM, "no memory")
+							       : 0;
+}
+
+/* All variables of LIST, which is of the place IN. */
+struct all {
+	struct stat_verb *verb;
+	const struct place *in;
+	struct list list;
+	struct row {
+		struct numbers numbers;
+		char *why; /* it can't be read; or NULL */
+	} * rows;
+};
+
+static struct place place_of(const struct all *a, uint64_t i)
+{
+	struct place var = *a->in;
+
+	var.kind = PLACE_VAR;
+	var.at = a->list.items[i].at;
+	return var;
+}
+
+static uint64_t size_of(void *arg, uint64_t i)
+{
+	const struct all *a = arg;
+
+	return a->list.items[i].bytes;
+}
+
+static int find_row(void *arg, uint64_t i, struct err *e)
+{
+	struct all *a = arg;
+	struct place var = place_of(a, i);
+	struct row *row = &a->rows[i];
+	struct err why = {0};
+
+	if (find_numbers(a->verb, &var, &row->numbers, NULL, &why) == 0)
+		return 0;
+	row->why = strdup(why.text);
+	return row->why ? 0 : err_set(e, -ENOMEM, "no memory");
+}
+
+static int find_rows(struct all *a, struct err *e)
+{
+	const struct jobs jobs = {a->list.n, size_of, find_row, a};
+	struct progress *progress;
+	uint64_t total = 0;
+	int r;
+
+	for (size_t i = 0; i < a->list.n; i++)
+		total += a->list.items[i].bytes;
+	progress = start_progress(a->verb, total);
+	r = jobs_run(&jobs, e);
+	progress_stop(progress);
+	return r;
+}
+
+static int tell_rows(struct all *a, struct err *e)
+{
+	CLEANUP(table_release) struct table t = {.columns = "lrrrrrrrrl"};
+	int r = heading(&t);
+
+	for (size_t i = 0; i < a->list.n && r == 0; i++) {
+		struct place var = place_of(a, i);
+		const struct row *row = &a->rows[i];
+
+		if (row->why)
+			complain(a->verb, row->why);
+		r = a->verb->json ? add_json(a->verb, &var, &row->numbers, row->why)
+				  : table_row(&t, &a->list.items[i], &var, &row->numbers);
 	}
-	if (s->json)
-		r = add_json(s, p, &n, failed < 0 ? &why : NULL);
-	else
-		r = t ? table_row(t, i, p, &n) : print_var(p, &n, e);
-	return r < 0 ? err_set(e, r, "no memory") : 0;
+	if (r < 0)
+		return err_set(e, r, "no memory");
+	if (!a->verb->json)
+		table_print(&t, stdout);
+	return 0;
 }
 
 static int all_of(struct stat_verb *s, const struct place *p, struct err *e)
 {
-	CLEANUP(list_release) struct list list = {0};
-	CLEANUP(table_release) struct table t = {.columns = "lrrrrrrrrl"};
-	struct place var = *p;
-	int r = list_step(p, true, &list, e);
+	struct all a = {.verb = s, .in = p};
+	int r = list_step(p, true, &a.list, e);
 
-	var.kind = PLACE_VAR;
-	if (r == 0 && heading(&t) < 0)
-		r = err_set(e, -ENOMEM, "no memory");
-	for (size_t i = 0; i < list.n && r == 0; i++) {
-		var.at = list.items[i].at;
-		r = one(s, &var, &t, &list.items[i], e);
-	}
-	if (r == 0 && !s->json)
-		table_print(&t, stdout);
+	a.rows = calloc(a.list.n + 1, sizeof *a.rows);
+	if (r == 0)
+		r = a.rows ? find_rows(&a, e) : err_set(e, -ENOMEM, "no memory");
+	if (r == 0)
+		r = tell_rows(&a, e);
+	for (size_t i = 0; a.rows && i < a.list.n; i++)
+		free(a.rows[i].why);
+	free(a.rows);
+	list_release(&a.list);
 	return r;
 }
 
@@ -402,7 +490,7 @@ static int stat_place(void *arg, const char *path, const struct place *p, struct
 	int r;
 
 	if (p->kind == PLACE_VAR)
-		r = one(s, p, NULL, NULL, e);
+		r = one(s, p, e);
 	else if (p->kind == PLACE_STEP || p->kind == PLACE_SCOPE)
 		r = all_of(s, p, e);
 	else
