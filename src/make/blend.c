@@ -1,12 +1,13 @@
 #include "make/blend.h"
 #include "base/cleanup.h"
+#include "base/threads.h"
 #include "format/dtype.h"
 #include "step/sums.h"
 #include "tool/array.h"
 #include "tool/convert.h"
 #include <fcntl.h>
 
-/* Numbers of a piece. */
+/* Numbers of a piece; a complex one is two of them. */
 enum { PIECE = 1 << 16 };
 
 /* --- steps -------------------------------------------------------------------------------------------------------- */
@@ -86,47 +87,70 @@ struct mixer {
 	struct array *arrays;
 	size_t n;
 	int dtype; /* of what is made */
-	double *sum, *one; /* PIECE of each */
-	uint8_t *bytes; /* of PIECE numbers */
+	size_t parts; /* numbers of an element */
+	size_t elements; /* of a piece */
+	struct new_array to;
+	_Atomic uint64_t *seen;
 };
 
-/* Mixes the elements from FIRST on; N of them. */
-static int mix_piece(struct mixer *m, uint64_t first, size_t n, struct new_array *to, struct err *e)
+static size_t piece_elements(const struct mixer *m, uint64_t piece)
 {
-	size_t numbers = 0;
-	int dtype = part_of(m->dtype), r = 0;
+	uint64_t left = m->arrays->count - piece * m->elements;
 
-	for (size_t k = 0; k < m->n && r == 0; k++) {
-		const struct array *a = &m->arrays[k];
-		int from = part_of(a->var->dtype);
-		double *to_numbers = k ? m->one : m->sum;
-
-		numbers = n * (array_item(a) / dtype_info(from)->item);
-		r = array_get(a, first, n, m->bytes, e);
-		if (r < 0)
-			return r;
-		sums_values(from, a->step->big_endian, m->bytes, numbers, to_numbers);
-		for (size_t i = 0; k && i < numbers; i++)
-			m->sum[i] += m->one[i];
-	}
-	for (size_t i = 0; m->n > 1 && i < numbers; i++)
-		m->sum[i] /= (double)m->n;
-	convert_to(dtype, m->sum, numbers, m->bytes);
-	return new_array_put(to, bytes_of(m->bytes, numbers * dtype_info(dtype)->item), e);
+	return left < m->elements ? (size_t)left : m->elements;
 }
 
-static int mix_all(struct mixer *m, struct new_array *to, struct err *e)
+/* A thread's own: the sums, the numbers of one array, and behind them bytes. */
+static uint8_t *bytes_in(const struct mixer *m, double *own)
+{
+	return (uint8_t *)(own + 2 * m->elements * m->parts);
+}
+
+static int mix_piece(void *arg, uint64_t piece, void *scratch, struct err *e)
+{
+	const struct mixer *m = arg;
+	double *sum = scratch, *one = sum + m->elements * m->parts;
+	uint8_t *bytes = bytes_in(m, scratch);
+	size_t n = piece_elements(m, piece), numbers = n * m->parts;
+
+	for (size_t k = 0; k < m->n; k++) {
+		const struct array *a = &m->arrays[k];
+		int r = array_get(a, piece * m->elements, n, bytes, e);
+
+		if (r < 0)
+			return r;
+		*m->seen += n * array_item(a);
+		sums_values(part_of(a->var->dtype), a->step->big_endian, bytes, numbers,
+			    k ? one : sum);
+		for (size_t i = 0; k && i < numbers; i++)
+			sum[i] += one[i];
+	}
+	for (size_t i = 0; m->n > 1 && i < numbers; i++)
+		sum[i] /= (double)m->n;
+	convert_to(part_of(m->dtype), sum, numbers, bytes);
+	return 0;
+}
+
+static int put_piece(void *arg, uint64_t piece, void *scratch, struct err *e)
+{
+	struct mixer *m = arg;
+	size_t size = piece_elements(m, piece) * m->parts * dtype_info(part_of(m->dtype))->item;
+
+	return new_array_put(&m->to, bytes_of(bytes_in(m, scratch), size), e);
+}
+
+static int mix_all(struct mixer *m, struct err *e)
 {
 	const struct array *a = m->arrays;
-	size_t most = PIECE / 2;
-	int r = 0;
+	struct pieces p = {.work = mix_piece, .take = put_piece, .arg = m};
 
-	for (uint64_t first = 0; first < a->count && r == 0; first += most) {
-		size_t n = a->count - first < most ? (size_t)(a->count - first) : most;
-
-		r = mix_piece(m, first, n, to, e);
-	}
-	return r;
+	m->parts = array_item(a) / dtype_info(part_of(a->var->dtype))->item;
+	m->elements = PIECE / m->parts;
+	if (m->elements > a->count)
+		m->elements = a->count ? (size_t)a->count : 1;
+	p.n = (a->count + m->elements - 1) / m->elements;
+	p.scratch = 3 * m->elements * m->parts * sizeof(double);
+	return pieces_run(&p, e);
 }
 
 static int open_all(struct mixer *m, const struct place *from, size_t n, struct err *e)
@@ -140,22 +164,19 @@ static int open_all(struct mixer *m, const struct place *from, size_t n, struct 
 	return r;
 }
 
-int blend(struct new_step *to, const struct place *from, size_t n, int dtype, struct err *e)
+int blend(struct new_step *to, const struct place *from, size_t n, int dtype,
+	  _Atomic uint64_t *seen, struct err *e)
 {
 	CLEANUP(freep) struct array *arrays = calloc(n, sizeof *arrays);
-	CLEANUP(freep) double *numbers = malloc(2 * PIECE * sizeof *numbers);
-	CLEANUP(freep) uint8_t *bytes = malloc(PIECE * sizeof *numbers);
-	struct mixer m = {arrays, 0, dtype, numbers, numbers + PIECE, bytes};
+	struct mixer m = {.arrays = arrays, .dtype = dtype, .seen = seen};
 	const struct var *v = place_var(from);
-	struct new_array out;
-	int r = arrays && numbers && bytes ? open_all(&m, from, n, e)
-					   : err_set(e, -ENOMEM, "no memory");
+	int r = arrays ? open_all(&m, from, n, e) : err_set(e, -ENOMEM, "no memory");
 
 	if (r == 0)
 		r = new_array_begin(to, blend_stem(from, from->at), dtype, v->rank,
-				    var_dims(from->loaded->step, v), &out, e);
+				    var_dims(from->loaded->step, v), &m.to, e);
 	if (r == 0)
-		r = new_array_end(&out, mix_all(&m, &out, e), e);
+		r = new_array_end(&m.to, mix_all(&m, e), e);
 	while (m.n)
 		array_close(&arrays[--m.n]);
 	return r;

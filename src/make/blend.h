@@ -1,5 +1,5 @@
 /* src/make/blend.h: the mean of variables, and a variable as another dtype, which is the mean of one. Both are read and written in
- * pieces. */
+ * pieces, by all cores. */
 #pragma once
 #include "make/new_step.h"
 
@@ -8,8 +8,10 @@ bool blend_has_mean(int dtype);
 
 /* The mean of N variables FROM, each a PLACE_VAR, of the shape of the first, becomes a variable of the first one's name in TO, with DTYPE:
  * a float, or if it is that of all, complex. It is summed in double, from the first to the last, and rounded to the nearest, of two the even
- * one (convert_to). -EINTR, or of reading and writing. */
-int blend(struct new_step *to, const struct place *from, size_t n, int dtype, struct err *e);
+ * one (convert_to). SEEN counts the bytes that were read.
+ * -EINTR, or of reading and writing. */
+int blend(struct new_step *to, const struct place *from, size_t n, int dtype,
+	  _Atomic uint64_t *seen, struct err *e);
 
 /* Starts the step NAME beside the step BESIDE: in its directory. */
 int blend_begin(struct new_step *to, const struct place *beside, const char *name, struct err *e);

@@ -3,6 +3,7 @@
 #include "make/blend.h"
 #include "tool/args.h"
 #include "tool/compare.h"
+#include "tool/progress.h"
 #include "verb/verb.h"
 #include <limits.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@ struct average {
 	char **paths;
 	size_t n;
 	struct new_step made;
+	_Atomic uint64_t seen; /* bytes that were read */
 };
 
 /* The name of variable I of step K; p is NULL behind the last one. */
@@ -53,21 +55,44 @@ static int check_step(const struct average *a, size_t k, struct err *e)
 	return r;
 }
 
-static int make_var(struct average *a, uint32_t i, struct err *e)
+/* a->vars becomes variable I of all steps. False: none of it need be read, for it is the first one's. */
+static bool take_var(struct average *a, uint32_t i)
 {
 	bool shared = true;
-	int dtype, r;
 
 	for (size_t k = 0; k < a->n; k++) {
 		a->vars[k] = blend_var(&a->steps[k], i);
 		shared &= compare_shares(&a->vars[0], &a->vars[k]);
 	}
-	dtype = place_var(a->vars)->dtype;
-	r = shared || !blend_has_mean(dtype) ? new_step_copy(&a->made, a->vars, e)
-					     : blend(&a->made, a->vars, a->n, dtype, e);
+	return !shared && blend_has_mean(place_var(a->vars)->dtype);
+}
+
+static int make_var(struct average *a, uint32_t i, struct err *e)
+{
+	int r = take_var(a, i)
+			? blend(&a->made, a->vars, a->n, place_var(a->vars)->dtype, &a->seen, e)
+			: new_step_copy(&a->made, a->vars, e);
+
 	return r < 0 ? err_wrap(e, r, "%.*s", (int)name_at(a, 0, i).n,
 				(const char *)name_at(a, 0, i).p)
 		     : 0;
+}
+
+static int make_vars(struct average *a, struct err *e)
+{
+	uint32_t n = a->steps[0].loaded->tree.n_files;
+	struct progress *progress;
+	uint64_t total = 0;
+	int r = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (take_var(a, i))
+			total += a->n * place_var(a->vars)->size;
+	progress = progress_on_terminal(&a->seen, total);
+	for (uint32_t i = 0; r == 0 && i < n; i++)
+		r = make_var(a, i, e);
+	progress_stop(progress);
+	return r;
 }
 
 static int run(struct average *a, struct err *e)
@@ -79,8 +104,8 @@ static int run(struct average *a, struct err *e)
 		r = check_step(a, k, e);
 	if (r == 0)
 		r = blend_begin(&a->made, a->steps, a->name, e);
-	for (uint32_t i = 0; r == 0 && i < a->steps[0].loaded->tree.n_files; i++)
-		r = make_var(a, i, e);
+	if (r == 0)
+		r = make_vars(a, e);
 	if (r == 0)
 		r = blend_copy_texts(&a->made, a->steps, e);
 	return r < 0 ? r : new_step_commit(&a->made, e);

@@ -3,6 +3,7 @@
 #include "make/blend.h"
 #include "tool/args.h"
 #include "tool/match.h"
+#include "tool/progress.h"
 #include "verb/verb.h"
 #include <limits.h>
 #include <stdio.h>
@@ -12,11 +13,12 @@ struct cast {
 	int dtype; /* DTYPE_INVALID: none was given */
 	char **globs; /* that many: n_globs; none: all variables */
 	size_t n_globs;
-	uint64_t *matched; /* how many variables match each */
+	bool *matched; /* some variable matches each of them */
 	struct places places;
 	struct place step;
 	struct new_step made;
 	bool any; /* some variable has another dtype now */
+	_Atomic uint64_t seen; /* bytes that were read */
 };
 
 static bool is_chosen(const struct cast *c, struct bytes stem)
@@ -24,28 +26,58 @@ static bool is_chosen(const struct cast *c, struct bytes stem)
 	bool chosen = !c->n_globs;
 
 	for (size_t i = 0; i < c->n_globs; i++)
-		if (match_name(c->globs[i], stem)) {
-			c->matched[i]++;
-			chosen = true;
-		}
+		if (match_name(c->globs[i], stem))
+			c->matched[i] = chosen = true;
 	return chosen;
+}
+
+/* Does it become another dtype? */
+static bool changes(const struct cast *c, uint32_t file)
+{
+	struct place var = blend_var(&c->step, file);
+	int dtype = place_var(&var)->dtype;
+	const struct dtype_info *info = dtype_info(dtype);
+
+	return is_chosen(c, blend_stem(&c->step, file)) && dtype != c->dtype && info &&
+	       info->real.kind == REAL_FLOAT;
 }
 
 static int make_var(struct cast *c, uint32_t file, struct err *e)
 {
 	struct place var = blend_var(&c->step, file);
 	struct bytes stem = blend_stem(&c->step, file);
-	int dtype = place_var(&var)->dtype, r;
-	bool chosen = is_chosen(c, stem);
-	const struct dtype_info *info = dtype_info(dtype);
+	int r;
 
-	if (chosen && dtype != c->dtype && info && info->real.kind == REAL_FLOAT) {
+	if (changes(c, file)) {
 		c->any = true;
-		r = blend(&c->made, &var, 1, c->dtype, e);
+		r = blend(&c->made, &var, 1, c->dtype, &c->seen, e);
 	} else {
 		r = new_step_copy(&c->made, &var, e);
 	}
 	return r < 0 ? err_wrap(e, r, "%.*s", (int)stem.n, (const char *)stem.p) : 0;
+}
+
+static uint64_t bytes_to_read(const struct cast *c)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < c->step.loaded->tree.n_files; i++) {
+		struct place var = blend_var(&c->step, i);
+
+		sum += changes(c, i) ? place_var(&var)->size : 0;
+	}
+	return sum;
+}
+
+static int make_vars(struct cast *c, struct err *e)
+{
+	struct progress *progress = progress_on_terminal(&c->seen, bytes_to_read(c));
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < c->step.loaded->tree.n_files; i++)
+		r = make_var(c, i, e);
+	progress_stop(progress);
+	return r;
 }
 
 /* A meta graph has the dtypes of the variables: it fits those of the new step only if they have not changed. */
@@ -66,8 +98,8 @@ static int run(struct cast *c, char **path, struct err *e)
 
 	if (r == 0)
 		r = blend_begin(&c->made, &c->step, c->name, e);
-	for (uint32_t i = 0; r == 0 && i < c->step.loaded->tree.n_files; i++)
-		r = make_var(c, i, e);
+	if (r == 0)
+		r = make_vars(c, e);
 	for (size_t i = 0; i < c->n_globs && r == 0; i++)
 		if (!c->matched[i])
 			r = err_set(e, -ENOENT, "%s: no variable of %s matches", c->globs[i],

@@ -1,5 +1,6 @@
 /* src/verb/export.c: variables of a step become a .safetensors file. */
 #include "base/cleanup.h"
+#include "base/threads.h"
 #include "format/dtype.h"
 #include "format/elements.h"
 #include "make/out_file.h"
@@ -7,6 +8,7 @@
 #include "tool/args.h"
 #include "tool/array.h"
 #include "tool/match.h"
+#include "tool/progress.h"
 #include "verb/verb.h"
 #include <fcntl.h>
 #include <limits.h>
@@ -21,7 +23,7 @@ struct export
 	struct place in; /* the step */
 	struct buf files; /* numbers of its files, uint32_t */
 	struct out_file out;
-	uint8_t *piece;
+	_Atomic uint64_t seen; /* bytes of variables that were read */
 };
 
 /* --- which variables ---------------------------------------------------------------------------------------------- */
@@ -86,37 +88,68 @@ static const struct tree_file *file_of(const struct export *x, uint32_t file)
 	return &x->in.loaded->tree.files[file];
 }
 
-static int put_array(struct export *x, const struct array *a, struct err *e)
+/* An array on its way into the file. */
+struct moving {
+	struct export *x;
+	struct array array;
+	size_t elements; /* of a piece */
+};
+
+static size_t piece_elements(const struct moving *m, uint64_t piece)
 {
-	size_t item = array_item(a), most = PIECE / item;
-	size_t word = a->step->big_endian ? dtype_info(a->var->dtype)->word : 1;
-	int r = 0;
+	uint64_t left = m->array.count - piece * m->elements;
 
-	for (uint64_t first = 0; first < a->count && r == 0; first += most) {
-		size_t n = a->count - first < most ? (size_t)(a->count - first) : most;
+	return left < m->elements ? (size_t)left : m->elements;
+}
 
-		r = array_get(a, first, n, x->piece, e);
-		if (r == 0) {
-			elements_swap(x->piece, n * item, word);
-			r = out_file_put(&x->out, bytes_of(x->piece, n * item), e);
-		}
-	}
+static int get_piece(void *arg, uint64_t piece, void *bytes, struct err *e)
+{
+	const struct moving *m = arg;
+	const struct array *a = &m->array;
+	size_t n = piece_elements(m, piece), size = n * array_item(a);
+	int r = array_get(a, piece * m->elements, n, bytes, e);
+
+	if (r == 0)
+		elements_swap(bytes, size,
+			      a->step->big_endian ? dtype_info(a->var->dtype)->word : 1);
+	m->x->seen += size;
 	return r;
+}
+
+static int put_piece(void *arg, uint64_t piece, void *bytes, struct err *e)
+{
+	struct moving *m = arg;
+	size_t size = piece_elements(m, piece) * array_item(&m->array);
+
+	return out_file_put(&m->x->out, bytes_of(bytes, size), e);
+}
+
+static int put_array(struct moving *m, struct err *e)
+{
+	const struct array *a = &m->array;
+	struct pieces p = {.work = get_piece, .take = put_piece, .arg = m};
+
+	m->elements = PIECE / array_item(a);
+	if (m->elements > a->count)
+		m->elements = a->count ? (size_t)a->count : 1;
+	p.n = (a->count + m->elements - 1) / m->elements;
+	p.scratch = m->elements * array_item(a);
+	return pieces_run(&p, e);
 }
 
 static int put_item(struct export *x, const struct safetensors_item *item, struct err *e)
 {
 	const struct tree_file *f = file_of(x, item->file);
+	struct moving m = {.x = x};
 	struct place var = x->in;
-	struct array a;
 	int r;
 
 	var.kind = PLACE_VAR;
 	var.at = item->file;
-	r = array_open(&var, &a, e);
+	r = array_open(&var, &m.array, e);
 	if (r == 0) {
-		r = put_array(x, &a, e);
-		array_close(&a);
+		r = put_array(&m, e);
+		array_close(&m.array);
 	}
 	return r < 0 ? err_wrap(e, r, "%.*s", (int)f->n, (const char *)f->stem) : 0;
 }
@@ -125,11 +158,13 @@ static int put_all(struct export *x, const struct safetensors *s, struct err *e)
 {
 	const struct safetensors_item *items = (const void *)s->items.p;
 	int r = out_file_open(x->to, &x->out, e);
+	struct progress *progress = progress_on_terminal(&x->seen, s->size - s->head.n);
 
 	if (r == 0)
 		r = out_file_put(&x->out, buf_bytes(&s->head), e);
 	for (size_t i = 0; i < s->items.n / sizeof *items && r == 0; i++)
 		r = put_item(x, &items[i], e);
+	progress_stop(progress);
 	if (r == 0)
 		r = out_file_finish(&x->out, e);
 	return r < 0 ? err_wrap(e, r, "%s", x->to) : 0;
@@ -193,9 +228,6 @@ static int run(struct export *x, char **paths, struct err *e)
 		r = match_each(&x->places, *paths, WISH_VAR, take_place, x, e);
 	if (r < 0)
 		return r;
-	x->piece = malloc(PIECE);
-	if (!x->piece)
-		return err_set(e, -ENOMEM, "no memory");
 	r = safetensors_layout(&x->in, (const uint32_t *)(const void *)x->files.p, sort_files(x),
 			       &s, e);
 	if (r == 0)
@@ -224,7 +256,6 @@ int verb_export(int argc, char **argv)
 	out_file_release(&x.out);
 	place_release(&x.in);
 	buf_release(&x.files);
-	free(x.piece);
 	places_release(&x.places);
 	return status;
 }

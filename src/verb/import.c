@@ -1,8 +1,10 @@
 /* src/verb/import.c: a .safetensors file becomes a new step. */
 #include "base/cleanup.h"
+#include "base/threads.h"
 #include "make/new_step.h"
 #include "make/safetensors.h"
 #include "tool/args.h"
+#include "tool/progress.h"
 #include "verb/verb.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,29 +17,59 @@ struct import {
 	struct new_step
 		step; /* begun with the first tensor: by then all of the header was checked */
 	int refused; /* why it can't be begun; 0: it can */
-	uint8_t *piece;
+	_Atomic uint64_t seen; /* bytes of tensors that were read */
 };
 
-static int put_bytes(struct import *im, const struct safetensors_tensor *t, struct new_array *to,
-		     struct err *e)
+/* A tensor on its way into the step. */
+struct moving {
+	struct import *im;
+	const struct safetensors_tensor *tensor;
+	struct new_array to;
+};
+
+static size_t piece_size(const struct moving *m, uint64_t piece)
 {
-	int r = 0;
+	uint64_t left = m->tensor->size - piece * PIECE;
 
-	for (uint64_t done = 0; done < t->size && r == 0; done += PIECE) {
-		size_t n = t->size - done < PIECE ? (size_t)(t->size - done) : PIECE;
+	return left < PIECE ? (size_t)left : PIECE;
+}
 
-		r = source_read_into(&im->src, t->at + done, im->piece, n, e);
-		if (r == 0)
-			r = new_array_put(to, bytes_of(im->piece, n), e);
-	}
+static int get_piece(void *arg, uint64_t piece, void *bytes, struct err *e)
+{
+	const struct moving *m = arg;
+	size_t n = piece_size(m, piece);
+	int r = source_read_into(&m->im->src, m->tensor->at + piece * PIECE, bytes, n, e);
+
+	m->im->seen += n;
 	return r;
+}
+
+static int put_piece(void *arg, uint64_t piece, void *bytes, struct err *e)
+{
+	struct moving *m = arg;
+
+	return new_array_put(&m->to, bytes_of(bytes, piece_size(m, piece)), e);
+}
+
+static int put_bytes(struct moving *m, struct err *e)
+{
+	uint64_t size = m->tensor->size;
+	const struct pieces p = {
+		.n = (size + PIECE - 1) / PIECE,
+		.scratch = size < PIECE ? (size_t)size : PIECE,
+		.work = get_piece,
+		.take = put_piece,
+		.arg = m,
+	};
+
+	return pieces_run(&p, e);
 }
 
 static int take_tensor(void *arg, const struct safetensors_tensor *t, struct err *e)
 {
 	struct import *im = arg;
 	CLEANUP(buf_release) struct buf stem = {0};
-	struct new_array to;
+	struct moving m = {.im = im, .tensor = t};
 	int r = name_to_path(NAME_PLAIN, bytes_str(t->name), &stem);
 
 	if (r < 0)
@@ -47,23 +79,23 @@ static int take_tensor(void *arg, const struct safetensors_tensor *t, struct err
 		if (im->refused < 0)
 			return im->refused;
 	}
-	r = new_array_begin(&im->step, buf_bytes(&stem), t->dtype, t->rank, t->dims, &to, e);
+	r = new_array_begin(&im->step, buf_bytes(&stem), t->dtype, t->rank, t->dims, &m.to, e);
 	if (r == 0)
-		r = new_array_end(&to, put_bytes(im, t, &to, e), e);
+		r = new_array_end(&m.to, put_bytes(&m, e), e);
 	return r < 0 ? err_wrap(e, r, "%s", t->name) : 0;
 }
 
 static int run(struct import *im, const char *from, struct err *e)
 {
 	CLEANUP(closep) int fd = source_open(AT_FDCWD, from, &im->src, e);
-	int r = fd;
+	struct progress *progress;
+	int r;
 
 	if (fd < 0)
 		return fd;
-	im->piece = malloc(PIECE);
-	if (!im->piece)
-		return err_set(e, -ENOMEM, "no memory");
+	progress = progress_on_terminal(&im->seen, im->src.size);
 	r = safetensors_each(&im->src, take_tensor, im, e);
+	progress_stop(progress);
 	if (r == 0 && !im->step.open)
 		r = err_set(e, -EINVAL, "it has no tensors, and a step needs one");
 	if (r < 0)
@@ -108,6 +140,5 @@ int verb_import(int argc, char **argv)
 	if (status)
 		fprintf(stderr, "ckptfs import: %s\n", e.text);
 	new_step_release(&im.step);
-	free(im.piece);
 	return status;
 }
