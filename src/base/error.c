@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "base/utf8.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,9 +17,12 @@ static void say(struct err *e, int code, const char *behind, const char *fmt, va
 	if (behind)
 		snprintf(text + n, sizeof text - n, ": %s", behind);
 	/* Names come from files that nobody has checked; none may write to a terminal or forge a log line. */
-	for (char *s = text; *s; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			*s = '?';
+	for (struct bytes rest = bytes_str(text); rest.n;) {
+		struct bytes c = utf8_take(&rest);
+
+		if (utf8_is_control(c))
+			memset(text + (c.p - (uint8_t *)text), '?', c.n);
+	}
 	e->code = code;
 	strcpy(e->text, text);
 }

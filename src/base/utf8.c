@@ -31,6 +31,24 @@ bool utf8_valid(struct bytes b)
 	return true;
 }
 
+struct bytes utf8_take(struct bytes *b)
+{
+	size_t n = utf8_length(*b);
+	struct bytes c = bytes_of(b->p, n ? n : 1);
+
+	*b = bytes_of(b->p + c.n, b->n - c.n);
+	return c;
+}
+
+bool utf8_is_control(struct bytes c)
+{
+	uint8_t last = c.p[c.n - 1];
+
+	if (c.n == 1)
+		return last < 0x20 || (last >= 0x7f && last < 0xa0);
+	return c.n == 2 && c.p[0] == 0xc2 && last < 0xa0;
+}
+
 size_t utf8_encode(uint32_t c, uint8_t out[4])
 {
 	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;

@@ -1,5 +1,6 @@
 #include "cli/fsck_report.h"
 #include "base/cleanup.h"
+#include "base/utf8.h"
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -76,8 +77,14 @@ static void json_told(struct json_object *list, const char *path, struct bytes k
 /* Control characters become '?', as err_set does it: what comes from files must not control the terminal. */
 static void print_safely(struct bytes s)
 {
-	for (size_t i = 0; i < s.n; i++)
-		putchar(s.p[i] < 0x20 || s.p[i] == 0x7f ? '?' : s.p[i]);
+	while (s.n) {
+		struct bytes c = utf8_take(&s);
+
+		if (utf8_is_control(c))
+			putchar('?');
+		else
+			fwrite(c.p, 1, c.n, stdout);
+	}
 }
 
 static void print_line(struct report *r, const char *before, const char *path, struct bytes key,

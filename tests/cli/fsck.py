@@ -26,7 +26,7 @@ def run_json(*arguments):
 
 def clean(s):
     """As it is printed where it could reach a terminal."""
-    return "".join("?" if c < " " or c == "\x7f" else c for c in s)
+    return "".join("?" if c < " " or "\x7f" <= c < "\xa0" or "\udc80" <= c < "\udca0" else c for c in s)
 
 
 def compare_text(path):
