@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "edit/path.h"
 #include "edit/writer.h"
+#include "tool/terminal.h"
 #include <fcntl.h>
 #include <stdio.h>
 
@@ -104,6 +105,26 @@ static struct touched_step *touched_steps(const struct changing *c, size_t *n)
 {
 	*n = c->touched.n / sizeof(struct touched_step);
 	return (struct touched_step *)c->touched.p;
+}
+
+void changing_print_line(struct bytes line)
+{
+	static const struct {
+		const char *start;
+		enum colour colour;
+	} sorts[] = {{"new: ", COLOUR_ADDED},       {"copied: ", COLOUR_ADDED},
+		     {"removed: ", COLOUR_REMOVED}, {"written: ", COLOUR_CHANGED},
+		     {"moved: ", COLOUR_CHANGED},   {"error: ", COLOUR_BAD},
+		     {"step: ", COLOUR_FOLDER}};
+	enum colour colour = COLOUR_NONE;
+
+	for (size_t i = 0; i < sizeof sorts / sizeof *sorts && colours_wanted(stdout); i++)
+		if (bytes_starts(line, bytes_str(sorts[i].start)))
+			colour = sorts[i].colour;
+	colour_begin(colour, stdout);
+	terminal_put(line, "", stdout);
+	colour_end(colour, stdout);
+	putchar('\n');
 }
 
 int changing_count(struct changing *c, uint64_t id, uint64_t *out, struct err *e)

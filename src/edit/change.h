@@ -44,6 +44,9 @@ int changing_commit_step(struct changing *c, uint64_t id, const char *name, stru
 /* Appends .ckptfs/status of the step or folder ID. */
 int changing_status(struct changing *c, uint64_t id, struct buf *out, struct err *e);
 
+/* Prints a line of that, in the colour of what it says. */
+void changing_print_line(struct bytes line);
+
 /* How many changes the draft of the step ID has, or those in the folder ID; 0: there is none. */
 int changing_count(struct changing *c, uint64_t id, uint64_t *out, struct err *e);
 

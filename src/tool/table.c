@@ -2,15 +2,17 @@
 #include "base/cleanup.h"
 #include "base/utf8.h"
 #include <inttypes.h>
+#include <locale.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
+#include <wchar.h>
 
 enum { GAP = 2 };
 
 struct table_cell {
 	size_t end; /* in the text */
-	unsigned width; /* columns of a terminal */
+	enum colour colour;
+	bool alone; /* it has the whole line, and no part in the widths */
 };
 
 void table_release(struct table *t)
@@ -21,34 +23,13 @@ void table_release(struct table *t)
 
 /* --- cells ---------------------------------------------------------------------------------------------------- */
 
-/* Characters of UTF-8 count, and each byte that is none. */
-static unsigned columns_of(struct bytes s)
-{
-	unsigned n = 0;
-
-	for (; s.n; n++) {
-		size_t length = *s.p < 0x80 ? 1 : utf8_length(s);
-
-		s = bytes_of(s.p + (length ? length : 1), s.n - (length ? length : 1));
-	}
-	return n;
-}
-
-/* What is behind BEFORE in the text is a cell. */
-static int end_cell(struct table *t, size_t before)
-{
-	const struct table_cell c = {t->text.n,
-				     columns_of(bytes_of(t->text.p + before, t->text.n - before))};
-
-	return buf_add(&t->cells, &c, sizeof c);
-}
-
 int table_text(struct table *t, const char *text)
 {
-	size_t before = t->text.n;
+	struct table_cell c = {0};
 	int r = buf_add_str(&t->text, text);
 
-	return r < 0 ? r : end_cell(t, before);
+	c.end = t->text.n;
+	return r < 0 ? r : buf_add(&t->cells, &c, sizeof c);
 }
 
 int table_cell(struct table *t, const char *fmt, ...)
@@ -75,57 +56,177 @@ static size_t n_cells(const struct table *t)
 	return t->cells.n / sizeof(struct table_cell);
 }
 
-static const struct table_cell *cell(const struct table *t, size_t i)
+static struct table_cell *cell(const struct table *t, size_t i)
 {
-	return (const struct table_cell *)(const void *)t->cells.p + i;
+	return (struct table_cell *)(void *)t->cells.p + i;
 }
 
-static size_t length_of(const struct table *t, size_t i)
+void table_colour(struct table *t, enum colour c)
 {
-	return cell(t, i)->end - (i ? cell(t, i - 1)->end : 0);
+	if (t->cells.n)
+		cell(t, n_cells(t) - 1)->colour = c;
 }
 
-static void put_cell(const struct table *t, size_t i, FILE *to)
+int table_heading(struct table *t, const char *const *names)
 {
-	size_t n = length_of(t, i);
+	int r = 0;
 
-	if (n)
-		fwrite(t->text.p + cell(t, i)->end - n, 1, n, to);
+	for (size_t i = 0; i < strlen(t->columns) && r == 0; i++) {
+		r = table_text(t, names[i]);
+		table_colour(t, COLOUR_QUIET);
+	}
+	return r;
 }
 
-static void put_spaces(unsigned n, FILE *to)
+int table_line(struct table *t, enum colour c, const char *text)
 {
-	while (n--)
-		putc_unlocked(' ', to);
+	int r = table_text(t, text);
+
+	if (r == 0)
+		cell(t, n_cells(t) - 1)->alone = true;
+	table_colour(t, c);
+	for (size_t i = 1; i < strlen(t->columns) && r == 0; i++)
+		r = table_text(t, "");
+	return r;
+}
+
+static struct bytes bytes_in(const struct table *t, size_t i)
+{
+	size_t start = i ? cell(t, i - 1)->end : 0;
+
+	return bytes_of(t->text.p + start, cell(t, i)->end - start);
+}
+
+/* --- widths --------------------------------------------------------------------------------------------------- */
+
+static unsigned columns_of_character(struct bytes c)
+{
+	wchar_t wide;
+	int n;
+
+	if (c.n == 1 || mbrtowc(&wide, (const char *)c.p, c.n, &(mbstate_t){0}) != c.n)
+		return 1;
+	n = wcwidth(wide);
+	return n < 0 ? 1 : (unsigned)n;
+}
+
+static unsigned columns_of(struct bytes s)
+{
+	unsigned n = 0;
+
+	while (s.n)
+		n += columns_of_character(utf8_take(&s));
+	return n;
+}
+
+/* Of each cell the columns of a terminal, whatever the locale is. NULL: no memory. */
+static unsigned *measure(const struct table *t)
+{
+	size_t n = n_cells(t);
+	unsigned *widths = calloc(n + 1, sizeof *widths);
+	locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	locale_t before = utf8 ? uselocale(utf8) : (locale_t)0;
+
+	for (size_t i = 0; i < n && widths; i++)
+		widths[i] = columns_of(bytes_in(t, i));
+	if (utf8) {
+		uselocale(before);
+		freelocale(utf8);
+	}
+	return widths;
 }
 
 /* --- one below the other -------------------------------------------------------------------------------------- */
 
+/* Where a table is printed, and how. */
+struct printing {
+	FILE *to;
+	unsigned width; /* of a terminal, or 0 */
+	bool colours;
+	unsigned spaces; /* before what comes next on the line */
+};
+
+static struct printing printing(FILE *to)
+{
+	return (struct printing){to, terminal_width(fileno(to)), colours_wanted(to), 0};
+}
+
+static void put_cell(struct printing *p, const struct table *t, size_t i)
+{
+	enum colour colour = p->colours ? cell(t, i)->colour : COLOUR_NONE;
+	struct bytes s = bytes_in(t, i);
+
+	if (!s.n)
+		return;
+	for (; p->spaces; p->spaces--)
+		putc_unlocked(' ', p->to);
+	colour_begin(colour, p->to);
+	if (p->width)
+		terminal_put(s, "", p->to);
+	else
+		fwrite_unlocked(s.p, 1, s.n, p->to);
+	colour_end(colour, p->to);
+}
+
+static void end_line(struct printing *p)
+{
+	putc_unlocked('\n', p->to);
+	p->spaces = 0;
+}
+
+/* The width that each column needs. */
+static void widen(const struct table *t, const unsigned *widths, unsigned *columns)
+{
+	size_t n_columns = strlen(t->columns);
+
+	for (size_t i = 0; i < n_cells(t); i++)
+		if (!cell(t, i)->alone && widths[i] > columns[i % n_columns])
+			columns[i % n_columns] = widths[i];
+}
+
+/* Hides columns until the others have room on a terminal of WIDTH. The last one has names, and is counted as no more than half of
+ * that: one long name is no reason. */
+static void hide(const struct table *t, unsigned *columns, unsigned width)
+{
+	size_t n = strlen(t->columns);
+	unsigned all = 0;
+
+	for (size_t i = 0; i < n; i++)
+		all += i + 1 < n || columns[i] < width / 2 ? columns[i] + GAP : width / 2 + GAP;
+	for (char rank = '1'; all > width + GAP && rank <= '9'; rank++) {
+		const char *at = strchr(t->spare, rank);
+
+		if (!at)
+			break;
+		all -= columns[at - t->spare] + GAP;
+		columns[at - t->spare] = 0;
+	}
+}
+
 void table_print(const struct table *t, FILE *to)
 {
-	size_t columns = strlen(t->columns), n = n_cells(t);
-	CLEANUP(freep) unsigned *widths = calloc(columns, sizeof *widths);
+	size_t n = strlen(t->columns);
+	CLEANUP(freep) unsigned *columns = calloc(n, sizeof *columns);
+	CLEANUP(freep) unsigned *widths = measure(t);
+	struct printing p = printing(to);
+	bool sized = columns && widths; /* else there is no memory, and nothing is aligned */
 
-	for (size_t i = 0; i < n && widths; i++) {
-		unsigned *widest = &widths[i % columns];
+	if (sized)
+		widen(t, widths, columns);
+	if (sized && p.width && t->spare)
+		hide(t, columns, p.width);
+	for (size_t i = 0; i < n_cells(t); i++) {
+		size_t column = i % n;
+		unsigned pad =
+			sized && columns[column] > widths[i] ? columns[column] - widths[i] : 0;
 
-		*widest = cell(t, i)->width > *widest ? cell(t, i)->width : *widest;
-	}
-	for (size_t i = 0; i < n; i++) {
-		size_t column = i % columns;
-		unsigned pad = widths ? widths[column] - cell(t, i)->width : 0;
-		bool last = column + 1 == columns;
-
-		if (t->columns[column] == 'r')
-			put_spaces(pad, to);
-		put_cell(t, i, to);
-		if (last) {
-			putc_unlocked('\n', to);
-			continue;
+		if (!sized || columns[column] || cell(t, i)->alone) {
+			p.spaces += t->columns[column] == 'r' ? pad : 0;
+			put_cell(&p, t, i);
+			p.spaces += GAP + (t->columns[column] == 'l' ? pad : 0);
 		}
-		if (t->columns[column] == 'l')
-			put_spaces(pad, to);
-		put_spaces(GAP, to);
+		if (column + 1 == n)
+			end_line(&p);
 	}
 }
 
@@ -163,39 +264,25 @@ static size_t rows_of(const unsigned *widths, size_t n, unsigned width)
 	return rows < n ? rows : n;
 }
 
-void table_print_across(const struct table *t, unsigned width, FILE *to)
+void table_print_across(const struct table *t, FILE *to)
 {
 	size_t n = n_cells(t), rows = n;
-	CLEANUP(freep) unsigned *widths = calloc(n + 1, sizeof *widths);
+	CLEANUP(freep) unsigned *widths = measure(t);
+	struct printing p = printing(to);
 
-	for (size_t i = 0; i < n && widths; i++)
-		widths[i] = cell(t, i)->width;
-	if (width && widths)
-		rows = rows_of(widths, n, width);
-	for (size_t row = 0; row < rows; row++)
+	if (widths && p.width)
+		rows = rows_of(widths, n, p.width);
+	for (size_t row = 0; row < rows; row++) {
 		for (size_t i = row; i < n; i += rows) {
-			put_cell(t, i, to);
-			if (i + rows >= n)
-				putc('\n', to);
-			else
-				put_spaces(widest(widths, n, i - row, rows) + GAP - widths[i], to);
+			put_cell(&p, t, i);
+			if (i + rows < n)
+				p.spaces = widest(widths, n, i - row, rows) + GAP - widths[i];
 		}
+		end_line(&p);
+	}
 }
 
-/* --- the terminal -------------------------------------------------------------------------------------------- */
-
-unsigned terminal_width(int fd)
-{
-	const char *columns = getenv("COLUMNS");
-	struct winsize size = {0};
-	int n = columns ? atoi(columns) : 0;
-
-	if (!isatty(fd))
-		return 0;
-	if (n > 0)
-		return (unsigned)n;
-	return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
-}
+/* --- cells of a kind -------------------------------------------------------------------------------------------- */
 
 const char *human_size(uint64_t bytes, char out[HUMAN_SIZE])
 {

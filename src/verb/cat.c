@@ -6,6 +6,7 @@
 #include "tool/array.h"
 #include "tool/json.h"
 #include "tool/match.h"
+#include "tool/terminal.h"
 #include "verb/verb.h"
 #include <inttypes.h>
 #include <limits.h>
@@ -35,6 +36,13 @@ struct cat {
 static int write_out(const void *p, size_t n, struct err *e)
 {
 	return fwrite(p, 1, n, stdout) == n ? 0 : err_sys(e, -errno, "standard output");
+}
+
+/* The text of a file, which has not been checked. */
+static int text_out(struct bytes text, struct err *e)
+{
+	terminal_put(text, "\n\t", stdout);
+	return ferror(stdout) ? err_sys(e, -errno, "standard output") : 0;
 }
 
 static int flush(struct cat *c, struct err *e)
@@ -257,7 +265,8 @@ static const char usage[] =
 	"  --format text  as NumPy prints an array, but all of it (the default)\n"
 	"  --format npy   a .npy file\n"
 	"  --format raw   the bytes of the array\n"
-	"  --format csv   a line for each row of the last dimension; of one dimension a number on each line\n"
+	"  --format csv   a line for each row of the last dimension; of one dimension a\n"
+	"                 number on each line\n"
 	"  --format json  one JSON object, with nested lists\n"
 	"  --help, --version\n";
 
@@ -299,7 +308,7 @@ static int print_made_text(const struct place *p, struct err *e)
 	CLEANUP(buf_release) struct buf text = {0};
 	int r = text_make(&p->loaded->texts, p->loaded->step, p->dirfd, p->at, &text, e);
 
-	return r < 0 ? r : write_out(text.p, text.n, e);
+	return r < 0 ? r : text_out(buf_bytes(&text), e);
 }
 
 static int print_state(const struct place *p, struct err *e)
@@ -315,7 +324,7 @@ static int print_state(const struct place *p, struct err *e)
 	if (r < 0)
 		return r;
 	while (r == 0 && (n = view_read(f, at, PIECE, piece, e)) > 0) {
-		r = write_out(piece, (size_t)n, e);
+		r = text_out(bytes_of(piece, (size_t)n), e);
 		at += (uint64_t)n;
 	}
 	view_close(f);

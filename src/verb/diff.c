@@ -249,46 +249,84 @@ static int put_type(const struct place *in, uint32_t file, struct buf *out)
 	return r < 0 ? r : buf_add_str(out, v->rank ? "]" : " []");
 }
 
-/* What is said of WHAT behind its name. */
-static int put_detail(const struct diff *d, const struct difference *what, struct buf *out)
+static const enum colour colours[] = {[REMOVED] = COLOUR_REMOVED,
+				      [ADDED] = COLOUR_ADDED,
+				      [RETYPED] = COLOUR_CHANGED,
+				      [CHANGED] = COLOUR_CHANGED};
+
+static int kind_cell(struct table *t, const struct difference *what)
+{
+	int r = table_text(t, words[what->kind]);
+
+	table_colour(t, colours[what->kind]);
+	return r;
+}
+
+static int name_cell(const struct diff *d, struct table *t, const struct difference *what)
+{
+	CLEANUP(buf_release) struct buf name = {0};
+	int r = put_name(d, what, &name);
+
+	return r < 0 ? r : table_text(t, (char *)name.p);
+}
+
+/* What is not CHANGED, or only named: the types are behind its name. */
+static int type_row(const struct diff *d, struct table *t, const struct difference *what)
+{
+	CLEANUP(buf_release) struct buf types = {0};
+	int r = kind_cell(t, what);
+
+	if (r == 0)
+		r = name_cell(d, t, what);
+	if (r < 0 || d->names_only)
+		return r;
+	if (what->kind != ADDED)
+		r = put_type(&d->a, what->a, &types);
+	if (r == 0 && what->kind == RETYPED)
+		r = buf_add_str(&types, " -> ");
+	if (r == 0 && what->kind != REMOVED)
+		r = put_type(&d->b, what->b, &types);
+	if (r == 0)
+		r = buf_add_byte(&types, 0);
+	return r < 0 ? r : table_text(t, (char *)types.p);
+}
+
+static int change_row(const struct diff *d, struct table *t, const struct difference *what)
 {
 	const struct change *c = &what->change;
-	int r = 0;
+	const double values[] = {c->max, c->mean, c->relative};
+	int r = kind_cell(t, what);
 
-	out->n = 0;
-	if (what->kind == REMOVED || what->kind == RETYPED)
-		r = put_type(&d->a, what->a, out);
-	if (r == 0 && what->kind == RETYPED)
-		r = buf_add_str(out, " -> ");
-	if (r == 0 && (what->kind == ADDED || what->kind == RETYPED))
-		r = put_type(&d->b, what->b, out);
-	if (r == 0 && what->kind == CHANGED)
-		r = buf_printf(out, "%" PRIu64 " of %" PRIu64, c->differ, c->elements);
-	if (r == 0 && what->kind == CHANGED && c->numbers)
-		r = buf_printf(out, "  max %.4g  mean %.4g  relative %.4g  cosine %.6g", c->max,
-			       c->mean, c->relative, c->cosine);
-	return r < 0 ? r : buf_add_byte(out, 0);
+	if (r == 0)
+		r = table_cell(t, "%" PRIu64, c->differ);
+	if (r == 0)
+		r = table_cell(t, "%" PRIu64, c->elements);
+	for (size_t i = 0; i < sizeof values / sizeof *values && r == 0; i++)
+		r = c->numbers ? table_cell(t, "%.4g", values[i]) : table_text(t, "-");
+	if (r == 0)
+		r = c->numbers ? table_cell(t, "%.6g", c->cosine) : table_text(t, "-");
+	return r < 0 ? r : name_cell(d, t, what);
 }
 
 static int print_text(const struct diff *d, const struct difference *all, size_t n)
 {
-	CLEANUP(table_release) struct table t = {.columns = d->names_only ? "ll" : "lll"};
-	CLEANUP(buf_release) struct buf name = {0}, detail = {0};
+	static const char *const headings[] = {"",     "differ",   "of",     "max",
+					       "mean", "relative", "cosine", "name"};
+	CLEANUP(table_release) struct table types = {.columns = d->names_only ? "ll" : "lll"};
+	CLEANUP(table_release) struct table changes = {.columns = "lrrrrrrl", .spare = "--1-2-3-"};
 	int r = 0;
 
 	for (size_t i = 0; i < n && r == 0; i++) {
-		r = put_name(d, &all[i], &name);
+		bool numbers = all[i].kind == CHANGED && !d->names_only;
+
+		if (numbers && !changes.cells.n)
+			r = table_heading(&changes, headings);
 		if (r == 0)
-			r = table_text(&t, words[all[i].kind]);
-		if (r == 0)
-			r = table_text(&t, (char *)name.p);
-		if (r < 0 || d->names_only)
-			continue;
-		r = put_detail(d, &all[i], &detail);
-		if (r == 0)
-			r = table_text(&t, (char *)detail.p);
+			r = numbers ? change_row(d, &changes, &all[i])
+				    : type_row(d, &types, &all[i]);
 	}
-	table_print(&t, stdout);
+	table_print(&types, stdout);
+	table_print(&changes, stdout);
 	return r;
 }
 
@@ -348,9 +386,10 @@ static int print_json(const struct diff *d, const struct difference *all, size_t
 static const char usage[] =
 	"Usage: ckptfs diff [--names-only] [--tolerance T] [--json] A B\n"
 	"\n"
-	"Compares two steps, scopes or variables. What was removed, added, or has another dtype or shape comes first;\n"
-	"then what changed, the farthest first: how many elements differ, the largest and the mean absolute\n"
-	"difference, the norm of the difference divided by that of A, and the cosine between both.\n"
+	"Compares two steps, scopes or variables. What was removed, added, or has another\n"
+	"dtype or shape comes first; then what changed, the farthest first: how many\n"
+	"elements differ, of how many; the largest and the mean absolute difference; the\n"
+	"norm of the difference divided by that of A; and the cosine between both.\n"
 	"Stored bytes that both share are not read.\n"
 	"\n"
 	"  --names-only   only the names; of each variable no more is read than shows that it differs\n"

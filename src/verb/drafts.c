@@ -53,10 +53,12 @@ static int do_to(void *arg, struct target *t, struct err *e)
 static int print_status(struct changing *c, const struct target *t, struct err *e)
 {
 	CLEANUP(buf_release) struct buf text = {0};
+	struct bytes rest, line;
 	int r = changing_failed(t->path, changing_status(c, t->id, &text, e), e);
 
-	if (r == 0 && text.n)
-		fwrite(text.p, 1, text.n, stdout);
+	rest = buf_bytes(&text);
+	while (r == 0 && bytes_next_line(&rest, &line))
+		changing_print_line(line);
 	return r;
 }
 

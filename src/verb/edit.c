@@ -169,7 +169,7 @@ static int print_changes(struct edit *ed, struct err *e)
 		if (bytes_starts(line, bytes_str(next)) && comma &&
 		    !bytes_starts(line, bytes_str("next commit: no step")))
 			line.n = (size_t)(comma - line.p);
-		printf("%.*s\n", (int)line.n, (const char *)line.p);
+		changing_print_line(line);
 		if (bytes_starts(line, bytes_str(error)))
 			r = err_set(e, -EINVAL, "it could not be committed");
 	}
@@ -197,13 +197,14 @@ static int run(struct edit *ed, char **operands, struct err *e)
 static const char usage[] =
 	"Usage: ckptfs edit [-n] [-o NAME] STEP [COMMAND...]\n"
 	"\n"
-	"Makes several changes in a step, and commits them as one new step, whose name is printed. If one fails,\n"
-	"nothing is changed. Each COMMAND is one argument, or one line of a script on stdin:\n"
+	"Makes several changes in a step, and commits them as one new step, whose name is\n"
+	"printed. If one fails, nothing is changed. Each COMMAND is one argument, or one\n"
+	"line of a script on stdin:\n"
 	"\n"
-	"  ckptfs edit net/model-200 'rm **/Adam*' 'mv encoder enc' 'cp ../model-100/w w' 'cp /tmp/x.npy b'\n"
+	"  ckptfs edit net/model-200 'rm **/Adam*' 'mv encoder enc' 'cp ../model-100/w w'\n"
 	"\n"
-	"They are rm, mv, cp and mkdir, as the verbs. Paths are relative to the step. In a script # begins a\n"
-	"comment; quotes and backslashes are as in a shell.\n"
+	"They are rm, mv, cp and mkdir, as the verbs. Paths are relative to the step. In\n"
+	"a script # begins a comment; quotes and backslashes are as in a shell.\n"
 	"\n"
 	"  -n, --dry-run  says what would change, and changes nothing\n"
 	"  -o NAME        the new step has this name, in the same directory\n"

@@ -15,6 +15,7 @@ struct log {
 	bool json, names;
 	struct places places;
 	struct json_object *steps; /* with JSON: what is printed at the end */
+	struct table table; /* without */
 	bool failed;
 };
 
@@ -108,10 +109,18 @@ static void no_tell(void *arg, enum sort sort, struct bytes name)
 	(void)name;
 }
 
-static void print_name(void *arg, enum sort sort, struct bytes name)
+static const enum colour colours[] = {
+	[ADDED] = COLOUR_ADDED, [REMOVED] = COLOUR_REMOVED, [CHANGED] = COLOUR_CHANGED};
+
+static void name_line(void *arg, enum sort sort, struct bytes name)
 {
-	(void)arg;
-	printf("    %-7s  %.*s\n", sorts[sort], (int)name.n, (const char *)name.p);
+	struct log *l = arg;
+	CLEANUP(buf_release) struct buf text = {0};
+
+	if (buf_printf(&text, "    %-7s  ", sorts[sort]) < 0 ||
+	    buf_add(&text, name.p, name.n) < 0 || buf_add_byte(&text, 0) < 0 ||
+	    table_line(&l->table, colours[sort], (char *)text.p) < 0)
+		complain(l, "no memory");
 }
 
 static void add_name(void *arg, enum sort sort, struct bytes name)
@@ -119,16 +128,35 @@ static void add_name(void *arg, enum sort sort, struct bytes name)
 	json_append(json_object_object_get(arg, sorts[sort]), json_bytes(name));
 }
 
-static void print_step(const struct item *i, const char *before, const struct counts *c)
+static int count_cell(struct table *t, const char *before, uint32_t n, enum sort sort)
 {
-	char when[TIME_TEXT], size[HUMAN_SIZE];
+	int r = before ? table_cell(t, "%" PRIu32, n) : table_text(t, "-");
 
-	printf("%s  %s  %" PRIu32 " variables, %s of its own", i->name, time_text(&i->time, when),
-	       i->variables, human_size(i->own, size));
-	if (before)
-		printf("; against %s: %" PRIu32 " changed, %" PRIu32 " added, %" PRIu32 " removed",
-		       before, c->changed, c->added, c->removed);
-	putchar('\n');
+	if (n)
+		table_colour(t, colours[sort]);
+	return r;
+}
+
+static int step_row(struct table *t, const struct item *i, const char *before,
+		    const struct counts *c)
+{
+	char when[TIME_TEXT];
+	int r = table_text(t, i->name);
+
+	table_colour(t, COLOUR_FOLDER);
+	if (r == 0)
+		r = table_text(t, time_text(&i->time, when));
+	if (r == 0)
+		r = table_cell(t, "%" PRIu32, i->variables);
+	if (r == 0)
+		r = table_size(t, i->own, true);
+	if (r == 0)
+		r = count_cell(t, before, c->changed, CHANGED);
+	if (r == 0)
+		r = count_cell(t, before, c->added, ADDED);
+	if (r == 0)
+		r = count_cell(t, before, c->removed, REMOVED);
+	return r < 0 ? r : table_text(t, before ? before : "-");
 }
 
 static struct json_object *step_json(const struct item *i, const char *before)
@@ -157,9 +185,10 @@ static void tell(struct log *l, const struct item *i, const struct loaded *now, 
 		json_append(l->steps, o);
 		return;
 	}
-	print_step(i, before, &c);
+	if (step_row(&l->table, i, before, &c) < 0)
+		complain(l, "no memory");
 	if (l->names && earlier)
-		compare(earlier, now, print_name, NULL);
+		compare(earlier, now, name_line, l);
 }
 
 /* --- a directory ---------------------------------------------------------------------------------------------- */
@@ -249,9 +278,10 @@ static int tell_folder(struct log *l, const char *path, struct err *e)
 static const char usage[] =
 	"Usage: ckptfs log [--names] [--json] DIRECTORY...\n"
 	"\n"
-	"Prints the steps of a directory, the newest first, and how many variables each changed, added and removed\n"
-	"against the step of its family with the number before it. Only indexes are read: variables with the same\n"
-	"checksum are the same.\n"
+	"Prints the steps of a directory, the newest first: when each was saved, its\n"
+	"variables, the bytes that no other step has, and how many variables it changed,\n"
+	"added and removed against the step of its family with the number before it. Only\n"
+	"indexes are read: variables with the same checksum are the same.\n"
 	"\n"
 	"  --names  which they are, too\n"
 	"  --json   print one JSON object\n"
@@ -290,7 +320,9 @@ static const struct args args = {
 
 int verb_log(int argc, char **argv)
 {
-	struct log l = {0};
+	static const char *const headings[] = {"step",    "saved", "variables", "own",
+					       "changed", "added", "removed",   "against"};
+	struct log l = {.table = {.columns = "llrrrrrl", .spare = "--2----1"}};
 	struct err e = {0};
 	char **paths;
 	int status = args_parse(&args, argc, argv, &l, &paths);
@@ -299,11 +331,15 @@ int verb_log(int argc, char **argv)
 		return status;
 	if (l.json)
 		l.steps = json_object_new_array();
+	else if (table_heading(&l.table, headings) < 0)
+		complain(&l, "no memory");
 	for (; *paths; paths++)
 		if (tell_folder(&l, *paths, &e) < 0)
 			complain(&l, e.text);
+	table_print(&l.table, stdout);
 	if (l.json ? json_print_as("steps", l.steps) < 0 : fflush(stdout) != 0)
 		complain(&l, "can't print: no memory, or the output is gone");
+	table_release(&l.table);
 	places_release(&l.places);
 	return l.failed ? VERB_FAILED : 0;
 }

@@ -14,7 +14,7 @@
 #include <limits.h>
 
 struct ls {
-	bool details, all, human, json, reverse;
+	bool details, all, human, json, reverse, slashes;
 	enum list_order order;
 	struct places places;
 	struct table named;
@@ -24,16 +24,19 @@ struct ls {
 };
 
 static const char usage[] =
-	"Usage: ckptfs ls [-hlRrSt] [--json] PATH...\n"
+	"Usage: ckptfs ls [-hlpRrSt] [--json] PATH...\n"
 	"\n"
 	"Lists the steps of a directory, or the scopes and variables of a step or scope.\n"
 	"\n"
-	"  -l      with details: of a variable dtype, shape and stored bytes; of a scope how many variables and\n"
-	"          bytes are in it; of a step also the bytes that no other step has, and when it was saved\n"
+	"  -l      with details: of a variable dtype, shape and stored bytes; of a scope\n"
+	"          how many variables and bytes are in it; of a step also the bytes that\n"
+	"          no other step has, and when it was saved\n"
 	"  -R      all variables below, and no scopes\n"
-	"  -S, -t  the largest first, the newest first\n"
+	"  -S      the largest first\n"
+	"  -t      the newest first\n"
 	"  -r      in the opposite order\n"
 	"  -h      with -l: sizes as 1.5K, 234M\n"
+	"  -p      a / behind what has something in it\n"
 	"  --json  print one JSON object, with all details\n"
 	"  --help, --version\n";
 
@@ -69,6 +72,9 @@ static int take_switch(void *to, int code, const char *value)
 	case 'h':
 		l->human = true;
 		return -1;
+	case 'p':
+		l->slashes = true;
+		return -1;
 	default: /* --json */
 		l->json = true;
 		return -1;
@@ -78,7 +84,7 @@ static int take_switch(void *to, int code, const char *value)
 static const struct args args = {
 	.program = "ckptfs ls",
 	.usage = usage,
-	.switches = "hlRrSt",
+	.switches = "hlpRrSt",
 	.long_switches = long_switches,
 	.needed = "a directory, a step or a scope is needed",
 	.min = 1,
@@ -158,13 +164,20 @@ static void read_link(const struct place *p, const struct item *i, struct buf *o
 
 /* --- as text -------------------------------------------------------------------------------------------------- */
 
-static int row(struct ls *l, struct table *t, const struct place *p, const struct list *of,
-	       const struct item *i)
+static bool has_something_in_it(const struct item *i)
+{
+	return i->kind == ITEM_STEP || i->kind == ITEM_FOLDER || i->kind == ITEM_LINK ||
+	       i->kind == ITEM_SCOPE;
+}
+
+static int cells(struct ls *l, struct table *t, const struct place *p, const struct list *of,
+		 const struct item *i)
 {
 	CLEANUP(buf_release) struct buf target = {0};
 
 	if (!l->details)
-		return table_text(t, i->name);
+		return table_cell(t, "%s%s", i->name,
+				  l->slashes && has_something_in_it(i) ? "/" : "");
 	if (i->kind == ITEM_VAR)
 		return var_row(l, t, of, i);
 	if (of->loaded)
@@ -174,12 +187,38 @@ static int row(struct ls *l, struct table *t, const struct place *p, const struc
 	return step_row(l, t, i, (char *)target.p);
 }
 
+/* The last cell is the name. */
+static int row(struct ls *l, struct table *t, const struct place *p, const struct list *of,
+	       const struct item *i)
+{
+	int r = cells(l, t, p, of, i);
+	bool bad = i->why.code < 0 || (i->kind == ITEM_VAR && item_var(of, i)->kind == VAR_BAD);
+
+	if (r == 0)
+		table_colour(t, bad                      ? COLOUR_BAD
+				: i->kind == ITEM_LINK   ? COLOUR_LINK
+				: has_something_in_it(i) ? COLOUR_FOLDER
+							 : COLOUR_NONE);
+	return r;
+}
+
+/* Who reads it on a terminal is told what the columns are. */
+static int heading(const struct ls *l, struct table *t, bool in_step)
+{
+	static const char *const of_steps[] = {"variables", "bytes", "own", "saved", "name"};
+	static const char *const of_vars[] = {"dtype", "shape", "bytes", "name"};
+
+	if (!l->details || !terminal_width(STDOUT_FILENO))
+		return 0;
+	return table_heading(t, in_step ? of_vars : of_steps);
+}
+
 static void print_table(const struct ls *l, const struct table *t)
 {
 	if (l->details)
 		table_print(t, stdout);
 	else
-		table_print_across(t, terminal_width(STDOUT_FILENO), stdout);
+		table_print_across(t, stdout);
 }
 
 /* Variables that were named one by one stand in one table. */
@@ -194,12 +233,13 @@ static int print_text(struct ls *l, const struct place *p, const struct list *of
 {
 	CLEANUP(table_release) struct table t = {.columns = of->loaded ? "lrrl" : "rrrll"};
 	bool named = p->kind == PLACE_VAR;
-	int r = 0;
+	struct table *to = named ? &l->named : &t;
+	int r = of->n && !to->cells.n ? heading(l, to, of->loaded) : 0;
 
 	for (size_t i = 0; i < of->n && r == 0; i++) {
 		if (of->items[i].why.code < 0)
 			complain(l, of->items[i].name, of->items[i].why.text);
-		r = row(l, named ? &l->named : &t, p, of, &of->items[i]);
+		r = row(l, to, p, of, &of->items[i]);
 	}
 	if (!named)
 		print_table(l, &t);
@@ -291,8 +331,11 @@ static int list_place(void *arg, const char *path, const struct place *p, struct
 		return add_json(l, path, p, &list);
 	if (p->kind != PLACE_VAR)
 		flush_named(l);
-	if (l->headings && p->kind != PLACE_VAR && p->kind != PLACE_TEXT)
-		printf("%s%s:\n", l->any ? "\n" : "", path);
+	if (l->headings && p->kind != PLACE_VAR && p->kind != PLACE_TEXT) {
+		fputs(l->any ? "\n" : "", stdout);
+		terminal_put(bytes_str(path), "", stdout);
+		fputs(":\n", stdout);
+	}
 	l->any |= p->kind != PLACE_VAR;
 	return print_text(l, p, &list, e);
 }

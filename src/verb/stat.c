@@ -185,10 +185,11 @@ static int number_rows(struct table *t, const struct numbers *n, const uint64_t 
 	const struct {
 		const char *name;
 		uint64_t value;
-	} counts[] = {{"count", n->stats.count},
-		      {"zeros", n->stats.zeros},
-		      {"nans", n->stats.nans},
-		      {"infs", n->stats.infs}};
+		bool bad;
+	} counts[] = {{"count", n->stats.count, false},
+		      {"zeros", n->stats.zeros, false},
+		      {"nans", n->stats.nans, true},
+		      {"infs", n->stats.infs, true}};
 	CLEANUP(buf_release) struct buf bars = {0};
 	int r = histogram_text(bins, &bars);
 
@@ -196,6 +197,8 @@ static int number_rows(struct table *t, const struct numbers *n, const uint64_t 
 		r = table_cell(t, "%s:", counts[i].name);
 		if (r == 0)
 			r = table_cell(t, "%" PRIu64, counts[i].value);
+		if (counts[i].bad && counts[i].value)
+			table_colour(t, COLOUR_BAD);
 	}
 	for (size_t i = 0; i < sizeof values / sizeof *values && r == 0; i++) {
 		r = table_cell(t, "%s:", values[i].name);
@@ -317,24 +320,22 @@ static int table_row(struct table *t, const struct item *i, const struct place *
 	if (r == 0)
 		r = table_cell(t, "%.*s", (int)shape.n, (char *)shape.p);
 	for (size_t k = 0; k < sizeof values / sizeof *values && r == 0; k++)
-		r = n->known ? table_cell(t, "%.5g", values[k]) : table_text(t, "-");
+		r = n->known ? table_cell(t, "%.4g", values[k]) : table_text(t, "-");
 	if (r == 0)
 		r = n->known ? table_cell(t, "%" PRIu64, s->zeros) : table_text(t, "-");
 	if (r == 0)
 		r = n->known ? table_cell(t, "%" PRIu64, s->nans + s->infs) : table_text(t, "-");
-	return r < 0 ? r : table_text(t, i->name);
-}
-
-static int heading(struct table *t)
-{
-	static const char *const names[] = {"dtype", "shape", "mean",  "std",     "min",
-					    "max",   "norm",  "zeros", "nan/inf", "name"};
-	int r = 0;
-
-	for (size_t i = 0; i < sizeof names / sizeof *names && r == 0; i++)
-		r = table_text(t, names[i]);
+	if (n->known && s->nans + s->infs)
+		table_colour(t, COLOUR_BAD);
+	if (r == 0)
+		r = table_text(t, i->name);
+	if (place_var(p)->kind == VAR_BAD)
+		table_colour(t, COLOUR_BAD);
 	return r;
 }
+
+static const char *const headings[] = {"dtype", "shape", "mean",  "std",     "min",
+				       "max",   "norm",  "zeros", "nan/inf", "name"};
 
 /* The PLACE_VAR P alone. */
 static int one(struct stat_verb *s, const struct place *p, struct err *e)
@@ -411,8 +412,8 @@ static int find_rows(struct all *a, struct err *e)
 
 static int tell_rows(struct all *a, struct err *e)
 {
-	CLEANUP(table_release) struct table t = {.columns = "lrrrrrrrrl"};
-	int r = heading(&t);
+	CLEANUP(table_release) struct table t = {.columns = "lrrrrrrrrl", .spare = "3--4--12--"};
+	int r = table_heading(&t, headings);
 
 	for (size_t i = 0; i < a->list.n && r == 0; i++) {
 		struct place var = place_of(a, i);
@@ -452,8 +453,8 @@ static int all_of(struct stat_verb *s, const struct place *p, struct err *e)
 static const char usage[] =
 	"Usage: ckptfs stat [--json] PATH...\n"
 	"\n"
-	"Prints all that is known of variables: where they are, and what their numbers are. Of a step or scope it is\n"
-	"a table of all variables in it.\n"
+	"Prints all that is known of variables: where they are, and what their numbers\n"
+	"are. Of a step or scope it is a table of all variables in it.\n"
 	"\n"
 	"  --json  print one JSON object\n"
 	"  --help, --version\n";

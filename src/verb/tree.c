@@ -38,6 +38,14 @@ static int row(struct tree_verb *t, uint64_t variables, uint64_t bytes, const ch
 				  branch, name);
 }
 
+/* Who reads it on a terminal is told what the columns are. */
+static int heading(struct tree_verb *t)
+{
+	static const char *const names[] = {"bytes", "variables", "scope"};
+
+	return terminal_width(STDOUT_FILENO) ? table_heading(&t->table, names) : 0;
+}
+
 static bool is_last_scope(const struct list *l, size_t i)
 {
 	while (++i < l->n)
@@ -131,8 +139,8 @@ static void add_path(struct tree_verb *t, const char *path)
 static const char usage[] =
 	"Usage: ckptfs tree [-h] [-L DEPTH] PATH...\n"
 	"\n"
-	"Prints the scopes of a step, or of all steps of a directory: their stored bytes, how many variables, and the\n"
-	"scope.\n"
+	"Prints the scopes of a step, or of all steps of a directory: their stored bytes,\n"
+	"how many variables, and the scope.\n"
 	"\n"
 	"  -L DEPTH  so many levels of scopes (3); what is below is counted all the same\n"
 	"  -h        sizes as 1.5K, 234M\n"
@@ -179,6 +187,8 @@ int verb_tree(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
+	if (heading(&t) < 0)
+		complain(&t, "no memory");
 	for (; *paths; paths++)
 		add_path(&t, *paths);
 	table_print(&t.table, stdout);
