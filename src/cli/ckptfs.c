@@ -2,6 +2,7 @@
  *
  * mount.fuse(8) calls it for the source ckptfs#DIRECTORY as it would call mount.ckptfs: with two paths, and -o. */
 #include "base/cleanup.h"
+#include "cli/help.h"
 #include "config.h"
 #include "verb/verb.h"
 #include <libgen.h>
@@ -9,52 +10,61 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const struct verb {
 	const char *name;
 	int (*run)(int argc, char **argv); /* NULL: it is the program */
 	const char *program;
-	const char *what; /* one line of the help */
+	const char *what; /* one line of the help; NULL: it shares that of the next */
 } verbs[] = {
-	{"ls", verb_ls, NULL, "the steps of a directory, the scopes and variables of a step"},
+	{"ls", verb_ls, NULL, "the steps of a directory, the variables of a step"},
 	{"tree", verb_tree, NULL, "the scopes of a step, with how much is in each"},
 	{"cat", verb_cat, NULL, "a variable as text, .npy, bytes, CSV or JSON"},
-	{"stat", verb_stat, NULL, "all that is known of variables, and what their numbers are"},
-	{"diff", verb_diff, NULL,
-	 "what differs between two steps, scopes or variables, and by how much"},
-	{"log", verb_log, NULL, "the steps, and what each changed against the one before"},
-	{"average", verb_average, NULL,
-	 "makes a step whose variables are the mean of several steps"},
+	{"stat", verb_stat, NULL, "all that is known of variables and their numbers"},
+	{"diff", verb_diff, NULL, "what differs between two steps, and by how much"},
+	{"log", verb_log, NULL, "the steps, and what each changed"},
+	{"average", verb_average, NULL, "makes a step of the mean of several"},
 	{"cast", verb_cast, NULL, "makes a step whose floats have another dtype"},
 	{"merge", verb_merge, NULL, "makes a step of the variables of two"},
-	{"export", verb_export, NULL, "writes a step to a .safetensors file"},
-	{"import", verb_import, NULL, "makes a step of a .safetensors file"},
-	{"rm", verb_rm, NULL, "removes variables, scopes, steps"},
-	{"mv", verb_mv, NULL, "renames variables, scopes, steps"},
-	{"cp", verb_cp, NULL, "copies variables, scopes, steps; .npy files in and out"},
-	{"ln", verb_ln, NULL, "gives a step a second name, or makes it the latest"},
-	{"mkdir", verb_mkdir, NULL, "makes a directory for steps"},
-	{"edit", verb_edit, NULL, "makes several changes of a step in one commit"},
-	{"status", verb_status, NULL, "says what a mount has left uncommitted"},
-	{"commit", verb_commit, NULL, "commits that"},
-	{"discard", verb_discard, NULL, "discards that"},
-	{"verify", NULL, "fsck.ckptfs", "reads all, and says what is damaged"},
-	{"mount", NULL, "mount.ckptfs", "shows a directory as folders of .npy files"},
-	{"umount", NULL, "umount.ckptfs", "commits what was written there, and unmounts"},
+	{"export", verb_export, NULL, NULL},
+	{"import", verb_import, NULL, "a step to a .safetensors file, or back"},
+	{"rm", verb_rm, NULL, NULL},
+	{"mv", verb_mv, NULL, NULL},
+	{"cp", verb_cp, NULL, "as of files: steps, scopes, variables; .npy files"},
+	{"ln", verb_ln, NULL, NULL},
+	{"mkdir", verb_mkdir, NULL, "a second name of a step; a directory for steps"},
+	{"edit", verb_edit, NULL, "several changes of a step in one commit"},
+	{"status", verb_status, NULL, NULL},
+	{"commit", verb_commit, NULL, NULL},
+	{"discard", verb_discard, NULL, "what a mount has left uncommitted"},
+	{"verify", NULL, "fsck.ckptfs", NULL},
+	{"mount", NULL, "mount.ckptfs", NULL},
+	{"umount", NULL, "umount.ckptfs", "are fsck.ckptfs, mount.ckptfs and umount.ckptfs"},
 };
 
+enum { N_VERBS = sizeof verbs / sizeof *verbs };
+
+/* tests/cli/help.sh holds it to 24 lines of 80 columns. */
 static void print_help(FILE *to)
 {
+	int column = 0;
+
 	fputs("Usage: ckptfs VERB [OPTION...] PATH...\n"
 	      "\n"
-	      "Looks into TensorFlow checkpoints, and changes them, without a mount. A PATH is what it would be in a\n"
-	      "mount, with the checkpoint directory in the mount point's place: net, net/latest/dense/kernel.\n"
+	      "Looks into TensorFlow checkpoints, and changes them, without a mount. A PATH is\n"
+	      "what it would be in a mount of the directory: net, net/latest/dense/kernel.\n"
 	      "\n",
 	      to);
-	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
-		fprintf(to, "  %-8s %s\n", verbs[i].name, verbs[i].what);
-	fputs("\n'ckptfs VERB --help' tells more of one, and ckptfs(1) all.\n", to);
+	for (size_t i = 0; i < N_VERBS; i++) {
+		column += fprintf(to, "%s%s", column ? ", " : "  ", verbs[i].name);
+		if (!verbs[i].what)
+			continue;
+		fprintf(to, "%*s%s\n", column < 27 ? 27 - column : 2, "", verbs[i].what);
+		column = 0;
+	}
+	fputs("\n'ckptfs help VERB' tells more of one, with examples, and ckptfs(1) all.\n", to);
 }
 
 /* Becomes PROGRAM: the one beside this one, as where it was built; or where it was installed. */
@@ -84,26 +94,84 @@ static bool is_mount(int argc, char **argv)
 	return false;
 }
 
+static int run_verb(const struct verb *v, int argc, char **argv)
+{
+	return v->run ? v->run(argc, argv) : become(v->program, argv);
+}
+
+static const struct verb *verb_called(const char *name)
+{
+	for (size_t i = 0; i < N_VERBS; i++)
+		if (!strcmp(name, verbs[i].name))
+			return &verbs[i];
+	return NULL;
+}
+
+/* Says that there is no verb NAME, and which one is nearly called so. */
+static int refuse_verb(const char *name)
+{
+	const struct verb *near = NULL;
+	unsigned least = 3; /* more letters than that are no slip */
+
+	for (size_t i = 0; i < N_VERBS; i++) {
+		unsigned away = help_distance(name, verbs[i].name);
+
+		if (away < least && away < strlen(verbs[i].name)) {
+			near = &verbs[i];
+			least = away;
+		}
+	}
+	fprintf(stderr, "ckptfs: there is no verb '%s'", name);
+	if (near)
+		fprintf(stderr, "; is '%s' meant?", near->name);
+	fputs("\nTry 'ckptfs --help'.\n", stderr);
+	return VERB_USAGE;
+}
+
+/* ckptfs help [VERB] */
+static int help(int argc, char **argv)
+{
+	char *words[] = {argc > 1 ? argv[1] : NULL, (char *)"--help", NULL};
+	const struct verb *v = words[0] ? verb_called(words[0]) : NULL;
+	const char *lines = v ? help_examples(v->name) : NULL;
+	int status = 0;
+	pid_t child;
+
+	if (!words[0])
+		print_help(stdout);
+	if (!words[0] || !v)
+		return words[0] ? refuse_verb(words[0]) : 0;
+	/* A program would not come back. */
+	child = v->run ? 0 : fork();
+	if (child > 0)
+		waitpid(child, &status, 0);
+	else
+		status = run_verb(v, 2, words);
+	if (lines)
+		printf("\nExamples:\n%s", lines);
+	return status ? VERB_FAILED : 0;
+}
+
 int main(int argc, char **argv)
 {
-	const char *verb = argc > 1 ? argv[1] : NULL;
+	const char *first = argc > 1 ? argv[1] : NULL;
+	const struct verb *v = first ? verb_called(first) : NULL;
 
-	if (verb && !strcmp(verb, "--version")) {
+	if (v)
+		return run_verb(v, argc - 1, argv + 1);
+	if (is_mount(argc, argv))
+		return become("mount.ckptfs", argv);
+	if (!first) {
+		print_help(stderr);
+		return VERB_USAGE;
+	}
+	if (!strcmp(first, "--version")) {
 		puts(PACKAGE_STRING);
 		return 0;
 	}
-	if (verb && !strcmp(verb, "--help")) {
+	if (!strcmp(first, "--help")) {
 		print_help(stdout);
 		return 0;
 	}
-	for (size_t i = 0; verb && i < sizeof verbs / sizeof *verbs; i++)
-		if (!strcmp(verb, verbs[i].name))
-			return verbs[i].run ? verbs[i].run(argc - 1, argv + 1)
-					    : become(verbs[i].program, argv + 1);
-	if (is_mount(argc, argv))
-		return become("mount.ckptfs", argv);
-	if (verb)
-		fprintf(stderr, "ckptfs: there is no verb '%s'\n", verb);
-	print_help(stderr);
-	return VERB_USAGE;
+	return strcmp(first, "help") ? refuse_verb(first) : help(argc - 1, argv + 1);
 }

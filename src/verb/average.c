@@ -114,9 +114,11 @@ static int run(struct average *a, struct err *e)
 static const char usage[] =
 	"Usage: ckptfs average STEP... -o NAME\n"
 	"\n"
-	"Makes a new step, in the directory of the first one, in which each variable of floats or complex numbers is the\n"
-	"mean of what it is in the steps. It is summed in double precision. All other variables, the meta graph and the\n"
-	"debug info are those of the first step. All steps must have the same variables. What they share is not read.\n"
+	"Makes a new step, in the directory of the first one, in which each variable of\n"
+	"floats or complex numbers is the mean of what it is in the steps. It is summed\n"
+	"in double precision. All other variables, the meta graph and the debug info are\n"
+	"those of the first step. All steps must have the same variables. What they share\n"
+	"is not read.\n"
 	"\n"
 	"  -o NAME  the name of the new step\n"
 	"  --help, --version\n";

@@ -112,13 +112,15 @@ static int run(struct cast *c, char **path, struct err *e)
 static const char usage[] =
 	"Usage: ckptfs cast --to DTYPE [GLOB...] STEP -o NAME\n"
 	"\n"
-	"Makes a new step, in the directory of STEP, in which variables of floats have another dtype. Values are rounded\n"
-	"to the nearest, of two to the even one. With globs only variables that match one of them are cast. Integers,\n"
-	"bools, strings and complex numbers stay as they are. A meta graph does not fit afterwards, and is left out.\n"
+	"Makes a new step, in the directory of STEP, in which variables of floats have\n"
+	"another dtype. Values are rounded to the nearest, of two to the even one. With\n"
+	"globs only variables that match one of them are cast. Integers, bools, strings\n"
+	"and complex numbers stay as they are. A meta graph does not fit afterwards, and\n"
+	"is left out.\n"
 	"\n"
-	"  --to DTYPE  float64, float32, float16, bfloat16, float8_e5m2, float8_e4m3fn, float8_e4m3fnuz,\n"
-	"              float8_e4m3b11fnuz, float8_e5m2fnuz\n"
-	"  -o NAME     the name of the new step\n"
+	"  --to float64, float32, float16, bfloat16, float8_e5m2, float8_e4m3fn\n"
+	"  --to float8_e4m3fnuz, float8_e4m3b11fnuz, float8_e5m2fnuz\n"
+	"  -o NAME  the name of the new step\n"
 	"  --help, --version\n";
 
 enum { OPT_TO = ARGS_FIRST };

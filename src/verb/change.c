@@ -60,18 +60,17 @@ static int take_switch(void *to, int code, const char *value)
 static const struct option long_switches[] = {ARGS_COMMON, {0}};
 
 #define ABOUT                                                                                      \
-	"The changes of a step are committed as one new step, whose name is printed. The old one " \
-	"stays.\n"
+	"The changes of a step are committed as one new step, whose name is printed. The\n"        \
+	"old one stays.\n"
 
 static const struct args rm = {
 	.program = "ckptfs rm",
-	.usage =
-		"Usage: ckptfs rm [-r] PATH...\n"
-		"\n"
-		"Removes variables; with -r also scopes and steps. A PATH may have globs, in quotes, as\n"
-		"'net/latest/**/Adam*'; they match variables and steps.\n" ABOUT "\n"
-		"  -r        scopes with all that is in them, and steps\n"
-		"  --help, --version\n",
+	.usage = "Usage: ckptfs rm [-r] PATH...\n"
+		 "\n"
+		 "Removes variables; with -r also scopes and steps. A PATH may have globs, in\n"
+		 "quotes, as 'net/latest/**/Adam*'; they match variables and steps.\n" ABOUT "\n"
+		 "  -r        scopes with all that is in them, and steps\n"
+		 "  --help, --version\n",
 	.switches = "rRf",
 	.long_switches = long_switches,
 	.needed = "paths to remove are needed",
@@ -88,14 +87,13 @@ int verb_rm(int argc, char **argv)
 
 static const struct args mv = {
 	.program = "ckptfs mv",
-	.usage =
-		"Usage: ckptfs mv SOURCE... DESTINATION\n"
-		"\n"
-		"Renames a variable or scope, or moves several into a scope, in one step.\n" ABOUT
-		"Renames a step, or moves steps into a directory below: then no new step is made.\n"
-		"Scopes that are not there are made.\n"
-		"\n"
-		"  --help, --version\n",
+	.usage = "Usage: ckptfs mv SOURCE... DESTINATION\n"
+		 "\n"
+		 "Renames a variable or scope, or moves several into a scope, in one step.\n" ABOUT
+		 "Renames a step, or moves steps into a directory below: then no step is made.\n"
+		 "Scopes that are not there are made.\n"
+		 "\n"
+		 "  --help, --version\n",
 	.switches = "",
 	.long_switches = long_switches,
 	.needed = "what to move, and where to, is needed",
@@ -112,17 +110,16 @@ int verb_mv(int argc, char **argv)
 
 static const struct args cp = {
 	.program = "ckptfs cp",
-	.usage =
-		"Usage: ckptfs cp [-r] SOURCE... DESTINATION\n"
-		"\n"
-		"Copies variables within a step, or from another one; with -r also scopes, and a step to a new one.\n"
-		"Between steps of one directory no data is moved. Scopes that are not there are made.\n" ABOUT
-		"\n"
-		"A SOURCE may be a .npy file on disk, or a variable of another directory. If DESTINATION is a .npy\n"
-		"file or a directory on disk, variables are copied there.\n"
-		"\n"
-		"  -r        scopes and steps\n"
-		"  --help, --version\n",
+	.usage = "Usage: ckptfs cp [-r] SOURCE... DESTINATION\n"
+		 "\n"
+		 "Copies variables within a step, or from another one; with -r also scopes, and a\n"
+		 "step to a new one. Between steps of one directory no data is moved. Scopes that\n"
+		 "are not there are made.\n" ABOUT "\n"
+		 "A SOURCE may be a .npy file on disk, or a variable of another directory. If\n"
+		 "DESTINATION is a .npy file or a directory on disk, variables are copied there.\n"
+		 "\n"
+		 "  -r        scopes and steps\n"
+		 "  --help, --version\n",
 	.switches = "rR",
 	.long_switches = long_switches,
 	.needed = "what to copy, and where to, is needed",
@@ -154,14 +151,13 @@ int verb_cp(int argc, char **argv)
 
 static const struct args ln = {
 	.program = "ckptfs ln",
-	.usage =
-		"Usage: ckptfs ln [-f] STEP NAME\n"
-		"\n"
-		"Gives a step a second name in its directory: ckptfs ln net/model-100 net/best. With the NAME 'latest'\n"
-		"it becomes the latest step.\n"
-		"\n"
-		"  -f        in the place of a link that is there\n"
-		"  --help, --version\n",
+	.usage = "Usage: ckptfs ln [-f] STEP NAME\n"
+		 "\n"
+		 "Gives a step a second name in its directory: ckptfs ln net/model-100 net/best.\n"
+		 "With the NAME 'latest' it becomes the latest step.\n"
+		 "\n"
+		 "  -f        in the place of a link that is there\n"
+		 "  --help, --version\n",
 	.switches = "sfn",
 	.long_switches = long_switches,
 	.needed = "a step and a name are needed",
@@ -178,12 +174,12 @@ int verb_ln(int argc, char **argv)
 
 static const struct args mkdir_args = {
 	.program = "ckptfs mkdir",
-	.usage =
-		"Usage: ckptfs mkdir DIRECTORY...\n"
-		"\n"
-		"Makes a directory for steps, into which 'ckptfs mv' moves them. Scopes are made by mv and cp.\n"
-		"\n"
-		"  --help, --version\n",
+	.usage = "Usage: ckptfs mkdir DIRECTORY...\n"
+		 "\n"
+		 "Makes a directory for steps, into which 'ckptfs mv' moves them. Scopes are made\n"
+		 "by mv and cp.\n"
+		 "\n"
+		 "  --help, --version\n",
 	.switches = "",
 	.long_switches = long_switches,
 	.needed = "directories to make are needed",

@@ -188,10 +188,11 @@ static void tell_lacks(const struct export *x, const struct safetensors *s)
 static const char usage[] =
 	"Usage: ckptfs export PATH... [-o] FILE.safetensors\n"
 	"\n"
-	"Writes variables of a step to a .safetensors file: of a step all, of a scope those in it, or single ones. The\n"
-	"names are those of the variables. A FILE of that name is replaced when the new one is whole; '-' is the standard\n"
-	"output. Strings, and dtypes that safetensors has no name for, are left out. That is said, and the file names them\n"
-	"in its metadata, as ckptfs.left_out.\n"
+	"Writes variables of a step to a .safetensors file: of a step all, of a scope\n"
+	"those in it, or single ones. The names are those of the variables. A FILE of\n"
+	"that name is replaced when the new one is whole; '-' is the standard output.\n"
+	"Strings, and dtypes that safetensors has no name for, are left out. That is\n"
+	"said, and the file names them in its metadata, as ckptfs.left_out.\n"
 	"\n"
 	"  -o FILE  the file\n"
 	"  --help, --version\n";

@@ -107,9 +107,9 @@ static int run(struct import *im, const char *from, struct err *e)
 static const char usage[] =
 	"Usage: ckptfs import FILE.safetensors DIRECTORY/STEP\n"
 	"\n"
-	"Makes a new step of a .safetensors file. The variables have the names that the file gives them. The directory\n"
-	"is made if it is not there. A step of that name must not be there. All of the header is checked before\n"
-	"anything is made.\n"
+	"Makes a new step of a .safetensors file. The variables have the names that the\n"
+	"file gives them. The directory is made if it is not there. A step of that name\n"
+	"must not be there. All of the header is checked before anything is made.\n"
 	"\n"
 	"  --help, --version\n";
 

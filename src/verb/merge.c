@@ -120,12 +120,13 @@ static int run(struct merge *m, char **paths, struct err *e)
 static const char usage[] =
 	"Usage: ckptfs merge [--prefer a|b] A B -o NAME\n"
 	"\n"
-	"Makes a new step, in the directory of A, of all variables of the step A, and those that B has besides. No\n"
-	"bytes are moved where both lie in one filesystem. A variable that both have must have the same values.\n"
+	"Makes a new step, in the directory of A, of all variables of the step A, and\n"
+	"those that B has besides. No bytes are moved where both lie in one filesystem. A\n"
+	"variable that both have must have the same values.\n"
 	"\n"
-	"  --prefer a|b  of a variable that both have, that of A or of B is taken, and so are the meta graph and the\n"
-	"                debug info; without it those of A\n"
-	"  -o NAME       the name of the new step\n"
+	"  --prefer a, b  of a variable that both have, that of A or of B is taken, and\n"
+	"                 so are the meta graph and the debug info; else those of A\n"
+	"  -o NAME        the name of the new step\n"
 	"  --help, --version\n";
 
 enum { OPT_PREFER = ARGS_FIRST };
