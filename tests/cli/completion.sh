@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# What bash offers for mount.ckptfs, umount.ckptfs, fsck.ckptfs and ckptfs. The daemon is stopped meanwhile: a shell that asks anything in
+# What bash, zsh and fish offer for mount.ckptfs, umount.ckptfs, fsck.ckptfs and ckptfs. The daemon is stopped meanwhile: a shell that asks anything in
 # the mount waits until `timeout` ends it.
 . "$(dirname "$0")/../lib/mount.sh"
-need timeout readlink
+need timeout readlink zsh fish
+PATH=$builddir:$PATH
 
 # completed FOLDER PROGRAM WORD: what is offered for the word in that folder, a line each, in $tmp/out; $tmp/options
 # has the options that bash is to complete with.
@@ -119,21 +120,73 @@ says() {
 verbs_and_what_is_in_a_checkpoint() {
   says l -- ln log ls
   says m -- merge mkdir mount mv
+  says help ver -- verify
   says rm linear/my-model-0/w/Adam_ -- linear/my-model-0/w/Adam_1.npy
   says edit --d -- --dry-run
   says ver -- verify
   says e -- edit export
   says cast --to b -- bfloat16
   says merge --prefer "" -- a b
-  says average linear/lat -- linear/latest
+  says average linear/lat -- linear/latest/
   says ls --j -- --json
+  says verify --j -- --json
   says cat --format n -- npy
-  says ls linear/my-model-0/ -- linear/my-model-0/b{,.npy} linear/my-model-0/beta{1,2}_power.npy \
-    linear/my-model-0/global_step.npy linear/my-model-0/meta_graph.pbtxt linear/my-model-0/variables.tsv linear/my-model-0/w{,.npy}
-  says stat linear/latest/w -- linear/latest/w linear/latest/w.npy
+  says ls linear/my-model-0/ -- linear/my-model-0/b.npy linear/my-model-0/b/ linear/my-model-0/beta{1,2}_power.npy \
+    linear/my-model-0/global_step.npy linear/my-model-0/meta_graph.pbtxt linear/my-model-0/variables.tsv \
+    linear/my-model-0/w.npy linear/my-model-0/w/
+  says stat linear/latest/w -- linear/latest/w.npy linear/latest/w/
   says diff linear/latest linear/my-model-0/w/Adam_ -- linear/my-model-0/w/Adam_1.npy
-  says ls linear/lat -- linear/latest
+  says ls linear/lat -- linear/latest/
   says ls "$mnt/my-" --
+}
+
+# in_SHELL LINE...: what the shell offers in the fixtures, as lines "LINE<tab>CANDIDATE".
+in_zsh() {
+  timeout 60 zsh -f "$srcdir/tests/cli/completion.zsh" "$srcdir/src/cli" "$fixtures" "$@"
+}
+
+in_fish() {
+  # shellcheck disable=SC2016 # for fish
+  HOME=$tmp timeout 60 fish --no-config -c '
+    cd $argv[2]
+    for file in $argv[1]/*.fish
+      source $file
+    end
+    for line in $argv[3..]
+      complete -C $line | string replace -r "\t.*" "" | string replace -r "^" $line\t
+    end' "$srcdir/src/cli" "$fixtures" "$@"
+}
+
+# A line, and what is offered for it.
+zsh_and_fish_offer_the_same() {
+  local -a lines
+  local shell line offers offer
+  local table="
+ckptfs m: merge mkdir mount mv
+ckptfs help st: stat status
+ckptfs edit --d: --dry-run
+ckptfs verify --j: --json
+ckptfs cast --to b: bfloat16
+ckptfs merge --prefer : a b
+ckptfs average linear/lat: linear/latest/
+ckptfs stat linear/latest/w: linear/latest/w.npy linear/latest/w/
+ckptfs rm linear/my-model-0/w/Adam_: linear/my-model-0/w/Adam_1.npy
+ckptfs export linear/latest linear.exp: linear.expected.json
+mount.ckptfs -o comm: commit= commit=sync
+mount.ckptfs -o ro,verify=o: ro,verify=off ro,verify=open
+mount.ckptfs --fore: --foreground
+umount.ckptfs $work/at: $work/at
+fsck.ckptfs --j: --json"
+
+  while IFS=: read -r line offers; do
+    [ -n "$line" ] || continue
+    for offer in $offers; do printf '%s\t%s\n' "$line" "$offer"; done
+  done <<<"$table" | LC_ALL=C sort >"$tmp/expected"
+  mapfile -t lines < <(cut -f 1 "$tmp/expected" | uniq)
+  for shell in zsh fish; do
+    "in_$shell" "${lines[@]}" 2>&1 | LC_ALL=C sort -u >"$tmp/offered"
+    diff "$tmp/expected" "$tmp/offered" >&2 || fail "$shell offers something else"
+  done
 }
 
 work=$tmp/work
@@ -144,4 +197,4 @@ ln -s "$work/at" "$work/absolute"
 mnt=$work/at
 start_daemon "$builddir/mount.ckptfs" "$fixtures/linear" "$mnt" --foreground -o ro
 run_tests what_is_in_a_mount_is_not_offered files_but_no_mounts_are_offered mounts_are_offered_to_umount \
-  a_mount_is_no_file_name odd_names_are_quoted verbs_and_what_is_in_a_checkpoint
+  a_mount_is_no_file_name odd_names_are_quoted verbs_and_what_is_in_a_checkpoint zsh_and_fish_offer_the_same

@@ -1,0 +1,2 @@
+# Completion of fsck.ckptfs for fish.
+source (status dirname)/ckptfs.fish

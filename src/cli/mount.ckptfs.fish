@@ -1,0 +1,2 @@
+# Completion of mount.ckptfs for fish.
+source (status dirname)/ckptfs.fish

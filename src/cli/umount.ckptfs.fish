@@ -1,0 +1,2 @@
+# Completion of umount.ckptfs for fish.
+source (status dirname)/ckptfs.fish
