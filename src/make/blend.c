@@ -89,7 +89,7 @@ struct mixer {
 	int dtype; /* of what is made */
 	size_t parts; /* numbers of an element */
 	size_t elements; /* of a piece */
-	struct new_array to;
+	struct put_file to;
 	_Atomic uint64_t *seen;
 };
 
@@ -136,7 +136,7 @@ static int put_piece(void *arg, uint64_t piece, void *scratch, struct err *e)
 	struct mixer *m = arg;
 	size_t size = piece_elements(m, piece) * m->parts * dtype_info(part_of(m->dtype))->item;
 
-	return new_array_put(&m->to, bytes_of(bytes_in(m, scratch), size), e);
+	return put_bytes(&m->to, bytes_of(bytes_in(m, scratch), size), e);
 }
 
 static int mix_all(struct mixer *m, struct err *e)
@@ -173,10 +173,10 @@ int blend(struct new_step *to, const struct place *from, size_t n, int dtype,
 	int r = arrays ? open_all(&m, from, n, e) : err_set(e, -ENOMEM, "no memory");
 
 	if (r == 0)
-		r = new_array_begin(to, blend_stem(from, from->at), dtype, v->rank,
+		r = put_begin_array(&to->put, blend_stem(from, from->at), dtype, v->rank,
 				    var_dims(from->loaded->step, v), &m.to, e);
 	if (r == 0)
-		r = new_array_end(&m.to, mix_all(&m, e), e);
+		r = put_end(&m.to, mix_all(&m, e), e);
 	while (m.n)
 		array_close(&arrays[--m.n]);
 	return r;

@@ -3,6 +3,7 @@
  * It is there when it is whole: what was begun and not committed is discarded. Until then a file is in its draft that no step can
  * have, so that what a killed process has left is never committed. Signals wait meanwhile (edit/writer.h). */
 #pragma once
+#include "edit/put.h"
 #include "tool/place.h"
 
 struct new_step {
@@ -12,11 +13,7 @@ struct new_step {
 	uint64_t id; /* of the step; 0: it is not begun, or committed */
 	char *name;
 	char *made; /* the directory, if that was made for it; else NULL */
-	struct draft_owner owner; /* who makes it */
-	unsigned variables; /* that were put into it; the meta graph counts as one */
-	/* The folder in it that something was put into last: */
-	struct buf scope; /* its path, with a '/' at the end */
-	uint64_t scope_id; /* 0: none */
+	struct put put; /* what is put into it; the meta graph counts as one variable */
 };
 
 /* {0} has none. Discards what is not committed. */
@@ -27,23 +24,6 @@ int new_step_begin(struct new_step *n, int dirfd, const char *name, struct err *
 
 /* The same of PATH, a directory, which is made if it is not there, and a name. */
 int new_step_begin_at(struct new_step *n, const char *path, struct err *e);
-
-/* An open array, whose bytes come one behind the other. {0} is none. */
-struct new_array {
-	struct new_step *in;
-	struct view_file *file;
-	uint64_t at;
-};
-
-/* Begins the variable with the path STEM, without .npy. Its elements are little-endian. */
-int new_array_begin(struct new_step *n, struct bytes stem, int dtype, unsigned rank,
-		    const int64_t *dims, struct new_array *out, struct err *e);
-
-/* -EINTR, or of writing. */
-int new_array_put(struct new_array *a, struct bytes b, struct err *e);
-
-/* It is whole. It is closed, also after an error R of before, which is then what is returned. */
-int new_array_end(struct new_array *a, int r, struct err *e);
 
 /* The variable or text FROM, of whatever step, becomes the same of the new one. Its bytes are shared, if they lie in the same
  * filesystem. */

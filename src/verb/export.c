@@ -1,16 +1,15 @@
 /* src/verb/export.c: variables of a step become a .safetensors file. */
 #include "base/cleanup.h"
 #include "base/threads.h"
+#include "edit/choice.h"
+#include "edit/out_file.h"
 #include "format/dtype.h"
 #include "format/elements.h"
-#include "make/out_file.h"
 #include "make/safetensors.h"
 #include "tool/args.h"
 #include "tool/array.h"
-#include "tool/match.h"
 #include "tool/progress.h"
 #include "verb/verb.h"
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 
@@ -19,74 +18,12 @@ enum { PIECE = 1 << 20 };
 struct export
 {
 	const char *to;
-	struct places places;
-	struct place in; /* the step */
-	struct buf files; /* numbers of its files, uint32_t */
+	struct choice choice;
 	struct out_file out;
 	_Atomic uint64_t seen; /* bytes of variables that were read */
 };
 
-/* --- which variables ---------------------------------------------------------------------------------------------- */
-
-static int take_file(struct export *x, uint32_t file, struct err *e)
-{
-	return buf_add(&x->files, &file, sizeof file) < 0 ? err_set(e, -ENOMEM, "no memory") : 0;
-}
-
-static int take_place(void *arg, const char *path, const struct place *p, struct err *e)
-{
-	struct export *x = arg;
-	const struct tree_dir *d;
-	int r = 0;
-
-	if (p->kind != PLACE_STEP && p->kind != PLACE_SCOPE && p->kind != PLACE_VAR)
-		return err_set(e, -EINVAL, "%s: is no step, scope or variable", path);
-	if (x->in.loaded && x->in.loaded->step != p->loaded->step)
-		return err_set(e, -EINVAL, "%s: is of another step than the variables before it",
-			       path);
-	if (!x->in.loaded) {
-		x->in = (struct place){.kind = PLACE_STEP,
-				       .view = p->view,
-				       .id = p->id,
-				       .dirfd = fcntl(p->dirfd, F_DUPFD_CLOEXEC, 0),
-				       .loaded = loaded_ref(p->loaded)};
-		view_remember(p->view, p->id);
-	}
-	if (p->kind == PLACE_VAR)
-		return take_file(x, p->at, e);
-	d = &p->loaded->tree.dirs[p->kind == PLACE_SCOPE ? p->at : 0];
-	for (uint32_t i = d->lo; i < d->hi && r == 0; i++)
-		r = take_file(x, i, e);
-	return r;
-}
-
-static int compare_files(const void *x, const void *y)
-{
-	const uint32_t *a = x, *b = y;
-
-	return (*a > *b) - (*a < *b);
-}
-
-/* What several paths name counts once. */
-static size_t sort_files(struct export *x)
-{
-	uint32_t *files = (uint32_t *)(void *)x->files.p;
-	size_t n = x->files.n / sizeof *files, kept = 0;
-
-	if (n)
-		qsort(files, n, sizeof *files, compare_files);
-	for (size_t i = 0; i < n; i++)
-		if (!kept || files[kept - 1] != files[i])
-			files[kept++] = files[i];
-	return kept;
-}
-
 /* --- the file ----------------------------------------------------------------------------------------------------- */
-
-static const struct tree_file *file_of(const struct export *x, uint32_t file)
-{
-	return &x->in.loaded->tree.files[file];
-}
 
 /* An array on its way into the file. */
 struct moving {
@@ -139,9 +76,9 @@ static int put_array(struct moving *m, struct err *e)
 
 static int put_item(struct export *x, const struct safetensors_item *item, struct err *e)
 {
-	const struct tree_file *f = file_of(x, item->file);
+	const struct tree_file *f = choice_file(&x->choice, item->file);
 	struct moving m = {.x = x};
-	struct place var = x->in;
+	struct place var = x->choice.in;
 	int r;
 
 	var.kind = PLACE_VAR;
@@ -175,8 +112,8 @@ static void tell_lacks(const struct export *x, const struct safetensors *s)
 	const struct safetensors_lack *lacks = (const void *)s->lacks.p;
 
 	for (size_t i = 0; i < s->lacks.n / sizeof *lacks; i++) {
-		const struct tree_file *f = file_of(x, lacks[i].file);
-		const struct var *v = &x->in.loaded->step->vars[f->var];
+		const struct tree_file *f = choice_file(&x->choice, lacks[i].file);
+		const struct var *v = choice_var(&x->choice, lacks[i].file);
 
 		fprintf(stderr, "ckptfs export: %.*s (%s) is left out: it has %s\n", (int)f->n,
 			(const char *)f->stem, dtype_info(v->dtype)->name, lacks[i].why);
@@ -220,25 +157,32 @@ static const struct args args = {
 	.take = take_switch,
 };
 
-static int run(struct export *x, char **paths, struct err *e)
+static int write_safetensors(struct export *x, struct err *e)
 {
 	CLEANUP(safetensors_release) struct safetensors s = {0};
-	int r = 0;
+	size_t n;
+	const uint32_t *files = choice_files(&x->choice, &n);
+	int r = safetensors_layout(&x->choice.in, files, n, &s, e);
 
-	for (; *paths && r == 0; paths++)
-		r = match_each(&x->places, *paths, WISH_VAR, take_place, x, e);
-	if (r < 0)
-		return r;
-	r = safetensors_layout(&x->in, (const uint32_t *)(const void *)x->files.p, sort_files(x),
-			       &s, e);
 	if (r == 0)
 		tell_lacks(x, &s);
 	return r < 0 ? r : put_all(x, &s, e);
 }
 
+static int run(struct export *x, char **paths, struct err *e)
+{
+	int r = 0;
+
+	for (; *paths && r == 0; paths++)
+		r = choice_add(&x->choice, *paths, e);
+	if (r < 0)
+		return r;
+	return write_safetensors(x, e);
+}
+
 int verb_export(int argc, char **argv)
 {
-	struct export x = {.in = PLACE_EMPTY, .out = OUT_FILE_EMPTY};
+	struct export x = {.choice = CHOICE_EMPTY, .out = OUT_FILE_EMPTY};
 	struct err e = {0};
 	char **paths;
 	int n, status = args_parse(&args, argc, argv, &x, &paths);
@@ -255,8 +199,6 @@ int verb_export(int argc, char **argv)
 	if (status)
 		fprintf(stderr, "ckptfs export: %s\n", e.text);
 	out_file_release(&x.out);
-	place_release(&x.in);
-	buf_release(&x.files);
-	places_release(&x.places);
+	choice_release(&x.choice);
 	return status;
 }

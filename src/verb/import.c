@@ -24,7 +24,7 @@ struct import {
 struct moving {
 	struct import *im;
 	const struct safetensors_tensor *tensor;
-	struct new_array to;
+	struct put_file to;
 };
 
 static size_t piece_size(const struct moving *m, uint64_t piece)
@@ -48,10 +48,10 @@ static int put_piece(void *arg, uint64_t piece, void *bytes, struct err *e)
 {
 	struct moving *m = arg;
 
-	return new_array_put(&m->to, bytes_of(bytes, piece_size(m, piece)), e);
+	return put_bytes(&m->to, bytes_of(bytes, piece_size(m, piece)), e);
 }
 
-static int put_bytes(struct moving *m, struct err *e)
+static int put_tensor(struct moving *m, struct err *e)
 {
 	uint64_t size = m->tensor->size;
 	const struct pieces p = {
@@ -79,9 +79,9 @@ static int take_tensor(void *arg, const struct safetensors_tensor *t, struct err
 		if (im->refused < 0)
 			return im->refused;
 	}
-	r = new_array_begin(&im->step, buf_bytes(&stem), t->dtype, t->rank, t->dims, &m.to, e);
+	r = put_begin_array(&im->step.put, buf_bytes(&stem), t->dtype, t->rank, t->dims, &m.to, e);
 	if (r == 0)
-		r = new_array_end(&m.to, put_bytes(&m, e), e);
+		r = put_end(&m.to, put_tensor(&m, e), e);
 	return r < 0 ? err_wrap(e, r, "%s", t->name) : 0;
 }
 

@@ -1,4 +1,4 @@
-/* src/make/out_file.h: a file that is there when it is whole, and not before. */
+/* src/edit/out_file.h: a file that is there when it is whole, and not before. */
 #pragma once
 #include "base/append.h"
 

@@ -1,4 +1,4 @@
-#include "make/out_file.h"
+#include "edit/out_file.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "edit/writer.h"
