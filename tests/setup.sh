@@ -12,7 +12,7 @@
 set -euo pipefail
 
 build_packages="gcc libc6-dev make autoconf automake pkg-config xz-utils libfuse3-dev fuse3
-  libprotobuf-c-dev protobuf-c-compiler libsnappy-dev libisal-dev libjson-c-dev check attr"
+  libprotobuf-c-dev protobuf-c-compiler libsnappy-dev libisal-dev libjson-c-dev libarchive-dev check attr"
 test_packages="clang clang-format libclang-rt-dev valgrind libc6-dbg shellcheck mandoc
   rsync perl strace vim-tiny nano zsh fish procps util-linux python3-venv bindfs sshfs openssh-sftp-server rclone"
 bench_packages="python3-venv procps util-linux bindfs squashfuse squashfs-tools fio libfuse3-dev"
