@@ -256,7 +256,7 @@ static int copy_target(struct changing *c, const struct command *k, struct targe
 	return r < 0 ? r : copy_in_view(c, t, dst, dir, name, e);
 }
 
-/* PATH is a .npy file on disk, or a variable in another directory. */
+/* PATH is a file on disk, or a variable in another directory. */
 static int copy_from_outside(struct changing *c, const char *path, bool on_disk,
 			     const struct target *dst, struct err *e)
 {
@@ -268,6 +268,8 @@ static int copy_from_outside(struct changing *c, const char *path, bool on_disk,
 	uint64_t dir;
 	int r;
 
+	if (copy_is_npz(path))
+		return copy_from_npz(c, path, dst, e);
 	if (asprintf(&base, "%s%s", last, ends ? "" : VAR_ENDING) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	t.name = base;
@@ -282,18 +284,23 @@ static int run_cp(struct changing *c, struct command *k, struct err *e)
 {
 	CLEANUP(target_release) struct target dst = {0};
 	CLEANUP(targets_release) struct targets ts = {0};
-	size_t outside = 0;
+	size_t outside = 0; /* an archive counts as two: as several variables */
+	bool archive = false;
 	int r = 0;
 
-	for (size_t i = 0; i + 1 < k->n && r == 0; i++)
+	for (size_t i = 0; i + 1 < k->n && r == 0; i++) {
+		archive |= copy_is_npz(k->paths[i]);
 		if (copy_is_outside(c, k->paths[i]))
-			outside++;
+			outside += copy_is_npz(k->paths[i]) ? 2 : 1;
 		else
 			r = targets_find(c, k->paths[i], &ts, e);
+	}
 	if (r == 0)
 		r = find_destination(c, k, &ts, outside, &dst, e);
 	if (r == 0 && dst.kind == TARGET_LINK)
 		r = target_follow(c, &dst, e);
+	if (r == 0 && archive && dst.kind == TARGET_NONE)
+		r = copy_make_folder(c, &dst, e);
 	if (r == 0)
 		r = check_many(outside + ts.n, &dst, e);
 	for (size_t i = 0; i < ts.n && r == 0; i++)

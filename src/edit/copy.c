@@ -1,5 +1,6 @@
 #include "edit/copy.h"
 #include "base/cleanup.h"
+#include "edit/npz.h"
 #include "edit/path.h"
 #include "edit/writer.h"
 #include "step/npy_file.h"
@@ -34,8 +35,8 @@ static int need_step(struct changing *c, const struct target *dst, struct err *e
 {
 	if (!dst->step)
 		return err_set(e, -EPERM,
-			       "%s: is no step, and in none; a file on disk ends with %s",
-			       dst->path, VAR_ENDING);
+			       "%s: is no step, and in none; a file on disk ends with .npy or .npz",
+			       dst->path);
 	return changing_touch(c, dst->step, dst->step_name, e);
 }
 
@@ -107,12 +108,22 @@ int copy_in_view(struct changing *c, const struct target *t, const struct target
 
 /* --- from elsewhere ---------------------------------------------------------------------------------------------- */
 
-bool copy_is_file(const char *path)
+static bool is_regular(const char *path)
 {
 	struct stat st;
 
-	return bytes_ends(bytes_str(path), bytes_str(VAR_ENDING)) && stat(path, &st) == 0 &&
-	       S_ISREG(st.st_mode);
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+bool copy_is_npz(const char *path)
+{
+	return npz_is_name(path) && is_regular(path);
+}
+
+bool copy_is_file(const char *path)
+{
+	return copy_is_npz(path) ||
+	       (bytes_ends(bytes_str(path), bytes_str(VAR_ENDING)) && is_regular(path));
 }
 
 bool copy_is_outside(const struct changing *c, const char *path)
@@ -200,4 +211,36 @@ int copy_from_other(struct changing *c, const char *path, const struct target *d
 	}
 	place_release(&p);
 	return r;
+}
+
+/* --- archives ---------------------------------------------------------------------------------------------------- */
+
+int copy_make_folder(struct changing *c, struct target *dst, struct err *e)
+{
+	struct view_entry entry;
+	int r = dst->step ? need_step(c, dst, e) : 0;
+
+	if (r == 0 && !dst->step && c->only)
+		return err_set(e, -EINVAL, "%s: is not in the step that is edited", dst->path);
+	if (r == 0)
+		r = view_mkdir(&c->view, dst->dir, dst->name, &c->owner, &entry, e);
+	if (r < 0)
+		return changing_failed(dst->path, r, e);
+	dst->kind = dst->step ? TARGET_SCOPE : TARGET_STEP;
+	dst->id = entry.id;
+	if (dst->step)
+		return 0;
+	dst->step = entry.id;
+	dst->step_name = strdup(dst->name);
+	return dst->step_name ? changing_touch_new(c, entry.id, dst->name, e)
+			      : err_set(e, -ENOMEM, "no memory");
+}
+
+int copy_from_npz(struct changing *c, const char *path, const struct target *dst, struct err *e)
+{
+	CLEANUP(put_release)
+	struct put to = {.view = &c->view, .dir = dst->id, .owner = c->owner, .over = true};
+	int r = need_step(c, dst, e);
+
+	return r < 0 ? r : npz_read(path, &to, e);
 }

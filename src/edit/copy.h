@@ -1,4 +1,4 @@
-/* src/edit/copy.h: variables are copied: within a checkpoint directory, from another one, from and to .npy files on disk. */
+/* src/edit/copy.h: variables are copied: within a checkpoint directory, from another one, from and to files on disk. */
 #pragma once
 #include "edit/target.h"
 
@@ -7,20 +7,28 @@
 int copy_in_view(struct changing *c, const struct target *t, const struct target *dst, uint64_t dir,
 		 const char *name, struct err *e);
 
-/* Is PATH a .npy file on disk? */
+/* Is PATH a .npz archive on disk? That, or a .npy file? */
+bool copy_is_npz(const char *path);
 bool copy_is_file(const char *path);
 
 /* The same; or is it in another directory? */
 bool copy_is_outside(const struct changing *c, const char *path);
 
-/* As copy_in_view, of such a file; of a variable in another directory. */
+/* As copy_in_view, of a .npy file; of a variable in another directory. */
 int copy_from_disk(struct changing *c, const char *path, const struct target *dst, uint64_t dir,
 		   const char *name, struct err *e);
 int copy_from_other(struct changing *c, const char *path, const struct target *dst, uint64_t dir,
 		    const char *name, struct err *e);
 
+/* DST, of which nothing has the name, becomes a new step, or a scope in one. */
+int copy_make_folder(struct changing *c, struct target *dst, struct err *e);
+
+/* The members of the .npz archive PATH become variables in DST, a step or scope. */
+int copy_from_npz(struct changing *c, const char *path, const struct target *dst, struct err *e);
+
 /* Is DST, to which something is to be copied, on disk and not in a checkpoint? RECURSIVE: steps may be meant. */
 bool copy_is_to_disk(const char *dst, bool recursive);
 
-/* Copies the variables PATHS (N of them, with globs) to the .npy file DST, or into the directory DST. */
-int copy_to_disk(char *const *paths, size_t n, const char *dst, struct err *e);
+/* Copies the variables PATHS (N of them, with globs) to the .npy file DST, or into the directory DST; or these, and those of scopes and
+ * steps, to the archive DST, which ends with .npz. PROGRAM: for what is said. */
+int copy_to_disk(char *const *paths, size_t n, const char *dst, const char *program, struct err *e);

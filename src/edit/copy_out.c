@@ -1,7 +1,8 @@
-/* src/edit/copy_out.c: variables become .npy files on disk. */
+/* src/edit/copy_out.c: variables become files on disk. */
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "edit/copy.h"
+#include "edit/npz.h"
 #include "edit/path.h"
 #include "step/npy_file.h"
 #include "step/text_kind.h"
@@ -22,13 +23,14 @@ static bool is_directory(const char *path)
 bool copy_is_to_disk(const char *dst, bool recursive)
 {
 	CLEANUP(split_path_release) struct split_path split = {0};
+	bool directory = is_directory(dst);
 
-	if (recursive)
+	if (directory || path_split(dst, &split, NULL) < 0)
+		return directory && !recursive;
+	if (split.slash || strchr(split.rest, '/'))
 		return false;
-	if (is_directory(dst) || copy_is_file(dst))
-		return true;
-	return path_split(dst, &split, NULL) == 0 && !split.slash && !strchr(split.rest, '/') &&
-	       bytes_ends(bytes_str(split.rest), bytes_str(VAR_ENDING));
+	return npz_is_name(split.rest) ||
+	       (!recursive && bytes_ends(bytes_str(split.rest), bytes_str(VAR_ENDING)));
 }
 
 /* Writes F to FD. */
@@ -113,12 +115,25 @@ static int copy_out(void *arg, const char *path, const struct place *p, struct e
 	return changing_failed(path, r, e);
 }
 
-int copy_to_disk(char *const *paths, size_t n, const char *dst, struct err *e)
+static int copy_to_npz(char *const *paths, size_t n, const char *dst, const char *program,
+		       struct err *e)
+{
+	CLEANUP(choice_release) struct choice choice = CHOICE_EMPTY;
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = choice_add(&choice, paths[i], e);
+	return r < 0 ? r : npz_write(&choice, dst, program, e);
+}
+
+int copy_to_disk(char *const *paths, size_t n, const char *dst, const char *program, struct err *e)
 {
 	CLEANUP(places_release) struct places places = {0};
 	struct copying_out out = {.dst = dst, .into = is_directory(dst)};
 	int r = n > 1 && !out.into ? err_set(e, -ENOTDIR, "%s: is no directory", dst) : 0;
 
+	if (!out.into && npz_is_name(dst))
+		return copy_to_npz(paths, n, dst, program, e);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = match_each(&places, paths[i], WISH_VAR, copy_out, &out, e);
 	return r;

@@ -117,6 +117,8 @@ static const struct args cp = {
 		 "are not there are made.\n" ABOUT "\n"
 		 "A SOURCE may be a .npy file on disk, or a variable of another directory. If\n"
 		 "DESTINATION is a .npy file or a directory on disk, variables are copied there.\n"
+		 "All of a step or scope, or several variables, are copied to one .npz file, as\n"
+		 "of numpy.savez; and a .npz file to a step, a new one, or a scope.\n"
 		 "\n"
 		 "  -r        scopes and steps\n"
 		 "  --help, --version\n",
@@ -141,7 +143,7 @@ int verb_cp(int argc, char **argv)
 	for (k.n = 0; k.paths[k.n]; k.n++)
 		;
 	if (copy_is_to_disk(k.paths[k.n - 1], k.recursive)) {
-		r = copy_to_disk(k.paths, k.n - 1, k.paths[k.n - 1], &e);
+		r = copy_to_disk(k.paths, k.n - 1, k.paths[k.n - 1], cp.program, &e);
 	} else {
 		r = make(&c, cp.program, &k, &e);
 		changing_close(&c);

@@ -1,7 +1,7 @@
-/* src/verb/export.c: variables of a step become a .safetensors file. */
+/* src/verb/export.c: variables of a step become a .safetensors or .npz file. */
 #include "base/cleanup.h"
 #include "base/threads.h"
-#include "edit/choice.h"
+#include "edit/npz.h"
 #include "edit/out_file.h"
 #include "format/dtype.h"
 #include "format/elements.h"
@@ -18,6 +18,7 @@ enum { PIECE = 1 << 20 };
 struct export
 {
 	const char *to;
+	const char *format; /* NULL: as TO is called */
 	struct choice choice;
 	struct out_file out;
 	_Atomic uint64_t seen; /* bytes of variables that were read */
@@ -123,27 +124,24 @@ static void tell_lacks(const struct export *x, const struct safetensors *s)
 /* --- the verb ----------------------------------------------------------------------------------------------------- */
 
 static const char usage[] =
-	"Usage: ckptfs export PATH... [-o] FILE.safetensors\n"
+	"Usage: ckptfs export [--format FORMAT] PATH... [-o] FILE\n"
 	"\n"
-	"Writes variables of a step to a .safetensors file: of a step all, of a scope\n"
-	"those in it, or single ones. The names are those of the variables. A FILE of\n"
-	"that name is replaced when the new one is whole; '-' is the standard output.\n"
-	"Strings, and dtypes that safetensors has no name for, are left out. That is\n"
-	"said, and the file names them in its metadata, as ckptfs.left_out.\n"
+	"Writes variables of a step to a .safetensors or .npz file: of a step all, of a\n"
+	"scope those in it, or single ones. The names are those of the variables. A FILE\n"
+	"of that name is replaced when the new one is whole; '-' is the standard output.\n"
+	"A .npz file is read by numpy.load, and has every variable. A .safetensors file\n"
+	"has no strings, and no dtypes that safetensors has no name for: it is said\n"
+	"which are left out, and its metadata names them, as ckptfs.left_out.\n"
 	"\n"
-	"  -o FILE  the file\n"
+	"  --format npz          for numpy.load; the default if FILE ends with .npz\n"
+	"  --format safetensors  else the default\n"
+	"  -o FILE               the file\n"
 	"  --help, --version\n";
 
-static const struct option long_switches[] = {ARGS_COMMON, {0}};
+static const struct option long_switches[] = {
+	{"format", required_argument, NULL, 'F'}, ARGS_COMMON, {0}};
 
-static int take_switch(void *to, int code, const char *value)
-{
-	struct export *x = to;
-
-	(void)code;
-	x->to = value;
-	return -1;
-}
+static int take_switch(void *to, int code, const char *value);
 
 static const struct args args = {
 	.program = "ckptfs export",
@@ -156,6 +154,20 @@ static const struct args args = {
 	.exit_usage = VERB_USAGE,
 	.take = take_switch,
 };
+
+static int take_switch(void *to, int code, const char *value)
+{
+	struct export *x = to;
+
+	if (code == 'o') {
+		x->to = value;
+		return -1;
+	}
+	x->format = value;
+	return !strcmp(value, "npz") || !strcmp(value, "safetensors")
+		       ? -1
+		       : args_refuse(&args, "--format is safetensors or npz");
+}
 
 static int write_safetensors(struct export *x, struct err *e)
 {
@@ -171,13 +183,14 @@ static int write_safetensors(struct export *x, struct err *e)
 
 static int run(struct export *x, char **paths, struct err *e)
 {
+	bool npz = x->format ? !strcmp(x->format, "npz") : npz_is_name(x->to);
 	int r = 0;
 
 	for (; *paths && r == 0; paths++)
 		r = choice_add(&x->choice, *paths, e);
 	if (r < 0)
 		return r;
-	return write_safetensors(x, e);
+	return npz ? npz_write(&x->choice, x->to, args.program, e) : write_safetensors(x, e);
 }
 
 int verb_export(int argc, char **argv)

@@ -1,6 +1,7 @@
-/* src/verb/import.c: a .safetensors file becomes a new step. */
+/* src/verb/import.c: a .safetensors or .npz file becomes a new step. */
 #include "base/cleanup.h"
 #include "base/threads.h"
+#include "edit/npz.h"
 #include "make/new_step.h"
 #include "make/safetensors.h"
 #include "tool/args.h"
@@ -85,7 +86,7 @@ static int take_tensor(void *arg, const struct safetensors_tensor *t, struct err
 	return r < 0 ? err_wrap(e, r, "%s", t->name) : 0;
 }
 
-static int run(struct import *im, const char *from, struct err *e)
+static int read_safetensors(struct import *im, const char *from, struct err *e)
 {
 	CLEANUP(closep) int fd = source_open(AT_FDCWD, from, &im->src, e);
 	struct progress *progress;
@@ -98,18 +99,30 @@ static int run(struct import *im, const char *from, struct err *e)
 	progress_stop(progress);
 	if (r == 0 && !im->step.open)
 		r = err_set(e, -EINVAL, "it has no tensors, and a step needs one");
+	return r < 0 && !im->refused ? err_wrap(e, r, "%s", from) : r;
+}
+
+static int run(struct import *im, const char *from, struct err *e)
+{
+	int r;
+
+	if (!npz_is_name(from))
+		r = read_safetensors(im, from, e);
+	else if ((r = new_step_begin_at(&im->step, im->to, e)) == 0)
+		r = npz_read(from, &im->step.put, e);
 	if (r < 0)
-		return im->refused ? r : err_wrap(e, r, "%s", from);
+		return r;
 	r = new_step_commit(&im->step, e);
 	return r < 0 ? err_wrap(e, r, "%s", im->to) : 0;
 }
 
 static const char usage[] =
-	"Usage: ckptfs import FILE.safetensors DIRECTORY/STEP\n"
+	"Usage: ckptfs import FILE DIRECTORY/STEP\n"
 	"\n"
-	"Makes a new step of a .safetensors file. The variables have the names that the\n"
-	"file gives them. The directory is made if it is not there. A step of that name\n"
-	"must not be there. All of the header is checked before anything is made.\n"
+	"Makes a new step of a .safetensors file, or of a .npz file, as numpy.savez and\n"
+	"savez_compressed write it. The variables have the names that the file gives\n"
+	"them. The directory is made if it is not there. A step of that name must not be\n"
+	"there. If something is wrong with the file nothing is made.\n"
 	"\n"
 	"  --help, --version\n";
 

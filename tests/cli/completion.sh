@@ -131,6 +131,7 @@ verbs_and_what_is_in_a_checkpoint() {
   says ls --j -- --json
   says verify --j -- --json
   says cat --format n -- npy
+  says export --format n -- npz
   says ls linear/my-model-0/ -- linear/my-model-0/b.npy linear/my-model-0/b/ linear/my-model-0/beta{1,2}_power.npy \
     linear/my-model-0/global_step.npy linear/my-model-0/meta_graph.pbtxt linear/my-model-0/variables.tsv \
     linear/my-model-0/w.npy linear/my-model-0/w/

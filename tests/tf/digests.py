@@ -85,11 +85,16 @@ def read_entry(file):
     if dtype in ("DT_VARIANT", "DT_RESOURCE"):
         return entry
     array = load(file)
-    check_array(array, entry, os.fstat(file).st_size)
     mapped = load(file, mmap_mode="r")
     if array.dtype != mapped.dtype or raw(array) != raw(mapped):
         raise ValueError("reads differently when it is mapped")
-    if dtype == "DT_STRING":
+    return describe_array(array, entry, os.fstat(file).st_size)
+
+
+def describe_array(array, entry, size):
+    """ENTRY, which has dtype and shape, and what is in ARRAY; SIZE: of its .npy file."""
+    check_array(array, entry, size)
+    if entry["dtype"] == "DT_STRING":
         entry["values"] = [base64.b64encode(s).decode() for s in strings(array)]
     else:
         data = raw(array if is_little(array) else array.byteswap())
