@@ -297,7 +297,7 @@ def scopes_add_up():
 def a_terminal_has_columns():
     """On a terminal of 40 columns names stand side by side; piped one a line."""
     at = f"{FIXTURES}/linear/latest"
-    p = subprocess.run(["script", "-qec", f"stty cols 40; {BUILD}/ckptfs ls {at}", "/dev/null"], capture_output=True, env={**os.environ, "COLUMNS": ""})
+    p = subprocess.run(["script", "-qec", f"stty cols 40; {BUILD}/ckptfs ls {at}", "/dev/null"], capture_output=True, env={**os.environ, "COLUMNS": "", "NO_COLOR": "1"})
     lines = p.stdout.decode().replace("\r", "").splitlines()
     assert 1 < len(lines) < len(ckptfs("ls", at).splitlines()) and max(map(len, lines)) <= 40, lines
 
