@@ -125,6 +125,8 @@ static int enter(const struct place *in, struct place *out, struct err *e)
 
 	out->kind = PLACE_STEP;
 	if (r == 0) {
+		/* One reference more: for the next path it is still parsed, within CACHE. */
+		view_remember(out->view, out->id);
 		r = out->dirfd = fcntl(in->dirfd, F_DUPFD_CLOEXEC, 0);
 		return r < 0 ? err_sys(e, -errno, "dup") : 0;
 	}

@@ -253,6 +253,17 @@ def shared_bytes_are_not_read():
     assert read and all(int(line.rsplit("=", 1)[1]) < 1000 for line in read), read
 
 
+def a_step_is_parsed_once():
+    """Not again for each of its variables that is named."""
+    step = f"{FIXTURES}/partitioned/model-3"
+    log = f"{FOLDER}/strace-index"
+    subprocess.run(["strace", "-f", "-e", "trace=openat", "-o", log, f"{BUILD}/ckptfs", "cat", f"{step}/model/rows",
+                    f"{step}/model/vector", f"{step}/model/rows/Adam"], check=True, stdout=subprocess.DEVNULL)
+    with open(log, encoding="utf-8") as f:
+        opened = [line for line in f if "model-3.index" in line]
+    assert len(opened) == 1, opened
+
+
 def the_log_counts_what_changed():
     """Against the step of its family before it, by the index alone."""
     folder = f"{FOLDER}/log"
@@ -303,4 +314,4 @@ def a_terminal_has_columns():
 
 
 runner.run([each_variable, names_of_all_kinds, every_value_of_small_types, what_is_not_there, a_variable_beside_a_scope, diff_is_numpys,
-            shared_bytes_are_not_read, the_log_counts_what_changed, globs, scopes_add_up, a_terminal_has_columns], sys.argv[4:])
+            shared_bytes_are_not_read, a_step_is_parsed_once, the_log_counts_what_changed, globs, scopes_add_up, a_terminal_has_columns], sys.argv[4:])
