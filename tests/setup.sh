@@ -85,10 +85,16 @@ make_environment() {
   printf '%s\n' "$requirements" >"$venv/stamp"
 }
 
-# It draws the curves. Whoever names a CKPTFS_PYTHON has it there, or goes without.
+# It draws the bench's curves and the pictures of examples/. Whoever names a CKPTFS_PYTHON has it there, or goes without.
 add_matplotlib() {
   "$venv/bin/python" -c 'import matplotlib' 2>/dev/null ||
     quietly "$venv/bin/python" -m pip install --quiet matplotlib
+}
+
+make_python() {
+  [ -z "${CKPTFS_PYTHON:-}" ] || return 0
+  environment_works || make_environment
+  add_matplotlib
 }
 
 # libfuse's own example of a filesystem that hands everything on. Its source is in Debian's package; images of containers
@@ -116,15 +122,12 @@ case ${1:-build} in
     ;;
   test)
     install_packages $build_packages $test_packages
-    [ -n "${CKPTFS_PYTHON:-}" ] || environment_works || make_environment
+    make_python
     ;;
   bench)
     install_packages $build_packages $bench_packages
     make_passthrough
-    [ -n "${CKPTFS_PYTHON:-}" ] || {
-      environment_works || make_environment
-      add_matplotlib
-    }
+    make_python
     ;;
   passthrough)
     printf '%s\n' "$passthrough"
