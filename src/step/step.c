@@ -401,3 +401,26 @@ int step_use_shard(const struct step *s, int dirfd, uint32_t number, struct kept
 		kept_add(s->kept, *out, s->kept_as, number, closings);
 	return 0;
 }
+
+int step_hold_shards(const struct step *s, int dirfd, struct held_shards *out, struct err *e)
+{
+	struct held_shards h = {.files = calloc(s->n_shards + (size_t)1, sizeof *h.files)};
+	int r = h.files ? 0 : err_set(e, -ENOMEM, "no memory");
+
+	for (; h.n < s->n_shards && r == 0; h.n++)
+		if (s->shards[h.n].status == 0)
+			r = step_use_shard(s, dirfd, h.n, &h.files[h.n], e);
+	if (r < 0)
+		held_shards_release(&h);
+	else
+		*out = h;
+	return r;
+}
+
+void held_shards_release(struct held_shards *h)
+{
+	for (uint32_t i = 0; i < h->n; i++)
+		kept_unref(h->files[i]);
+	free(h->files);
+	*h = (struct held_shards){0};
+}

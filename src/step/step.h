@@ -183,6 +183,17 @@ int step_open_shard(const struct step *s, int dirfd, uint32_t number, struct err
 int step_use_shard(const struct step *s, int dirfd, uint32_t number, struct kept_file **out,
 		   struct err *e);
 
+/* The shards of a step, open together for long, whatever becomes of their names. {0} has none. */
+struct held_shards {
+	uint32_t n;
+	struct kept_file *
+		*files; /* as step->shards; NULL: it was known already that it can't be opened */
+};
+
+/* Opens all. Errors of step_use_shard. */
+int step_hold_shards(const struct step *s, int dirfd, struct held_shards *out, struct err *e);
+void held_shards_release(struct held_shards *h);
+
 /* The file name of shard NUMBER, an index of step->shards, for messages and attributes. Without a NUL; empty if there
  * is no memory. */
 void step_shard_file(const struct step *s, uint32_t number, struct buf *out);

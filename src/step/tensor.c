@@ -31,6 +31,7 @@ struct string_ref {
 struct tensor {
 	struct step *step;
 	const struct var *var;
+	const struct held_shards *held; /* others have these open; or NULL */
 	struct tensor_shape shape;
 	size_t decoded; /* bytes of V1 values in memory */
 	uint32_t n_pieces, n_files;
@@ -51,6 +52,8 @@ static int shard_fd(struct tensor *t, int dirfd, uint32_t shard, struct err *e)
 	struct kept_file *file;
 	int r;
 
+	if (t->held && t->held->files[shard])
+		return t->held->files[shard]->fd;
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
 
@@ -354,7 +357,8 @@ static int verify_pieces(const struct tensor *t, struct err *e)
 	return r;
 }
 
-int tensor_open(struct step *s, const struct var *v, int dirfd, struct tensor **out, struct err *e)
+static int open_with(struct step *s, const struct var *v, int dirfd, const struct held_shards *held,
+		     struct tensor **out, struct err *e)
 {
 	struct tensor *t = calloc(1, sizeof *t);
 	int r;
@@ -363,6 +367,7 @@ int tensor_open(struct step *s, const struct var *v, int dirfd, struct tensor **
 		return err_set(e, -ENOMEM, "no memory");
 	t->step = step_ref(s);
 	t->var = v;
+	t->held = held;
 	r = open_pieces(t, dirfd, e);
 	if (r == 0)
 		r = verify_pieces(t, e);
@@ -375,6 +380,17 @@ int tensor_open(struct step *s, const struct var *v, int dirfd, struct tensor **
 	else
 		*out = t;
 	return r;
+}
+
+int tensor_open(struct step *s, const struct var *v, int dirfd, struct tensor **out, struct err *e)
+{
+	return open_with(s, v, dirfd, NULL, out, e);
+}
+
+int tensor_open_held(struct step *s, const struct var *v, const struct held_shards *held,
+		     struct tensor **out, struct err *e)
+{
+	return open_with(s, v, -1, held, out, e);
 }
 
 /* --- reading ------------------------------------------------------------------------------------------- */

@@ -30,6 +30,10 @@ struct tensor;
 int tensor_open(struct step *s, const struct var *v, int dirfd, struct tensor **out, struct err *e);
 void tensor_close(struct tensor *t);
 
+/* The same with the shards in HELD, which stays at least as long as the tensor. */
+int tensor_open_held(struct step *s, const struct var *v, const struct held_shards *held,
+		     struct tensor **out, struct err *e);
+
 /* Reads all of V's stored bytes from SRC, its shard, unless they are known to be good or damaged. V is no partitioned
  * one. -EBADMSG if they are damaged, or of reading. */
 int tensor_verify(const struct step *s, const struct var *v, const struct source *src,

@@ -96,11 +96,7 @@ static struct json_object *complex_json(const struct array *a, const uint8_t *p)
 
 struct json_object *shape_json(const struct step *s, const struct var *v)
 {
-	struct json_object *a = json_object_new_array();
-
-	for (unsigned k = 0; k < v->rank; k++)
-		json_append(a, json_object_new_int64(var_dims(s, v)[k]));
-	return a;
+	return json_numbers(var_dims(s, v), v->rank);
 }
 
 struct json_object *array_json(const struct array *a, const uint8_t *p)

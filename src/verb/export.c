@@ -4,10 +4,8 @@
 #include "edit/npz.h"
 #include "edit/out_file.h"
 #include "format/dtype.h"
-#include "format/elements.h"
-#include "make/safetensors.h"
+#include "safetensors/safetensors_file.h"
 #include "tool/args.h"
-#include "tool/array.h"
 #include "tool/progress.h"
 #include "verb/verb.h"
 #include <limits.h>
@@ -26,85 +24,86 @@ struct export
 
 /* --- the file ----------------------------------------------------------------------------------------------------- */
 
-/* An array on its way into the file. */
+/* Before anything is copied. */
+static int check_files(const struct export *x, const struct safetensors *s, struct err *e)
+{
+	size_t n;
+	const struct safetensors_item *items = safetensors_items(s, &n);
+	const struct place *in = &x->choice.in;
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		const struct tree_file *f = choice_file(&x->choice, items[i].file);
+
+		r = step_check(in->loaded->step, items[i].var, in->dirfd, e);
+		if (r < 0)
+			err_wrap(e, r, "%.*s", (int)f->n, (const char *)f->stem);
+	}
+	return r;
+}
+
+/* The file on its way. */
 struct moving {
 	struct export *x;
-	struct array array;
-	size_t elements; /* of a piece */
+	struct safetensors_file *from;
+	uint64_t size;
 };
 
-static size_t piece_elements(const struct moving *m, uint64_t piece)
+static size_t piece_size(const struct moving *m, uint64_t piece)
 {
-	uint64_t left = m->array.count - piece * m->elements;
+	uint64_t left = m->size - piece * PIECE;
 
-	return left < m->elements ? (size_t)left : m->elements;
+	return left < PIECE ? (size_t)left : PIECE;
 }
 
 static int get_piece(void *arg, uint64_t piece, void *bytes, struct err *e)
 {
 	const struct moving *m = arg;
-	const struct array *a = &m->array;
-	size_t n = piece_elements(m, piece), size = n * array_item(a);
-	int r = array_get(a, piece * m->elements, n, bytes, e);
+	size_t n = piece_size(m, piece);
+	int64_t got = safetensors_read(m->from, piece * PIECE, n, bytes, e);
 
-	if (r == 0)
-		elements_swap(bytes, size,
-			      a->step->big_endian ? dtype_info(a->var->dtype)->word : 1);
-	m->x->seen += size;
-	return r;
+	m->x->seen += n;
+	return got < 0 ? (int)got : 0;
 }
 
 static int put_piece(void *arg, uint64_t piece, void *bytes, struct err *e)
 {
 	struct moving *m = arg;
-	size_t size = piece_elements(m, piece) * array_item(&m->array);
 
-	return out_file_put(&m->x->out, bytes_of(bytes, size), e);
+	return out_file_put(&m->x->out, bytes_of(bytes, piece_size(m, piece)), e);
 }
 
-static int put_array(struct moving *m, struct err *e)
+static int move_all(struct moving *m, struct err *e)
 {
-	const struct array *a = &m->array;
-	struct pieces p = {.work = get_piece, .take = put_piece, .arg = m};
+	const struct pieces p = {
+		.n = (m->size + PIECE - 1) / PIECE,
+		.scratch = m->size < PIECE ? (size_t)m->size : PIECE,
+		.work = get_piece,
+		.take = put_piece,
+		.arg = m,
+	};
+	struct progress *progress = progress_on_terminal(&m->x->seen, m->size);
+	int r = pieces_run(&p, e);
 
-	m->elements = PIECE / array_item(a);
-	if (m->elements > a->count)
-		m->elements = a->count ? (size_t)a->count : 1;
-	p.n = (a->count + m->elements - 1) / m->elements;
-	p.scratch = m->elements * array_item(a);
-	return pieces_run(&p, e);
-}
-
-static int put_item(struct export *x, const struct safetensors_item *item, struct err *e)
-{
-	const struct tree_file *f = choice_file(&x->choice, item->file);
-	struct moving m = {.x = x};
-	struct place var = x->choice.in;
-	int r;
-
-	var.kind = PLACE_VAR;
-	var.at = item->file;
-	r = array_open(&var, &m.array, e);
-	if (r == 0) {
-		r = put_array(&m, e);
-		array_close(&m.array);
-	}
-	return r < 0 ? err_wrap(e, r, "%.*s", (int)f->n, (const char *)f->stem) : 0;
+	progress_stop(progress);
+	return r;
 }
 
 static int put_all(struct export *x, const struct safetensors *s, struct err *e)
 {
-	const struct safetensors_item *items = (const void *)s->items.p;
-	int r = out_file_open(x->to, &x->out, e);
-	struct progress *progress = progress_on_terminal(&x->seen, s->size - s->head.n);
+	const struct place *in = &x->choice.in;
+	struct safetensors_file *from;
+	int r = safetensors_open(s, in->loaded->step, in->dirfd, &from, e);
+	struct moving m = {x, from, s->size};
 
+	if (r < 0)
+		return r;
+	r = out_file_open(x->to, &x->out, e);
 	if (r == 0)
-		r = out_file_put(&x->out, buf_bytes(&s->head), e);
-	for (size_t i = 0; i < s->items.n / sizeof *items && r == 0; i++)
-		r = put_item(x, &items[i], e);
-	progress_stop(progress);
+		r = move_all(&m, e);
 	if (r == 0)
 		r = out_file_finish(&x->out, e);
+	safetensors_close(from);
 	return r < 0 ? err_wrap(e, r, "%s", x->to) : 0;
 }
 
@@ -172,13 +171,18 @@ static int take_switch(void *to, int code, const char *value)
 static int write_safetensors(struct export *x, struct err *e)
 {
 	CLEANUP(safetensors_release) struct safetensors s = {0};
-	size_t n;
-	const uint32_t *files = choice_files(&x->choice, &n);
-	int r = safetensors_layout(&x->choice.in, files, n, &s, e);
+	const struct loaded *in = x->choice.in.loaded;
+	struct safetensors_of of = {in->step, &in->tree, NULL, 0};
+	int r;
 
+	of.files = choice_files(&x->choice, &of.n);
+	r = safetensors_layout(&of, &s, e);
 	if (r == 0)
-		tell_lacks(x, &s);
-	return r < 0 ? r : put_all(x, &s, e);
+		r = check_files(x, &s, e);
+	if (r < 0)
+		return r;
+	tell_lacks(x, &s);
+	return put_all(x, &s, e);
 }
 
 static int run(struct export *x, char **paths, struct err *e)

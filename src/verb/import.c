@@ -3,7 +3,7 @@
 #include "base/threads.h"
 #include "edit/npz.h"
 #include "make/new_step.h"
-#include "make/safetensors.h"
+#include "safetensors/safetensors.h"
 #include "tool/args.h"
 #include "tool/progress.h"
 #include "verb/verb.h"

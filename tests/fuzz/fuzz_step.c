@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "fuzz/fuzz.h"
 #include "fuzz/repair.h"
+#include "safetensors/safetensors_file.h"
 #include "step/tensor.h"
 #include "step/tree.h"
 #include <fcntl.h>
@@ -94,8 +95,34 @@ static void read_var(struct step *s, const struct var *v)
 	tensor_close(t);
 }
 
+/* All of T as one file: its header is one, and each byte that can be read is the same each time. */
+static void read_whole(struct step *s, const struct tree *t)
+{
+	static uint8_t a[MAX_READ], b[MAX_READ];
+	const struct safetensors_of of = {.step = s, .tree = t};
+	struct safetensors whole = {0};
+	struct safetensors_file *f;
+
+	if (safetensors_layout(&of, &whole, NULL) == 0 &&
+	    safetensors_open(&whole, s, folder.dirfd, &f, NULL) == 0) {
+		const uint64_t offs[] = {0, 5, whole.head.n, whole.size / 2,
+					 whole.size - whole.size % MAX_READ};
+
+		must_hold(get_le64(whole.head.p) + 8 == whole.head.n && whole.head.n % 8 == 0);
+		for (size_t i = 0; i < sizeof offs / sizeof *offs; i++) {
+			int64_t n = safetensors_read(f, offs[i], MAX_READ, a, NULL);
+
+			memset(b, 0xff, sizeof b);
+			if (n > 0 && safetensors_read(f, offs[i], MAX_READ, b, NULL) == n)
+				must_hold(!memcmp(a, b, (size_t)n));
+		}
+		safetensors_close(f);
+	}
+	safetensors_release(&whole);
+}
+
 /* Each name in each folder is found under it, and each file is in one folder. */
-static void walk(const struct step *s)
+static void walk(struct step *s)
 {
 	struct tree t;
 	struct tree_child child, found;
@@ -119,6 +146,7 @@ static void walk(const struct step *s)
 		}
 	}
 	must_hold(files == t.n_files);
+	read_whole(s, &t);
 	tree_release(&t);
 }
 

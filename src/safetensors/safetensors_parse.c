@@ -1,8 +1,8 @@
-/* src/make/safetensors_parse.c: the header of a .safetensors file is checked. It may come from anywhere. */
+/* src/safetensors/safetensors_parse.c: the header of a .safetensors file is checked. It may come from anywhere. */
 #include "base/cleanup.h"
 #include "format/dtype.h"
-#include "make/safetensors.h"
-#include "make/safetensors_dtype.h"
+#include "safetensors/safetensors.h"
+#include "safetensors/safetensors_dtype.h"
 #include "step/name.h"
 #include <inttypes.h>
 #include <json-c/json.h>

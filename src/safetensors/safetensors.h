@@ -1,4 +1,4 @@
-/* src/make/safetensors.h: variables as a .safetensors file, and such a file as variables.
+/* src/safetensors/safetensors.h: variables as a .safetensors file, and such a file as variables.
  *
  *   8 bytes: the length of the header, little-endian
  *   header:  JSON, {"__metadata__": {TEXT: TEXT, …}, NAME: {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, …},
@@ -9,12 +9,22 @@
 #pragma once
 #include "base/source.h"
 #include "format/slice.h"
-#include "tool/place.h"
+#include "step/tree.h"
 
 /* A header may have so many bytes; more no library reads. */
 enum { SAFETENSORS_MAX_HEADER = 100000000 };
 
+/* Which variables of a step. The step and the tree must outlive what is made of them. */
+struct safetensors_of {
+	struct step *step;
+	const struct tree *tree;
+	const uint32_t *
+		files; /* numbers of N files in the tree, ascending; NULL: all, and N does not count */
+	size_t n;
+};
+
 struct safetensors_item {
+	const struct var *var;
 	uint32_t file; /* number of the variable's file in the tree */
 	uint64_t at, size; /* its bytes, in the file */
 };
@@ -35,10 +45,15 @@ struct safetensors {
 
 void safetensors_release(struct safetensors *s);
 
-/* The layout for the N files FILES of the step IN. Nothing but the index is read. -E2BIG: the header would be too long; -EUCLEAN: an
- * entry is wrong; -ENOMEM. */
-int safetensors_layout(const struct place *in, const uint32_t *files, size_t n,
-		       struct safetensors *out, struct err *e);
+/* Nothing but the index is read. -E2BIG: the header would be too long; -EUCLEAN: an entry is wrong; -ENOMEM. */
+int safetensors_layout(const struct safetensors_of *of, struct safetensors *out, struct err *e);
+
+static inline const struct safetensors_item *safetensors_items(const struct safetensors *s,
+							       size_t *n)
+{
+	*n = s->items.n / sizeof(struct safetensors_item);
+	return (const struct safetensors_item *)(const void *)s->items.p;
+}
 
 /* --- reading one -------------------------------------------------------------------------------------------------- */
 

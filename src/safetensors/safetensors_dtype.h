@@ -1,4 +1,4 @@
-/* src/make/safetensors_dtype.h: what .safetensors files call data types. */
+/* src/safetensors/safetensors_dtype.h: what .safetensors files call data types. */
 #pragma once
 
 /* The name that is no tensor's. */
