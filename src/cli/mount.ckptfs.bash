@@ -8,7 +8,7 @@ _mount_ckptfs() {
   local options="allow_empty allow_other allow_root auto_unmount cache= collection= commit= commit=sync compact= filename= fsname= gid=
     keep_checkpoint_every_n_hours= latest_filename= max_to_keep= meta_graph_suffix= names=key names=full noatime nodev noexec
     nosave_debug_info nosave_relative_paths nosuid nowrite_meta_graph nowrite_state noxattr pad_step_number raw reshape ro rw
-    save_debug_info save_relative_paths sharded strip_default_attrs uid= umask= var_list= verify=read verify=open verify=off write_meta_graph
+    safetensors save_debug_info save_relative_paths sharded strip_default_attrs uid= umask= var_list= verify=read verify=open verify=off write_meta_graph
     write_state write_version=1 write_version=2"
 
   compopt +o filenames

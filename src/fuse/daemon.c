@@ -335,6 +335,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 		.family = c->family,
 		.verify = c->options->verify,
 		.full_names = c->options->full_names,
+		.safetensors = c->options->safetensors,
 		.reshape = c->options->reshape,
 		.strip_default_attrs = c->options->strip_default_attrs,
 		.seen = c->options->seen,

@@ -303,6 +303,8 @@ static const struct known all[] = {
 	 "accept another shape with as many elements, and keep the old one"},
 	{"ro", NO_VALUE, take_access, 0, NULL, "read only"},
 	{"rw", NO_VALUE, take_access, 0, NULL, "read and write (the default)"},
+	{"safetensors", NO_VALUE, take_yes, AT(safetensors), NULL,
+	 "show each step as a file, too: STEP.safetensors"},
 	{"save_debug_info", NO_VALUE, take_no, AT(makes.no_debug_info), NULL,
 	 "carry debug info along (the default)"},
 	{"save_relative_paths", NO_VALUE, take_paths, 0, NULL,

@@ -26,6 +26,7 @@ struct options {
 	bool read_only;
 	bool no_xattr; /* no extended attributes */
 	bool raw; /* the directory's own files, too */
+	bool safetensors; /* STEP.safetensors beside each step */
 	bool has_timer; /* commit=SECONDS, and not sync */
 	unsigned commit_seconds;
 	enum state_paths state_paths;

@@ -226,6 +226,8 @@ int raw_rmdir(struct raw *r, uint64_t parent, const char *name, struct buf *chan
 		return 0;
 	if (!p.is_ours)
 		done = view_rmdir(r->view, parent, p.name, changes, e);
+	if (!p.is_ours && done == 0)
+		raw_gone_note_step(r, parent, p.name);
 	/* Not found: it was shown a moment ago, and is not any more. */
 	if (!p.is_ours && !(done == -ENOENT && p.is_there))
 		return done;

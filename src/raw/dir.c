@@ -130,6 +130,8 @@ int raw_opendir(struct raw *r, uint64_t id, pid_t pid, struct raw_dir **out, boo
 		opened = view_opendir(r->view, id, &d->view, stable, e);
 	if (opened == 0 && (r->all || raw_is(id)) && !raw_node_is_gone(r, id, NULL))
 		opened = list_ours(r, id, pid, d, e);
+	else if (opened == 0 && r->view->safetensors && !*stable) /* not in a step */
+		d->listing = raw_gone_begin(r, id, pid);
 	if (opened == 0)
 		*out = d;
 	else

@@ -126,19 +126,57 @@ static char *gone_with(const struct raw *r, const char *name)
 	return (char *)folder.p;
 }
 
+/* NAME, which this takes over, is gone. */
+static void add_gone(struct raw *r, uint64_t parent, char *name, mode_t type)
+{
+	const struct gone g = {parent, name, type, r->listed, now_ms()};
+
+	if (name && buf_add(&r->gone, &g, sizeof g) < 0)
+		free(name);
+}
+
+/* What the view has shown of the step or link NAME as a file is gone. */
+static void add_whole(struct raw *r, uint64_t parent, const char *name, mode_t type)
+{
+	struct buf whole = {0};
+	size_t n = strlen(name), clash = strlen(RAW_CLASH);
+
+	if (!r->view->safetensors)
+		return;
+	if (n > clash && !strcmp(name + n - clash, RAW_CLASH))
+		n -= clash;
+	if (buf_printf(&whole, "%.*s%s%c", (int)n, name, VIEW_WHOLE, 0) < 0)
+		buf_release(&whole);
+	add_gone(r, parent, (char *)whole.p, type);
+}
+
+/* Has anybody listed PARENT? Nobody else finds what is gone. */
+static bool is_wanted(struct raw *r, uint64_t parent)
+{
+	drop_old(r);
+	return is_listed(r, parent, 0, r->listed, true);
+}
+
 void raw_gone_note(struct raw *r, uint64_t parent, const char *name)
 {
-	struct gone g = {.parent = parent, .when = now_ms()};
+	bool is_state = !strcmp(name, r->view->state_name);
+	char *with;
 
 	HOLD(&r->lock);
-	drop_old(r);
-	g.number = r->listed;
-	if (!is_listed(r, parent, 0, g.number, true))
+	if (!is_wanted(r, parent))
 		return;
-	g.type = strcmp(name, r->view->state_name) ? S_IFDIR : S_IFLNK;
-	g.name = gone_with(r, name);
-	if (g.name && buf_add(&r->gone, &g, sizeof g) < 0)
-		free(g.name);
+	with = gone_with(r, name);
+	if (!with)
+		return;
+	add_whole(r, parent, with, is_state ? S_IFLNK : S_IFREG);
+	add_gone(r, parent, with, is_state ? S_IFLNK : S_IFDIR);
+}
+
+void raw_gone_note_step(struct raw *r, uint64_t parent, const char *name)
+{
+	HOLD(&r->lock);
+	if (is_wanted(r, parent))
+		add_whole(r, parent, name, S_IFREG);
 }
 
 static struct gone *find(const struct raw *r, uint64_t parent, const char *name, pid_t pid)

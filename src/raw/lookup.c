@@ -35,7 +35,7 @@ static int look_up_unlisted(struct raw *r, uint64_t parent, const char *name,
 	return enter(r, parent, name, &st, out, e);
 }
 
-/* An empty folder in PARENT, with its owner and mode, or a link. TYPE: S_IFDIR or S_IFLNK. */
+/* An empty folder or file in PARENT, with its owner and mode, or a link. */
 static int attr_of_gone(struct raw *r, uint64_t parent, mode_t type, struct stat *st, struct err *e)
 {
 	CLEANUP(closep) int dirfd = raw_node_open_folder(r, parent, e);
@@ -78,9 +78,10 @@ int raw_lookup(struct raw *r, uint64_t parent, const char *name, pid_t pid, stru
 	found = view_lookup(r->view, parent, p.name, out, e);
 	if (found == -ENOENT && p.is_there) /* it was shown a moment ago */
 		return enter(r, parent, name, &p.st, out, e);
+	if (found == -ENOENT && !r->all)
+		found = look_up_unlisted(r, parent, name, out, e);
 	if (found == -ENOENT)
-		found = r->all ? look_up_gone(r, parent, name, pid, out, e)
-			       : look_up_unlisted(r, parent, name, out, e);
+		found = look_up_gone(r, parent, name, pid, out, e);
 	/* With its index a step's folder goes at once. */
 	if (found == 0 && p.dirfd >= 0)
 		out->fleeting = true;
@@ -119,8 +120,8 @@ static int read_shown_link(struct raw *r, uint64_t id, struct buf *out, struct e
 	if (done < 0 || !r->all)
 		return done;
 	dirfd = view_open_folder_of_link(r->view, id, e);
-	if (dirfd < 0)
-		return dirfd;
+	if (dirfd < 0) /* -ENOTDIR: to a file */
+		return dirfd == -ENOTDIR ? 0 : dirfd;
 	if (buf_add_byte(out, 0) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	out->n--;

@@ -199,6 +199,15 @@ struct var_owner var_owner(const struct step *s, const struct var *v, const stru
 	return owner;
 }
 
+struct var_owner step_owner(const struct step *s)
+{
+	struct var_owner owner = {s->index.st_uid, s->index.st_gid, s->index.st_mode & 0666};
+
+	for (uint32_t i = 0; i < s->n_shards; i++)
+		owner.mode &= allowed(&owner, &s->shards[i]);
+	return owner;
+}
+
 struct var *var_find(struct var *vars, uint32_t n, const uint8_t *names, struct bytes key)
 {
 	uint32_t lo = 0, hi = n;

@@ -168,6 +168,9 @@ struct var_owner {
  * the maker's, who may write to it whatever the shards allow. */
 struct var_owner var_owner(const struct step *s, const struct var *v, const struct stat *maker);
 
+/* The owner of a file of all variables: that of the index. The mode lets nobody read it who may not read all shards. */
+struct var_owner step_owner(const struct step *s);
+
 /* Finds KEY among N variables, which are sorted by key; their keys are in NAMES. NULL if it is not there. */
 struct var *var_find(struct var *vars, uint32_t n, const uint8_t *names, struct bytes key);
 const struct var *step_find(const struct step *s, struct bytes key);

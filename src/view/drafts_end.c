@@ -103,8 +103,12 @@ static void follow_export(struct view *v, struct node *n, struct draft *d, bool 
 	pthread_mutex_lock(&v->lock);
 	same = file_id_eq(&id, &n->id);
 	pthread_mutex_unlock(&v->lock);
-	if (same || (committed && steps_follow(v, n, base)))
+	if (same)
 		return;
+	if (committed && steps_follow(v, n, base)) {
+		view_add_change(changes, node_id(n, STATUS_WHOLE_INDEX), NULL);
+		return;
+	}
 	steps_detach(v, n);
 	view_add_change(changes, node_id(n->parent, NODE_ROOT_ID), EXPORT_STEP);
 }

@@ -86,7 +86,8 @@ int view_open_folder_of_link(struct view *v, uint64_t id, struct err *e)
 
 	if (!n)
 		return -ESTALE;
-	return n->kind == NODE_LINK ? folder_open_parent(v, n, e) : -ENOTDIR;
+	return n->kind == NODE_LINK && node_number(id) == NODE_ROOT_ID ? folder_open_parent(v, n, e)
+								       : -ENOTDIR;
 }
 
 /* --- watching ------------------------------------------------------------------------------------------------ */

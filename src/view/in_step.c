@@ -3,8 +3,11 @@
 #include "format/dtype.h"
 #include "step/attr.h"
 #include "step/npy_file.h"
+#include "view/drafts.h"
 #include "view/folder.h"
 #include "view/open.h"
+#include "view/status.h"
+#include "view/steps.h"
 
 uint32_t in_step_dir(const struct loaded *l, uint32_t index)
 {
@@ -116,6 +119,122 @@ void in_step_entry(struct view *v, const struct node *n, struct loaded *l, uint3
 	else
 		attr_of_folder(n, l, index, &out->st);
 	out->st.st_dev = v->root.st_dev;
+}
+
+/* --- as one file --------------------------------------------------------------------------------------------- */
+
+void in_step_whole_attr(const struct stat *of, mode_t type, uint64_t size, struct stat *out)
+{
+	attr_of_made_up(of, STATUS_WHOLE_INDEX, type, size, out);
+	if (S_ISLNK(type))
+		out->st_mode = S_IFLNK | 0777;
+}
+
+/* The saved step of N, with a reference: that which its draft D is over. DIR is not NULL: the folder with its files is opened. */
+static int saved_step(struct view *v, struct node *n, struct draft *d, struct loaded **out,
+		      int *dir, struct err *e)
+{
+	struct loaded *base = d ? in_draft_base(d) : NULL;
+	int r = d ? 0 : steps_get(v, n, out, e);
+
+	if (d && !base)
+		return -ENOENT;
+	if (d)
+		*out = loaded_ref(base);
+	if (r == 0 && dir) {
+		*dir = d ? draft_open_pin(d, 0, e) : folder_open_parent(v, n, e);
+		r = *dir < 0 ? *dir : 0;
+		if (r < 0)
+			loaded_unref(TAKE(*out, NULL));
+	}
+	return r;
+}
+
+/* Only the first who asks makes the header. */
+static int whole_of(struct view *v, const struct node *n, struct loaded *l,
+		    const struct safetensors **out, struct err *e)
+{
+	const struct safetensors_of of = {.step = l->step, .tree = &l->tree};
+	struct safetensors *s = l->whole ? NULL : calloc(1, sizeof *s);
+	bool kept = false;
+	int r = 0;
+
+	if (!l->whole)
+		r = s ? safetensors_layout(&of, s, e) : err_set(e, -ENOMEM, "no memory");
+	if (s && r == 0) {
+		HOLD(&v->lock);
+		kept = node_keep_whole(&v->nodes, n, l, s);
+	}
+	if (s && !kept) {
+		safetensors_release(s);
+		free(s);
+	}
+	*out = l->whole;
+	return r;
+}
+
+int in_step_whole_entry(struct view *v, struct node *n, struct view_entry *out, struct err *e)
+{
+	struct draft *d = view_draft_of(v, n);
+	struct loaded *l = NULL;
+	const struct safetensors *whole;
+	struct stat folder;
+	int r = saved_step(v, n, d, &l, NULL, e);
+
+	draft_unref(d);
+	if (r == 0)
+		r = whole_of(v, n, l, &whole, e);
+	if (r == 0) {
+		*out = (struct view_entry){.id = node_id(n, STATUS_WHOLE_INDEX), .fleeting = true};
+		attr_of_step(&l->step->index, &folder);
+		folder.st_ino = n->ino;
+		folder.st_dev = v->root.st_dev;
+		in_step_whole_attr(&folder, S_IFREG, whole->size, &out->st);
+		out->st.st_mode = S_IFREG | (step_owner(l->step).mode & 0444);
+	}
+	loaded_unref(l);
+	return r;
+}
+
+/* Is a variable of S known to be damaged? The kernel may have read it from here before that was found by another of its files. */
+static bool has_damage(const struct step *s)
+{
+	for (uint32_t i = 0; i < s->n_vars; i++)
+		if (verify_check(s->verify, i, NULL) < 0)
+			return true;
+	return false;
+}
+
+int in_step_open_whole(struct view *v, struct node *n, struct loaded **loaded,
+		       struct safetensors_file **out, bool *stable, struct err *e)
+{
+	struct asking a = {0};
+	int r = 0;
+
+	while (view_draft_ask(&a, v, n, r)) {
+		CLEANUP(closep) int dir = -1;
+		const struct safetensors *whole;
+		struct loaded *l = NULL;
+
+		r = saved_step(v, n, a.draft, &l, &dir, e);
+		if (r == 0)
+			r = whole_of(v, n, l, &whole, e);
+		if (r == 0)
+			r = safetensors_open(whole, l->step, dir, out, e);
+		if (r == -ESTALE && !a.draft) /* its name leads to a new node from now on */
+			steps_detach(v, n);
+		if (r < 0)
+			loaded_unref(l);
+		else
+			*loaded = l;
+	}
+	if (r < 0)
+		return folder_wrap(n->parent, r, e);
+	/* As for a variable. */
+	*stable = (atomic_exchange(&(*loaded)->opened[(*loaded)->tree.n_files], 1) ||
+		   v->verify != VERIFY_READ) &&
+		  !has_damage((*loaded)->step);
+	return 0;
 }
 
 /* --- in a draft ---------------------------------------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 /* src/view/in_step.h: what an index (view/node.h) is in a step: as it was parsed, or in its draft. For view/ alone. */
 #pragma once
+#include "safetensors/safetensors_file.h"
 #include "view/view.h"
 
 /* --- as it was parsed ----------------------------------------------------------------------------------------- */
@@ -29,6 +30,18 @@ int in_step_make_text(const struct view *v, const struct node *n, struct loaded 
 /* The attributes of INDEX, which is in L, the step of N. */
 void in_step_entry(struct view *v, const struct node *n, struct loaded *l, uint32_t index,
 		   struct view_entry *out);
+
+/* --- as one file (view/status.h): as it was saved, also if it has a draft ----------------------------------------- */
+
+/* Its attributes, where the folder of the step, or the link, has the attributes OF. */
+void in_step_whole_attr(const struct stat *of, mode_t type, uint64_t size, struct stat *out);
+
+/* The same of the step N. -ENOENT: nothing is saved; or why it can't be parsed, or made a file of. */
+int in_step_whole_entry(struct view *v, struct node *n, struct view_entry *out, struct err *e);
+
+/* Opens it. LOADED, the step, must stay as long as it is open. -ESTALE: what N stood for is another by now. */
+int in_step_open_whole(struct view *v, struct node *n, struct loaded **loaded,
+		       struct safetensors_file **out, bool *stable, struct err *e);
 
 /* --- in its draft --------------------------------------------------------------------------------------------- */
 

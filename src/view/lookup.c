@@ -49,6 +49,26 @@ static int entry_in_step(struct view *v, struct node *n, uint32_t index, const c
 
 static int stat_node(struct view *v, struct node *n, struct view_entry *out, struct err *e);
 
+/* N, a step or a link to one, as a file. One that can't be made is never empty: it would be taken as read. */
+static int entry_of_whole(struct view *v, struct node *n, struct view_entry *out, struct err *e)
+{
+	struct view_entry of = {0};
+	int r = n->kind == NODE_STEP ? in_step_whole_entry(v, n, out, e) : -EUCLEAN;
+
+	if (r == 0 || r == -ENOENT || r == -ESTALE || r == -ENOMEM)
+		return r;
+	r = stat_node(v, n, &of, e);
+	if (r < 0)
+		return r;
+	*out = (struct view_entry){.id = node_id(n, STATUS_WHOLE_INDEX), .fleeting = true};
+	if (n->kind == NODE_LINK)
+		in_step_whole_attr(&of.st, S_IFLNK, (uint64_t)of.st.st_size + strlen(VIEW_WHOLE),
+				   &out->st);
+	else
+		in_step_whole_attr(&of.st, S_IFREG, 1, &out->st);
+	return 0;
+}
+
 /* INDEX is that folder or file of N; with NAME, what that is in it. */
 static int entry_of_status(struct view *v, struct node *n, uint32_t index, const char *name,
 			   struct view_entry *out, struct err *e)
@@ -59,6 +79,8 @@ static int entry_of_status(struct view *v, struct node *n, uint32_t index, const
 
 	if (name && index != STATUS_FOLDER_INDEX)
 		return -ENOTDIR;
+	if (index == STATUS_WHOLE_INDEX)
+		return entry_of_whole(v, n, out, e);
 	if (name && strcmp(name, STATUS_FILE) != 0)
 		return -ENOENT;
 	if (name)
@@ -91,7 +113,9 @@ int lookup_check(struct view *v, uint64_t parent, const char *name, struct err *
 	struct view_entry entry;
 	bool is_status = status_is(node_number(parent));
 
-	if (!is_status && (!strcmp(name, STATUS_FOLDER) || !strcmp(name, STATE_NAME)) &&
+	if (!is_status &&
+	    (!strcmp(name, STATUS_FOLDER) || !strcmp(name, STATE_NAME) ||
+	     (v->safetensors && status_whole_of(name))) &&
 	    view_lookup(v, parent, name, &entry, NULL) == 0) {
 		is_status = status_is(node_number(entry.id));
 		view_forget(v, entry.id, 1);
@@ -313,6 +337,28 @@ int lookup_in_folder(struct view *v, struct node *n, const char *name, struct vi
 	return r;
 }
 
+/* NAME is STEP.safetensors in N, or of a link. The kernel has one reference more on the step, or link. */
+static int look_up_whole(struct view *v, struct node *n, const char *name, struct view_entry *out,
+			 struct err *e)
+{
+	CLEANUP(freep) char *of = strndup(name, status_whole_of(name));
+	struct view_entry entry = {0};
+	struct node *found;
+	int r;
+
+	if (!of || !*of)
+		return of ? -ENOENT : err_set(e, -ENOMEM, "no memory");
+	r = lookup_in_folder(v, n, of, &entry, e);
+	if (r < 0)
+		return r;
+	found = view_node(v, entry.id);
+	r = found->kind == NODE_STEP || found->kind == NODE_LINK ? entry_of_whole(v, found, out, e)
+								 : -ENOENT;
+	if (r < 0)
+		view_forget(v, entry.id, 1);
+	return r;
+}
+
 /* --- both --------------------------------------------------------------------------------------------------- */
 
 int view_lookup(struct view *v, uint64_t parent, const char *name, struct view_entry *out,
@@ -327,6 +373,8 @@ int view_lookup(struct view *v, uint64_t parent, const char *name, struct view_e
 		return -ENAMETOOLONG;
 	if (n->kind == NODE_FOLDER && node_number(parent) == NODE_ROOT_ID) {
 		r = lookup_in_folder(v, n, name, out, e);
+		if (r == -ENOENT && v->safetensors && status_whole_of(name))
+			return look_up_whole(v, n, name, out, e);
 		if (r != -ENOENT || strcmp(name, STATUS_FOLDER) != 0)
 			return r;
 		r = entry_of_status(v, n, STATUS_FOLDER_INDEX, NULL, out, e);
@@ -413,12 +461,14 @@ int view_getattr(struct view *v, uint64_t id, struct view_entry *out, struct err
 int view_readlink(struct view *v, uint64_t id, struct buf *out, struct err *e)
 {
 	const struct node *n = view_node(v, id);
+	int r;
 
 	if (!n || n->kind != NODE_LINK)
 		return -EINVAL;
-	return name_from_entry(bytes_str(n->place->file), false, out) < 0
-		       ? err_set(e, -ENOMEM, "no memory")
-		       : 0;
+	r = name_from_entry(bytes_str(n->place->file), false, out);
+	if (r == 0 && node_number(id) == STATUS_WHOLE_INDEX)
+		r = buf_add_str(out, VIEW_WHOLE);
+	return r < 0 ? err_set(e, -ENOMEM, "no memory") : 0;
 }
 
 /* The names of its shards have to be possible, too. */

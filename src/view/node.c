@@ -1,5 +1,6 @@
 #include "view/node.h"
 #include "base/cleanup.h"
+#include "safetensors/safetensors.h"
 #include <stdlib.h>
 
 enum { FIRST_BUCKETS = 64 };
@@ -17,6 +18,9 @@ void loaded_unref(struct loaded *l)
 	tree_release(&l->tree);
 	texts_release(&l->texts);
 	free(l->opened);
+	if (l->whole)
+		safetensors_release(l->whole);
+	free(l->whole);
 	step_unref(l->step);
 	free(l);
 }
@@ -370,9 +374,25 @@ void node_become_step(struct node_table *t, struct node *n, const struct step_pl
 
 /* --- parsed steps ------------------------------------------------------------------------------------------ */
 
+static size_t memory_of_whole(const struct safetensors *s)
+{
+	return s ? s->head.n + s->items.n + s->lacks.n : 0;
+}
+
 static size_t memory_of(const struct loaded *l)
 {
-	return l->step->memory + l->tree.memory + l->tree.n_files;
+	return l->step->memory + l->tree.memory + l->tree.n_files + memory_of_whole(l->whole);
+}
+
+bool node_keep_whole(struct node_table *t, const struct node *n, struct loaded *l,
+		     struct safetensors *s)
+{
+	if (l->whole)
+		return false;
+	l->whole = s;
+	if (n->loaded == l)
+		t->loaded_memory += memory_of_whole(s);
+	return true;
 }
 
 struct loaded *node_unload(struct node_table *t, struct node *n)

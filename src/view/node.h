@@ -9,8 +9,8 @@
  *   slot    of the node; the root's is 0. A slot is used again only when the kernel has forgotten all of the node.
  *   index   1: the node itself (so the root is FUSE_ROOT_ID). In a step: 2 and up its files, as in tree->files,
  *           then its folders, as in tree->dirs from folder 1 on, then its texts (step/tree.h). What a draft has
- *           besides is numbered from DRAFT_DYNAMIC on; no number is given twice. The three numbers below that are
- *           what no folder lists (view/status.h). Some things have another number than their index, see the end
+ *           besides is numbered from DRAFT_DYNAMIC on; no number is given twice. The four numbers below that are
+ *           what is made up (view/status.h). Some things have another number than their index, see the end
  *           of this file.
  *
  * What stat shows as st_ino is another number (step/attr.h). It is made from where the bytes lie; that of a folder in
@@ -31,13 +31,17 @@
 enum { NODE_ROOT_ID = 1 };
 
 /* A parsed step with its tree, shared by reference count. */
+struct safetensors;
+
 struct loaded {
 	atomic_uint refs;
 	struct step *step;
 	struct tree tree;
 	struct texts texts;
-	_Atomic uint8_t
-		*opened; /* of each file in the tree: it was opened since the step was parsed */
+	/* Of each file in the tree, and last of all as one file: it was opened since the step was parsed. */
+	_Atomic uint8_t *opened;
+	/* Of all as one file (view/status.h); NULL: nobody has asked for that. Set once, by node_keep_whole. */
+	struct safetensors *_Atomic whole;
 };
 
 void loaded_unref(struct loaded *l);
@@ -176,6 +180,10 @@ struct loaded *node_unload(struct node_table *t, struct node *n);
 
 /* N, which has none, gets the parsed step L, with the caller's reference. */
 void node_load(struct node_table *t, struct node *n, struct loaded *l);
+
+/* S becomes that of L, which N has loaded, or had. False: there is one already. */
+bool node_keep_whole(struct node_table *t, const struct node *n, struct loaded *l,
+		     struct safetensors *s);
 
 /* Its name does not lead to it any more. */
 void node_detach(struct node_table *t, struct node *n);

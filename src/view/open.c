@@ -35,6 +35,7 @@ static void opened_unref(struct opened *o)
 	}
 	draft_unref(o->draft);
 	npy_file_close(o->file);
+	safetensors_close(o->whole);
 	loaded_unref(o->loaded);
 	buf_release(&o->text);
 	closep(&o->fd);
@@ -63,12 +64,19 @@ static int open_state(struct view *v, const struct node *n, const struct how *ho
 	return o->fd < 0 ? o->fd : 0;
 }
 
-static int open_status(struct view *v, struct node *n, uint32_t index, const struct how *how,
-		       struct opened *o, struct err *e)
+static int open_made_up(struct view *v, struct node *n, uint32_t index, const struct how *how,
+			struct opened *o, bool *stable, struct err *e)
 {
-	return how->writing ? err_set(e, -EPERM, "%s: ckptfs makes it up, it can't be changed",
-				      index == STATUS_STATE_INDEX ? STATE_NAME : STATUS_FILE)
-			    : status_make(v, n, index, &o->text, e);
+	bool is_whole = index == STATUS_WHOLE_INDEX;
+
+	if (how->writing)
+		return err_set(e, -EPERM, "%s%s: ckptfs makes it up, it can't be changed",
+			       is_whole ? n->place->name : "",
+			       is_whole                      ? VIEW_WHOLE
+			       : index == STATUS_STATE_INDEX ? STATE_NAME
+							     : STATUS_FILE);
+	return is_whole ? in_step_open_whole(v, n, &o->loaded, &o->whole, stable, e)
+			: status_make(v, n, index, &o->text, e);
 }
 
 static int open_in_base(struct view *v, struct node *n, uint32_t index, struct opened *o,
@@ -163,7 +171,7 @@ static int open_id(struct view *v, struct node *n, uint64_t id, struct how how, 
 
 		if (!o)
 			return err_set(e, -ENOMEM, "no memory");
-		r = status_is(index)       ? open_status(v, n, index, &how, o, e)
+		r = status_is(index)       ? open_made_up(v, n, index, &how, o, stable, e)
 		    : n->kind == NODE_STEP ? open_in_step(v, n, index, &how, o, stable, e)
 					   : open_state(v, n, &how, o, e);
 		if (r == 0) {
@@ -206,7 +214,9 @@ static void file_init(struct view_file *f, struct view *v, struct node *n, uint6
 
 bool view_is_direct(const struct view_file *f)
 {
-	return status_is(node_number(f->id)) ||
+	uint32_t number = node_number(f->id);
+
+	return (status_is(number) && number != STATUS_WHOLE_INDEX) ||
 	       (f->writing && f->node->kind == NODE_STATE && !f->node->pending);
 }
 
@@ -326,6 +336,8 @@ static int64_t read_opened(const struct opened *o, uint64_t off, size_t len, uin
 
 	if (o->item && !draft_item_is_text(o->draft, o->item))
 		return draft_read(o->draft, o->item, base_of(o), off, len, dst, e);
+	if (o->whole)
+		return safetensors_read(o->whole, off, len, dst, e);
 	if (o->file)
 		return npy_file_read(o->file, off, len, dst, e);
 	if (o->fd < 0)
@@ -501,7 +513,7 @@ int open_getattr(struct view *v, struct node *n, uint64_t id, struct view_entry 
 static bool source_of(struct view *v, const struct node *n, const struct opened *from,
 		      uint32_t index, struct draft_source *out)
 {
-	const struct tree *t = from->loaded ? &from->loaded->tree : NULL;
+	const struct tree *t = from->loaded && !from->whole ? &from->loaded->tree : NULL;
 	bool is_var;
 
 	*out = (struct draft_source){.dirfd = -1};

@@ -18,6 +18,7 @@ struct opened {
 		*_Atomic base; /* where ITEM is read from while it is a variable; or NULL */
 	struct loaded *loaded; /* without a draft: the step */
 	struct npy_file *file; /* without a draft: of a variable */
+	struct safetensors_file *whole; /* of all in `loaded` (view/status.h) */
 	struct buf text; /* of a text */
 	int fd; /* of the state file; else -1 */
 };

@@ -8,6 +8,7 @@
 #include "view/snapshot.h"
 #include "view/status.h"
 #include "view/steps.h"
+#include <limits.h>
 
 struct view_dir {
 	struct node *node;
@@ -19,8 +20,10 @@ struct view_dir {
 		names; /* struct draft_entry: in a draft all; of a folder: the new steps in it */
 	bool drafted; /* or it is .ckptfs (view/status.h) */
 	uint64_t parent; /* in a step: the inode number of the folder */
+	bool wholes; /* of a folder: each saved step is also a file (view/status.h) */
 	/* What was given last: */
 	const struct listed *item; /* of `snapshot`; or NULL */
+	bool is_whole; /* it is ITEM as a file */
 	uint32_t index; /* in a step */
 	mode_t type; /* S_IFDIR, S_IFREG or S_IFLNK */
 	struct buf name;
@@ -84,6 +87,7 @@ static int open_folder(struct view *v, struct node *n, struct view_dir *d, struc
 {
 	int r = snapshot_get(v, n, &d->fd, &d->snapshot, e);
 
+	d->wholes = v->safetensors;
 	return r == 0 ? list_new_steps(v, n, d->snapshot, &d->items, &d->names) : r;
 }
 
@@ -113,7 +117,7 @@ int view_opendir(struct view *v, uint64_t id, struct view_dir **out, bool *stabl
 	d->fd = -1;
 	if (node_number(id) == STATUS_FOLDER_INDEX)
 		r = open_status(id, d);
-	else if (n->kind == NODE_STEP)
+	else if (n->kind == NODE_STEP && !status_is(node_number(id)))
 		r = open_in_step(v, n, id, d, e);
 	else if (n->kind == NODE_FOLDER)
 		r = open_folder(v, n, d, e);
@@ -217,17 +221,79 @@ static int next_named(struct view_dir *d, uint32_t number)
 	return buf_add_str(&d->name, (char *)d->names.p + item->name) < 0 ? -ENOMEM : 1;
 }
 
-/* Gives the entry at *POS, and moves that on. In a folder what is on disk comes first. */
+/* Is something else shown as d->name, which is that of a step or link as a file? 1, 0, or -ENOMEM. */
+static int is_taken(const struct view_dir *d)
+{
+	const struct listing *l = &d->snapshot->listing;
+	CLEANUP(buf_release) struct buf name = {0}; /* as in a listing, not escaped */
+	const char *names = (char *)d->names.p, *n;
+
+	if (buf_printf(&name, "%s%s%c", d->item->place.name, VIEW_WHOLE, 0) < 0)
+		return -ENOMEM;
+	for (enum listed_kind k = LISTED_STEP; k <= LISTED_LINK; k++)
+		if (listing_find(l, k, (char *)name.p))
+			return 1;
+	for (n = names; n < names + d->names.n; n += strlen(n) + 1)
+		if (bytes_eq(bytes_str(n), buf_bytes(&d->name)))
+			return 1;
+	return 0;
+}
+
+/* The name of d->item as a file. 1: it is shown; 0: it is not; -ENOMEM. */
+static int whole_name(struct view_dir *d)
+{
+	int r;
+
+	if (d->item->kind != LISTED_STEP && d->item->kind != LISTED_LINK)
+		return 0;
+	d->name.n = 0;
+	r = item_name(&d->snapshot->listing, d->item, &d->name);
+	if (r == 0)
+		r = buf_add_str(&d->name, VIEW_WHOLE);
+	if (r < 0 || d->name.n > NAME_MAX)
+		return r == -ENOMEM ? r : 0;
+	r = is_taken(d);
+	return r < 0 ? r : !r;
+}
+
+/* Steps and links as files; *POS counts in the listing. */
+static int next_whole(struct view_dir *d, uint32_t *pos)
+{
+	const struct listing *l = &d->snapshot->listing;
+	int r = 0;
+
+	while (*pos < l->n && r == 0) {
+		d->item = &l->items[(*pos)++];
+		d->type = d->item->kind == LISTED_LINK ? S_IFLNK : S_IFREG;
+		r = whole_name(d);
+	}
+	d->is_whole = r > 0;
+	return r;
+}
+
+/* Gives the entry at *POS, and moves that on. In a folder what is on disk comes first, and steps as files last: so who removes what is
+ * listed removes a step before that. */
 static int next_entry(struct view_dir *d, uint32_t *pos)
 {
 	uint32_t on_disk = d->snapshot ? d->snapshot->listing.n : 0;
+	uint32_t others = on_disk + (uint32_t)(d->items.n / sizeof(struct draft_entry)), at;
 	int r = 0;
 
+	d->is_whole = false;
 	if (d->loaded)
 		return next_child(d, pos);
 	if (*pos < on_disk)
 		r = next_item(d, pos);
-	return r ? r : next_named(d, (*pos)++ - on_disk);
+	if (r)
+		return r;
+	if (*pos < others)
+		return next_named(d, (*pos)++ - on_disk);
+	if (!d->wholes)
+		return 0;
+	at = *pos - others;
+	r = next_whole(d, &at);
+	*pos = at + others;
+	return r;
 }
 
 int view_readdir(struct view_dir *d, uint64_t pos, struct view_dirent *out, struct err *e)
@@ -258,9 +324,24 @@ static bool is_unmade_text(const struct view_dir *d)
 	       !text_size_is_known(&d->loaded->texts, in_step_text(d->loaded, d->index));
 }
 
+/* st_ino of the step, or link, as a file: its size is known when it was parsed. */
+static int look_up_whole(struct view *v, struct view_dir *d, struct view_entry *out, struct err *e)
+{
+	struct view_entry of = {0};
+	int r = lookup_item(v, d->node, d->fd, d->snapshot, d->item, &of, e);
+
+	if (r < 0)
+		return r;
+	in_step_whole_attr(&of.st, d->type, 0, &out->st);
+	view_forget(v, of.id, 1);
+	return -EAGAIN;
+}
+
 int view_dirent_lookup(struct view *v, struct view_dir *d, bool brief, struct view_entry *out,
 		       struct err *e)
 {
+	if (d->is_whole)
+		return look_up_whole(v, d, out, e);
 	if (d->drafted || (!d->loaded && !d->item))
 		return view_lookup(v, d->drafted ? d->parent : node_id(d->node, NODE_ROOT_ID),
 				   (char *)d->name.p, out, e);

@@ -14,6 +14,7 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 			   .heard = -1,
 			   .verify = c->verify,
 			   .full_names = c->full_names,
+			   .safetensors = c->safetensors,
 			   .reshape = c->reshape,
 			   .strip_default_attrs = c->strip_default_attrs,
 			   .seen = c->seen,

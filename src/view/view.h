@@ -34,6 +34,7 @@ struct view {
 	enum verify_mode verify;
 	bool reshape, strip_default_attrs; /* as in draft_config */
 	bool full_names; /* object-based steps are shown by these (step/full_names.h) */
+	bool safetensors; /* each saved step is also a file (view/status.h) */
 	struct seen seen; /* as in view_config */
 	void (*warn)(void *, const struct err *);
 	void *warn_arg;
@@ -75,7 +76,7 @@ struct view_config {
 	const char *meta_suffix; /* of PREFIX.meta */
 	const char *family; /* or NULL: show only the steps of this one's family, no subfolders */
 	enum verify_mode verify;
-	bool full_names;
+	bool full_names, safetensors;
 	bool reshape, strip_default_attrs;
 	struct seen seen; /* only these variables are shown. Stays the caller's */
 	bool writable;
@@ -101,6 +102,9 @@ struct view_config {
 int view_init(struct view *v, int root_fd, const struct view_config *c, struct err *e);
 void view_release(struct view *v);
 
+/* With this behind its name a step is shown as a file. */
+#define VIEW_WHOLE ".safetensors"
+
 struct view_entry {
 	uint64_t id;
 	struct stat st;
@@ -119,8 +123,8 @@ int view_getattr(struct view *v, uint64_t id, struct view_entry *out, struct err
 
 /* --- folders --- */
 
-/* A descriptor of the directory behind the folder ID, and of the one that holds the link ID. -ENOTDIR: it is no folder of
- * steps, or no link; -ESTALE, or why it can't be opened. */
+/* A descriptor of the directory behind the folder ID, and of the one that holds the link ID to a step. -ENOTDIR: it is no folder of
+ * steps, or no such link; -ESTALE, or why it can't be opened. */
 int view_open_folder(struct view *v, uint64_t id, struct err *e);
 int view_open_folder_of_link(struct view *v, uint64_t id, struct err *e);
 
@@ -139,8 +143,8 @@ struct view_dirent {
 /* 1: OUT is the entry at POS (0: the first); 0: none is left. "." and ".." come first. */
 int view_readdir(struct view_dir *d, uint64_t pos, struct view_dirent *out, struct err *e);
 
-/* As view_lookup, for the entry that view_readdir gave last, which is not "." or "..". -EAGAIN: it is a text, whose size would have
- * to be found out, and who only lists does not wait for that; or with BRIEF, a variable of a saved step. Then OUT has nothing but
+/* As view_lookup, for the entry that view_readdir gave last, which is not "." or "..". -EAGAIN: it is a text, or a step as one file, whose size
+ * would have to be found out, and who only lists does not wait for that; or with BRIEF, a variable of a saved step. Then OUT has nothing but
  * st_ino, and no reference is taken. */
 int view_dirent_lookup(struct view *v, struct view_dir *d, bool brief, struct view_entry *out,
 		       struct err *e);

@@ -76,6 +76,7 @@ static void mount(struct mounted *m)
 				      .max_to_keep = m->options.max_to_keep,
 				      .keep_seconds = 1e9,
 				      .write_v1 = m->options.write_v1,
+				      .safetensors = m->options.safetensors,
 				      .who = "a test",
 				      .warn = warn,
 				      .tell = tell,

@@ -12,6 +12,7 @@ struct mounted_options {
 	unsigned max_to_keep;
 	bool write_v1;
 	bool watched; /* so shards stay open */
+	bool safetensors;
 };
 
 struct mounted {

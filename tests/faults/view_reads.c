@@ -144,6 +144,21 @@ static int act_read_new(struct mounted *m, struct err *e)
 	return read_all(m, m->new, e);
 }
 
+/* All of a step as one file, found by its name. */
+static int act_read_whole(struct mounted *m, struct err *e)
+{
+	static const char *const path[] = {BASE VIEW_WHOLE, NULL};
+	uint64_t id;
+	int r = look(m, path, &id, e);
+
+	return r < 0 ? r : read_all(m, id, e);
+}
+
+static int act_list_wholes(struct mounted *m, struct err *e)
+{
+	return list(m, NODE_ROOT_ID, 7, e);
+}
+
 /* A text is made when it is opened. */
 static int act_read_text(struct mounted *m, struct err *e)
 {
@@ -206,6 +221,23 @@ struct view_scenario view_reads[] = {
 	 .reads = true},
 	{.name = "read in a draft", .prepare = written, .act = act_read, .reads = true},
 	{.name = "read what was written", .prepare = written, .act = act_read_new, .reads = true},
+	{.name = "read a step as a file",
+	 .options = {.safetensors = true},
+	 .prepare = nothing,
+	 .act = act_read_whole,
+	 .reads = true,
+	 .late = true},
+	{.name = "read a step with a draft as a file",
+	 .options = {.safetensors = true},
+	 .prepare = written,
+	 .act = act_read_whole,
+	 .reads = true},
+	{.name = "list steps as files",
+	 .options = {.safetensors = true},
+	 .prepare = nothing,
+	 .act = act_list_wholes,
+	 .reads = true,
+	 .late = true},
 	{.name = "read a text", .prepare = looked_text, .act = act_read_text, .reads = true},
 	{.name = "get extended attributes", .prepare = looked, .act = act_getxattr, .reads = true},
 	{.name = "get extended attributes in a draft",
