@@ -39,15 +39,16 @@ def ask(verb, *paths):
 
 
 def directory_of(path):
-    """The checkpoint directory: what is mounted at PATH, or PATH itself. Only one that has steps is of use."""
+    """The checkpoint directory: PATH, or what is mounted there."""
     path = pathlib.Path(path)
     if not path.is_dir():
         raise NoReport(f"{path}: not a directory")
-    at = str(path.resolve())
+    at = path.resolve()
     for line in pathlib.Path("/proc/self/mounts").read_text(errors="surrogateescape").splitlines():
         source, where, kind = (re.sub(r"\\(\d{3})", lambda m: chr(int(m[1], 8)), word) for word in line.split()[:3])
-        if kind == "fuse.ckptfs" and where == at:
-            path = pathlib.Path(source)
+        if kind == "fuse.ckptfs" and at.is_relative_to(where):
+            mounted = pathlib.Path(source)  # a directory, or the prefix of a step in it
+            path = (mounted if mounted.is_dir() else mounted.parent) / at.relative_to(where)
     return path
 
 

@@ -99,6 +99,7 @@ def a_run():
 
 def the_page_says_what_is_seen():
     run = make_steps("run", a_run())
+    make_steps("run/old", {7: {"w": floats(3)}})
     page, errors = report_of(run)
     assert not errors and len(page.pictures) == 3, (errors, page.tags)
     page.says("3 steps, model-9 to model-11; in the last one 7 variables",
@@ -108,6 +109,7 @@ def the_page_says_what_is_seen():
               "Not drawn as layers: 1 variable of the optimizer, 1 variable not of floats.")
     with runner.Mount(BUILD, run, "ro", FOLDER) as mount:
         mounted, _ = report_of(mount.at)
+        report_of(f"{mount.at}/old")[0].says("1 step, model-7;")
     assert mounted.text == page.text and mounted.pictures == page.pictures, "the mount has another page"
 
 
@@ -230,6 +232,7 @@ def the_notebook_does_what_it_shows():
     shutil.copytree(f"{SOURCE}/examples/net", f"{FOLDER}/book/net")
     with open(f"{SOURCE}/examples/notebook.ipynb", encoding="utf-8") as f:
         cells = [c for c in json.load(f)["cells"] if c["cell_type"] == "code"]
+    os.chmod(f"{FOLDER}/book/net", 0o755)  # that of a tarball is read-only
     names, kept = {}, 0
     os.chdir(f"{FOLDER}/book")
     warnings.filterwarnings("ignore", "FigureCanvasAgg is non-interactive")
