@@ -141,12 +141,12 @@ static int help(int argc, char **argv)
 		print_help(stdout);
 	if (!words[0] || !v)
 		return words[0] ? refuse_verb(words[0]) : 0;
-	/* A program would not come back. */
-	child = v->run ? 0 : fork();
-	if (child > 0)
-		waitpid(child, &status, 0);
-	else
-		status = run_verb(v, 2, words);
+	if (v->run)
+		status = v->run(2, words);
+	else if ((child = fork()) == 0)
+		_exit(become(v->program, words));
+	else if (child < 0 || waitpid(child, &status, 0) < 0)
+		status = VERB_FAILED;
 	if (lines)
 		printf("\nExamples:\n%s", lines);
 	return status ? VERB_FAILED : 0;
