@@ -84,6 +84,18 @@ class Data:
             write_step(f'{path}/one-1', [('w', self.file(size))])
         return self.made(f'one-{size}', make)
 
+    def numbers(self, size, which):
+        """As `one`, with numbers as a model has them; another WHICH has others."""
+        import numpy as np
+
+        def make(path):
+            os.mkdir(path)
+            rng = np.random.default_rng(which)
+            write_npy(f'{path}/w.npy', (size // 4,), rng.standard_normal(size // 4, dtype=np.float32).data)
+            write_step(f'{path}/numbers-1', [('w', f'{path}/w.npy')])
+            os.unlink(f'{path}/w.npy')
+        return self.made(f'numbers-{size}-{which}', make)
+
     def blocks(self, count):
         """A directory whose step `blocks-1` has COUNT variables of 1 MiB, `b0` and on."""
         def make(path):

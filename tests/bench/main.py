@@ -16,6 +16,7 @@ import curves
 import rows_commit
 import rows_list
 import rows_read
+import rows_tool
 import rows_wait
 import rows_write
 from data import Data, link_files
@@ -25,7 +26,7 @@ from report import HEAD, Curve, machine, text_line, write_json, write_table
 from warm_tf import WarmTF
 
 ROWS = {name.replace('_', '-'): function
-        for module in (rows_write, rows_read, rows_list, rows_commit, rows_wait, curves)
+        for module in (rows_write, rows_read, rows_list, rows_commit, rows_wait, rows_tool, curves)
         for name, function in module.ROWS.items()}
 
 

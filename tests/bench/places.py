@@ -13,6 +13,7 @@ BUILD = os.path.abspath(os.environ.get('CKPTFS_BUILD') or
                         os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'build'))
 PASSTHROUGH = os.environ.get('CKPTFS_PASSTHROUGH', '')  # the program; run.sh sets it
 FSCK = f'{BUILD}/fsck.ckptfs'
+CKPTFS = f'{BUILD}/ckptfs'
 OURS = 'ckptfs'
 
 
