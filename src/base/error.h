@@ -11,7 +11,7 @@
 
 struct err {
 	int code; /* negative errno; 0 if nothing failed */
-	char text[512]; /* one line; control characters are shown as '?' */
+	char text[512]; /* one line; '?' for control characters, dots for a long one's middle */
 };
 
 /* All three return CODE, so that `return err_set(...)` ends a function. */

@@ -58,23 +58,52 @@ START_TEST(control_characters_are_shown_as_question_marks)
 }
 END_TEST
 
-START_TEST(a_long_sentence_is_cut_at_its_end)
+/* What is wrong stands at the end, behind names of any length. */
+START_TEST(a_long_sentence_loses_its_middle)
 {
 	char name[2 * sizeof((struct err *)0)->text];
+	char ends[] = ": its path is too long";
 	struct err e = {0};
 
 	memset(name, 'n', sizeof name - 1);
 	name[sizeof name - 1] = 0;
-	err_set(&e, -EINVAL, "%s", name);
-	ck_assert_uint_eq(strlen(e.text), sizeof e.text - 1);
-	err_wrap(&e, -EINVAL, "front");
-	ck_assert_uint_eq(strlen(e.text), sizeof e.text - 1);
-	ck_assert(!strncmp(e.text, "front: nnn", 10));
-	err_wrap(&e, -EINVAL, "%s", name);
-	ck_assert_uint_eq(strlen(e.text), sizeof e.text - 1);
-	ck_assert(!strchr(e.text, ':'));
-	err_sys(&e, -EINVAL, "%s", name);
-	ck_assert_uint_eq(strlen(e.text), sizeof e.text - 1);
+	for (int wraps = 0; wraps < 3; wraps++) {
+		if (wraps == 0)
+			err_set(&e, -EINVAL, "%s%s", name, ends);
+		else
+			err_wrap(&e, -EINVAL, "front: %s", name);
+		ck_assert_uint_gt(strlen(e.text), sizeof e.text - 8);
+		ck_assert_uint_lt(strlen(e.text), sizeof e.text);
+		ck_assert(!strncmp(e.text, wraps ? "front: nnn" : "nnn", wraps ? 10 : 3));
+		ck_assert_ptr_nonnull(strstr(e.text, "nnn ... nnn"));
+		ck_assert_str_eq(e.text + strlen(e.text) - strlen(ends), ends);
+	}
+	err_sys(&e, -ENOENT, "%s", name);
+	ck_assert_str_eq(e.text + strlen(e.text) - strlen(strerror(ENOENT)), strerror(ENOENT));
+}
+END_TEST
+
+/* Of whatever bytes the name is: what is left of it is whole characters if it was. */
+START_TEST(no_character_is_cut_in_its_middle)
+{
+	for (size_t shift = 0; shift < 4; shift++) {
+		char name[2 * sizeof((struct err *)0)->text];
+		struct err e = {0};
+		size_t n = shift;
+
+		memset(name, 'n', sizeof name);
+		for (; n + 4 < sizeof name; n += 4)
+			memcpy(name + n, "\xf0\x9f\x8e\x88", 4);
+		name[n] = 0;
+		err_set(&e, -EINVAL, "%s", name);
+		ck_assert_uint_lt(strlen(e.text), sizeof e.text);
+		for (const char *c = e.text; *c; c += *c & 0x80 ? 4 : 1)
+			ck_assert(!(*c & 0x80) || !strncmp(c, "\xf0\x9f\x8e\x88", 4));
+		memset(name, 0x80, sizeof name - 1);
+		name[sizeof name - 1] = 0;
+		err_set(&e, -EINVAL, "%s", name);
+		ck_assert_uint_lt(strlen(e.text), sizeof e.text);
+	}
 }
 END_TEST
 
@@ -87,6 +116,7 @@ TCase *error_tests(void)
 	tcase_add_test(t, a_system_error_has_its_words_behind);
 	tcase_add_test(t, nobody_needs_to_listen);
 	tcase_add_test(t, control_characters_are_shown_as_question_marks);
-	tcase_add_test(t, a_long_sentence_is_cut_at_its_end);
+	tcase_add_test(t, a_long_sentence_loses_its_middle);
+	tcase_add_test(t, no_character_is_cut_in_its_middle);
 	return t;
 }
