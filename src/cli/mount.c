@@ -206,6 +206,13 @@ static int check_mountpoint(const char *mountpoint, int dirfd, char **absolute, 
 	return 0;
 }
 
+static int check_device(struct err *e)
+{
+	if (access("/dev/fuse", F_OK) == 0 || errno != ENOENT)
+		return 0;
+	return err_set(e, -ENODEV, "no /dev/fuse, which a mount needs; ckptfs(1) does without");
+}
+
 /* --- the daemon ------------------------------------------------------------------------------------------- */
 
 /* Opens /dev/null as 0, 1 and 2 where they are closed. A file that got such a number later would have messages written to it. */
@@ -435,7 +442,8 @@ int main(int argc, char **argv)
 	if (locate(a.source, a.options.latest_filename ? a.options.latest_filename : STATE_NAME,
 		   &where, &e) < 0)
 		return complain(EXIT_MOUNT, &e);
-	if (check_mountpoint(a.mountpoint, where.dirfd, &mountpoint, &e) < 0)
+	if (check_mountpoint(a.mountpoint, where.dirfd, &mountpoint, &e) < 0 ||
+	    (!a.fake && check_device(&e) < 0))
 		status = complain(EXIT_MOUNT, &e);
 	else
 		status = mount_it(&a, &where, mountpoint);
