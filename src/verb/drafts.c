@@ -28,7 +28,7 @@ static int discard_one(struct changing *c, uint64_t id, const char *name, struct
 	if (r == 0)
 		r = view_setxattr(&c->view, id, "user.ckptfs.draft", bytes_str("discard"),
 				  &c->changes, e);
-	if (r == 0)
+	if (r == 0 && count)
 		printf("%s: discarded, changes: %llu\n", name, (unsigned long long)count);
 	return changing_failed(name, r, e);
 }
@@ -44,10 +44,13 @@ static int do_to(void *arg, struct target *t, struct err *e)
 	if (t->kind != TARGET_STEP)
 		return 0;
 	r = changing_count(d->changing, t->id, &count, e);
-	if (r < 0 || !count)
+	if (r < 0)
 		return changing_failed(t->path, r, e);
-	d->any = true;
-	return d->does ? d->does(d->changing, t->id, t->name, e) : 0;
+	d->any |= count > 0;
+	/* A draft without changes has a folder that is empty, or a file that is as before: it is discarded, too. */
+	if (!d->does || (!count && d->does != discard_one))
+		return 0;
+	return d->does(d->changing, t->id, t->name, e);
 }
 
 static int print_status(struct changing *c, const struct target *t, struct err *e)

@@ -380,11 +380,11 @@ def many_tools_at_once():
 # --- drafts that are left ------------------------------------------------------------------------------------------------
 
 
-def left_draft():
-    """A directory with a draft of model-200, which a mount that was killed has left."""
+def left_draft(commands="rm output/bias.npy; mv hidden h"):
+    """A directory with a draft of model-200, in which COMMANDS were run; a mount that was killed has left it."""
     made = copy_of(NET)
     mount = runner.Mount(BUILD, made, "rw", FOLDER)
-    shell(f"{mount.at}/model-200", "rm output/bias.npy; mv hidden h")
+    shell(f"{mount.at}/model-200", commands)
     os.sync()
     mount.daemon.kill()
     mount.daemon.wait()
@@ -415,6 +415,9 @@ def drafts_are_told_committed_and_discarded():
     keys = set(values_of(made, "model-201"))
     assert "h/kernel" in keys and "hidden/kernel" not in keys and "output/bias" not in keys
     assert ckptfs("status", made) == "changes: none\n"
+    made = left_draft("mkdir empty")
+    assert os.path.exists(f"{made}/.ckptfs") and ckptfs("discard", made) == f"{made}: has no changes\n"
+    assert files_of(made) == files_of(NET)
     above = os.path.dirname(left_draft())  # in a folder below
     assert ckptfs("status", above).startswith("step: d/model-200\nchanges: 5\n")
     assert ckptfs("commit", above).endswith("model-201: committed, changes: 5\n")
