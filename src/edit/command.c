@@ -280,34 +280,48 @@ static int copy_from_outside(struct changing *c, const char *path, bool on_disk,
 		       : copy_from_other(c, path, dst, dir, name, e);
 }
 
+static int copy_all_from_outside(struct changing *c, const struct outside *o,
+				 const struct target *dst, struct err *e)
+{
+	const char *path = (const char *)o->paths.p;
+	int r = 0;
+
+	for (size_t i = 0; i < o->n && r == 0; i++, path += strlen(path) + 1)
+		r = copy_from_outside(c, path, copy_is_file(path), dst, e);
+	return r;
+}
+
+static int find_sources(struct changing *c, const struct command *k, struct targets *ts,
+			struct outside *o, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i + 1 < k->n && r == 0; i++)
+		r = copy_is_outside(c, k->paths[i]) ? copy_find_outside(k->paths[i], o, e)
+						    : targets_find(c, k->paths[i], ts, e);
+	return r;
+}
+
 static int run_cp(struct changing *c, struct command *k, struct err *e)
 {
 	CLEANUP(target_release) struct target dst = {0};
 	CLEANUP(targets_release) struct targets ts = {0};
-	size_t outside = 0; /* an archive counts as two: as several variables */
-	bool archive = false;
-	int r = 0;
+	struct outside outside = {0};
+	int r = find_sources(c, k, &ts, &outside, e);
 
-	for (size_t i = 0; i + 1 < k->n && r == 0; i++) {
-		archive |= copy_is_npz(k->paths[i]);
-		if (copy_is_outside(c, k->paths[i]))
-			outside += copy_is_npz(k->paths[i]) ? 2 : 1;
-		else
-			r = targets_find(c, k->paths[i], &ts, e);
-	}
 	if (r == 0)
-		r = find_destination(c, k, &ts, outside, &dst, e);
+		r = find_destination(c, k, &ts, outside.n + outside.archives, &dst, e);
 	if (r == 0 && dst.kind == TARGET_LINK)
 		r = target_follow(c, &dst, e);
-	if (r == 0 && archive && dst.kind == TARGET_NONE)
+	if (r == 0 && outside.archives && dst.kind == TARGET_NONE)
 		r = copy_make_folder(c, &dst, e);
 	if (r == 0)
-		r = check_many(outside + ts.n, &dst, e);
+		r = check_many(outside.n + outside.archives + ts.n, &dst, e);
 	for (size_t i = 0; i < ts.n && r == 0; i++)
 		r = copy_target(c, k, &ts.all[i], &dst, e);
-	for (size_t i = 0; i + 1 < k->n && r == 0; i++)
-		if (copy_is_outside(c, k->paths[i]))
-			r = copy_from_outside(c, k->paths[i], copy_is_file(k->paths[i]), &dst, e);
+	if (r == 0)
+		r = copy_all_from_outside(c, &outside, &dst, e);
+	buf_release(&outside.paths);
 	return r;
 }
 

@@ -5,6 +5,7 @@
 #include "edit/writer.h"
 #include "step/npy_file.h"
 #include "step/text_kind.h"
+#include "tool/match.h"
 #include "tool/place.h"
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -132,6 +133,25 @@ bool copy_is_outside(const struct changing *c, const char *path)
 
 	return copy_is_file(path) ||
 	       (path_split(path, &split, NULL) == 0 && !path_below(c->root, split.dir));
+}
+
+static int add_outside(void *arg, const char *path, const struct place *p, struct err *e)
+{
+	struct outside *o = arg;
+
+	(void)p;
+	o->n++;
+	o->archives += copy_is_npz(path);
+	return buf_add(&o->paths, path, strlen(path) + 1) < 0 ? err_set(e, -ENOMEM, "no memory")
+							      : 0;
+}
+
+int copy_find_outside(const char *path, struct outside *o, struct err *e)
+{
+	CLEANUP(places_release) struct places places = {0};
+
+	return copy_is_file(path) ? add_outside(o, path, NULL, e)
+				  : match_each(&places, path, WISH_VAR, add_outside, o, e);
 }
 
 /* Reads up to LEN bytes at OFF of FROM. How many; 0 at the end. */

@@ -14,7 +14,17 @@ bool copy_is_file(const char *path);
 /* The same; or is it in another directory? */
 bool copy_is_outside(const struct changing *c, const char *path);
 
-/* As copy_in_view, of a .npy file; of a variable in another directory. */
+/* Paths of variables outside, each with its NUL. */
+struct outside {
+	struct buf paths;
+	size_t n;
+	size_t archives; /* of them: each stands for several variables */
+};
+
+/* Adds PATH, of which copy_is_outside is true, to O; or, if it has globs, what it matches. */
+int copy_find_outside(const char *path, struct outside *o, struct err *e);
+
+/* As copy_in_view, of such a file; of a variable in another directory. */
 int copy_from_disk(struct changing *c, const char *path, const struct target *dst, uint64_t dir,
 		   const char *name, struct err *e);
 int copy_from_other(struct changing *c, const char *path, const struct target *dst, uint64_t dir,

@@ -233,6 +233,12 @@ def a_layer_comes_from_another_run():
     values = values_of(b, "model-100")
     ckptfs("cp", f"{b}/model-100/hidden/kernel", f"{a}/model-200/hidden/kernel")
     np.testing.assert_array_equal(values_of(a, "model-201")["hidden/kernel"], values["hidden/kernel"])
+    ckptfs("cp", f"{b}/model-100/hidden/*", f"{a}/model-200/hidden/")
+    found = values_of(a, "model-202")
+    for name in ("hidden/kernel", "hidden/bias"):
+        np.testing.assert_array_equal(found[name], values[name])
+    assert "no step or variable matches" in ckptfs("cp", f"{b}/model-100/no*", f"{a}/model-200/hidden/", status=1)
+    assert "is no variable" in ckptfs("cp", f"{b}/model-1*", f"{a}/model-200/hidden/", status=1)
     assert files_of(b) == files_of(NET)
 
 
