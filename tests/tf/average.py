@@ -8,19 +8,13 @@ import shutil
 import subprocess
 import sys
 
-import ml_dtypes
 import numpy as np
 import runner
 import tensorflow as tf
+from arrays import FLOATS, SMALL, dtype_of, rounded, same
 
 BUILD, FIXTURES, FOLDER = sys.argv[1:4]
 GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
-SMALL = ["bfloat16", "float8_e5m2", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e4m3b11fnuz", "float8_e5m2fnuz"]
-FLOATS = ["float64", "float32", "float16", *SMALL]
-
-
-def dtype_of(name):
-    return np.dtype(getattr(ml_dtypes, name) if name in SMALL else name)
 
 
 def run(*args, status=0):
@@ -70,32 +64,6 @@ def fixture(name):
     shutil.rmtree(at, ignore_errors=True)
     shutil.copytree(f"{FIXTURES}/{name}", at, symlinks=True)
     return at
-
-
-def same(found, expected, name):
-    """Bit for bit, but for the bits of NaN."""
-    assert found.dtype == expected.dtype and found.shape == expected.shape, (name, found.dtype, expected.dtype, found.shape)
-    if found.dtype.kind in "OSiub":
-        assert found.tolist() == expected.tolist(), name
-        return
-    with np.errstate(all="ignore"):
-        wide = [x.astype(np.complex128 if x.dtype.kind == "c" else np.float64) for x in (found, expected)]
-    np.testing.assert_array_equal(*wide, err_msg=name)
-    for x in ([w.real for w in wide], [w.imag for w in wide]) if found.dtype.kind == "c" else (wide,):
-        np.testing.assert_array_equal(*(np.signbit(y) & ~np.isnan(y) for y in x), err_msg=name)
-
-
-def rounded(values, dtype):
-    """Doubles as DTYPE. ml_dtypes goes by way of a float, which would round twice: the float is made odd where it is not exact."""
-    if dtype.itemsize >= 4 or dtype == np.float16:
-        return values.astype(dtype)
-    with np.errstate(all="ignore"):
-        single = values.astype(np.float32)
-    bits, back = single.view(np.uint32).copy(), single.astype(np.float64)
-    inexact = ~np.isnan(values) & (back != values)
-    bits[inexact & (np.abs(back) > np.abs(values))] -= 1
-    bits[inexact] |= 1
-    return bits.view(np.float32).astype(dtype)
 
 
 def numbers(rng, name, shape=(70, 500)):

@@ -13,6 +13,7 @@ import ml_dtypes
 import numpy as np
 import runner
 import tensorflow as tf
+from arrays import same_numbers
 
 BUILD, FIXTURES, FOLDER = sys.argv[1:4]
 # What TensorFlow reads by itself, V2 and V1.
@@ -50,23 +51,6 @@ def by_tensorflow(fixture, step):
         except (tf.errors.OpError, ValueError, TypeError):
             pass
     return found
-
-
-def numbers_of(array):
-    """The statistics of an array, by NumPy."""
-    values = np.asarray(array).astype(np.float64).ravel()
-    finite = values[np.isfinite(values)]
-    some = finite if finite.size else np.zeros(1)
-    with np.errstate(over="ignore"):
-        return {"count": values.size, "zeros": int((values == 0).sum()), "nans": int(np.isnan(values).sum()),
-                "infs": int(np.isinf(values).sum()), "min": some.min(), "max": some.max(), "mean": some.mean(),
-                "norm": np.sqrt((some ** 2).sum())}
-
-
-def same_numbers(said, array):
-    for name, value in numbers_of(array).items():
-        if said[name] is not None and np.isfinite(value):  # the square of a large number is infinite
-            np.testing.assert_allclose(said[name], value, rtol=1e-9, atol=1e-300, err_msg=name)
 
 
 def nested(values, like):
