@@ -19,10 +19,8 @@ static struct flock whole_file(void)
 
 static int busy(const char *holder, struct err *e)
 {
-	return err_set(
-		e, -EBUSY,
-		"the checkpoint directory is being written to already%s%s; mount it with -o ro",
-		*holder ? ", by " : "", holder);
+	return err_set(e, -EBUSY, "the checkpoint directory is being written to already%s%s",
+		       *holder ? ", by " : "", holder);
 }
 
 /* The same; the lock's holder has written a line into its file, FD. */
@@ -34,6 +32,21 @@ static int busy_file(int fd, struct err *e)
 	holder[n > 0 ? n : 0] = 0;
 	holder[strcspn(holder, "\n")] = 0;
 	return busy(holder, e);
+}
+
+/* "process PID (NAME)" into OUT; of a process that has ended by now there is no name. */
+static void print_process(int pid, char *out, size_t size)
+{
+	char path[40], name[32] = "";
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%d/comm", pid);
+	f = fopen(path, "re");
+	if (f && fgets(name, sizeof name, f))
+		name[strcspn(name, "\n")] = 0;
+	if (f)
+		fclose(f);
+	snprintf(out, size, "process %d%s%s%s", pid, *name ? " (" : "", name, *name ? ")" : "");
 }
 
 /* Which process has locked the directory DIR, from /proc/locks. */
@@ -53,7 +66,7 @@ static void find_holder(int dir, char *out, size_t size)
 			if (sscanf(line, "%*s FLOCK %*s WRITE %d %x:%x:%lu", &pid, &maj, &min,
 				   &ino) == 4 &&
 			    ino == st.st_ino && makedev(maj, min) == st.st_dev)
-				snprintf(out, size, "process %d", pid);
+				print_process(pid, out, size);
 		}
 	if (f)
 		fclose(f);

@@ -49,7 +49,8 @@ static int lock_below(struct changing *c, const char *dir, struct err *e)
 {
 	CLEANUP(closep) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct lock lock;
-	int r = fd < 0 ? err_sys(e, -errno, "%s", dir) : lock_directory(&lock, fd, e);
+	int r = fd < 0 ? err_sys(e, -errno, "%s", dir)
+		       : writer_refused(lock_directory(&lock, fd, e), e);
 
 	if (r == 0 && buf_add(&c->locks, &lock, sizeof lock) < 0) {
 		closep(&lock.dir);

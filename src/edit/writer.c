@@ -47,7 +47,12 @@ int writer_open(struct view *v, int dirfd, const char *program, const struct wri
 	raise_descriptor_limit();
 	gethostname(host, sizeof host - 1);
 	snprintf(who, sizeof who, "process %d on %s, %s\n", (int)getpid(), host, program);
-	return view_init(v, dirfd, &c, e);
+	return writer_refused(view_init(v, dirfd, &c, e), e);
+}
+
+int writer_refused(int r, struct err *e)
+{
+	return r == -EBUSY ? err_set(e, r, "%s; wait for that to end, or unmount it", e->text) : r;
 }
 
 struct draft_owner writer_owner(void)

@@ -15,6 +15,9 @@ struct writer_says {
 int writer_open(struct view *v, int dirfd, const char *program, const struct writer_says *says,
 		struct err *e);
 
+/* R, of locking a directory: if somebody else writes there E also says what to do. */
+int writer_refused(int r, struct err *e);
+
 /* Who makes folders, and files by its mode & 0666. */
 struct draft_owner writer_owner(void);
 

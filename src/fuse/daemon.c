@@ -318,6 +318,13 @@ static bool is_writable(const struct daemon_config *c)
 	return !c->options->read_only && faccessat(c->root_fd, ".", W_OK, AT_EACCESS) == 0;
 }
 
+static int open_view(struct view *v, int root_fd, const struct view_config *config, struct err *e)
+{
+	int r = view_init(v, root_fd, config, e);
+
+	return r == -EBUSY ? err_set(e, r, "%s; mount it with -o ro", e->text) : r;
+}
+
 int daemon_run(const struct daemon_config *c, struct err *e)
 {
 	struct ckptfs fs = {
@@ -374,7 +381,7 @@ int daemon_run(const struct daemon_config *c, struct err *e)
 	snprintf(who, sizeof who, "process %d on %s, mounted on %s\n", (int)getpid(), host,
 		 c->mountpoint);
 	raise_descriptor_limit();
-	r = view_init(&fs.view, c->root_fd, &config, e);
+	r = open_view(&fs.view, c->root_fd, &config, e);
 	raw_init(&fs.raw, &fs.view, c->options->raw);
 	if (r == 0)
 		r = make_args(c, config.writable, &args, e);

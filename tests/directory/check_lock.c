@@ -62,7 +62,7 @@ START_TEST(a_directory_has_one_writer)
 
 	ck_assert_int_eq(in_child(&f, ask_directory, NULL), 0);
 	ck_assert_int_eq(lock_directory(&l, f.fd, &e), 0);
-	snprintf(who, sizeof who, "by process %d;", (int)getpid());
+	snprintf(who, sizeof who, "by process %d (check_", (int)getpid());
 	ck_assert_int_eq(in_child(&f, ask_directory, who), -EBUSY);
 	ck_assert(!is_there(&f, ".ckptfs"));
 	lock_release(&l, f.fd);
@@ -79,9 +79,9 @@ START_TEST(whoever_has_drafts_is_named_to_others)
 	ck_assert_int_eq(in_child(&f, ask_whether_held, NULL), 0);
 	ck_assert_int_eq(lock_for_drafts(&l, f.fd, "alice on here\nand more", &e), 0);
 	ck_assert_int_eq(lock_for_drafts(&l, f.fd, "again", &e), 0);
-	ck_assert_int_eq(in_child(&f, ask_whether_held, "by alice on here; "), -EBUSY);
-	ck_assert_int_eq(in_child(&f, ask_for_drafts, "by alice on here; "), -EBUSY);
-	ck_assert_int_eq(in_child(&f, ask_directory, "by alice on here; "), -EBUSY);
+	ck_assert_int_eq(in_child(&f, ask_whether_held, "by alice on here"), -EBUSY);
+	ck_assert_int_eq(in_child(&f, ask_for_drafts, "by alice on here"), -EBUSY);
+	ck_assert_int_eq(in_child(&f, ask_directory, "by alice on here"), -EBUSY);
 	lock_end_drafts(&l, f.fd);
 	ck_assert_int_eq(l.file, -1);
 	ck_assert(!is_there(&f, ".ckptfs"));
