@@ -260,6 +260,11 @@ int record_move(int fd, const char *own, int top, const char *name, bool over, s
 }
 
 /* First what it is found by. */
+bool record_is_there(int draft)
+{
+	return faccessat(draft, "commit", F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+}
+
 int record_forget(int draft, struct err *e)
 {
 	int r = io_remove_all(draft, "commit/name", e);

@@ -42,5 +42,8 @@ int record_is_published(int top, int draft, const char *name, struct err *e);
 /* Removes from TOP what a commit that did not reach its end has linked there: how many files, or of the calls. */
 int record_take_back(int top, int draft, struct err *e);
 
+/* Is there DR/commit, or can't that be known? */
+bool record_is_there(int draft);
+
 /* Removes DR/commit. */
 int record_forget(int draft, struct err *e);

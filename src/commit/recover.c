@@ -8,6 +8,7 @@
 #include "directory/placed.h"
 #include "directory/step_files.h"
 #include "draft/draft_state.h"
+#include <fcntl.h>
 
 /* --- one draft --------------------------------------------------------------------------------------------- */
 
@@ -122,6 +123,28 @@ static int resume(const struct context *x, int draft, const char *folder, const 
 	return 0;
 }
 
+/* Has a process without a mount begun the draft, so that nobody goes on with it? What can't be known is no reason to discard it. */
+static bool is_of_tool(int draft)
+{
+	return faccessat(draft, DRAFT_OF_TOOL, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* That process had the lock which is held now, so it has ended. */
+static void discard(const struct context *x, const char *folder, const char *prefix)
+{
+	char old[DRAFTS_OLD_SIZE];
+	struct err why = {0};
+	int r = drafts_retire(x->c->top, folder, old, &why);
+
+	if (r < 0)
+		say(x, "%s: what a killed program had begun can't be discarded yet: %s", prefix,
+		    why.text);
+	else
+		say(x, "%s%s: what a killed program had begun is discarded", prefix, "");
+	if (r == 0) /* what stays has another name, and goes with the next mount */
+		drafts_sweep(x->c->top, old, NULL);
+}
+
 static void recover_one(const struct context *x, const char *folder)
 {
 	CLEANUP(buf_release) struct buf prefix = {0};
@@ -139,8 +162,11 @@ static void recover_one(const struct context *x, const char *folder)
 		    folder, draft < 0 ? why.text : "no memory");
 		return;
 	}
-	if (resume(x, draft, folder, (char *)prefix.p, &published) == 0)
+	r = resume(x, draft, folder, (char *)prefix.p, &published);
+	if (r == 0 && (published || !is_of_tool(draft)))
 		take_up(x, folder, (char *)prefix.p, published);
+	else if (r == 0 && !record_is_there(draft)) /* what it says is still to be taken back */
+		discard(x, folder, (char *)prefix.p);
 }
 
 /* --- all of them ------------------------------------------------------------------------------------------- */

@@ -254,6 +254,8 @@ static int make_whole(struct draft *d, const struct draft_config *c, int drafts,
 		r = give_to_maker(d, c->maker, e);
 	if (r == 0 && d->full_names)
 		r = io_mark(d->fd, DRAFT_FULL_NAMES, e);
+	if (r == 0 && c->tool)
+		r = io_mark(d->fd, DRAFT_OF_TOOL, e);
 	if (r == 0)
 		r = note_seen(d, e);
 	if (r == 0)

@@ -11,6 +11,7 @@
  *                                        a variable (or text) as it is in a pinned step: copied or renamed
  *         tree/fc/                       a folder; what the base has in a folder of the same path shows through
  *         tree/.gone/dense               what the base has here under this name does not show through
+ *         of-a-tool                      an empty file: a process without a mount has begun it, and when that has ended nobody goes on with it
  *         full-names                     an empty file: variables in `tree` are called by their full names
  *         commit/…                       a commit under way (commit/commit.h)
  *         var-list, collection           links whose targets are that of what it shows (struct seen); missing: NULL
@@ -75,6 +76,7 @@ struct draft_config {
 	bool reshape; /* a file of another shape than its variable's may be written, of as many elements */
 	bool strip_default_attrs; /* of the meta graph, in its text and in what is committed */
 	bool no_meta_graph; /* none is committed, so what is done to its text is no change */
+	bool tool; /* when this process has ended nobody goes on with it (commit/recover.h) */
 	bool full_names; /* variables are called by them; over a base with an object graph it is as that is shown */
 	struct seen
 		seen; /* of a new step; over a base it is as that is shown. Stays the caller's */

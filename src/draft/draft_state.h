@@ -119,6 +119,7 @@ struct draft_top {
 
 /* In a draft's folder: its files are called by full names. */
 #define DRAFT_FULL_NAMES "full-names"
+#define DRAFT_OF_TOOL    "of-a-tool"
 
 /* The same: links whose targets are seen.var_list and seen.collection. */
 #define DRAFT_VAR_LIST   "var-list"

@@ -31,6 +31,7 @@ int writer_open(struct view *v, int dirfd, const char *program, const struct wri
 		.meta_suffix = META_SUFFIX,
 		.verify = VERIFY_READ,
 		.writable = true,
+		.tool = true,
 		.commit_ms = -1,
 		.cache = CACHE,
 		.compact = COMPACT,

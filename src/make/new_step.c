@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-/* The file that keeps the draft from being committed. No scope has a name with this ending (step/name.h). */
-#define GUARD "not-whole.tsv"
 
 /* --- the view ----------------------------------------------------------------------------------------------------- */
 
@@ -22,31 +20,24 @@ static void remind(void *arg, const char *line)
 	fprintf(stderr, "ckptfs: %s\n", line);
 }
 
+/* What is found there is told, what is made is what was asked for. */
+static void tell(void *arg, const char *line)
+{
+	const struct new_step *n = arg;
+
+	if (!n->id)
+		fprintf(stderr, "ckptfs: %s\n", line);
+}
+
 static int open_view(struct new_step *n, int dirfd, struct err *e)
 {
-	const struct writer_says says = {.warn = warn, .remind = remind};
+	const struct writer_says says = {warn, tell, remind, n};
 	int r;
 
 	n->open = true;
 	r = writer_open(&n->view, dirfd, "ckptfs", &says, e);
 	if (r == 0)
 		view_look(&n->view);
-	return r;
-}
-
-static int make_guard(struct new_step *n, struct err *e)
-{
-	const struct draft_owner owner = {n->put.owner.uid, n->put.owner.gid,
-					  n->put.owner.mode & 0666};
-	struct view_entry entry;
-	struct view_file *f;
-	int r = view_create(&n->view, n->id, GUARD, &owner, &entry, &f, e);
-
-	if (r < 0)
-		return r;
-	r = view_write(f, bytes_str("Who made this step was killed. It is not whole.\n"), 0, e);
-	view_close(f);
-	view_forget(&n->view, entry.id, 1);
 	return r;
 }
 
@@ -69,7 +60,7 @@ int new_step_begin(struct new_step *n, int dirfd, const char *name, struct err *
 		return put_say(r, name, e);
 	n->id = entry.id;
 	n->put = (struct put){.view = &n->view, .dir = entry.id, .owner = owner};
-	return put_say(make_guard(n, e), name, e);
+	return 0;
 }
 
 /* Opens DIR, which is made if it is not there. */
@@ -187,8 +178,6 @@ int new_step_commit(struct new_step *n, struct err *e)
 	int r = writer_interrupted(e);
 
 	put_release(&n->put);
-	if (r == 0)
-		r = view_unlink(&n->view, n->id, GUARD, e);
 	if (r == 0)
 		r = check_count(n, e);
 	if (r == 0)

@@ -1,7 +1,7 @@
 /* src/make/new_step.h: a new step, made as through a mount.
  *
- * It is there when it is whole: what was begun and not committed is discarded. Until then a file is in its draft that no step can
- * have, so that what a killed process has left is never committed. Signals wait meanwhile (edit/writer.h). */
+ * It is there when it is whole: what was begun and not committed is discarded, after a kill by whoever writes there next
+ * (commit/recover.h). Signals wait meanwhile (edit/writer.h). */
 #pragma once
 #include "edit/put.h"
 #include "tool/place.h"

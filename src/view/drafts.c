@@ -188,6 +188,7 @@ static int begin_draft(struct view *v, struct node *n, struct loaded *base,
 				       .no_meta_graph = v->commit.makes.no_meta_graph,
 				       .first_dynamic = n->next_dynamic,
 				       .maker = maker,
+				       .tool = v->tool,
 				       .full_names = v->full_names,
 				       .seen = v->seen};
 	int r = top < 0 ? top : lock_folder(v, n->parent, top, e);

@@ -52,6 +52,7 @@ int view_init(struct view *v, int root_fd, const struct view_config *c, struct e
 					   .makes = c->makes,
 					   .compact = c->compact};
 	v->writable = c->writable;
+	v->tool = c->tool;
 	return v->writable ? lock_directory(&v->root_lock, root_fd, e) : 0;
 }
 

@@ -49,7 +49,7 @@ struct view {
 	pthread_cond_t done; /* with `lock`: a turn has ended, or a node has let a draft go */
 	struct node_table nodes;
 	struct kept kept; /* shards of parsed steps in folders that are watched */
-	bool writable;
+	bool writable, tool; /* as in view_config */
 	int64_t commit_ms; /* how long a draft is quiet before it is published; -1: it is not */
 	struct commit_config commit;
 	unsigned
@@ -80,6 +80,7 @@ struct view_config {
 	bool reshape, strip_default_attrs;
 	struct seen seen; /* only these variables are shown. Stays the caller's */
 	bool writable;
+	bool tool; /* it is no mount: as in draft_config */
 	int64_t commit_ms; /* -1: only at fsync of a folder, and at the end */
 	uint64_t cache; /* bytes of parsed steps; more only if they are in use */
 	double compact;

@@ -353,7 +353,7 @@ def a_mount_that_writes_keeps_others_out():
     made = copy_of(NET)
     with runner.Mount(BUILD, made, "rw", FOLDER) as mount:
         said = ckptfs("rm", f"{made}/model-200/embedding", status=1)
-        assert "is being written to already, by process" in said, said
+        assert "is being written to already, by process" in said and "unmount it" in said and "-o ro" not in said, said
         shell(f"{mount.at}/model-200", "rm output/bias.npy")
         before = files_of(made)
         assert "is being written to already" in ckptfs("status", made, status=1)
@@ -430,6 +430,45 @@ def drafts_are_told_committed_and_discarded():
     assert ckptfs("status", above) == "changes: none\n"
 
 
+def killed_in_the_middle(words):
+    """A directory in which that was begun, changed a draft, and was killed before it committed."""
+    made = copy_of(NET)
+    order = f"{os.path.dirname(made)}/hook"
+    with open(order, "w") as f:
+        f.write(words)
+    env = {**os.environ, "LD_PRELOAD": f"{BUILD}/io_hook.so", "IO_HOOK": order, "ASAN_OPTIONS": "verify_asan_link_order=0"}
+    p = subprocess.run([f"{BUILD}/ckptfs", "edit", f"{made}/model-200", "rm output/bias", "mv hidden h"], env=env, capture_output=True)
+    return made, p.returncode
+
+
+def what_a_killed_tool_leaves_is_discarded():
+    """At some of its calls; then a mount that is unmounted, or the same again."""
+    n, drafts = 0, 0
+    while True:
+        n += 9
+        made, code = killed_in_the_middle(f"{n} kill")
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL, code
+        left = bool(glob.glob(f"{made}/.ckptfs/drafts/model-200"))
+        if n % 2:
+            with runner.Mount(BUILD, made, "rw", FOLDER) as mount:
+                assert "model-200" in os.listdir(mount.at)
+                os.stat(f"{mount.at}/model-200/variables.tsv")
+            assert not os.path.exists(f"{made}/.ckptfs"), files_of(made)
+        else:
+            p = subprocess.run([f"{BUILD}/ckptfs", "status", made], capture_output=True, text=True)
+            assert (p.returncode, p.stdout) == (0, "changes: none\n"), p
+        done = os.path.exists(f"{made}/model-201.index")
+        if done:  # it was as good as committed
+            assert "h/kernel" in values_of(made, "model-201")
+        else:
+            assert files_of(made) == files_of(NET), (n, set(files_of(made)) ^ set(files_of(NET)))
+            drafts += left
+            assert "committed, changes: 5" in ckptfs("edit", f"{made}/model-200", "rm output/bias", "mv hidden h")
+    assert n > 30 and drafts, (n, drafts)
+
+
 def what_the_readme_says():
     """Each row of its table, in directories of their own."""
     with open(f"{NET}/../../README.md") as f:
@@ -461,4 +500,4 @@ runner.run([the_same_as_on_a_mount_in_a_net, a_session_restores_what_was_changed
             files_go_out_and_in, a_layer_comes_from_another_run, globs_match_what_they_should, a_command_that_fails_changes_nothing,
             steps_are_moved_together_or_not, a_script_says_which_line, a_script_is_awaited_without_the_lock,
             a_dry_run_leaves_nothing, a_signal_changes_nothing, a_mount_that_writes_keeps_others_out,
-            many_tools_at_once, drafts_are_told_committed_and_discarded, what_the_readme_says, wrong_usage], sys.argv[4:])
+            many_tools_at_once, drafts_are_told_committed_and_discarded, what_a_killed_tool_leaves_is_discarded, what_the_readme_says, wrong_usage], sys.argv[4:])
