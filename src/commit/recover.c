@@ -7,6 +7,7 @@
 #include "directory/drafts_list.h"
 #include "directory/placed.h"
 #include "directory/step_files.h"
+#include "directory/step_switch.h"
 #include "draft/draft_state.h"
 #include <fcntl.h>
 
@@ -184,6 +185,18 @@ static void resume_step(const struct context *x)
 		x->r->say(x->r->arg, (char *)done.p);
 }
 
+/* A step that was getting other files. */
+static void resume_switch(const struct context *x)
+{
+	CLEANUP(buf_release) struct buf done = {0};
+	struct err why;
+
+	if (step_switch_resume(x->c->top, &done, &why) < 0)
+		say(x, "a step that was to share its shards stays as it is: %s%s", why.text, "");
+	else if (done.n)
+		x->r->say(x->r->arg, (char *)done.p);
+}
+
 int recover(const struct draft_config *c, const struct commit_config *commit,
 	    const struct recovery *rec, struct err *e)
 {
@@ -196,6 +209,7 @@ int recover(const struct draft_config *c, const struct commit_config *commit,
 	if (r < 0)
 		return r;
 	resume_step(&x);
+	resume_switch(&x);
 	if (drafts < 0)
 		return drafts == -ENOENT ? 0 : err_sys(e, drafts, ".ckptfs/drafts");
 	r = drafts_remove_old(c->top, e);
