@@ -17,7 +17,7 @@ import re
 import subprocess
 import sys
 
-ORDER = ['cli', 'verb', 'make', 'edit', 'tool fuse', 'raw', 'view', 'check commit', 'draft', 'directory', 'safetensors', 'step', 'format', 'message', 'zip', 'base']
+ORDER = ['cli', 'verb', 'make', 'edit', 'tool fuse', 'raw', 'view', 'check commit dedup', 'draft', 'directory', 'safetensors', 'step', 'format', 'message', 'zip', 'base']
 RANK = {folder: rank for rank, folders in enumerate(ORDER) for folder in folders.split()}
 PRIVATE, MAY_KNOW = 'draft/draft_state.h', ('draft', 'commit')
 MAX_FILES, MAX_LINES, MAX_FUNCTION = 18, 600, 70

@@ -147,7 +147,7 @@ printf '/* %s */\n' {1..600} | file format/at_limit.h
 printf '/* %s */\n' {1..601} | file format/over_limit.h
 for n in {1..19}; do file "message/m$n.c" </dev/null; done
 rm "$tmp/build/src/message/libmade_a-m7.o"
-says "src/attic: not one of cli verb make edit tool fuse raw view check commit draft directory safetensors step format message zip base" \
+says "src/attic: not one of cli verb make edit tool fuse raw view check commit dedup draft directory safetensors step format message zip base" \
   "src/message: 19 .c files, more than 18" \
   "src/format/functions.c:74: over_limit has 71 lines, more than 70" \
   "src/format/over_limit.h: 601 lines, more than 600" \

@@ -28,8 +28,10 @@ static const struct {
 		 "  ckptfs cast --to float16 '**/kernel' net/latest -o kernels\n"},
 	{"merge", "  ckptfs merge --prefer a net/model-200 other/model-100 -o both\n"},
 	{"export", "  ckptfs export net/latest model.safetensors\n"
-		   "  ckptfs export net/latest/output output.safetensors  # one scope\n"},
-	{"import", "  ckptfs import model.safetensors net/imported\n"},
+		   "  ckptfs export net/latest/output output.safetensors  # one scope\n"
+		   "  ckptfs export net/latest arrays.npz  # for numpy.load\n"},
+	{"import", "  ckptfs import model.safetensors net/imported\n"
+		   "  ckptfs import arrays.npz net/arrays  # of numpy.savez\n"},
 	{"rm", "  ckptfs rm 'net/latest/**/Momentum'  # drops optimizer slots\n"
 	       "  ckptfs rm -r net/imported  # a step\n"},
 	{"mv", "  ckptfs mv net/latest/output net/latest/head  # renames a scope\n"
@@ -45,6 +47,8 @@ static const struct {
 	{"edit", "  ckptfs edit -n net/latest 'mv output head'  # only says what would change\n"
 		 "  ckptfs edit net/latest 'rm **/Momentum' 'mv output head'\n"
 		 "  ckptfs edit -o slim net/latest 'rm hidden/bias'  # under this name\n"},
+	{"dedup", "  ckptfs dedup -n net  # what it would save\n"
+		  "  ckptfs dedup net\n"},
 	{"status", "  ckptfs status net\n"},
 	{"commit", "  ckptfs commit net/model-200\n"},
 	{"discard", "  ckptfs discard net/model-200\n"},

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-
 /* --- the view ----------------------------------------------------------------------------------------------------- */
 
 static void warn(void *arg, const struct err *e)

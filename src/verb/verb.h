@@ -9,6 +9,7 @@ int verb_cast(int argc, char **argv);
 int verb_cat(int argc, char **argv);
 int verb_commit(int argc, char **argv);
 int verb_cp(int argc, char **argv);
+int verb_dedup(int argc, char **argv);
 int verb_diff(int argc, char **argv);
 int verb_discard(int argc, char **argv);
 int verb_edit(int argc, char **argv);

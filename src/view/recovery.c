@@ -155,6 +155,24 @@ void view_look(struct view *v)
 	recover_folder(v, view_node(v, NODE_ROOT_ID));
 }
 
+int view_with_directory(struct view *v, view_directory_fn *f, void *arg, struct err *e)
+{
+	struct node *root = view_node(v, NODE_ROOT_ID);
+	CLEANUP(closep) int top = -1;
+	int r;
+
+	recover_folder(v, root);
+	HOLD(&v->committing);
+	r = top = folder_open(v, root, e);
+	if (r >= 0)
+		r = view_draft_lock_folder(v, root, top, e);
+	if (r < 0)
+		return r;
+	r = f(arg, top, e);
+	view_draft_unlock_folder(v, root, top);
+	return r;
+}
+
 /* --- steps over which a trainer has saved ------------------------------------------------------------------ */
 
 /* Each has a descriptor, and they may only have a part of all. Their copies of indexes take room on the disk; the last one is kept

@@ -144,6 +144,11 @@ struct view_dirent {
 /* 1: OUT is the entry at POS (0: the first); 0: none is left. "." and ".." come first. */
 int view_readdir(struct view_dir *d, uint64_t pos, struct view_dirent *out, struct err *e);
 
+/* Calls F with ARG and a descriptor of the directory, while no other process that takes its locks changes steps in it, and no other
+ * thread. -EBUSY: another one does; or what F returns. */
+typedef int view_directory_fn(void *arg, int top, struct err *e);
+int view_with_directory(struct view *v, view_directory_fn *f, void *arg, struct err *e);
+
 /* As view_lookup, for the entry that view_readdir gave last, which is not "." or "..". -EAGAIN: it is a text, or a step as one file, whose size
  * would have to be found out, and who only lists does not wait for that; or with BRIEF, a variable of a saved step. Then OUT has nothing but
  * st_ino, and no reference is taken. */
