@@ -10,6 +10,7 @@
 enum {
 	PIECE = 1 << 20,
 	MAX_TRIES = 4, /* files of one size and checksum that are compared: more are no chance */
+	MAX_OVERLAP = 4, /* tensors may cover a file so many times: more is made to take long */
 	MAX_SHARDS = 64, /* of a step; a reader has them all open */
 	LEAST_PART = 16, /* a file is written anew if that saves such a part of what is written */
 };
@@ -249,6 +250,19 @@ static int in_file(const struct dedup_state *d, const struct dedup_file *f, int 
 	return err_wrap(e, r, "%.*s", (int)name.n, (const char *)name.p);
 }
 
+static int check_overlap(const struct dedup_state *d, const struct dedup_file *f, struct err *e)
+{
+	uint64_t times = 0, rest = 0;
+
+	for (uint32_t i = f->first; i < f->first + f->n; i++) {
+		rest += d->ranges[i].size;
+		times += rest / f->id.size;
+		rest %= f->id.size;
+	}
+	return times < MAX_OVERLAP ? 0
+				   : err_set(e, -EUCLEAN, "too many tensors lie in the same bytes");
+}
+
 static int choose(struct chooser *c, uint32_t n, struct err *e)
 {
 	struct dedup_state *d = c->d;
@@ -256,6 +270,8 @@ static int choose(struct chooser *c, uint32_t n, struct err *e)
 	uint64_t own;
 	int r = use_file(c, &c->own, n, e);
 
+	if (r == 0)
+		r = check_overlap(d, f, e);
 	for (uint32_t i = f->first; i < f->first + f->n && r == 0; i++)
 		r = find_home(c, i, e);
 	if (r < 0)
