@@ -7,8 +7,8 @@
 #include "tool/convert.h"
 #include <fcntl.h>
 
-/* Numbers of a piece; a complex one is two of them. */
-enum { PIECE = 1 << 16 };
+/* Numbers of a piece, and those of which the values are worked out at a time; a complex one is two of them. */
+enum { PIECE = 1 << 16, BLOCK = 1024 };
 
 /* --- steps -------------------------------------------------------------------------------------------------------- */
 
@@ -100,16 +100,32 @@ static size_t piece_elements(const struct mixer *m, uint64_t piece)
 	return left < m->elements ? (size_t)left : m->elements;
 }
 
-/* A thread's own: the sums, the numbers of one array, and behind them bytes. */
+/* A thread's own: the sums, and behind them the bytes of one array. */
 static uint8_t *bytes_in(const struct mixer *m, double *own)
 {
-	return (uint8_t *)(own + 2 * m->elements * m->parts);
+	return (uint8_t *)(own + m->elements * m->parts);
+}
+
+/* The N numbers of A at P are added to SUM; those of the FIRST array begin it. */
+static void add_numbers(const struct array *a, bool first, const uint8_t *p, size_t n, double *sum)
+{
+	int dtype = part_of(a->var->dtype);
+	double one[BLOCK];
+
+	for (size_t at = 0; at < n; at += BLOCK) {
+		size_t some = n - at < BLOCK ? n - at : BLOCK;
+		double *to = first ? sum + at : one;
+
+		sums_values(dtype, a->step->big_endian, p + at * dtype_info(dtype)->item, some, to);
+		for (size_t i = 0; !first && i < some; i++)
+			sum[at + i] += one[i];
+	}
 }
 
 static int mix_piece(void *arg, uint64_t piece, void *scratch, struct err *e)
 {
 	const struct mixer *m = arg;
-	double *sum = scratch, *one = sum + m->elements * m->parts;
+	double *sum = scratch;
 	uint8_t *bytes = bytes_in(m, scratch);
 	size_t n = piece_elements(m, piece), numbers = n * m->parts;
 
@@ -120,10 +136,7 @@ static int mix_piece(void *arg, uint64_t piece, void *scratch, struct err *e)
 		if (r < 0)
 			return r;
 		*m->seen += n * array_item(a);
-		sums_values(part_of(a->var->dtype), a->step->big_endian, bytes, numbers,
-			    k ? one : sum);
-		for (size_t i = 0; k && i < numbers; i++)
-			sum[i] += one[i];
+		add_numbers(a, k == 0, bytes, numbers, sum);
 	}
 	for (size_t i = 0; m->n > 1 && i < numbers; i++)
 		sum[i] /= (double)m->n;
@@ -149,7 +162,7 @@ static int mix_all(struct mixer *m, struct err *e)
 	if (m->elements > a->count)
 		m->elements = a->count ? (size_t)a->count : 1;
 	p.n = (a->count + m->elements - 1) / m->elements;
-	p.scratch = 3 * m->elements * m->parts * sizeof(double);
+	p.scratch = 2 * m->elements * m->parts * sizeof(double);
 	return pieces_run(&p, e);
 }
 

@@ -93,6 +93,7 @@ void sums_add_value(struct sums *s, double v, uint64_t n)
 
 enum {
 	BLOCK = 2048, /* how many doubles are summed at a time */
+	STRIDE = 16, /* how many elements are read at a time */
 	SWAPPED = 4096, /* bytes whose order is changed at a time */
 	LANES = 2, /* how many of them in one vector */
 };
@@ -177,13 +178,25 @@ static void add_block(struct sums *s, lanes *block, size_t n)
 
 /* --- elements ---------------------------------------------------------------------------------------------- */
 
+/* The compiler puts a STRIDE of them into vector registers. */
 #define EACH(type)                                                                                 \
-	for (size_t i = 0; i < n; i++) {                                                           \
+	do {                                                                                       \
+		size_t i = 0;                                                                      \
+                                                                                                   \
+		for (; i + STRIDE <= n; i += STRIDE)                                               \
+			for (size_t k = i; k < i + STRIDE; k++)                                    \
+				ONE(type, k);                                                      \
+		for (; i < n; i++)                                                                 \
+			ONE(type, i);                                                              \
+	} while (0)
+
+#define ONE(type, i)                                                                               \
+	do {                                                                                       \
 		type x;                                                                            \
                                                                                                    \
-		memcpy(&x, p + i * sizeof x, sizeof x);                                            \
+		memcpy(&x, p + (i) * sizeof x, sizeof x);                                          \
 		out[i] = (double)x;                                                                \
-	}
+	} while (0)
 
 /* Of N elements of one byte. Their values stand in a table if it is worth to make one. */
 static void of_bytes(int dtype, const uint8_t *p, size_t n, double *out)
@@ -238,8 +251,8 @@ static void of_halves(const uint8_t *p, size_t n, double *out)
 }
 
 /* N elements in this machine's byte order. */
-static void to_doubles(int dtype, const struct dtype_info *type, const uint8_t *p, size_t n,
-		       double *out)
+static void to_doubles(int dtype, const struct dtype_info *type, const uint8_t *restrict p,
+		       size_t n, double *restrict out)
 {
 	enum real_kind kind = type->real.kind;
 
@@ -250,21 +263,21 @@ static void to_doubles(int dtype, const struct dtype_info *type, const uint8_t *
 	else if (type->item == 2 && kind == REAL_FLOAT)
 		of_halves(p, n, out);
 	else if (type->item == 2 && kind == REAL_SIGNED)
-		EACH(int16_t)
+		EACH(int16_t);
 	else if (type->item == 2)
-		EACH(uint16_t)
+		EACH(uint16_t);
 	else if (type->item == 4 && kind == REAL_FLOAT)
-		EACH(float)
+		EACH(float);
 	else if (type->item == 4 && kind == REAL_SIGNED)
-		EACH(int32_t)
+		EACH(int32_t);
 	else if (type->item == 4)
-		EACH(uint32_t)
+		EACH(uint32_t);
 	else if (kind == REAL_FLOAT)
-		EACH(double)
+		EACH(double);
 	else if (kind == REAL_SIGNED)
-		EACH(int64_t)
+		EACH(int64_t);
 	else
-		EACH(uint64_t)
+		EACH(uint64_t);
 }
 
 void sums_values(int dtype, bool big_endian, const uint8_t *p, size_t n, double *out)

@@ -35,7 +35,7 @@ struct sums_of_two {
 };
 
 enum {
-	BLOCK = 512, /* doubles at a time */
+	BLOCK = 1024, /* doubles at a time */
 	LANES = 4, /* of them in one vector */
 };
 

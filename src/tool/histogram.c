@@ -3,7 +3,7 @@
 #include "step/sums.h"
 #include <math.h>
 
-enum { PIECE = 1 << 20, BLOCK = 512 }; /* bytes; doubles at a time */
+enum { PIECE = 1 << 20, BLOCK = 1024 }; /* bytes; doubles at a time */
 
 struct counting {
 	struct array array;
