@@ -91,7 +91,7 @@ static void follow_export(struct view *v, struct node *n, struct draft *d, bool 
 			  struct buf *changes)
 {
 	CLEANUP(closep) int fd = folder_open_parent(v, n, NULL);
-	const struct loaded *base = in_draft_base(d);
+	struct loaded *base = in_draft_base(d);
 	struct file_id id;
 	struct stat st;
 	bool same;

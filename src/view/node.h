@@ -42,6 +42,8 @@ struct loaded {
 	_Atomic uint8_t *opened;
 	/* Of all as one file (view/status.h); NULL: nobody has asked for that. Set once, by node_keep_whole. */
 	struct safetensors *_Atomic whole;
+	/* Another step has taken its place under the same numbers (steps_follow): the kernel has one set of pages for both. */
+	atomic_bool replaced;
 };
 
 void loaded_unref(struct loaded *l);

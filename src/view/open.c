@@ -337,7 +337,7 @@ static int64_t read_opened(const struct opened *o, uint64_t off, size_t len, uin
 	if (o->item && !draft_item_is_text(o->draft, o->item))
 		return draft_read(o->draft, o->item, base_of(o), off, len, dst, e);
 	if (o->whole)
-		return safetensors_read(o->whole, off, len, dst, e);
+		return o->loaded->replaced ? -ESTALE : safetensors_read(o->whole, off, len, dst, e);
 	if (o->file)
 		return npy_file_read(o->file, off, len, dst, e);
 	if (o->fd < 0)

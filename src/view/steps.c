@@ -202,7 +202,7 @@ static bool has_same_paths(const struct tree *a, const struct tree *b)
 	return same;
 }
 
-bool steps_follow(struct view *v, struct node *n, const struct loaded *base)
+bool steps_follow(struct view *v, struct node *n, struct loaded *base)
 {
 	CLEANUP(closep) int fd = folder_open_parent(v, n, NULL);
 	struct loaded *l = NULL, *old = NULL;
@@ -223,6 +223,10 @@ bool steps_follow(struct view *v, struct node *n, const struct loaded *base)
 	}
 	pthread_mutex_unlock(&v->lock);
 	view_end_turn(v, &n->parsing);
+	if (same)
+		base->replaced = true;
+	if (old)
+		old->replaced = true;
 	loaded_unref(old);
 	loaded_unref(l);
 	return same;

@@ -12,7 +12,7 @@ int steps_adopt(struct view *v, struct node *n, struct step *s, int dirfd, struc
 
 /* The index of N, whose draft has ended over BASE, is another by now. If what is in the new step has the same numbers, N goes on
  * standing for it: true. */
-bool steps_follow(struct view *v, struct node *n, const struct loaded *base);
+bool steps_follow(struct view *v, struct node *n, struct loaded *base);
 
 /* A step was committed. What nobody has looked into during the last VIEW_COMMITS of them is dropped: who works through `latest`
  * never comes back to the steps before. */
