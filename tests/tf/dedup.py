@@ -17,7 +17,7 @@ import tensorflow as tf
 
 BUILD, FIXTURES, FOLDER = sys.argv[1:4]
 SLOW = b"__asan_init" in open(f"{BUILD}/ckptfs", "rb").read()
-STRIDE = 13 if SLOW else 5
+STRIDE = 13 if SLOW else 3
 
 
 # --- a directory -------------------------------------------------------------------------------------------------------------
