@@ -392,7 +392,7 @@ static const char usage[] =
 	"norm of the difference divided by that of A; and the cosine between both.\n"
 	"Stored bytes that both share are not read.\n"
 	"\n"
-	"  --names-only   only the names; of each variable no more is read than shows that it differs\n"
+	"  --names-only   only the names; a variable is read until it differs\n"
 	"  --tolerance T  numbers that are no more than T apart do not differ\n"
 	"  --json         print one JSON object\n"
 	"  --help, --version\n"
