@@ -268,8 +268,8 @@ static int copy_from_outside(struct changing *c, const char *path, bool on_disk,
 	uint64_t dir;
 	int r;
 
-	if (copy_is_npz(path))
-		return copy_from_npz(c, path, dst, e);
+	if (copy_is_archive(path))
+		return copy_from_archive(c, path, dst, e);
 	if (asprintf(&base, "%s%s", last, ends ? "" : VAR_ENDING) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	t.name = base;

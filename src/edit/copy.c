@@ -1,6 +1,6 @@
 #include "edit/copy.h"
 #include "base/cleanup.h"
-#include "edit/npz.h"
+#include "edit/archive.h"
 #include "edit/path.h"
 #include "edit/writer.h"
 #include "step/npy_file.h"
@@ -35,9 +35,10 @@ static int open_to_write(struct changing *c, uint64_t dir, const char *name, uin
 static int need_step(struct changing *c, const struct target *dst, struct err *e)
 {
 	if (!dst->step)
-		return err_set(e, -EPERM,
-			       "%s: is no step, and in none; a file on disk ends with .npy or .npz",
-			       dst->path);
+		return err_set(
+			e, -EPERM,
+			"%s: is no step, and in none; a file on disk ends with .npy, .npz or .safetensors",
+			dst->path);
 	return changing_touch(c, dst->step, dst->step_name, e);
 }
 
@@ -116,14 +117,14 @@ static bool is_regular(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-bool copy_is_npz(const char *path)
+bool copy_is_archive(const char *path)
 {
-	return npz_is_name(path) && is_regular(path);
+	return archive_named(path) && is_regular(path);
 }
 
 bool copy_is_file(const char *path)
 {
-	return copy_is_npz(path) ||
+	return copy_is_archive(path) ||
 	       (bytes_ends(bytes_str(path), bytes_str(VAR_ENDING)) && is_regular(path));
 }
 
@@ -141,7 +142,7 @@ static int add_outside(void *arg, const char *path, const struct place *p, struc
 
 	(void)p;
 	o->n++;
-	o->archives += copy_is_npz(path);
+	o->archives += copy_is_archive(path);
 	return buf_add(&o->paths, path, strlen(path) + 1) < 0 ? err_set(e, -ENOMEM, "no memory")
 							      : 0;
 }
@@ -256,11 +257,11 @@ int copy_make_folder(struct changing *c, struct target *dst, struct err *e)
 			      : err_set(e, -ENOMEM, "no memory");
 }
 
-int copy_from_npz(struct changing *c, const char *path, const struct target *dst, struct err *e)
+int copy_from_archive(struct changing *c, const char *path, const struct target *dst, struct err *e)
 {
 	CLEANUP(put_release)
 	struct put to = {.view = &c->view, .dir = dst->id, .owner = c->owner, .over = true};
 	int r = need_step(c, dst, e);
 
-	return r < 0 ? r : npz_read(path, &to, e);
+	return r < 0 ? r : archive_read(archive_named(path), path, &to, e);
 }

@@ -7,8 +7,8 @@
 int copy_in_view(struct changing *c, const struct target *t, const struct target *dst, uint64_t dir,
 		 const char *name, struct err *e);
 
-/* Is PATH a .npz archive on disk? That, or a .npy file? */
-bool copy_is_npz(const char *path);
+/* Is PATH an archive on disk (edit/archive.h)? That, or a .npy file? */
+bool copy_is_archive(const char *path);
 bool copy_is_file(const char *path);
 
 /* The same; or is it in another directory? */
@@ -33,12 +33,13 @@ int copy_from_other(struct changing *c, const char *path, const struct target *d
 /* DST, of which nothing has the name, becomes a new step, or a scope in one. */
 int copy_make_folder(struct changing *c, struct target *dst, struct err *e);
 
-/* The members of the .npz archive PATH become variables in DST, a step or scope. */
-int copy_from_npz(struct changing *c, const char *path, const struct target *dst, struct err *e);
+/* The members of the archive PATH become variables in DST, a step or scope. */
+int copy_from_archive(struct changing *c, const char *path, const struct target *dst,
+		      struct err *e);
 
 /* Is DST, to which something is to be copied, on disk and not in a checkpoint? RECURSIVE: steps may be meant. */
 bool copy_is_to_disk(const char *dst, bool recursive);
 
 /* Copies the variables PATHS (N of them, with globs) to the .npy file DST, or into the directory DST; or these, and those of scopes and
- * steps, to the archive DST, which ends with .npz. PROGRAM: for what is said. */
+ * steps, to the archive DST, as its name says. PROGRAM: for what is said. */
 int copy_to_disk(char *const *paths, size_t n, const char *dst, const char *program, struct err *e);

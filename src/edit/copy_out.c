@@ -1,8 +1,8 @@
 /* src/edit/copy_out.c: variables become files on disk. */
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "edit/archive.h"
 #include "edit/copy.h"
-#include "edit/npz.h"
 #include "edit/path.h"
 #include "step/npy_file.h"
 #include "step/text_kind.h"
@@ -29,7 +29,7 @@ bool copy_is_to_disk(const char *dst, bool recursive)
 		return directory && !recursive;
 	if (split.slash || strchr(split.rest, '/'))
 		return false;
-	return npz_is_name(split.rest) ||
+	return archive_named(split.rest) ||
 	       (!recursive && bytes_ends(bytes_str(split.rest), bytes_str(VAR_ENDING)));
 }
 
@@ -115,15 +115,15 @@ static int copy_out(void *arg, const char *path, const struct place *p, struct e
 	return changing_failed(path, r, e);
 }
 
-static int copy_to_npz(char *const *paths, size_t n, const char *dst, const char *program,
-		       struct err *e)
+static int copy_to_archive(char *const *paths, size_t n, const char *dst, const char *program,
+			   struct err *e)
 {
 	CLEANUP(choice_release) struct choice choice = CHOICE_EMPTY;
 	int r = 0;
 
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = choice_add(&choice, paths[i], e);
-	return r < 0 ? r : npz_write(&choice, dst, program, e);
+	return r < 0 ? r : archive_write(archive_named(dst), &choice, dst, program, e);
 }
 
 int copy_to_disk(char *const *paths, size_t n, const char *dst, const char *program, struct err *e)
@@ -132,8 +132,8 @@ int copy_to_disk(char *const *paths, size_t n, const char *dst, const char *prog
 	struct copying_out out = {.dst = dst, .into = is_directory(dst)};
 	int r = n > 1 && !out.into ? err_set(e, -ENOTDIR, "%s: is no directory", dst) : 0;
 
-	if (!out.into && npz_is_name(dst))
-		return copy_to_npz(paths, n, dst, program, e);
+	if (!out.into && archive_named(dst))
+		return copy_to_archive(paths, n, dst, program, e);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = match_each(&places, paths[i], WISH_VAR, copy_out, &out, e);
 	return r;

@@ -1,19 +1,15 @@
 #include "base/cleanup.h"
-#include "edit/npz.h"
+#include "edit/archive.h"
 #include "edit/writer.h"
 #include "step/name.h"
 #include "step/text_kind.h"
+#include "tool/progress.h"
 #include "zip/zip_read.h"
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/statvfs.h>
 
 enum { PIECE = 1 << 20 };
-
-bool npz_is_name(const char *path)
-{
-	return bytes_ends(bytes_str(path), bytes_str(".npz"));
-}
 
 /* --- names -------------------------------------------------------------------------------------------------------- */
 
@@ -121,7 +117,8 @@ static int check_room(struct view *v, uint64_t size, struct err *e)
 	return 0;
 }
 
-static int look(const struct source *src, struct view *v, struct err *e)
+/* SIZE: of all members. */
+static int look(const struct source *src, struct view *v, uint64_t *size, struct err *e)
 {
 	CLEANUP(looking_release) struct looking l = {0};
 	struct zip_reader *zip;
@@ -136,23 +133,33 @@ static int look(const struct source *src, struct view *v, struct err *e)
 	zip_read_close(zip);
 	if (r == 0)
 		r = check_once(&l, e);
+	*size = l.size;
 	return r < 0 ? r : check_room(v, l.size, e);
 }
 
 /* --- the members -------------------------------------------------------------------------------------------------- */
 
-static int put_all(struct zip_reader *zip, struct put_file *f, uint8_t *piece, struct err *e)
+/* An archive on its way. */
+struct unpacking {
+	struct zip_reader *zip;
+	uint8_t *piece;
+	_Atomic uint64_t seen; /* bytes of members that were read */
+};
+
+static int put_all(struct unpacking *k, struct put_file *f, struct err *e)
 {
 	int64_t n;
 	int r = 0;
 
-	while (r == 0 && (n = zip_read(zip, PIECE, piece, e)) != 0)
-		r = n < 0 ? (int)n : put_bytes(f, bytes_of(piece, (size_t)n), e);
+	while (r == 0 && (n = zip_read(k->zip, PIECE, k->piece, e)) != 0) {
+		r = n < 0 ? (int)n : put_bytes(f, bytes_of(k->piece, (size_t)n), e);
+		k->seen += n < 0 ? 0 : (uint64_t)n;
+	}
 	return r;
 }
 
-static int put_member(struct zip_reader *zip, const struct zip_member *m, struct put *to,
-		      uint8_t *piece, struct err *e)
+static int put_member(struct unpacking *k, const struct zip_member *m, struct put *to,
+		      struct err *e)
 {
 	CLEANUP(buf_release) struct buf stem = {0};
 	struct put_file f;
@@ -163,25 +170,29 @@ static int put_member(struct zip_reader *zip, const struct zip_member *m, struct
 	r = put_begin_var(to, buf_bytes(&stem), &f, e);
 	if (r < 0)
 		return err_wrap(e, r, "%s", m->name);
-	r = put_all(zip, &f, piece, e);
+	r = put_all(k, &f, e);
 	if (r < 0)
 		err_wrap(e, r, "%s", m->name);
 	return put_end(&f, r, e); /* which names it */
 }
 
-static int put_members(const struct source *src, struct put *to, struct err *e)
+/* SIZE: of all members. */
+static int put_members(const struct source *src, uint64_t size, struct put *to, struct err *e)
 {
 	CLEANUP(freep) uint8_t *piece = malloc(PIECE);
-	struct zip_reader *zip;
+	struct unpacking k = {.piece = piece};
+	struct progress *progress;
 	struct zip_member m;
-	int r = piece ? zip_read_open(src, &zip, e) : err_set(e, -ENOMEM, "no memory");
+	int r = piece ? zip_read_open(src, &k.zip, e) : err_set(e, -ENOMEM, "no memory");
 
 	if (r < 0)
 		return r;
-	while ((r = zip_read_next(zip, &m, e)) == 1)
-		if ((r = put_member(zip, &m, to, piece, e)) < 0)
+	progress = progress_on_terminal(&k.seen, size);
+	while ((r = zip_read_next(k.zip, &m, e)) == 1)
+		if ((r = put_member(&k, &m, to, e)) < 0)
 			break;
-	zip_read_close(zip);
+	progress_stop(progress);
+	zip_read_close(k.zip);
 	return r;
 }
 
@@ -189,9 +200,10 @@ int npz_read(const char *path, struct put *to, struct err *e)
 {
 	struct source src;
 	CLEANUP(closep) int fd = source_open(AT_FDCWD, path, &src, e);
-	int r = fd < 0 ? fd : look(&src, to->view, e);
+	uint64_t size;
+	int r = fd < 0 ? fd : look(&src, to->view, &size, e);
 
 	if (r == 0)
-		r = put_members(&src, to, e);
+		r = put_members(&src, size, to, e);
 	return r < 0 ? err_wrap(e, r, "%s", path) : 0;
 }

@@ -117,8 +117,8 @@ static const struct args cp = {
 		 "are not there are made.\n" ABOUT "\n"
 		 "A SOURCE may be a .npy file on disk, or a variable of another directory. If\n"
 		 "DESTINATION is a .npy file or a directory on disk, variables are copied there.\n"
-		 "All of a step or scope, or several variables, are copied to one .npz file, as\n"
-		 "of numpy.savez; and a .npz file to a step, a new one, or a scope.\n"
+		 "All of a step or scope, or several variables, are copied to one .npz or\n"
+		 ".safetensors file; and such a file to a step, a new one, or a scope.\n"
 		 "\n"
 		 "  -r        scopes and steps\n"
 		 "  --help, --version\n",

@@ -1,126 +1,16 @@
 /* src/verb/export.c: variables of a step become a .safetensors or .npz file. */
-#include "base/cleanup.h"
-#include "base/threads.h"
-#include "edit/npz.h"
-#include "edit/out_file.h"
-#include "format/dtype.h"
-#include "safetensors/safetensors_file.h"
+#include "edit/archive.h"
 #include "tool/args.h"
-#include "tool/progress.h"
 #include "verb/verb.h"
 #include <limits.h>
 #include <stdio.h>
 
-enum { PIECE = 1 << 20 };
-
 struct export
 {
 	const char *to;
-	const char *format; /* NULL: as TO is called */
+	enum archive_kind kind; /* NONE: as TO is called */
 	struct choice choice;
-	struct out_file out;
-	_Atomic uint64_t seen; /* bytes of variables that were read */
 };
-
-/* --- the file ----------------------------------------------------------------------------------------------------- */
-
-/* Before anything is copied. */
-static int check_files(const struct export *x, const struct safetensors *s, struct err *e)
-{
-	size_t n;
-	const struct safetensors_item *items = safetensors_items(s, &n);
-	const struct place *in = &x->choice.in;
-	int r = 0;
-
-	for (size_t i = 0; i < n && r == 0; i++) {
-		const struct tree_file *f = choice_file(&x->choice, items[i].file);
-
-		r = step_check(in->loaded->step, items[i].var, in->dirfd, e);
-		if (r < 0)
-			err_wrap(e, r, "%.*s", (int)f->n, (const char *)f->stem);
-	}
-	return r;
-}
-
-/* The file on its way. */
-struct moving {
-	struct export *x;
-	struct safetensors_file *from;
-	uint64_t size;
-};
-
-static size_t piece_size(const struct moving *m, uint64_t piece)
-{
-	uint64_t left = m->size - piece * PIECE;
-
-	return left < PIECE ? (size_t)left : PIECE;
-}
-
-static int get_piece(void *arg, uint64_t piece, void *bytes, struct err *e)
-{
-	const struct moving *m = arg;
-	size_t n = piece_size(m, piece);
-	int64_t got = safetensors_read(m->from, piece * PIECE, n, bytes, e);
-
-	m->x->seen += n;
-	return got < 0 ? (int)got : 0;
-}
-
-static int put_piece(void *arg, uint64_t piece, void *bytes, struct err *e)
-{
-	struct moving *m = arg;
-
-	return out_file_put(&m->x->out, bytes_of(bytes, piece_size(m, piece)), e);
-}
-
-static int move_all(struct moving *m, struct err *e)
-{
-	const struct pieces p = {
-		.n = (m->size + PIECE - 1) / PIECE,
-		.scratch = m->size < PIECE ? (size_t)m->size : PIECE,
-		.work = get_piece,
-		.take = put_piece,
-		.arg = m,
-	};
-	struct progress *progress = progress_on_terminal(&m->x->seen, m->size);
-	int r = pieces_run(&p, e);
-
-	progress_stop(progress);
-	return r;
-}
-
-static int put_all(struct export *x, const struct safetensors *s, struct err *e)
-{
-	const struct place *in = &x->choice.in;
-	struct safetensors_file *from;
-	int r = safetensors_open(s, in->loaded->step, in->dirfd, &from, e);
-	struct moving m = {x, from, s->size};
-
-	if (r < 0)
-		return r;
-	r = out_file_open(x->to, &x->out, e);
-	if (r == 0)
-		r = move_all(&m, e);
-	if (r == 0)
-		r = out_file_finish(&x->out, e);
-	safetensors_close(from);
-	return r < 0 ? err_wrap(e, r, "%s", x->to) : 0;
-}
-
-static void tell_lacks(const struct export *x, const struct safetensors *s)
-{
-	const struct safetensors_lack *lacks = (const void *)s->lacks.p;
-
-	for (size_t i = 0; i < s->lacks.n / sizeof *lacks; i++) {
-		const struct tree_file *f = choice_file(&x->choice, lacks[i].file);
-		const struct var *v = choice_var(&x->choice, lacks[i].file);
-
-		fprintf(stderr, "ckptfs export: %.*s (%s) is left out: it has %s\n", (int)f->n,
-			(const char *)f->stem, dtype_info(v->dtype)->name, lacks[i].why);
-	}
-}
-
-/* --- the verb ----------------------------------------------------------------------------------------------------- */
 
 static const char usage[] =
 	"Usage: ckptfs export [--format FORMAT] PATH... [-o] FILE\n"
@@ -162,44 +52,25 @@ static int take_switch(void *to, int code, const char *value)
 		x->to = value;
 		return -1;
 	}
-	x->format = value;
-	return !strcmp(value, "npz") || !strcmp(value, "safetensors")
-		       ? -1
-		       : args_refuse(&args, "--format is safetensors or npz");
-}
-
-static int write_safetensors(struct export *x, struct err *e)
-{
-	CLEANUP(safetensors_release) struct safetensors s = {0};
-	const struct loaded *in = x->choice.in.loaded;
-	struct safetensors_of of = {in->step, &in->tree, NULL, 0};
-	int r;
-
-	of.files = choice_files(&x->choice, &of.n);
-	r = safetensors_layout(&of, &s, e);
-	if (r == 0)
-		r = check_files(x, &s, e);
-	if (r < 0)
-		return r;
-	tell_lacks(x, &s);
-	return put_all(x, &s, e);
+	x->kind = !strcmp(value, "npz")           ? ARCHIVE_NPZ
+		  : !strcmp(value, "safetensors") ? ARCHIVE_SAFETENSORS
+						  : ARCHIVE_NONE;
+	return x->kind ? -1 : args_refuse(&args, "--format is safetensors or npz");
 }
 
 static int run(struct export *x, char **paths, struct err *e)
 {
-	bool npz = x->format ? !strcmp(x->format, "npz") : npz_is_name(x->to);
+	enum archive_kind kind = x->kind ? x->kind : archive_named(x->to);
 	int r = 0;
 
 	for (; *paths && r == 0; paths++)
 		r = choice_add(&x->choice, *paths, e);
-	if (r < 0)
-		return r;
-	return npz ? npz_write(&x->choice, x->to, args.program, e) : write_safetensors(x, e);
+	return r < 0 ? r : archive_write(kind, &x->choice, x->to, args.program, e);
 }
 
 int verb_export(int argc, char **argv)
 {
-	struct export x = {.choice = CHOICE_EMPTY, .out = OUT_FILE_EMPTY};
+	struct export x = {.choice = CHOICE_EMPTY};
 	struct err e = {0};
 	char **paths;
 	int n, status = args_parse(&args, argc, argv, &x, &paths);
@@ -215,7 +86,6 @@ int verb_export(int argc, char **argv)
 	status = run(&x, paths, &e) < 0 ? VERB_FAILED : 0;
 	if (status)
 		fprintf(stderr, "ckptfs export: %s\n", e.text);
-	out_file_release(&x.out);
 	choice_release(&x.choice);
 	return status;
 }

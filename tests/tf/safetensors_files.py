@@ -248,6 +248,36 @@ def who_is_interrupted():
     os.unlink(file)
 
 
+def cp_takes_them():
+    """Out as export does; into a step, a scope, a new step, in one commit; and in a script."""
+    net, file = f"{FOLDER}/copied", f"{FOLDER}/copied.safetensors"
+    arrays = {"w": np.ones((2, 3), np.float32), "a/b": np.arange(4)}
+    safetensors.numpy.save_file(arrays, file)
+    run("import", file, f"{net}/model-1")
+    run("cp", f"{net}/model-1", f"{FOLDER}/out.safetensors")
+    run("export", f"{net}/model-1", f"{FOLDER}/exported.safetensors")
+    with open(f"{FOLDER}/out.safetensors", "rb") as a, open(f"{FOLDER}/exported.safetensors", "rb") as b:
+        assert a.read() == b.read()
+    changed = {"w": np.zeros((2, 3), np.float32), "new": np.ones(1)}
+    safetensors.numpy.save_file(changed, file)
+    assert run("cp", file, f"{net}/model-1").stdout == b"model-2: committed, changes: 2\n"
+    run("cp", file, f"{net}/model-2/scope")
+    run("cp", file, f"{net}/made")
+    run("edit", "-o", "edited", f"{net}/model-1", f"cp {file} s", "mv s/new n")
+    inside = {f"scope/{name}": array for name, array in changed.items()}
+    for step, wanted in {"model-2": {**arrays, **changed}, "model-3": {**arrays, **changed, **inside}, "made": changed,
+                         "edited": {**arrays, "s/w": changed["w"], "n": changed["new"]}}.items():
+        found = by_tensorflow(f"{net}/{step}")
+        assert set(found) == set(wanted), (step, set(found))
+        for name, array in wanted.items():
+            same(found[name], array, name)
+    before = {name: os.stat(name).st_mtime_ns for name in files_in(net)}
+    with open(file, "ab") as f:
+        f.write(b"more")
+    assert file in run("cp", file, f"{net}/model-1", status=1).stderr.decode()
+    assert {name: os.stat(name).st_mtime_ns for name in files_in(net)} == before
+
+
 def two_at_once():
     """While a mount may write there, an import may not."""
     file, folder = f"{FOLDER}/once.safetensors", f"{FOLDER}/once"
@@ -259,4 +289,4 @@ def two_at_once():
     run("import", file, f"{folder}/b")
 
 
-runner.run([what_export_wrote, parts_and_places, what_import_reads, hostile_files, who_is_interrupted, two_at_once], sys.argv[4:])
+runner.run([what_export_wrote, parts_and_places, what_import_reads, hostile_files, who_is_interrupted, cp_takes_them, two_at_once], sys.argv[4:])

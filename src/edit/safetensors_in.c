@@ -1,0 +1,94 @@
+#include "base/cleanup.h"
+#include "base/threads.h"
+#include "edit/archive.h"
+#include "safetensors/safetensors.h"
+#include "step/name.h"
+#include "tool/progress.h"
+#include <fcntl.h>
+
+enum { PIECE = 1 << 20 };
+
+struct taking {
+	struct source src;
+	struct put *to;
+	bool any;
+	_Atomic uint64_t seen; /* bytes of tensors that were read */
+};
+
+/* A tensor on its way. */
+struct moving {
+	struct taking *taking;
+	const struct safetensors_tensor *tensor;
+	struct put_file to;
+};
+
+static size_t piece_size(const struct moving *m, uint64_t piece)
+{
+	uint64_t left = m->tensor->size - piece * PIECE;
+
+	return left < PIECE ? (size_t)left : PIECE;
+}
+
+static int get_piece(void *arg, uint64_t piece, void *bytes, struct err *e)
+{
+	const struct moving *m = arg;
+	size_t n = piece_size(m, piece);
+	int r = source_read_into(&m->taking->src, m->tensor->at + piece * PIECE, bytes, n, e);
+
+	m->taking->seen += n;
+	return r;
+}
+
+static int put_piece(void *arg, uint64_t piece, void *bytes, struct err *e)
+{
+	struct moving *m = arg;
+
+	return put_bytes(&m->to, bytes_of(bytes, piece_size(m, piece)), e);
+}
+
+static int put_all(struct moving *m, struct err *e)
+{
+	uint64_t size = m->tensor->size;
+	const struct pieces p = {
+		.n = (size + PIECE - 1) / PIECE,
+		.scratch = size < PIECE ? (size_t)size : PIECE,
+		.work = get_piece,
+		.take = put_piece,
+		.arg = m,
+	};
+
+	return pieces_run(&p, e);
+}
+
+static int take(void *arg, const struct safetensors_tensor *t, struct err *e)
+{
+	struct taking *k = arg;
+	CLEANUP(buf_release) struct buf stem = {0};
+	struct moving m = {.taking = k, .tensor = t};
+	int r = name_to_path(NAME_PLAIN, bytes_str(t->name), &stem);
+
+	if (r < 0)
+		return err_set(e, r, "no memory");
+	k->any = true;
+	r = put_begin_array(k->to, buf_bytes(&stem), t->dtype, t->rank, t->dims, &m.to, e);
+	if (r == 0)
+		r = put_end(&m.to, put_all(&m, e), e);
+	return r < 0 ? err_wrap(e, r, "%s", t->name) : 0;
+}
+
+int safetensors_put(const char *path, struct put *to, struct err *e)
+{
+	struct taking k = {.to = to};
+	CLEANUP(closep) int fd = source_open(AT_FDCWD, path, &k.src, e);
+	struct progress *progress;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	progress = progress_on_terminal(&k.seen, k.src.size);
+	r = safetensors_each(&k.src, take, &k, e);
+	progress_stop(progress);
+	if (r == 0 && !k.any)
+		r = err_set(e, -EINVAL, "it has no tensors");
+	return r < 0 ? err_wrap(e, r, "%s", path) : 0;
+}
