@@ -167,7 +167,8 @@ def differences(at, said):
     assert set(changed) == {key for key in a if not np.array_equal(a[key], b[key])} != set(a)
     for key, most in changed.items():
         assert float(f"{np.abs(a[key].astype(np.float64) - b[key]).max():.4g}") == most, key
-    assert said[1].splitlines()[-1].split()[-1] == "model-100"
+    against = {row[0]: row[-1] for row in map(str.split, said[1].splitlines())}
+    assert against["model-200"] == "model-100", said[1]
 
 
 def back(at, said):
