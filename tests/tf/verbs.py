@@ -116,6 +116,8 @@ def copied(folder):
                 shutil.copyfile(f"{folder}/{name}", f"{to}/{name}")
             elif ".data-" in name:  # a fixture has a directory there
                 os.mkdir(f"{to}/{name}")
+    for at, _, _ in os.walk(to):
+        os.chmod(at, 0o755)  # the source tree may be read-only
     if AS_USER:
         for path in [os.path.dirname(to), *glob.glob(f"{glob.escape(to)}/**", recursive=True, include_hidden=True)]:
             os.chown(path, 65534, 65534)
