@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What bash, zsh and fish offer for mount.ckptfs, umount.ckptfs, fsck.ckptfs and ckptfs. The daemon is stopped meanwhile: a shell that asks anything in
-# the mount waits until `timeout` ends it.
+# the mount waits until `timeout` ends it, after more time than a slow machine takes for the rest.
 . "$(dirname "$0")/../lib/mount.sh"
 need timeout readlink zsh fish
 PATH=$builddir:$PATH
@@ -10,7 +10,7 @@ PATH=$builddir:$PATH
 completed() {
   : >"$tmp/options"
   # shellcheck disable=SC2016 # for the other bash
-  run timeout -k 1 5 bash -c '
+  run timeout -k 1 60 bash -c '
     cd "$1" && . "$2/src/cli/$3.bash" || exit
     told=$6
     compopt() { printf "%s\n" "$*" >>"$told"; }
@@ -105,7 +105,7 @@ says() {
     shift
   done
   # shellcheck disable=SC2016 # for the other bash
-  run timeout -k 1 5 bash -c '
+  run timeout -k 1 60 bash -c '
     cd "$1" && . "$2/src/cli/ckptfs.bash" || exit
     compopt() { :; }
     COMP_WORDS=("${@:3}")
