@@ -410,9 +410,9 @@ static bool is_in_place(const struct node *n, const struct commit_done *done)
 	       (done->result == COMMIT_DONE && !strcmp((char *)done->name.p, n->place->name));
 }
 
-/* What there is to do in the view when N's draft D was committed. COUNT variables differed. */
+/* What there is to do in the view when N's draft D was committed. */
 static void after_commit(struct view *v, struct node *n, struct draft *d, struct ending *ending,
-			 const struct commit_done *done, uint32_t count)
+			 const struct commit_done *done)
 {
 	drop_pages(n, d, &ending->changes);
 	if (done->kept.n)
@@ -422,10 +422,8 @@ static void after_commit(struct view *v, struct node *n, struct draft *d, struct
 		follow_export(v, n, d, is_in_place(n, done), &ending->changes);
 		view_draft_leave(v, n, d);
 	}
-	if (done->result == COMMIT_DONE) {
-		say_committed(v, done, count);
+	if (done->result == COMMIT_DONE)
 		steps_committed(v);
-	}
 	if (done->result == COMMIT_EMPTY)
 		view_tell(v, "%s: no variable was left, so no step was made", n->place->name);
 	if (done->left_meta && done->ended)
@@ -447,7 +445,11 @@ static int commit_draft(struct view *v, struct node *n, struct draft *d, struct 
 	if (done.result == COMMIT_LATE) {
 		view_draft_await(v, n, d);
 	} else if (done.ended || (done.result == COMMIT_DONE && r == 0)) {
-		after_commit(v, n, d, &ending, &done, count);
+		if (done.result == COMMIT_DONE && how.over)
+			view_tell(v, "%s: what %s was before", (char *)done.name.p, n->place->name);
+		else if (done.result == COMMIT_DONE)
+			say_committed(v, &done, count);
+		after_commit(v, n, d, &ending, &done);
 		if (changes)
 			buf_add(changes, ending.changes.p, ending.changes.n);
 	}

@@ -166,6 +166,16 @@ def the_same_as_on_a_mount_in_a_saved_model():
     tf.train.load_checkpoint(f"{made}/{step}")
 
 
+def the_step_of_a_saved_model_comes_back():
+    made = f"{copy_of(f'{FIXTURES}/savedmodel')}/variables"
+    before = tf.train.load_checkpoint(f"{made}/variables").get_variable_to_shape_map()
+    name = next(line for line in ckptfs("ls", f"{made}/variables").splitlines() if line.endswith(".npy") and not line.startswith("_"))
+    assert ckptfs("rm", f"{made}/variables/{name}") == "variables: committed, changes: 1\nvariables-1: what variables was before\n"
+    p = subprocess.run([f"{BUILD}/ckptfs", "mv", f"{made}/variables-1", f"{made}/variables"], capture_output=True, text=True)
+    assert (p.returncode, p.stdout, p.stderr) == (0, "", "ckptfs mv: variables: what variables-1 was before\n"), p
+    assert tf.train.load_checkpoint(f"{made}/variables").get_variable_to_shape_map() == before
+
+
 def the_same_as_on_a_mount_in_deep_scopes():
     source = deep()
     before = values_of(source, "deep-7")
@@ -496,8 +506,9 @@ def wrong_usage():
 
 
 runner.run([the_same_as_on_a_mount_in_a_net, a_session_restores_what_was_changed, the_same_as_on_a_mount_in_other_fixtures,
-            the_same_as_on_a_mount_in_a_saved_model, the_same_as_on_a_mount_in_deep_scopes, whole_steps_are_the_same_as_on_a_mount,
-            files_go_out_and_in, a_layer_comes_from_another_run, globs_match_what_they_should, a_command_that_fails_changes_nothing,
+            the_same_as_on_a_mount_in_a_saved_model, the_step_of_a_saved_model_comes_back, the_same_as_on_a_mount_in_deep_scopes,
+            whole_steps_are_the_same_as_on_a_mount, files_go_out_and_in, a_layer_comes_from_another_run, globs_match_what_they_should,
+            a_command_that_fails_changes_nothing,
             steps_are_moved_together_or_not, a_script_says_which_line, a_script_is_awaited_without_the_lock,
             a_dry_run_leaves_nothing, a_signal_changes_nothing, a_mount_that_writes_keeps_others_out,
             many_tools_at_once, drafts_are_told_committed_and_discarded, what_a_killed_tool_leaves_is_discarded, what_the_readme_says, wrong_usage], sys.argv[4:])
