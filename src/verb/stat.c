@@ -410,17 +410,61 @@ static int find_rows(struct all *a, struct err *e)
 	return r;
 }
 
+static int compare_reasons(const void *a, const void *b)
+{
+	const struct row *x = *(const struct row *const *)a, *y = *(const struct row *const *)b;
+	int way = strcmp(x->why, y->why);
+
+	return way ? way : (x > y) - (x < y);
+}
+
+/* N rows have one reason. It names a step, a file and a place, but not the variable. */
+static void tell_reason(struct all *a, struct row *const *rows, size_t n)
+{
+	const char *first = a->list.items[rows[0] - a->rows].name;
+	struct err e = {0};
+
+	if (n > 1)
+		err_set(&e, -EIO, "%s: so %zu variables can't be read, from %s to %s", rows[0]->why,
+			n, first, a->list.items[rows[n - 1] - a->rows].name);
+	else
+		err_set(&e, -EIO, "%s: %s", first, rows[0]->why);
+	complain(a->verb, e.text);
+}
+
+/* Each reason once, as of a shard that is missing. */
+static int tell_reasons(struct all *a, struct err *e)
+{
+	CLEANUP(freep) struct row **bad = calloc(a->list.n + 1, sizeof(struct row *));
+	size_t n = 0, end;
+
+	if (!bad)
+		return err_set(e, -ENOMEM, "no memory");
+	for (size_t i = 0; i < a->list.n; i++)
+		if (a->rows[i].why)
+			bad[n++] = &a->rows[i];
+	if (n)
+		qsort(bad, n, sizeof *bad, compare_reasons);
+	for (size_t i = 0; i < n; i = end) {
+		for (end = i + 1; end < n && !strcmp(bad[i]->why, bad[end]->why); end++)
+			;
+		tell_reason(a, bad + i, end - i);
+	}
+	return 0;
+}
+
 static int tell_rows(struct all *a, struct err *e)
 {
 	CLEANUP(table_release) struct table t = {.columns = "lrrrrrrrrl", .spare = "3--4--12--"};
-	int r = table_heading(&t, headings);
+	int r = tell_reasons(a, e);
 
+	if (r < 0)
+		return r;
+	r = table_heading(&t, headings);
 	for (size_t i = 0; i < a->list.n && r == 0; i++) {
 		struct place var = place_of(a, i);
 		const struct row *row = &a->rows[i];
 
-		if (row->why)
-			complain(a->verb, row->why);
 		r = a->verb->json ? add_json(a->verb, &var, &row->numbers, row->why)
 				  : table_row(&t, &a->list.items[i], &var, &row->numbers);
 	}

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -237,6 +238,20 @@ def shared_bytes_are_not_read():
     assert read and all(int(line.rsplit("=", 1)[1]) < 1000 for line in read), read
 
 
+def a_missing_shard_is_told_once():
+    """With how many variables it has; and one that alone can't be read is named."""
+    folder = f"{FOLDER}/missing"
+    shutil.copytree(f"{FIXTURES}/sharded", folder)
+    os.unlink(f"{folder}/model-7.data-00001-of-00003")
+    damaged = f"{FIXTURES}/corrupt/flipped-tensor-bit/my-model-2000"
+    for how in (), ("--json",):
+        p = subprocess.run([f"{BUILD}/ckptfs", "stat", *how, f"{folder}/model-7"], capture_output=True, text=True)
+        assert p.returncode == 1 and p.stderr == ("ckptfs stat: model-7: model-7.data-00001-of-00003: No such file or directory: "
+                                                  "so 3 variables can't be read, from count.npy to second.npy\n"), p.stderr
+        p = subprocess.run([f"{BUILD}/ckptfs", "stat", *how, damaged], capture_output=True, text=True)
+        assert p.returncode == 1 and p.stderr.count("\n") == 1 and p.stderr.startswith("ckptfs stat: w.npy: "), p.stderr
+
+
 def a_step_is_parsed_once():
     """Not again for each of its variables that is named."""
     step = f"{FIXTURES}/partitioned/model-3"
@@ -299,4 +314,5 @@ def a_terminal_has_columns():
 
 
 runner.run([each_variable, names_of_all_kinds, every_value_of_small_types, what_is_not_there, a_variable_beside_a_scope, diff_is_numpys,
-            shared_bytes_are_not_read, a_step_is_parsed_once, the_log_counts_what_changed, globs, scopes_add_up, a_terminal_has_columns], sys.argv[4:])
+            shared_bytes_are_not_read, a_missing_shard_is_told_once, a_step_is_parsed_once, the_log_counts_what_changed, globs,
+            scopes_add_up, a_terminal_has_columns], sys.argv[4:])
