@@ -13,6 +13,7 @@
 #pragma once
 #include "base/buf.h"
 #include "base/error.h"
+#include <stdatomic.h>
 
 enum dedup_what {
 	DEDUP_SAME, /* nothing is to be saved */
@@ -37,6 +38,10 @@ struct dedup_report {
 struct dedup_config {
 	bool dry_run; /* nothing is changed; the report says what would be */
 	int (*go_on)(struct err *e); /* is asked between two pieces of work: an error ends it */
+	/* Is told, with ARG, that about TOTAL bytes are to be compared or written from now on, of which SEEN has those that are done;
+	 * and with NULL and 0 that this has ended. SEEN is valid until then. */
+	void (*work)(void *arg, const _Atomic uint64_t *seen, uint64_t total);
+	void *arg;
 };
 
 /* TOP: the checkpoint directory, in which nobody else changes steps but a trainer. After an error, which may come between two steps, OUT

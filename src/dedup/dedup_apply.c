@@ -69,7 +69,7 @@ static int hold(struct dedup_state *d, struct dedup_file *f, const char *name, s
 		       : err_set(e, -ESTALE, "%s: was replaced meanwhile", (char *)old.p);
 }
 
-static int copy_ranges(const struct dedup_state *d, const struct dedup_file *f, int from,
+static int copy_ranges(struct dedup_state *d, const struct dedup_file *f, int from,
 		       struct append *to, struct err *e)
 {
 	int r = 0;
@@ -80,6 +80,7 @@ static int copy_ranges(const struct dedup_state *d, const struct dedup_file *f, 
 		if (range->home != i)
 			continue;
 		r = append_copy(to, from, range->off, range->size, e);
+		d->seen += range->size;
 		if (r == 0)
 			r = d->c->go_on(e);
 	}
@@ -293,12 +294,24 @@ static bool is_of_one_step(int r)
 	return r == -ESTALE || r == -ENOENT || r == -EEXIST || r == -EMLINK || r == -EUCLEAN;
 }
 
+/* What is written: the files that are written anew. */
+static void begin_work(struct dedup_state *d)
+{
+	uint64_t total = 0;
+
+	for (uint32_t i = 0; i < d->n_files && !d->c->dry_run; i++)
+		total += d->files[i].fate == FILE_ANEW ? d->files[i].new_size : 0;
+	d->seen = 0;
+	d->c->work(d->c->arg, &d->seen, total);
+}
+
 int dedup_apply(struct dedup_state *d, struct err *e)
 {
 	CLEANUP(freep) uint32_t *numbers = calloc(d->n_files + (size_t)1, sizeof *numbers);
 	CLEANUP(freep) uint32_t *targets = calloc(d->n_files + (size_t)1, sizeof *targets);
 	int r = numbers && targets ? 0 : err_set(e, -ENOMEM, "no memory");
 
+	begin_work(d);
 	for (uint32_t i = 0; i < d->n_steps && r == 0; i++) {
 		struct dedup_step *s = &d->steps[i];
 		struct applying a = {d, s, numbers, targets, 0, 0};
@@ -316,5 +329,6 @@ int dedup_apply(struct dedup_state *d, struct err *e)
 			err_wrap(e, r, "%s", s->result->name);
 		}
 	}
+	d->c->work(d->c->arg, NULL, 0);
 	return r;
 }

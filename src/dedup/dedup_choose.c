@@ -48,6 +48,7 @@ static int may_go_on(struct chooser *c, uint64_t more, struct err *e)
 {
 	enum { OFTEN = 64 << 20 };
 
+	c->d->seen += more;
 	c->worked += more;
 	if (c->worked < OFTEN)
 		return 0;
@@ -312,6 +313,29 @@ static bool may_go(const struct dedup_state *d, const struct dedup_file *f)
 	return may;
 }
 
+/* About how many bytes of F are read: none, if nothing in it may lie elsewhere, too; or each once, to be compared or verified. */
+static uint64_t bytes_to_read(const struct dedup_state *d, const struct dedup_file *f)
+{
+	bool may_share = false;
+	uint64_t sum = 0;
+
+	for (uint32_t i = f->first; i < f->first + f->n; i++) {
+		may_share |= d->alike[d->ranges[i].group] != i;
+		sum += d->ranges[i].size;
+	}
+	return may_share && may_go(d, f) ? sum : 0;
+}
+
+static void begin_work(struct dedup_state *d)
+{
+	uint64_t total = 0;
+
+	for (uint32_t i = 0; i < d->n_files; i++)
+		total += bytes_to_read(d, &d->files[i]);
+	d->seen = 0;
+	d->c->work(d->c->arg, &d->seen, total);
+}
+
 static void release(struct chooser *c)
 {
 	closep(&c->own.fd);
@@ -333,12 +357,15 @@ int dedup_choose(struct dedup_state *d, struct err *e)
 			    .shared = calloc(d->n_files + (size_t)1, sizeof *c.shared),
 			    .homes = calloc(d->n_files + (size_t)1, sizeof *c.homes)};
 	int r = c.a && c.b && c.shared && c.homes ? 0 : err_set(e, -ENOMEM, "no memory");
+	uint64_t done = 0;
 
+	begin_work(d);
 	for (uint32_t i = 0; i < d->n_files && r == 0; i++) {
 		struct err why = {0};
 
 		if (!may_go(d, &d->files[i]))
 			continue;
+		done += bytes_to_read(d, &d->files[i]);
 		r = choose(&c, i, &why);
 		if (is_of_one_file(r)) {
 			in_file(d, &d->files[i], r, &why);
@@ -347,6 +374,8 @@ int dedup_choose(struct dedup_state *d, struct err *e)
 		} else if (r < 0) {
 			*e = why;
 		}
+		d->seen = done; /* what was not read, or more than once */
 	}
+	d->c->work(d->c->arg, NULL, 0);
 	return r;
 }

@@ -63,6 +63,7 @@ struct dedup_state {
 	uint32_t n_ranges;
 	uint32_t *alike; /* [n_ranges]: by size and checksum, then in their order */
 	struct dedup_report *report;
+	_Atomic uint64_t seen; /* bytes that were compared, or written */
 };
 
 /* Reads what is in the directory: steps, files, ranges, alike. Of each step that can't be changed its result says why. */

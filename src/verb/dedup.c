@@ -4,6 +4,7 @@
 #include "edit/writer.h"
 #include "tool/args.h"
 #include "tool/json.h"
+#include "tool/progress.h"
 #include "tool/table.h"
 #include "verb/verb.h"
 #include <fcntl.h>
@@ -16,6 +17,7 @@ struct options {
 
 struct work {
 	const struct options *o;
+	struct progress *progress; /* NULL: none is shown */
 	struct dedup_report report;
 	bool done; /* there is a report */
 };
@@ -27,6 +29,14 @@ static int go_on(struct err *e)
 	return writer_interrupted(NULL) < 0
 		       ? err_set(e, -EINTR, "interrupted; each step is whole, the next run goes on")
 		       : 0;
+}
+
+static void show_work(void *arg, const _Atomic uint64_t *seen, uint64_t total)
+{
+	struct work *w = arg;
+
+	progress_stop(w->progress);
+	w->progress = total && !w->o->json ? progress_on_terminal(seen, total) : NULL;
 }
 
 static void warn(void *arg, const struct err *e)
@@ -175,7 +185,7 @@ static const struct args args = {
 
 int verb_dedup(int argc, char **argv)
 {
-	struct options o = {.config = {.go_on = go_on}};
+	struct options o = {.config = {.go_on = go_on, .work = show_work}};
 	struct work w = {.o = &o};
 	struct err e = {0};
 	char **paths;
@@ -183,6 +193,7 @@ int verb_dedup(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
+	o.config.arg = &w;
 	r = run(&w, paths[0], &e);
 	if (w.done && o.json)
 		printed = json_print_as("dedup", to_json(&w.report));

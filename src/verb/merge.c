@@ -3,6 +3,8 @@
 #include "make/blend.h"
 #include "tool/args.h"
 #include "tool/compare.h"
+#include "tool/jobs.h"
+#include "tool/progress.h"
 #include "verb/verb.h"
 #include <stdio.h>
 
@@ -14,12 +16,21 @@ struct merge {
 	struct places places;
 	struct place steps[2];
 	struct buf chosen; /* struct choice */
+	struct buf pairs; /* struct pair */
+	_Atomic uint64_t seen; /* bytes of A that were compared */
+	_Atomic uint64_t bad; /* a pair that has a `why`: those behind it need not be compared */
 	struct new_step made;
 };
 
 /* A variable of the new step: file number FILE of a step. */
 struct choice {
 	uint32_t step, file;
+};
+
+/* A variable that both have, and whose values must be the same: a file of each. */
+struct pair {
+	uint32_t a, b;
+	char *why; /* they differ, or can't be read; or NULL */
 };
 
 static int choose(struct merge *m, uint32_t step, uint32_t file, struct err *e)
@@ -34,9 +45,7 @@ static int choose_of_two(struct merge *m, uint32_t a, uint32_t b, struct err *e)
 {
 	struct place x = blend_var(&m->steps[0], a), y = blend_var(&m->steps[1], b);
 	struct bytes stem = blend_stem(&m->steps[0], a);
-	const struct comparing how = {.only_whether = true};
-	struct change change;
-	int r = 0;
+	const struct pair pair = {a, b, NULL};
 
 	if (m->prefer)
 		return m->prefer == PREFER_B ? choose(m, 1, b, e) : choose(m, 0, a, e);
@@ -45,15 +54,9 @@ static int choose_of_two(struct merge *m, uint32_t a, uint32_t b, struct err *e)
 			       "%.*s: both have it, with another dtype or shape; --prefer a or b "
 			       "takes one of them",
 			       (int)stem.n, (const char *)stem.p);
-	if (!compare_shares(&x, &y))
-		r = compare_arrays(&x, &y, &how, &change, e);
-	if (r == 1)
-		return err_set(e, -EINVAL,
-			       "%.*s: both have it, with other values; --prefer a or b takes one "
-			       "of them",
-			       (int)stem.n, (const char *)stem.p);
-	return r < 0 ? err_wrap(e, r, "%.*s", (int)stem.n, (const char *)stem.p)
-		     : choose(m, 0, a, e);
+	if (!compare_shares(&x, &y) && buf_add(&m->pairs, &pair, sizeof pair) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	return choose(m, 0, a, e);
 }
 
 /* -1: what A is at comes before what B is at; 0: they have the same name; 1: behind. */
@@ -86,6 +89,63 @@ static int choose_all(struct merge *m, struct err *e)
 	return r;
 }
 
+static struct pair *pair_at(const struct merge *m, uint64_t i)
+{
+	return (struct pair *)(void *)m->pairs.p + i;
+}
+
+static uint64_t size_of(void *arg, uint64_t i)
+{
+	const struct merge *m = arg;
+	struct place x = blend_var(&m->steps[0], pair_at(m, i)->a);
+
+	return place_var(&x)->size;
+}
+
+static int compare_pair(void *arg, uint64_t i, struct err *e)
+{
+	struct merge *m = arg;
+	struct pair *p = pair_at(m, i);
+	struct place x = blend_var(&m->steps[0], p->a), y = blend_var(&m->steps[1], p->b);
+	const struct comparing how = {.only_whether = true, .seen = &m->seen};
+	uint64_t bad = m->bad;
+	struct err why = {0};
+	struct change change;
+	int r = i < bad ? compare_arrays(&x, &y, &how, &change, &why) : 0;
+
+	if (r == 1)
+		err_set(&why, -EINVAL,
+			"both have it, with other values; --prefer a or b takes one of them");
+	if (r == 0)
+		return 0;
+	p->why = strdup(why.text);
+	while (i < bad && !atomic_compare_exchange_weak(&m->bad, &bad, i))
+		;
+	return p->why ? 0 : err_set(e, -ENOMEM, "no memory");
+}
+
+/* What both have is the same in both. An error is of the first pair that has one, whatever the order in which they were compared. */
+static int compare_pairs(struct merge *m, struct err *e)
+{
+	const struct jobs jobs = {m->pairs.n / sizeof(struct pair), size_of, compare_pair, m};
+	struct progress *progress;
+	uint64_t total = 0;
+	struct bytes stem;
+	int r;
+
+	m->bad = jobs.n;
+	for (uint64_t i = 0; i < jobs.n; i++)
+		total += size_of(m, i);
+	progress = progress_on_terminal(&m->seen, total);
+	r = jobs_run(&jobs, e);
+	progress_stop(progress);
+	if (r < 0 || m->bad == jobs.n)
+		return r;
+	stem = blend_stem(&m->steps[0], pair_at(m, m->bad)->a);
+	return err_set(e, -EINVAL, "%.*s: %s", (int)stem.n, (const char *)stem.p,
+		       pair_at(m, m->bad)->why);
+}
+
 static int copy_chosen(struct merge *m, struct err *e)
 {
 	const struct choice *c = (const void *)m->chosen.p;
@@ -108,6 +168,8 @@ static int run(struct merge *m, char **paths, struct err *e)
 
 	if (r == 0)
 		r = choose_all(m, e);
+	if (r == 0)
+		r = compare_pairs(m, e);
 	if (r == 0)
 		r = blend_begin(&m->made, &m->steps[0], m->name, e);
 	if (r == 0)
@@ -181,6 +243,9 @@ int verb_merge(int argc, char **argv)
 	place_release(&m.steps[0]);
 	place_release(&m.steps[1]);
 	buf_release(&m.chosen);
+	for (size_t i = 0; i < m.pairs.n / sizeof(struct pair); i++)
+		free(pair_at(&m, i)->why);
+	buf_release(&m.pairs);
 	places_release(&m.places);
 	return status;
 }

@@ -234,6 +234,10 @@ def merges():
             same(value, (chosen if key in chosen else a if key in a else b)[key], key)
         kept = {os.stat(f).st_ino for f in glob.glob(f"{folder}/by-{prefer}.data*")}
         assert {os.stat(f).st_ino for f in glob.glob(f"{folder}/a.data*") + glob.glob(f"{other}/b.data*")} & kept, prefer
+    for name, value in ("p", 1), ("q", 2):
+        make_step(f"{other}/{name}", {"first": np.full(1 << 21, value, np.float32), "second": np.int32(value)})
+    # `second`, which is small, is compared before it.
+    assert "first: both have it" in run("merge", f"{other}/p", f"{other}/q", "-o", "new", status=1)
     c = {**b, "both": a["both"]}
     make_step(f"{other}/c", c)
     run("merge", f"{folder}/a", f"{other}/c", "-o", "agreed")

@@ -143,16 +143,32 @@ def names_need_no_more_than_a_difference():
 # --- progress ---------------------------------------------------------------------------------------------------
 
 def slow_steps():
-    """Two steps with one variable, which is read in few pieces; and a command before ckptfs: each reading of their bytes takes more than half a second."""
+    """Steps with one variable, the same in `a` and `twin`, which is read in few pieces; and a command before ckptfs: each reading of their bytes takes more than half a second."""
     at = f"{FOLDER}/slow"
     files = [f"{at}/{name}.data-00000-of-00001" for name in "ab"] + [f"{at}/x.safetensors"]
     if not os.path.exists(at):
         os.mkdir(at)
-        for seed, name in enumerate("ab"):
+        for name, seed in ("a", 0), ("b", 1), ("twin", 0):
             make_step(f"{at}/{name}", {"w": np.random.default_rng(seed).standard_normal(MIB // 16).astype(np.float32)})
         subprocess.run([CKPTFS, "export", f"{at}/a", files[2]], check=True)
     paths = [arg for file in files for arg in ("-P", file)]
     return at, ["strace", "-D", "-f", "-o", "/dev/null", *paths, "-e", "trace=pread64", "-e", "inject=pread64:delay_enter=600000", CKPTFS]
+
+
+def like_steps():
+    """The same for steps of which the second has the bytes of the first, and some of its own."""
+    at = f"{FOLDER}/like"
+    files = [f"{at}/{name}.data-00000-of-00001" for name in "ab"]
+    if not os.path.exists(at):
+        os.mkdir(at)
+        rng = np.random.default_rng(5)
+        frozen = rng.standard_normal(MIB // 16).astype(np.float32)
+        for i, name in enumerate("ab"):
+            make_step(f"{at}/{name}", {"frozen": frozen, **({"own": rng.standard_normal(MIB // 8).astype(np.float32)} if name == "b" else {})})
+            os.utime(f"{at}/{name}.index", (10**9 + i,) * 2)
+    delays = [arg for call in ("pread64", "copy_file_range") for arg in ("-e", f"inject={call}:delay_enter=600000")]
+    return at, ["strace", "-D", "-f", "-o", "/dev/null", *(arg for file in files for arg in ("-P", file)),
+                "-e", "trace=pread64,copy_file_range", *delays, CKPTFS]
 
 
 def on_terminal(command, stop=None):
@@ -183,12 +199,24 @@ def a_terminal_shows_how_far_it_is():
     a, b = f"{at}/a", f"{at}/b"
     for command, status in (("stat", f"{a}/w"), 0), (("stat", a), 0), (("diff", a, b), 1), (("average", a, b, "-o", "mean"), 0), \
             (("cast", "--to", "float64", a, "-o", "wide"), 0), (("export", a, f"{at}/y.safetensors"), 0), \
-            (("import", f"{at}/x.safetensors", f"{at}/in"), 0):
+            (("import", f"{at}/x.safetensors", f"{at}/in"), 0), (("merge", a, f"{at}/twin", "-o", "both"), 0):
         shown, code, output = on_terminal([*slow, *command])
         assert code == status, (command, shown)
         assert re.search(rb"[0-9.]+ of [0-9.]+ MiB [0-9]+ MiB/s 0:0[0-9] left", shown), (command, shown)
         assert shown.rindex(ERASED) > shown.rindex(b"left"), (command, shown[-200:])
         assert b"MiB/s" not in output
+
+
+def dedup_shows_two_bars():
+    """Of what it compares, and of what it writes."""
+    at, slow = like_steps()
+    shown, code, output = on_terminal([*slow, "dedup", "--json", "-n", at])
+    assert code == 0 and shown == b"" and output[0] == ord("{"), (code, shown)
+    for options, totals in (("-n",), {b"0.8"}), ((), {b"0.8", b"0.5"}):
+        shown, code, output = on_terminal([*slow, "dedup", *options, at])
+        assert code == 0 and b"in 1 of 2 steps" in output, (code, shown, output)
+        assert set(re.findall(rb"[0-9.]+ of ([0-9.]+) MiB [0-9]+ MiB/s", shown)) == totals, (options, shown)
+        assert shown.rindex(ERASED) > shown.rindex(b"left"), shown[-200:]
 
 
 def nobody_else_sees_it():
@@ -231,5 +259,5 @@ def an_average_takes_little_memory():
     assert raw == np.ones(20 * MIB, np.float32).tobytes()
 
 
-runner.run([threads_find_what_one_finds, pieces_add_up, names_need_no_more_than_a_difference, a_terminal_shows_how_far_it_is, nobody_else_sees_it,
-            a_signal_leaves_no_bar, an_average_takes_little_memory], sys.argv[3:])
+runner.run([threads_find_what_one_finds, pieces_add_up, names_need_no_more_than_a_difference, a_terminal_shows_how_far_it_is, dedup_shows_two_bars,
+            nobody_else_sees_it, a_signal_leaves_no_bar, an_average_takes_little_memory], sys.argv[3:])
