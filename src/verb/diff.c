@@ -7,6 +7,7 @@
 #include "tool/jobs.h"
 #include "tool/json.h"
 #include "tool/progress.h"
+#include "tool/reasons.h"
 #include "tool/table.h"
 #include "verb/verb.h"
 #include <inttypes.h>
@@ -122,17 +123,29 @@ static int compare_pair(void *arg, uint64_t i, struct err *e)
 }
 
 /* A pair that can't be read is told, and the rest counts. */
-static int tell_pair(struct diff *d, const struct pair *p, struct err *e)
+static int count_pair(struct diff *d, const struct pair *p, struct reasons *reasons, struct err *e)
 {
 	const struct difference what = {.kind = CHANGED, .a = p->a, .b = p->b, .change = p->change};
+	const struct tree_file *f = &d->a.loaded->tree.files[p->a];
 
 	if (p->r < 0)
-		complain(d, p->why);
-	else if (p->r == 0 || (d->tolerance > 0 && !p->change.differ))
-		d->same++;
-	else
+		return reasons_add(reasons, bytes_of(f->stem, f->n), p->why, e);
+	if (p->r && !(d->tolerance > 0 && !p->change.differ))
 		return found(d, &what, e);
+	d->same++;
 	return 0;
+}
+
+static int count_pairs(struct diff *d, struct err *e)
+{
+	CLEANUP(reasons_release) struct reasons reasons = {0};
+	size_t n = d->pairs.n / sizeof(struct pair);
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = count_pair(d, &pairs_of(d)[i], &reasons, e);
+	d->failed |= reasons_tell(&reasons, "ckptfs diff");
+	return r;
 }
 
 static int compare_pairs(struct diff *d, struct err *e)
@@ -147,8 +160,8 @@ static int compare_pairs(struct diff *d, struct err *e)
 	progress = d->json ? NULL : progress_on_terminal(&d->seen, total);
 	r = jobs_run(&jobs, e);
 	progress_stop(progress);
-	for (uint64_t i = 0; i < jobs.n && r == 0; i++)
-		r = tell_pair(d, &pairs_of(d)[i], e);
+	if (r == 0)
+		r = count_pairs(d, e);
 	for (uint64_t i = 0; i < jobs.n; i++)
 		free(pairs_of(d)[i].why);
 	return r;

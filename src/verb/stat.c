@@ -10,6 +10,7 @@
 #include "tool/list.h"
 #include "tool/match.h"
 #include "tool/progress.h"
+#include "tool/reasons.h"
 #include "tool/table.h"
 #include "verb/verb.h"
 #include <inttypes.h>
@@ -337,6 +338,16 @@ static int table_row(struct table *t, const struct item *i, const struct place *
 static const char *const headings[] = {"dtype", "shape", "mean",  "std",     "min",
 				       "max",   "norm",  "zeros", "nan/inf", "name"};
 
+static void complain_of(struct stat_verb *s, const struct place *p, const char *why)
+{
+	const struct tree_file *f = &p->loaded->tree.files[p->at];
+	CLEANUP(reasons_release) struct reasons reasons = {0};
+
+	s->failed = true;
+	if (reasons_add(&reasons, bytes_of(f->stem, f->n), why, NULL) == 0)
+		reasons_tell(&reasons, "ckptfs stat");
+}
+
 /* The PLACE_VAR P alone. */
 static int one(struct stat_verb *s, const struct place *p, struct err *e)
 {
@@ -348,7 +359,7 @@ static int one(struct stat_verb *s, const struct place *p, struct err *e)
 
 	progress_stop(progress);
 	if (r < 0)
-		complain(s, why.text);
+		complain_of(s, p, why.text);
 	if (!s->json)
 		return print_var(p, &n, bins, e);
 	return add_json(s, p, &n, r < 0 ? why.text : NULL) < 0 ? err_set(e, -ENOMEM, "no memory")
@@ -410,47 +421,17 @@ static int find_rows(struct all *a, struct err *e)
 	return r;
 }
 
-static int compare_reasons(const void *a, const void *b)
-{
-	const struct row *x = *(const struct row *const *)a, *y = *(const struct row *const *)b;
-	int way = strcmp(x->why, y->why);
-
-	return way ? way : (x > y) - (x < y);
-}
-
-/* N rows have one reason. It names a step, a file and a place, but not the variable. */
-static void tell_reason(struct all *a, struct row *const *rows, size_t n)
-{
-	const char *first = a->list.items[rows[0] - a->rows].name;
-	struct err e = {0};
-
-	if (n > 1)
-		err_set(&e, -EIO, "%s: so %zu variables can't be read, from %s to %s", rows[0]->why,
-			n, first, a->list.items[rows[n - 1] - a->rows].name);
-	else
-		err_set(&e, -EIO, "%s: %s", first, rows[0]->why);
-	complain(a->verb, e.text);
-}
-
-/* Each reason once, as of a shard that is missing. */
 static int tell_reasons(struct all *a, struct err *e)
 {
-	CLEANUP(freep) struct row **bad = calloc(a->list.n + 1, sizeof(struct row *));
-	size_t n = 0, end;
+	CLEANUP(reasons_release) struct reasons reasons = {0};
+	int r = 0;
 
-	if (!bad)
-		return err_set(e, -ENOMEM, "no memory");
-	for (size_t i = 0; i < a->list.n; i++)
+	for (size_t i = 0; i < a->list.n && r == 0; i++)
 		if (a->rows[i].why)
-			bad[n++] = &a->rows[i];
-	if (n)
-		qsort(bad, n, sizeof *bad, compare_reasons);
-	for (size_t i = 0; i < n; i = end) {
-		for (end = i + 1; end < n && !strcmp(bad[i]->why, bad[end]->why); end++)
-			;
-		tell_reason(a, bad + i, end - i);
-	}
-	return 0;
+			r = reasons_add(&reasons, bytes_str(a->list.items[i].name), a->rows[i].why,
+					e);
+	a->verb->failed |= reasons_tell(&reasons, "ckptfs stat");
+	return r;
 }
 
 static int tell_rows(struct all *a, struct err *e)

@@ -248,6 +248,10 @@ def a_missing_shard_is_told_once():
         p = subprocess.run([f"{BUILD}/ckptfs", "stat", *how, f"{folder}/model-7"], capture_output=True, text=True)
         assert p.returncode == 1 and p.stderr == ("ckptfs stat: model-7: model-7.data-00001-of-00003: No such file or directory: "
                                                   "so 3 variables can't be read, from count.npy to second.npy\n"), p.stderr
+        p = subprocess.run([f"{BUILD}/ckptfs", "diff", *how, f"{FIXTURES}/sharded/model-7", f"{folder}/model-7"], capture_output=True, text=True)
+        assert p.returncode == 2 and p.stderr.count("\n") == 1 and "so 4 variables can't be read, from count to words" in p.stderr, p
+        p = subprocess.run([f"{BUILD}/ckptfs", "stat", *how, f"{damaged}/w"], capture_output=True, text=True)
+        assert p.returncode == 1 and p.stderr.startswith("ckptfs stat: w: my-model-2000: "), p.stderr
         p = subprocess.run([f"{BUILD}/ckptfs", "stat", *how, damaged], capture_output=True, text=True)
         assert p.returncode == 1 and p.stderr.count("\n") == 1 and p.stderr.startswith("ckptfs stat: w.npy: "), p.stderr
 
