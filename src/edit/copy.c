@@ -260,7 +260,11 @@ int copy_make_folder(struct changing *c, struct target *dst, struct err *e)
 int copy_from_archive(struct changing *c, const char *path, const struct target *dst, struct err *e)
 {
 	CLEANUP(put_release)
-	struct put to = {.view = &c->view, .dir = dst->id, .owner = c->owner, .over = true};
+	struct put to = {.view = &c->view,
+			 .dir = dst->id,
+			 .owner = c->owner,
+			 .is_step = dst->kind == TARGET_STEP,
+			 .over = true};
 	int r = need_step(c, dst, e);
 
 	return r < 0 ? r : archive_read(archive_named(path), path, &to, e);

@@ -6,6 +6,7 @@ struct put {
 	struct view *view;
 	uint64_t dir; /* the step or scope */
 	struct draft_owner owner; /* who makes it */
+	bool is_step; /* DIR is a step */
 	bool over; /* a variable that is there is written over */
 	unsigned count; /* so many were put; the caller may add others */
 	/* The folder in DIR that something was put into last: */

@@ -1,7 +1,9 @@
 #include "base/cleanup.h"
 #include "base/threads.h"
 #include "edit/archive.h"
+#include "format/npy.h"
 #include "safetensors/safetensors.h"
+#include "safetensors/safetensors_metadata.h"
 #include "step/name.h"
 #include "tool/progress.h"
 #include <fcntl.h>
@@ -76,6 +78,28 @@ static int take(void *arg, const struct safetensors_tensor *t, struct err *e)
 	return r < 0 ? err_wrap(e, r, "%s", t->name) : 0;
 }
 
+/* They are a variable of the step, and of no scope. A .npy file has strings with their length in the dtype. */
+static int take_texts(void *arg, struct bytes json, struct err *e)
+{
+	CLEANUP(buf_release) struct buf descr = {0}, header = {0};
+	struct taking *k = arg;
+	struct put_file f;
+	int r = 0;
+
+	if (!k->to->is_step || !k->any)
+		return 0;
+	if (buf_printf(&descr, "'|S%zu'", json.n) < 0 ||
+	    npy_header(&header, buf_bytes(&descr), 0, NULL) < 0)
+		return err_set(e, -ENOMEM, "no memory");
+	r = put_begin_var(k->to, bytes_str(SAFETENSORS_METADATA), &f, e);
+	if (r < 0)
+		return r;
+	r = put_bytes(&f, buf_bytes(&header), e);
+	if (r == 0)
+		r = put_bytes(&f, json, e);
+	return put_end(&f, r, e);
+}
+
 int safetensors_put(const char *path, struct put *to, struct err *e)
 {
 	struct taking k = {.to = to};
@@ -86,7 +110,7 @@ int safetensors_put(const char *path, struct put *to, struct err *e)
 	if (fd < 0)
 		return fd;
 	progress = progress_on_terminal(&k.seen, k.src.size);
-	r = safetensors_each(&k.src, take, &k, e);
+	r = safetensors_each(&k.src, take, take_texts, &k, e);
 	progress_stop(progress);
 	if (r == 0 && !k.any)
 		r = err_set(e, -EINVAL, "it has no tensors");

@@ -98,7 +98,7 @@ int safetensors_write(struct choice *c, const char *to, const char *program, str
 {
 	CLEANUP(safetensors_release) struct safetensors s = {0};
 	CLEANUP(out_file_release) struct out_file out = OUT_FILE_EMPTY;
-	struct safetensors_of of = {c->in.loaded->step, &c->in.loaded->tree, NULL, 0};
+	struct safetensors_of of = {c->in.loaded->step, c->in.dirfd, &c->in.loaded->tree, NULL, 0};
 	int r;
 
 	of.files = choice_files(c, &of.n);

@@ -4,11 +4,11 @@
 #include "format/dtype.h"
 #include "message/json.h"
 #include "safetensors/safetensors_dtype.h"
+#include "safetensors/safetensors_json.h"
+#include "safetensors/safetensors_metadata.h"
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { HOW = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE };
 
 /* What is in front of the JSON: its length. */
 enum { HEAD_LENGTH = 8 };
@@ -89,9 +89,19 @@ static const char *why_not(const struct safetensors_of *of, uint32_t file)
 		       : NULL;
 }
 
-static int add_file(const struct safetensors_of *of, uint32_t file, struct safetensors *out,
-		    struct err *e)
+/* TEXTS becomes what the file has, if it is the variable of metadata. */
+static int take_texts(const struct safetensors_of *of, uint32_t file, struct json_object **texts,
+		      struct err *e)
 {
+	return bytes_eq(name_of(of, file), bytes_str(SAFETENSORS_METADATA))
+		       ? safetensors_texts_of(of->step, var_at(of, file), of->dirfd, texts, e)
+		       : 0;
+}
+
+static int add_file(const struct safetensors_of *of, uint32_t file, struct safetensors *out,
+		    struct json_object **texts, struct err *e)
+{
+	struct json_object *found = NULL;
 	const struct var *v = var_at(of, file);
 	struct safetensors_item item = {.var = v, .file = file};
 	struct safetensors_lack lack = {.file = file};
@@ -101,6 +111,13 @@ static int add_file(const struct safetensors_of *of, uint32_t file, struct safet
 	if (v->kind == VAR_BAD) {
 		r = step_check(of->step, v, -1, e);
 		return err_wrap(e, r, "%.*s", (int)name_of(of, file).n, name_of(of, file).p);
+	}
+	r = take_texts(of, file, &found, e);
+	if (r < 0)
+		return err_wrap(e, r, "%s", SAFETENSORS_METADATA);
+	if (found) {
+		*texts = found;
+		return 0;
 	}
 	lack.why = why_not(of, file);
 	if (!lack.why)
@@ -152,18 +169,18 @@ static struct json_object *item_json(const struct safetensors_of *of,
 	return o;
 }
 
-/* Metadata are texts: the names stand in one as a JSON array. */
-static struct json_object *lacks_json(const struct safetensors_of *of, const struct safetensors *s)
+/* Metadata are texts: the names stand in one of TEXTS as a JSON array. */
+static void put_lacks(const struct safetensors_of *of, const struct safetensors *s,
+		      struct json_object *texts)
 {
-	struct json_object *o = json_object_new_object(), *all = json_object_new_array();
+	struct json_object *all = json_object_new_array();
 	const struct safetensors_lack *lacks = (const void *)s->lacks.p;
 
 	for (size_t i = 0; i < s->lacks.n / sizeof *lacks; i++)
 		json_append(all, json_bytes(name_of(of, lacks[i].file)));
-	json_put(o, "ckptfs.left_out",
-		 json_object_new_string(json_object_to_json_string_ext(all, HOW)));
+	json_put(texts, SAFETENSORS_LEFT_OUT,
+		 json_object_new_string(json_object_to_json_string_ext(all, SAFETENSORS_HOW)));
 	json_object_put(all);
-	return o;
 }
 
 /* Appends NAME: VALUE to the object that OUT is to be. VALUE is taken. All members together as one object of json-c would take a hundred
@@ -171,8 +188,8 @@ static struct json_object *lacks_json(const struct safetensors_of *of, const str
 static int add_member(struct bytes name, struct json_object *value, struct buf *out)
 {
 	struct json_object *key = json_bytes(name);
-	const char *texts[] = {json_object_to_json_string_ext(key, HOW),
-			       json_object_to_json_string_ext(value, HOW)};
+	const char *texts[] = {json_object_to_json_string_ext(key, SAFETENSORS_HOW),
+			       json_object_to_json_string_ext(value, SAFETENSORS_HOW)};
 	int r = key && value && texts[0] && texts[1]
 			? buf_printf(out, "%c%s:%s", out->n > HEAD_LENGTH ? ',' : '{', texts[0],
 				     texts[1])
@@ -199,7 +216,25 @@ static int end_head(struct buf *head, struct err *e)
 	return 0;
 }
 
-static int make_head(const struct safetensors_of *of, struct safetensors *out, struct err *e)
+/* TEXTS, which may be NULL, and our own. */
+static int add_texts(const struct safetensors_of *of, struct json_object *texts,
+		     struct safetensors *out)
+{
+	struct json_object *all = texts ? json_object_get(texts) : json_object_new_object();
+
+	if (!all)
+		return -ENOMEM;
+	json_object_object_del(all, SAFETENSORS_LEFT_OUT);
+	if (out->lacks.n)
+		put_lacks(of, out, all);
+	if (json_object_object_length(all))
+		return add_member(bytes_str(SAFETENSORS_METADATA), all, &out->head);
+	json_object_put(all);
+	return 0;
+}
+
+static int make_head(const struct safetensors_of *of, struct json_object *texts,
+		     struct safetensors *out, struct err *e)
 {
 	static const uint8_t length[HEAD_LENGTH];
 	size_t n;
@@ -207,8 +242,8 @@ static int make_head(const struct safetensors_of *of, struct safetensors *out, s
 	struct buf *head = &out->head;
 	int r = buf_add(head, length, sizeof length);
 
-	if (r == 0 && out->lacks.n)
-		r = add_member(bytes_str(SAFETENSORS_METADATA), lacks_json(of, out), head);
+	if (r == 0)
+		r = add_texts(of, texts, out);
 	for (size_t i = 0; i < n && r == 0 && head->n <= HEAD_LENGTH + SAFETENSORS_MAX_HEADER; i++)
 		r = add_member(name_of(of, items[i].file), item_json(of, &items[i]), head);
 	if (r == 0)
@@ -219,15 +254,17 @@ static int make_head(const struct safetensors_of *of, struct safetensors *out, s
 int safetensors_layout(const struct safetensors_of *of, struct safetensors *out, struct err *e)
 {
 	size_t n = of->files ? of->n : of->tree->n_files;
+	struct json_object *texts = NULL;
 	uint64_t size = 0;
 	int r = 0;
 
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = add_file(of, of->files ? of->files[i] : (uint32_t)i, out, e);
+		r = add_file(of, of->files ? of->files[i] : (uint32_t)i, out, &texts, e);
 	if (r == 0)
 		r = place_items(out, &size, e);
 	if (r == 0)
-		r = make_head(of, out, e);
+		r = make_head(of, texts, out, e);
+	json_object_put(texts);
 	for (size_t i = 0; i < out->items.n / sizeof(struct safetensors_item); i++)
 		((struct safetensors_item *)(void *)out->items.p)[i].at += out->head.n;
 	out->size = size + out->head.n;

@@ -5,7 +5,8 @@
  *            with spaces behind it
  *   data:    the elements, little-endian, in C order; offsets count from here, and leave no gap
  *
- * A name is the variable's key; in an object-based step it is its path. Source: the format as the safetensors package describes it. */
+ * A name is the variable's key; in an object-based step it is its path. A scalar string variable __metadata__ with a JSON object of texts
+ * is what __metadata__ of the file has (safetensors_metadata.h). Source: the format as the safetensors package describes it. */
 #pragma once
 #include "base/source.h"
 #include "format/slice.h"
@@ -17,6 +18,7 @@ enum { SAFETENSORS_MAX_HEADER = 100000000 };
 /* Which variables of a step. The step and the tree must outlive what is made of them. */
 struct safetensors_of {
 	struct step *step;
+	int dirfd; /* the directory of the step */
 	const struct tree *tree;
 	const uint32_t *
 		files; /* numbers of N files in the tree, ascending; NULL: all, and N does not count */
@@ -45,7 +47,8 @@ struct safetensors {
 
 void safetensors_release(struct safetensors *s);
 
-/* Nothing but the index is read. -E2BIG: the header would be too long; -EUCLEAN: an entry is wrong; -ENOMEM. */
+/* Nothing but the index and the variable __metadata__ is read. -E2BIG: the header would be too long; -EUCLEAN: an entry is wrong;
+ * -ENOMEM, or of reading that variable. */
 int safetensors_layout(const struct safetensors_of *of, struct safetensors *out, struct err *e);
 
 static inline const struct safetensors_item *safetensors_items(const struct safetensors *s,
@@ -68,4 +71,8 @@ struct safetensors_tensor {
 /* Calls FOUND with each tensor of SRC, in the order of their bytes, when all of the header was checked. -EINVAL: it is no such file; E
  * says which name, what was found and what is expected. -ENOMEM, of reading, or what FOUND returns. */
 typedef int safetensors_found(void *arg, const struct safetensors_tensor *t, struct err *e);
-int safetensors_each(const struct source *src, safetensors_found *found, void *arg, struct err *e);
+
+/* Then, if the file has metadata, TEXTS is called with them: JSON, an object of texts. ckptfs.left_out is not in it. */
+typedef int safetensors_texts(void *arg, struct bytes json, struct err *e);
+int safetensors_each(const struct source *src, safetensors_found *found, safetensors_texts *texts,
+		     void *arg, struct err *e);

@@ -1,9 +1,6 @@
 /* src/safetensors/safetensors_dtype.h: what .safetensors files call data types. */
 #pragma once
 
-/* The name that is no tensor's. */
-#define SAFETENSORS_METADATA "__metadata__"
-
 /* NULL: there is none, or not every library reads it: C64. */
 const char *safetensors_dtype_name(int dtype);
 

@@ -3,79 +3,12 @@
 #include "format/dtype.h"
 #include "safetensors/safetensors.h"
 #include "safetensors/safetensors_dtype.h"
+#include "safetensors/safetensors_json.h"
+#include "safetensors/safetensors_metadata.h"
 #include "step/name.h"
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <limits.h>
-
-/* {NAME: {"shape": [...]}} is 3 deep. */
-enum { DEPTH = 4 };
-
-/* --- JSON --------------------------------------------------------------------------------------------------------- */
-
-/* How many members the objects in TEXT, which is JSON, have together. -1: a text holds the character NUL. json-c would end a name
- * there, and of two members with one name it keeps the last. */
-static int64_t count_members(const char *text, size_t n)
-{
-	int64_t members = 0;
-	bool quoted = false;
-
-	for (size_t i = 0; i < n; i++) {
-		if (text[i] == '"')
-			quoted = !quoted;
-		else if (quoted && text[i] == '\\' && !strncmp(text + i, "\\u0000", 6))
-			return -1;
-		else if (quoted && text[i] == '\\')
-			i++;
-		else if (!quoted && text[i] == ':')
-			members++;
-	}
-	return members;
-}
-
-static int64_t count_kept(struct json_object *o)
-{
-	int64_t kept = 0;
-
-	if (json_object_is_type(o, json_type_array))
-		for (size_t i = 0; i < json_object_array_length(o); i++)
-			kept += count_kept(json_object_array_get_idx(o, i));
-	if (!json_object_is_type(o, json_type_object))
-		return kept;
-	json_object_object_foreach(o, name, value)
-	{
-		(void)name;
-		kept += 1 + count_kept(value);
-	}
-	return kept;
-}
-
-/* TEXT is ended by a NUL. */
-static int parse_json(const char *text, size_t n, struct json_object **out, struct err *e)
-{
-	struct json_tokener *t = json_tokener_new_ex(DEPTH);
-	enum json_tokener_error why;
-	int64_t members;
-
-	if (!t)
-		return err_set(e, -ENOMEM, "no memory");
-	json_tokener_set_flags(t, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	*out = json_tokener_parse_ex(t, text, (int)n);
-	why = json_tokener_get_error(t);
-	n = json_tokener_get_parse_end(t);
-	json_tokener_free(t);
-	if (why != json_tokener_success)
-		return err_set(e, -EINVAL, "the header is no JSON at byte %zu: %s", n + 8,
-			       json_tokener_error_desc(why));
-	if (!json_object_is_type(*out, json_type_object))
-		return err_set(e, -EINVAL, "the header is no JSON object");
-	members = count_members(text, strlen(text));
-	if (members < 0)
-		return err_set(e, -EINVAL, "a text of the header holds \\u0000");
-	if (members != count_kept(*out))
-		return err_set(e, -EINVAL, "the header has a name twice");
-	return 0;
-}
 
 static int read_header(const struct source *src, struct json_object **out, uint64_t *data,
 		       struct err *e)
@@ -105,7 +38,7 @@ static int read_header(const struct source *src, struct json_object **out, uint6
 	if (r == 0 && memchr(text.p, 0, (size_t)n))
 		r = err_set(e, -EINVAL, "the header holds a NUL");
 	*data = sizeof length + n;
-	return r < 0 ? r : parse_json((const char *)text.p, (size_t)n, out, e);
+	return r < 0 ? r : safetensors_json((const char *)text.p, (size_t)n, out, e);
 }
 
 /* --- a tensor ----------------------------------------------------------------------------------------------------- */
@@ -285,17 +218,43 @@ static int check_all(struct json_object *header, uint64_t data, uint64_t size, s
 	return r < 0 ? r : check_order(all, members->n / sizeof *all, data, size, e);
 }
 
-int safetensors_each(const struct source *src, safetensors_found *found, void *arg, struct err *e)
+/* *OUT: the metadata without our own text; NULL: there are no others. */
+static int take_texts(struct json_object *header, struct json_object **out, struct err *e)
+{
+	struct json_object *texts = NULL;
+
+	*out = NULL;
+	json_object_object_get_ex(header, SAFETENSORS_METADATA, &texts);
+	if (!texts)
+		return 0;
+	if (!safetensors_are_texts(texts))
+		return err_set(e, -EINVAL, "%s: expected an object of texts", SAFETENSORS_METADATA);
+	json_object_object_del(texts, SAFETENSORS_LEFT_OUT);
+	*out = json_object_object_length(texts) ? texts : NULL;
+	return 0;
+}
+
+static int give_texts(struct json_object *o, safetensors_texts *texts, void *arg, struct err *e)
+{
+	const char *json = json_object_to_json_string_ext(o, SAFETENSORS_HOW);
+
+	return json ? texts(arg, bytes_str(json), e) : err_set(e, -ENOMEM, "no memory");
+}
+
+int safetensors_each(const struct source *src, safetensors_found *found, safetensors_texts *texts,
+		     void *arg, struct err *e)
 {
 	CLEANUP(freep) struct safetensors_tensor *t = calloc(1, sizeof *t);
 	CLEANUP(buf_release) struct buf members = {0};
-	struct json_object *header = NULL;
+	struct json_object *header = NULL, *metadata = NULL;
 	const struct member *m;
 	uint64_t data = 0;
 	int r = t ? read_header(src, &header, &data, e) : err_set(e, -ENOMEM, "no memory");
 
 	if (r == 0)
 		r = check_all(header, data, src->size, &members, t, e);
+	if (r == 0)
+		r = take_texts(header, &metadata, e);
 	m = (const void *)members.p;
 	for (size_t i = 0; i < members.n / sizeof *m && r == 0; i++) {
 		r = take_tensor(m[i].value, data, src->size, t, e);
@@ -303,6 +262,8 @@ int safetensors_each(const struct source *src, safetensors_found *found, void *a
 		if (r == 0)
 			r = found(arg, t, e);
 	}
+	if (r == 0 && metadata)
+		r = give_texts(metadata, texts, arg, e);
 	json_object_put(header);
 	return r;
 }

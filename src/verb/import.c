@@ -13,6 +13,8 @@ struct import {
 static int run(struct import *im, const char *from, struct err *e)
 {
 	int r = new_step_begin_at(&im->step, im->to, e);
+
+	im->step.put.is_step = true;
 	if (r == 0)
 		r = archive_read(archive_named(from), from, &im->step.put, e);
 	if (r < 0)

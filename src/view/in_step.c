@@ -150,11 +150,11 @@ static int saved_step(struct view *v, struct node *n, struct draft *d, struct lo
 	return r;
 }
 
-/* Only the first who asks makes the header. */
-static int whole_of(struct view *v, const struct node *n, struct loaded *l,
+/* Only the first who asks makes the header. DIR: the folder with the step's files. */
+static int whole_of(struct view *v, const struct node *n, struct loaded *l, int dir,
 		    const struct safetensors **out, struct err *e)
 {
-	const struct safetensors_of of = {.step = l->step, .tree = &l->tree};
+	const struct safetensors_of of = {.step = l->step, .dirfd = dir, .tree = &l->tree};
 	struct safetensors *s = l->whole ? NULL : calloc(1, sizeof *s);
 	bool kept = false;
 	int r = 0;
@@ -178,12 +178,13 @@ int in_step_whole_entry(struct view *v, struct node *n, struct view_entry *out, 
 	struct draft *d = view_draft_of(v, n);
 	struct loaded *l = NULL;
 	const struct safetensors *whole;
+	CLEANUP(closep) int dir = -1;
 	struct stat folder;
-	int r = saved_step(v, n, d, &l, NULL, e);
+	int r = saved_step(v, n, d, &l, &dir, e);
 
 	draft_unref(d);
 	if (r == 0)
-		r = whole_of(v, n, l, &whole, e);
+		r = whole_of(v, n, l, dir, &whole, e);
 	if (r == 0) {
 		*out = (struct view_entry){.id = node_id(n, STATUS_WHOLE_INDEX), .fleeting = true};
 		attr_of_step(&l->step->index, &folder);
@@ -218,7 +219,7 @@ int in_step_open_whole(struct view *v, struct node *n, struct loaded **loaded,
 
 		r = saved_step(v, n, a.draft, &l, &dir, e);
 		if (r == 0)
-			r = whole_of(v, n, l, &whole, e);
+			r = whole_of(v, n, l, dir, &whole, e);
 		if (r == 0)
 			r = safetensors_open(whole, l->step, dir, out, e);
 		if (r == -ESTALE && !a.draft) /* its name leads to a new node from now on */

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Compares ckptfs export and import with the safetensors package and TensorFlow: safetensors_files.py BUILDDIR FIXTURES FOLDER [TEST...]"""
 
+import errno
 import glob
 import json
 import os
@@ -158,7 +159,7 @@ def what_import_reads():
     safetensors.numpy.save_file(arrays, file, metadata={"format": "np"})
     run("import", file, f"{FOLDER}/made/model-7")
     found = by_tensorflow(f"{FOLDER}/made/model-7")
-    assert set(found) == set(arrays), set(arrays) ^ set(found)
+    assert set(found) == {*arrays, "__metadata__"}, set(arrays) ^ set(found)
     for name, array in arrays.items():
         same(found[name], np.asarray(array), name)
     assert "is there already" in run("import", file, f"{FOLDER}/made/model-7", status=1).stderr.decode()
@@ -205,6 +206,7 @@ def hostile_files():
         "shape_of_texts": (one(shape=["2"]), data), "no_shape": ({"x": {"dtype": "F32", "data_offsets": [0, 8]}}, data), "no_tensor": ({"x": 3}, data),
         "dot": ({".x": one()["x"]}, data), "dot_inside": ({"a/.b/x": one()["x"]}, data),
         "empty_name": ({"": one()["x"]}, data), "object_graph": ({GRAPH: one()["x"]}, data), "nothing": ({}, b""),
+        "metadata_list": ({**one(), "__metadata__": ["a"]}, data), "metadata_number": ({**one(), "__metadata__": {"a": 1}}, data),
         "only_metadata": ({"__metadata__": {"a": "b"}}, b""),
     }
     for name, case in cases.items():
@@ -278,6 +280,63 @@ def cp_takes_them():
     assert {name: os.stat(name).st_mtime_ns for name in files_in(net)} == before
 
 
+def metadata_of(file):
+    with safetensors.safe_open(file, "np") as f:
+        return f.metadata()
+
+
+def metadata_is_carried():
+    """As a scalar string, which TensorFlow keeps; and back, with what is left out."""
+    arrays, file, back = {"w": np.ones((2, 3), np.float32), "c": np.ones(1, np.complex64)}, f"{FOLDER}/meta.safetensors", f"{FOLDER}/meta-back.safetensors"
+    net = f"{FOLDER}/meta"
+    for i, texts in enumerate([{"format": "pt", "": "", "ä\n\"/": "\u2028 😀 \\"}, {"n": "x" * 900000}, {}, None, {"ckptfs.left_out": "[]"}]):
+        safetensors.numpy.save_file(arrays, file, metadata=texts)
+        run("import", file, f"{net}/model-{i}")
+        found, kept = by_tensorflow(f"{net}/model-{i}"), {k: v for k, v in (texts or {}).items() if not k.startswith("ckptfs")}
+        assert set(found) == set(arrays) | ({"__metadata__"} if kept else set()), (i, set(found))
+        assert not kept or json.loads(found["__metadata__"].item()) == kept
+        for name, array in arrays.items():
+            same(found[name], array, name)
+        said = run("export", f"{net}/model-{i}", back).stderr.decode()
+        assert metadata_of(back) == {**kept, "ckptfs.left_out": '["c"]'} and len(said.splitlines()) == 1, (i, said)
+        run("export", f"{net}/model-{i}/w", back)
+        assert metadata_of(back) is None
+    # A step takes it, a scope does not.
+    safetensors.numpy.save_file({"w": arrays["w"]}, file, metadata={"a": "b"})
+    run("cp", file, f"{net}/made")
+    run("cp", file, f"{net}/model-3/scope")
+    assert by_tensorflow(f"{net}/made")["__metadata__"].item() == b'{"a":"b"}'
+    assert set(by_tensorflow(f"{net}/model-5")) == {"w", "c", "scope/w"}
+    run("cp", f"{net}/made", back)
+    assert metadata_of(back) == {"a": "b"}
+    # What is none, is a string as others are.
+    others = [b"", b"{", b"[]", b'{"a": 1}', b'{"a":"b","a":"c"}', b'{"a":"\\u0000"}', b'{"a":"\xff"}', b'{"a":"b"}\0', b"[" * 100000,
+              json.dumps({"a": "x" * (1 << 20)}).encode()]
+    for i, value in enumerate([*others, [b'{"a":"b"}']]):
+        at = f"{FOLDER}/meta-none-{i}/model"
+        tf.raw_ops.SaveV2(prefix=at, tensor_names=["__metadata__", "w"], shape_and_slices=["", ""], tensors=[tf.constant(value), tf.ones(2)])
+        assert "__metadata__ (DT_STRING) is left out" in run("export", at, back).stderr.decode(), value[:20]
+        assert metadata_of(back) == {"ckptfs.left_out": '["__metadata__"]'}
+    # Damage is no other text.
+    shard, = glob.glob(f"{net}/made.data*")
+    with open(shard, "r+b") as f:
+        data = f.read()
+        f.seek(data.index(b'{"a"') + 2)
+        f.write(b"z")
+    assert "__metadata__" in run("export", f"{net}/made", f"{FOLDER}/meta-damaged.safetensors", status=1).stderr.decode()
+    assert not os.path.exists(f"{FOLDER}/meta-damaged.safetensors")
+    os.unlink(file)
+    os.unlink(back)
+    with runner.Mount(BUILD, net, "safetensors", FOLDER) as mount:
+        assert metadata_of(f"{mount.at}/model-0.safetensors")["format"] == "pt"
+        try:
+            open(f"{mount.at}/made.safetensors", "rb").close()
+        except OSError as e:
+            assert e.errno == errno.EIO, e
+        else:
+            raise AssertionError("damaged metadata")
+
+
 def two_at_once():
     """While a mount may write there, an import may not."""
     file, folder = f"{FOLDER}/once.safetensors", f"{FOLDER}/once"
@@ -289,4 +348,4 @@ def two_at_once():
     run("import", file, f"{folder}/b")
 
 
-runner.run([what_export_wrote, parts_and_places, what_import_reads, hostile_files, who_is_interrupted, cp_takes_them, two_at_once], sys.argv[4:])
+runner.run([what_export_wrote, parts_and_places, what_import_reads, hostile_files, who_is_interrupted, cp_takes_them, metadata_is_carried, two_at_once], sys.argv[4:])
