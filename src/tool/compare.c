@@ -6,6 +6,9 @@
 #include "step/sums.h"
 #include "tool/array.h"
 #include <math.h>
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
 
 enum { PIECE = 256 << 10 }; /* bytes */
 
@@ -35,7 +38,8 @@ struct sums_of_two {
 };
 
 enum {
-	BLOCK = 1024, /* doubles at a time */
+	BLOCK = 1024, /* numbers at a time, as doubles */
+	FLOATS = 8192, /* or as floats */
 	LANES = 4, /* of them in one vector */
 };
 
@@ -74,27 +78,31 @@ static void add_sums(struct sums_of_two *s, const struct sums_of_two *more)
 }
 
 #ifdef __x86_64__
-/* The compiler puts these into vector registers. */
 typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
 typedef int64_t lanes_mask __attribute__((vector_size(LANES * sizeof(int64_t))));
 
-/* The same of BLOCK pairs. False, and nothing is added: some are not finite, or too large. */
-__attribute__((target("avx2"))) static bool add_block(struct sums_of_two *s, const double *a,
-						      const double *b, double tolerance)
+#define WITH_VECTORS __attribute__((target("avx2"), always_inline)) static inline
+
+/* Number I and those behind it, of doubles or FLOATS. */
+WITH_VECTORS lanes load(const void *p, size_t i, bool floats)
+{
+	if (floats)
+		return _mm256_cvtps_pd(_mm_loadu_ps((const float *)p + i));
+	return _mm256_loadu_pd((const double *)p + i);
+}
+
+WITH_VECTORS bool add_lanes(struct sums_of_two *s, const void *a, const void *b, size_t n,
+			    bool floats, double tolerance)
 {
 	lanes sum = {0}, dd = {0}, aa = {0}, bb = {0}, ab = {0}, max = {0};
 	lanes_mask differ = {0}; /* a comparison that holds is -1 */
-	struct sums_of_two of = {.pairs = BLOCK};
+	struct sums_of_two of = {.pairs = n};
 
-	for (size_t i = 0; i < BLOCK; i += LANES) {
-		lanes x, y, d;
-		lanes_mask more;
+	for (size_t i = 0; i < n; i += LANES) {
+		lanes x = load(a, i, floats), y = load(b, i, floats), d;
 
-		memcpy(&x, a + i, sizeof x);
-		memcpy(&y, b + i, sizeof y);
 		d = (lanes)((lanes_mask)(x - y) & INT64_MAX);
-		more = d > max;
-		max = (lanes)(((lanes_mask)d & more) | ((lanes_mask)max & ~more));
+		max = _mm256_max_pd(d, max);
 		differ -= d > tolerance;
 		sum += d;
 		dd += d * d;
@@ -114,6 +122,19 @@ __attribute__((target("avx2"))) static bool add_block(struct sums_of_two *s, con
 	return true;
 }
 
+/* The same of BLOCK pairs of doubles, or of FLOATS pairs of floats. False, and nothing is added: some are not finite, or too large. */
+__attribute__((target("avx2"))) static bool add_block(struct sums_of_two *s, const double *a,
+						      const double *b, double tolerance)
+{
+	return add_lanes(s, a, b, BLOCK, false, tolerance);
+}
+
+__attribute__((target("avx2"))) static bool add_floats(struct sums_of_two *s, const uint8_t *a,
+						       const uint8_t *b, double tolerance)
+{
+	return add_lanes(s, a, b, FLOATS, true, tolerance);
+}
+
 static bool has_vectors(void)
 {
 	return __builtin_cpu_supports("avx2");
@@ -123,6 +144,16 @@ static bool add_block(struct sums_of_two *s, const double *a, const double *b, d
 {
 	add_pairs(s, a, b, BLOCK, tolerance);
 	return true;
+}
+
+/* They become doubles first. */
+static bool add_floats(struct sums_of_two *s, const uint8_t *a, const uint8_t *b, double tolerance)
+{
+	(void)s;
+	(void)a;
+	(void)b;
+	(void)tolerance;
+	return false;
 }
 
 static bool has_vectors(void)
@@ -137,6 +168,7 @@ struct two {
 	struct array a, b;
 	bool swaps; /* their byte orders differ */
 	bool vectors; /* add_block can be called */
+	bool floats; /* and add_floats: they are in this machine's byte order */
 	const struct comparing *how;
 	size_t elements; /* of a piece */
 	uint8_t *same; /* [pieces]: it has the same bytes in both */
@@ -198,9 +230,12 @@ static void add_numbers(const struct two *t, const uint8_t *a, const uint8_t *b,
 	size_t item = array_item(&t->a);
 	double x[BLOCK], y[BLOCK];
 
-	for (size_t at = 0; at < n; at += BLOCK) {
-		size_t some = n - at < BLOCK ? n - at : BLOCK;
-
+	for (size_t at = 0, some; at < n; at += some) {
+		some = FLOATS;
+		if (t->floats && n - at >= FLOATS &&
+		    add_floats(s, a + at * item, b + at * item, tolerance))
+			continue;
+		some = n - at < BLOCK ? n - at : BLOCK;
 		sums_values(t->a.var->dtype, t->a.step->big_endian, a + at * item, some, x);
 		sums_values(t->a.var->dtype, t->a.step->big_endian, b + at * item, some, y);
 		if (some < BLOCK || !t->vectors || !add_block(s, x, y, tolerance))
@@ -345,6 +380,8 @@ int compare_arrays(const struct place *a, const struct place *b, const struct co
 
 	if (r < 0)
 		return r;
+	t.floats = t.vectors && t.a.var->dtype == DTYPE_FLOAT &&
+		   t.a.step->big_endian == (BYTE_ORDER == BIG_ENDIAN);
 	r = compare_opened(&t, e);
 	if (r == 1)
 		conclude(&t, out);
