@@ -148,7 +148,7 @@ in_zsh() {
 
 in_fish() {
   # shellcheck disable=SC2016 # for fish
-  HOME=$tmp timeout 60 fish --no-config -c '
+  HOME=$tmp XDG_RUNTIME_DIR=$tmp timeout 60 fish --no-config -c '
     cd $argv[2]
     for file in $argv[1]/*.fish
       source $file
