@@ -31,3 +31,16 @@ struct pieces {
 
 /* 0: all is done; what WORK or TAKE returned; -ENOMEM. */
 int pieces_run(const struct pieces *p, struct err *e);
+
+/* TOTAL things in pieces of SIZE, of which the last one may be smaller: how many pieces these are, and how many things piece I has. */
+static inline uint64_t pieces_count(uint64_t total, size_t size)
+{
+	return total / size + (total % size != 0);
+}
+
+static inline size_t pieces_part(uint64_t total, size_t size, uint64_t i)
+{
+	uint64_t left = total - i * size;
+
+	return left < size ? (size_t)left : size;
+}

@@ -26,9 +26,7 @@ struct moving {
 
 static size_t piece_size(const struct moving *m, uint64_t piece)
 {
-	uint64_t left = m->tensor->size - piece * PIECE;
-
-	return left < PIECE ? (size_t)left : PIECE;
+	return pieces_part(m->tensor->size, PIECE, piece);
 }
 
 static int get_piece(void *arg, uint64_t piece, void *bytes, struct err *e)
@@ -52,7 +50,7 @@ static int put_all(struct moving *m, struct err *e)
 {
 	uint64_t size = m->tensor->size;
 	const struct pieces p = {
-		.n = (size + PIECE - 1) / PIECE,
+		.n = pieces_count(size, PIECE),
 		.scratch = size < PIECE ? (size_t)size : PIECE,
 		.work = get_piece,
 		.take = put_piece,

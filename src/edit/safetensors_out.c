@@ -36,9 +36,7 @@ struct moving {
 
 static size_t piece_size(const struct moving *m, uint64_t piece)
 {
-	uint64_t left = m->size - piece * PIECE;
-
-	return left < PIECE ? (size_t)left : PIECE;
+	return pieces_part(m->size, PIECE, piece);
 }
 
 static int get_piece(void *arg, uint64_t piece, void *bytes, struct err *e)
@@ -63,7 +61,7 @@ static int put_all(const struct choice *c, const struct safetensors *s, struct o
 {
 	struct moving m = {.to = out, .size = s->size};
 	const struct pieces p = {
-		.n = (m.size + PIECE - 1) / PIECE,
+		.n = pieces_count(m.size, PIECE),
 		.scratch = m.size < PIECE ? (size_t)m.size : PIECE,
 		.work = get_piece,
 		.take = put_piece,

@@ -57,15 +57,6 @@ int blend_copy_texts(struct new_step *to, const struct place *from, struct err *
 	return r;
 }
 
-bool blend_is_like(const struct place *a, const struct place *b)
-{
-	const struct var *x = place_var(a), *y = place_var(b);
-
-	return x->dtype == y->dtype && x->rank == y->rank &&
-	       (!x->rank || !memcmp(var_dims(a->loaded->step, x), var_dims(b->loaded->step, y),
-				    x->rank * sizeof(int64_t)));
-}
-
 /* --- numbers ------------------------------------------------------------------------------------------------------ */
 
 /* A complex number is two of these. */
@@ -95,9 +86,7 @@ struct mixer {
 
 static size_t piece_elements(const struct mixer *m, uint64_t piece)
 {
-	uint64_t left = m->arrays->count - piece * m->elements;
-
-	return left < m->elements ? (size_t)left : m->elements;
+	return pieces_part(m->arrays->count, m->elements, piece);
 }
 
 /* A thread's own: the sums, and behind them the bytes of one array. */
@@ -161,7 +150,7 @@ static int mix_all(struct mixer *m, struct err *e)
 	m->elements = PIECE / m->parts;
 	if (m->elements > a->count)
 		m->elements = a->count ? (size_t)a->count : 1;
-	p.n = (a->count + m->elements - 1) / m->elements;
+	p.n = pieces_count(a->count, m->elements);
 	p.scratch = 2 * m->elements * m->parts * sizeof(double);
 	return pieces_run(&p, e);
 }

@@ -39,6 +39,3 @@ static inline struct bytes blend_stem(const struct place *in, uint32_t file)
 
 	return bytes_of(f->stem, f->n);
 }
-
-/* Are A and B of one dtype and shape? */
-bool blend_is_like(const struct place *a, const struct place *b);

@@ -19,6 +19,15 @@ static bool share_shard(const struct step *a, const struct var *x, const struct 
 	       file_id_eq(&a->shards[x->shard].id, &b->shards[y->shard].id);
 }
 
+bool compare_is_like(const struct place *a, const struct place *b)
+{
+	const struct var *x = place_var(a), *y = place_var(b);
+
+	return x->dtype == y->dtype && x->rank == y->rank &&
+	       (!x->rank || !memcmp(var_dims(a->loaded->step, x), var_dims(b->loaded->step, y),
+				    x->rank * sizeof(int64_t)));
+}
+
 bool compare_shares(const struct place *a, const struct place *b)
 {
 	const struct step *s = a->loaded->step, *t = b->loaded->step;
@@ -246,9 +255,7 @@ static void add_numbers(const struct two *t, const uint8_t *a, const uint8_t *b,
 /* How many elements piece I has. */
 static size_t piece_elements(const struct two *t, uint64_t i)
 {
-	uint64_t left = t->a.count - i * t->elements;
-
-	return left < t->elements ? (size_t)left : t->elements;
+	return pieces_part(t->a.count, t->elements, i);
 }
 
 static int read_piece(void *arg, uint64_t i, void *scratch, struct err *e)
@@ -356,7 +363,7 @@ static int compare_opened(struct two *t, struct err *e)
 	t->elements = item < PIECE ? PIECE / item : 1;
 	if (t->elements > t->a.count)
 		t->elements = t->a.count ? (size_t)t->a.count : 1;
-	p.n = (t->a.count + t->elements - 1) / t->elements;
+	p.n = pieces_count(t->a.count, t->elements);
 	p.scratch = sizeof(struct scratch) + t->elements * (array_item(&t->a) + array_item(&t->b));
 	t->same = calloc(p.n + 1, 1);
 	if (!t->same)

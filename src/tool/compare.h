@@ -12,6 +12,9 @@ struct change {
 	double cosine; /* of the angle between A and B; NaN if one is zero */
 };
 
+/* Are A and B, each a PLACE_VAR, of one dtype and shape? */
+bool compare_is_like(const struct place *a, const struct place *b);
+
 /* Do A and B, each a PLACE_VAR, lead to the same stored bytes? Then nothing need be read. */
 bool compare_shares(const struct place *a, const struct place *b);
 

@@ -39,7 +39,7 @@ static int check_var(const struct average *a, size_t k, uint32_t i, struct err *
 			       a->paths[only_first ? k : 0]);
 	u = blend_var(&a->steps[0], i);
 	v = blend_var(&a->steps[k], i);
-	if (blend_is_like(&u, &v))
+	if (compare_is_like(&u, &v))
 		return 0;
 	return err_set(e, -EINVAL, "%.*s: has another dtype or shape in %s than in %s", (int)x.n,
 		       (const char *)x.p, a->paths[k], a->paths[0]);

@@ -55,15 +55,6 @@ static struct place var_of(const struct place *in, uint32_t file)
 	return p;
 }
 
-static bool same_shape(const struct place *a, const struct place *b)
-{
-	const struct var *x = place_var(a), *y = place_var(b);
-
-	return x->dtype == y->dtype && x->rank == y->rank &&
-	       !memcmp(var_dims(a->loaded->step, x), var_dims(b->loaded->step, y),
-		       x->rank * sizeof(int64_t));
-}
-
 static int found(struct diff *d, const struct difference *what, struct err *e)
 {
 	return buf_add(&d->found, what, sizeof *what) < 0 ? err_set(e, -ENOMEM, "no memory") : 0;
@@ -84,7 +75,8 @@ static int add_pair(struct diff *d, uint32_t a, uint32_t b, struct err *e)
 	struct place x = var_of(&d->a, a), y = var_of(&d->b, b);
 	const struct pair pair = {.a = a, .b = b};
 
-	if (place_var(&x)->kind != VAR_BAD && place_var(&y)->kind != VAR_BAD && !same_shape(&x, &y))
+	if (place_var(&x)->kind != VAR_BAD && place_var(&y)->kind != VAR_BAD &&
+	    !compare_is_like(&x, &y))
 		return found(d, &retyped, e);
 	if (compare_shares(&x, &y)) {
 		d->same++;

@@ -49,7 +49,7 @@ static int choose_of_two(struct merge *m, uint32_t a, uint32_t b, struct err *e)
 
 	if (m->prefer)
 		return m->prefer == PREFER_B ? choose(m, 1, b, e) : choose(m, 0, a, e);
-	if (!blend_is_like(&x, &y))
+	if (!compare_is_like(&x, &y))
 		return err_set(e, -EINVAL,
 			       "%.*s: both have it, with another dtype or shape; --prefer a or b "
 			       "takes one of them",
